@@ -1,0 +1,1 @@
+//! Simulation: networks, disks, clocks and processes that fail on purpose.

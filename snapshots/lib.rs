@@ -1,0 +1,1 @@
+//! Golden conversations recorded from the real nats-server.

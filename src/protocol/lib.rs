@@ -1,0 +1,13 @@
+//! Bytes to values and back: the NATS protocol, its headers and subjects, the JetStream API types,
+//! and the few value types that every pure crate shares (time, ids, seeded randomness).
+//!
+//! *Invariant:* nothing here does I/O, reads a clock or draws entropy. Parsing never panics, whatever
+//! the bytes are.
+
+#![no_std]
+
+extern crate alloc;
+
+pub mod id;
+pub mod rng;
+pub mod time;

@@ -1,0 +1,5 @@
+//! Who gets a message: subjects, queue groups, permissions.
+
+#![no_std]
+
+extern crate alloc;

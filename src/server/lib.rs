@@ -1,0 +1,1 @@
+//! The thin driver: sockets, disk threads, signals and logs around `broker::Shard`.

@@ -1,0 +1,3 @@
+//! The `beale` binary.
+
+fn main() {}
