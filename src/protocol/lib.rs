@@ -10,4 +10,5 @@ extern crate alloc;
 
 pub mod id;
 pub mod rng;
+pub mod store;
 pub mod time;
