@@ -1,0 +1,168 @@
+//! What a configuration means once it has been checked: plain values with nats-server's defaults.
+//!
+//! *Invariant:* a value of [`Options`] that came out of this crate is consistent (limits fit each
+//! other, users name accounts that exist); whoever reads it need not check again.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+mod access;
+mod jetstream;
+mod logging;
+mod memphis;
+mod network;
+
+pub use access::{
+    Account, AccountLimits, Auth, CONNECTION_TYPES, ConnectionType, Export, ExportKind, Import,
+    ImportKind, MapDestination, Mapping, PermissionList, Permissions, ResponseLimits, ResponseType,
+    User,
+};
+pub use jetstream::{AccountJetStream, BatchLimits, JetStream, ServerLimits, SyncInterval};
+pub use logging::Logging;
+pub use memphis::{Memphis, Tenant};
+pub use network::{Listen, Tls};
+
+/// Everything a configuration file and a command line can say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Where clients connect.
+    pub listen: Listen,
+    /// The address that INFO's `connect_urls` shows instead of the bound one.
+    pub client_advertise: Option<String>,
+    /// The server's name; the server's id when not set.
+    pub server_name: Option<String>,
+    /// Tags of the form `key:value`, shown in varz and used for placement.
+    pub server_tags: Vec<String>,
+    /// Free pairs shown in varz, in the order of the file.
+    pub server_metadata: Vec<(String, String)>,
+    /// Switches for features that are not on by default, as given.
+    pub feature_flags: Vec<(String, bool)>,
+    /// Where monitoring is served in the clear.
+    pub http: Option<Listen>,
+    /// Where monitoring is served over TLS.
+    pub https: Option<Listen>,
+    /// The path that monitoring documents are served under.
+    pub http_base_path: String,
+    /// Certificates of the client listener.
+    pub tls: Option<Tls>,
+    /// With TLS configured, clients without it are let in as well.
+    pub allow_non_tls: bool,
+    /// The bounds on what one connection may do.
+    pub limits: Limits,
+    /// How long a quiet connection is left alone before it is asked for a sign of life.
+    pub ping_interval: Duration,
+    /// How many PINGs may stay unanswered.
+    pub ping_max: u32,
+    /// How long a write to a client may block.
+    pub write_deadline: Duration,
+    /// Whether INFO denies support for headers.
+    pub no_header_support: bool,
+    /// Whether publishers are slowed down for consumers that lag.
+    pub no_fast_producer_stall: bool,
+    /// Whether the subject match cache is off.
+    pub no_sublist_cache: bool,
+    /// Who may connect.
+    pub auth: Auth,
+    /// The accounts beside the global one, in the order of the file.
+    pub accounts: Vec<Account>,
+    /// Subject mappings of the global account.
+    pub mappings: Vec<Mapping>,
+    /// The user that clients without credentials become.
+    pub no_auth_user: Option<String>,
+    /// The account that system requests and events belong to; `$SYS` when not set.
+    pub system_account: Option<String>,
+    /// Whether the server runs without a system account.
+    pub no_system_account: bool,
+    /// Streams and consumers.
+    pub jetstream: JetStream,
+    /// Which JetStream domain an account's requests without one go to: account, domain.
+    pub default_js_domain: Vec<(String, String)>,
+    /// What is logged and where to.
+    pub logging: Logging,
+    /// The file that holds the process id while the server runs.
+    pub pid_file: Option<String>,
+    /// The directory that gets a file with the ports in use.
+    pub ports_file_dir: Option<String>,
+    /// How long a leaving server takes to close its clients, the grace period included.
+    pub lame_duck_duration: Duration,
+    /// How long a leaving server waits before it closes the first client.
+    pub lame_duck_grace_period: Duration,
+    /// The Memphis listener over the same streams; none when off.
+    pub memphis: Option<Memphis>,
+}
+
+/// The bounds on what one connection may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest protocol line in bytes.
+    pub control_line_max: u32,
+    /// The largest message in bytes, headers included.
+    pub payload_max: u32,
+    /// How many bytes may wait for a client before it counts as slow.
+    pub pending_max: u64,
+    /// How many clients may be connected at a time; 0 refuses every client.
+    pub connections_max: u32,
+    /// How many subscriptions a connection may hold; 0 is unlimited.
+    pub subscriptions_max: u32,
+    /// How many tokens a subscription's subject may have; 0 is unlimited.
+    pub subscription_tokens_max: u8,
+    /// How many bytes of a traced message are logged; 0 is unlimited.
+    pub traced_msg_len_max: u32,
+    /// How many closed connections connz remembers.
+    pub closed_clients_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            control_line_max: 4096,
+            payload_max: 1 << 20,
+            pending_max: 64 << 20,
+            connections_max: 64 << 10,
+            subscriptions_max: 0,
+            subscription_tokens_max: 0,
+            traced_msg_len_max: 0,
+            closed_clients_max: 10_000,
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: Listen::any(4222),
+            client_advertise: None,
+            server_name: None,
+            server_tags: Vec::new(),
+            server_metadata: Vec::new(),
+            feature_flags: Vec::new(),
+            http: None,
+            https: None,
+            http_base_path: String::from("/"),
+            tls: None,
+            allow_non_tls: false,
+            limits: Limits::default(),
+            ping_interval: Duration::from_secs(120),
+            ping_max: 2,
+            write_deadline: Duration::from_secs(10),
+            no_header_support: false,
+            no_fast_producer_stall: false,
+            no_sublist_cache: false,
+            auth: Auth::default(),
+            accounts: Vec::new(),
+            mappings: Vec::new(),
+            no_auth_user: None,
+            system_account: None,
+            no_system_account: false,
+            jetstream: JetStream::default(),
+            default_js_domain: Vec::new(),
+            logging: Logging::default(),
+            pid_file: None,
+            ports_file_dir: None,
+            lame_duck_duration: Duration::from_secs(120),
+            lame_duck_grace_period: Duration::from_secs(10),
+            memphis: None,
+        }
+    }
+}
