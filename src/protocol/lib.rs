@@ -11,4 +11,5 @@ extern crate alloc;
 pub mod id;
 pub mod rng;
 pub mod store;
+pub mod text;
 pub mod time;
