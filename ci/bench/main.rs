@@ -1,0 +1,167 @@
+//! The bench: starts each server in turn on the same disk, drives all with the same client, and
+//! prints ratios. Usage: `bench --beale PATH --nats PATH [--rows TEXT] [--scale F] [--repeat N]`.
+//!
+//! Ratios, not rates, are the result: the machines it runs on are shared and noisy, which is why the
+//! servers take turns within each row and the median of the repeats counts.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::std_instead_of_core,
+    reason = "a tool: a wrong index ends the run, and it lives on std"
+)]
+
+mod client;
+mod rows;
+mod server;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use rows::{ROWS, Row};
+use server::{Candidate, Server};
+
+/// One server's figures in one row.
+#[derive(Clone, Copy)]
+struct Cell {
+    per_second: f64,
+    cpu_us: f64,
+    p50: Option<Duration>,
+    p99: Option<Duration>,
+    rss_mib: f64,
+}
+
+struct Args {
+    candidates: Vec<Candidate>,
+    rows: Option<String>,
+    scale: f64,
+    repeat: usize,
+    dir: PathBuf,
+}
+
+fn main() -> Result<()> {
+    let args = parse_args()?;
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "| row | server | msg/s | ratio | CPU us/msg | p50 | p99 | RSS MiB |"
+    )?;
+    writeln!(out, "|---|---|---:|---:|---:|---:|---:|---:|")?;
+    for row in ROWS {
+        if args
+            .rows
+            .as_ref()
+            .is_some_and(|wanted| !row.name.contains(wanted.as_str()))
+        {
+            continue;
+        }
+        let mut cells: Vec<Vec<Cell>> = args.candidates.iter().map(|_| Vec::new()).collect();
+        for _ in 0..args.repeat {
+            for (candidate, cell) in args.candidates.iter().zip(&mut cells) {
+                cell.push(measure(candidate, row, &args)?);
+            }
+        }
+        let medians: Vec<Cell> = cells.into_iter().map(median).collect();
+        print_row(&mut out, row, &args.candidates, &medians)?;
+    }
+    Ok(())
+}
+
+fn measure(candidate: &Candidate, row: &Row, args: &Args) -> Result<Cell> {
+    let server = Server::start(candidate, &args.dir)?;
+    // `always` syncs every message: a tenth of the messages takes it as long as the others.
+    let slow = candidate.jetstream.contains("always") && row.name.starts_with("js");
+    let scale = if slow { args.scale / 20.0 } else { args.scale };
+    let context = || format!("{} against {}", row.name, candidate.name);
+    (row.prepare)(&server.addr, scale).with_context(context)?;
+    let before = server.usage()?;
+    let measured = (row.run)(&server.addr, scale).with_context(context)?;
+    let after = server.usage()?;
+    #[allow(clippy::cast_precision_loss, reason = "counts below 2^53")]
+    let messages = measured.messages as f64;
+    let at = |q: usize| {
+        measured
+            .latencies
+            .get(measured.latencies.len() * q / 100)
+            .copied()
+    };
+    Ok(Cell {
+        per_second: messages / measured.elapsed.as_secs_f64(),
+        cpu_us: (after.cpu_s - before.cpu_s) * 1e6 / messages,
+        p50: at(50),
+        p99: at(99),
+        rss_mib: after.rss_mib,
+    })
+}
+
+fn median(mut cells: Vec<Cell>) -> Cell {
+    cells.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
+    cells[cells.len() / 2]
+}
+
+fn print_row(
+    out: &mut impl Write,
+    row: &Row,
+    candidates: &[Candidate],
+    cells: &[Cell],
+) -> Result<()> {
+    let ours = cells[0].per_second;
+    for (candidate, cell) in candidates.iter().zip(cells) {
+        let time = |d: Option<Duration>| d.map_or("-".into(), |d| format!("{} us", d.as_micros()));
+        writeln!(
+            out,
+            "| {} | {} | {:.0} | {:.2} | {:.2} | {} | {} | {:.0} |",
+            row.name,
+            candidate.name,
+            cell.per_second,
+            ours / cell.per_second,
+            cell.cpu_us,
+            time(cell.p50),
+            time(cell.p99),
+            cell.rss_mib,
+        )?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn parse_args() -> Result<Args> {
+    let mut args = Args {
+        candidates: Vec::new(),
+        rows: None,
+        scale: 1.0,
+        repeat: 3,
+        dir: std::env::temp_dir(),
+    };
+    let mut words = std::env::args().skip(1);
+    let candidate = |name: &str, path: &str, jetstream: &str| Candidate {
+        name: name.into(),
+        binary: path.into(),
+        jetstream: jetstream.into(),
+    };
+    while let Some(flag) = words.next() {
+        let value = words
+            .next()
+            .with_context(|| format!("{flag} needs a value"))?;
+        match flag.as_str() {
+            "--beale" => args.candidates.insert(0, candidate("beale", &value, "")),
+            "--nats" => {
+                args.candidates.push(candidate("nats-server", &value, ""));
+                let always = candidate("nats-server always", &value, "sync_interval: always");
+                args.candidates.push(always);
+            }
+            "--rows" => args.rows = Some(value),
+            "--scale" => args.scale = value.parse().context("--scale")?,
+            "--repeat" => args.repeat = value.parse().context("--repeat")?,
+            "--dir" => args.dir = value.into(),
+            _ => anyhow::bail!("unknown flag {flag}"),
+        }
+    }
+    anyhow::ensure!(
+        !args.candidates.is_empty() && args.repeat > 0,
+        "nothing to measure"
+    );
+    Ok(args)
+}

@@ -1,0 +1,416 @@
+//! The workloads. Each one connects its own clients, runs, and says how many messages it moved in
+//! which time; the caller reads the server's CPU time around it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::client::Client;
+
+/// What a row measured.
+pub(crate) struct Measured {
+    /// Messages moved.
+    pub(crate) messages: u64,
+    /// Wall time.
+    pub(crate) elapsed: Duration,
+    /// Round-trip times, sorted; empty for throughput rows.
+    pub(crate) latencies: Vec<Duration>,
+}
+
+/// One row of the table.
+pub(crate) struct Row {
+    /// The row's name, as `--rows` selects it.
+    pub(crate) name: &'static str,
+    /// What has to be there before the clock starts; `scale` is a factor on the number of messages.
+    pub(crate) prepare: fn(addr: &str, scale: f64) -> Result<()>,
+    /// Runs it against the server at `addr`.
+    pub(crate) run: fn(addr: &str, scale: f64) -> Result<Measured>,
+}
+
+/// All rows in the order of the table.
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        name: "core pub 128 B",
+        prepare: |_, _| Ok(()),
+
+        run: |a, s| core_pub(a, count(4e6, s), 0),
+    },
+    Row {
+        name: "core pub/sub 1:1 128 B",
+        prepare: |_, _| Ok(()),
+
+        run: |a, s| core_pub(a, count(3e6, s), 1),
+    },
+    Row {
+        name: "core pub/sub 1:8 128 B",
+        prepare: |_, _| Ok(()),
+
+        run: |a, s| core_pub(a, count(5e5, s), 8),
+    },
+    Row {
+        name: "request/reply 1 client",
+        prepare: |_, _| Ok(()),
+
+        run: |a, s| request_reply(a, count(2e4, s), 1),
+    },
+    Row {
+        name: "request/reply 16 clients",
+        prepare: |_, _| Ok(()),
+
+        run: |a, s| request_reply(a, count(5e3, s), 16),
+    },
+    Row {
+        name: "js publish async 1 client 128 B",
+        prepare: |a, _| create_stream(a),
+
+        run: |a, s| js_async(a, count(4e5, s), 1, 128),
+    },
+    Row {
+        name: "js publish async 4 clients 128 B",
+        prepare: |a, _| create_stream(a),
+
+        run: |a, s| js_async(a, count(2e5, s), 4, 128),
+    },
+    Row {
+        name: "js publish async 1 client 16 KiB",
+        prepare: |a, _| create_stream(a),
+
+        run: |a, s| js_async(a, count(1e4, s), 1, 16 << 10),
+    },
+    Row {
+        name: "js publish sync 1 client",
+        prepare: |a, _| create_stream(a),
+
+        run: |a, s| js_sync(a, count(2e3, s), 1),
+    },
+    Row {
+        name: "js publish sync 16 clients",
+        prepare: |a, _| create_stream(a),
+
+        run: |a, s| js_sync(a, count(5e2, s), 16),
+    },
+    Row {
+        name: "js consume pull fetch 500",
+        prepare: |a, s| fill(a, count(4e5, s)),
+
+        run: |a, s| js_fetch(a, count(4e5, s)),
+    },
+    Row {
+        name: "js consume push ordered",
+        prepare: |a, s| fill(a, count(4e5, s)),
+
+        run: |a, s| js_push(a, count(4e5, s)),
+    },
+];
+
+/// How many publishes may wait for their ack, per client: what `nats bench js pub async` allows by
+/// default is 500; clients allow 4,000.
+const WINDOW: u64 = 4000;
+/// Publishes per write, so that one system call carries a batch as client libraries' flushers do.
+const BATCH: u64 = 500;
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts below 2^53"
+)]
+fn count(base: f64, scale: f64) -> u64 {
+    ((base * scale) as u64).max(16)
+}
+
+fn core_pub(addr: &str, total: u64, subscribers: usize) -> Result<Measured> {
+    let mut readers = Vec::new();
+    for _ in 0..subscribers {
+        let mut client = Client::connect(addr)?;
+        client.send(b"SUB bench 1\r\n")?;
+        client.barrier()?;
+        readers.push(client);
+    }
+    let mut publisher = Client::connect(addr)?;
+    let one = publish("bench", "", &[b'x'; 128]);
+    let batch = one.repeat(usize::try_from(BATCH)?);
+    let start = Instant::now();
+    let waiting: Vec<_> = readers
+        .into_iter()
+        .map(|mut c| thread::spawn(move || c.skip(total)))
+        .collect();
+    let mut sent = 0;
+    while sent < total {
+        let n = BATCH.min(total - sent);
+        publisher.send(&batch[..one.len() * usize::try_from(n)?])?;
+        sent += n;
+    }
+    publisher.barrier()?;
+    for reader in waiting {
+        join(reader)?;
+    }
+    let moved = total * u64::try_from(subscribers.max(1))?;
+    Ok(Measured {
+        messages: moved,
+        elapsed: start.elapsed(),
+        latencies: Vec::new(),
+    })
+}
+
+fn request_reply(addr: &str, each: u64, clients: usize) -> Result<Measured> {
+    let mut service = Client::connect(addr)?;
+    service.send(b"SUB service 1\r\n")?;
+    service.barrier()?;
+    let total = each * u64::try_from(clients)?;
+    let mut writer = service.writer()?;
+    let answering = thread::spawn(move || -> Result<()> {
+        let mut out = Vec::new();
+        for _ in 0..total {
+            let reply = service.next()?.reply.to_vec();
+            out.extend(publish(
+                std::str::from_utf8(&reply)?,
+                "",
+                b"0123456789abcdef",
+            ));
+            if !service.buffered() {
+                std::io::Write::write_all(&mut writer, &out)?;
+                out.clear();
+            }
+        }
+        Ok(())
+    });
+    let measured = round_trips(addr, each, clients, |id, n| {
+        publish("service", &format!("_INBOX.c{id}.{n}"), b"0123456789abcdef")
+    })?;
+    join(answering)?;
+    Ok(measured)
+}
+
+fn js_sync(addr: &str, each: u64, clients: usize) -> Result<Measured> {
+    round_trips(addr, each, clients, |id, n| {
+        publish("js.bench", &format!("_INBOX.c{id}.{n}"), &[b'x'; 128])
+    })
+}
+
+/// Each client sends one request at a time and waits for its answer.
+fn round_trips(
+    addr: &str,
+    each: u64,
+    clients: usize,
+    request: impl Fn(usize, u64) -> Vec<u8> + Send + Copy + 'static,
+) -> Result<Measured> {
+    let mut connected = Vec::new();
+    for id in 0..clients {
+        let mut client = Client::connect(addr)?;
+        client.send(format!("SUB _INBOX.c{id}.* 1\r\n").as_bytes())?;
+        client.barrier()?;
+        connected.push((id, client));
+    }
+    let start = Instant::now();
+    let running: Vec<_> = connected
+        .into_iter()
+        .map(|(id, mut client)| {
+            thread::spawn(move || -> Result<Vec<Duration>> {
+                let mut latencies = Vec::with_capacity(usize::try_from(each)?);
+                for n in 0..each {
+                    let message = request(id, n);
+                    let sent = Instant::now();
+                    client.send(&message)?;
+                    check(client.next()?.body)?;
+                    latencies.push(sent.elapsed());
+                }
+                Ok(latencies)
+            })
+        })
+        .collect();
+    let mut latencies = Vec::new();
+    for client in running {
+        latencies.extend(join(client)?);
+    }
+    let elapsed = start.elapsed();
+    latencies.sort();
+    Ok(Measured {
+        messages: each * u64::try_from(clients)?,
+        elapsed,
+        latencies,
+    })
+}
+
+/// Fills the stream that the consuming rows read.
+fn fill(addr: &str, total: u64) -> Result<()> {
+    create_stream(addr)?;
+    js_async(addr, total, 1, 128).map(|_| ())
+}
+
+fn js_async(addr: &str, each: u64, clients: usize, payload: usize) -> Result<Measured> {
+    let mut connected = Vec::new();
+    for id in 0..clients {
+        let mut client = Client::connect(addr)?;
+        client.send(format!("SUB _INBOX.c{id}.* 1\r\n").as_bytes())?;
+        client.barrier()?;
+        connected.push((id, client));
+    }
+    let start = Instant::now();
+    let running: Vec<_> = connected
+        .into_iter()
+        .map(|(id, client)| thread::spawn(move || publish_async(client, id, each, payload)))
+        .collect();
+    for client in running {
+        join(client)?;
+    }
+    let messages = each * u64::try_from(clients)?;
+    Ok(Measured {
+        messages,
+        elapsed: start.elapsed(),
+        latencies: Vec::new(),
+    })
+}
+
+/// Publishes with at most [`WINDOW`] acks outstanding; every reply subject is another one, as with
+/// the client libraries.
+fn publish_async(mut client: Client, id: usize, each: u64, payload: usize) -> Result<()> {
+    let body = vec![b'x'; payload];
+    let batch_len = BATCH.min((1 << 20) / u64::try_from(payload)?).max(1);
+    let mut out = Vec::new();
+    let (mut sent, mut acked) = (0, 0);
+    while acked < each {
+        while sent < each && sent - acked + batch_len <= WINDOW {
+            out.clear();
+            for _ in 0..batch_len.min(each - sent) {
+                sent += 1;
+                append_publish(&mut out, "js.bench", &format!("_INBOX.c{id}.{sent}"), &body);
+            }
+            client.send(&out)?;
+        }
+        check(client.next()?.body)?;
+        acked += 1;
+        while acked < sent && client.buffered() && acked % batch_len != 0 {
+            client.skip(1)?;
+            acked += 1;
+        }
+    }
+    Ok(())
+}
+
+fn js_fetch(addr: &str, total: u64) -> Result<Measured> {
+    let mut client = Client::connect(addr)?;
+    client.send(b"SUB _INBOX.f.* 1\r\n")?;
+    client.barrier()?;
+    api(
+        &mut client,
+        "CONSUMER.CREATE.BENCH.pull",
+        r#"{"stream_name":"BENCH","config":{"name":"pull","durable_name":"pull","ack_policy":"explicit","max_ack_pending":100000}}"#,
+    )?;
+    let start = Instant::now();
+    let (mut got, mut acks) = (0, Vec::new());
+    while got < total {
+        let batch = 500.min(total - got);
+        client.send(&publish(
+            "$JS.API.CONSUMER.MSG.NEXT.BENCH.pull",
+            "_INBOX.f.x",
+            format!("{{\"batch\":{batch},\"expires\":5000000000}}").as_bytes(),
+        ))?;
+        acks.clear();
+        for _ in 0..batch {
+            let frame = client.next()?;
+            if frame.subject.starts_with(b"_INBOX") {
+                bail!("fetch ended early: {}", String::from_utf8_lossy(frame.body));
+            }
+            append_publish(&mut acks, std::str::from_utf8(frame.reply)?, "", b"+ACK");
+        }
+        client.send(&acks)?;
+        got += batch;
+    }
+    client.barrier()?;
+    Ok(Measured {
+        messages: total,
+        elapsed: start.elapsed(),
+        latencies: Vec::new(),
+    })
+}
+
+/// An ordered consumer's configuration.
+const PUSH: &str = r#"{"stream_name":"BENCH","config":{"name":"push","deliver_subject":"deliver.push","ack_policy":"none","flow_control":true,"idle_heartbeat":5000000000}}"#;
+
+fn js_push(addr: &str, total: u64) -> Result<Measured> {
+    let mut client = Client::connect(addr)?;
+    client.send(b"SUB _INBOX.p.* 1\r\n")?;
+    client.barrier()?;
+    let start = Instant::now();
+    client.send(b"SUB deliver.push 2\r\n")?;
+    client.send(&publish(
+        "$JS.API.CONSUMER.CREATE.BENCH.push",
+        "_INBOX.p.api",
+        PUSH.as_bytes(),
+    ))?;
+    let mut got = 0;
+    while got < total {
+        let frame = client.next()?;
+        if frame.subject == b"_INBOX.p.api" {
+            check(frame.body)?;
+        } else if !frame.body.starts_with(b"NATS/1.0 100") {
+            got += 1;
+        } else if !frame.reply.is_empty() {
+            let answer = publish(std::str::from_utf8(frame.reply)?, "", b"");
+            client.send(&answer)?;
+        }
+    }
+    Ok(Measured {
+        messages: total,
+        elapsed: start.elapsed(),
+        latencies: Vec::new(),
+    })
+}
+
+fn create_stream(addr: &str) -> Result<()> {
+    let mut client = Client::connect(addr)?;
+    client.send(b"SUB _INBOX.f.* 1\r\n")?;
+    client.barrier()?;
+    // A row may follow another on the same server: start from an empty stream.
+    let _ = api(&mut client, "STREAM.DELETE.BENCH", "");
+    api(
+        &mut client,
+        "STREAM.CREATE.BENCH",
+        r#"{"name":"BENCH","subjects":["js.bench"],"storage":"file","retention":"limits","discard":"old","num_replicas":1}"#,
+    )
+}
+
+fn api(client: &mut Client, subject: &str, body: &str) -> Result<()> {
+    client.send(&publish(
+        &format!("$JS.API.{subject}"),
+        "_INBOX.f.api",
+        body.as_bytes(),
+    ))?;
+    check(client.next()?.body).with_context(|| subject.to_owned())
+}
+
+fn check(body: &[u8]) -> Result<()> {
+    let failed = body.starts_with(b"NATS/1.0") || body.windows(9).any(|w| w == b"\"error\":{");
+    if failed {
+        bail!("server answered {}", String::from_utf8_lossy(body));
+    }
+    Ok(())
+}
+
+fn publish(subject: &str, reply: &str, body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    append_publish(&mut out, subject, reply, body);
+    out
+}
+
+fn append_publish(out: &mut Vec<u8>, subject: &str, reply: &str, body: &[u8]) {
+    out.extend_from_slice(b"PUB ");
+    out.extend_from_slice(subject.as_bytes());
+    out.push(b' ');
+    if !reply.is_empty() {
+        out.extend_from_slice(reply.as_bytes());
+        out.push(b' ');
+    }
+    out.extend_from_slice(body.len().to_string().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(body);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn join<T>(handle: thread::JoinHandle<Result<T>>) -> Result<T> {
+    match handle.join() {
+        Ok(result) => result,
+        Err(_) => bail!("a client thread panicked"),
+    }
+}
