@@ -1,0 +1,100 @@
+//! What the machines need from the outside: time, randomness, the log, stored bytes, and routing.
+//!
+//! *Invariant:* an [`Env`] never calls back into the machine. The broker implements it over its
+//! store and its router, so that nothing is copied into queues on the way.
+
+use alloc::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
+use protocol::id::{AccountId, ConnId, LogPos, StreamId};
+use protocol::rng::Rng;
+use protocol::store::{Loc, ReadOutcome};
+use protocol::time::Now;
+
+/// The world around the JetStream machine.
+pub trait Env {
+    /// Returns the time of the input being handled.
+    fn now(&self) -> Now;
+
+    /// Returns the randomness of names and ids.
+    fn rng(&mut self) -> &mut Rng;
+
+    /// Appends an entry to the log; it comes back through `apply` once it is synced.
+    fn propose(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos;
+
+    /// Asks for the bytes of a stored entry.
+    fn read(&mut self, stream: StreamId, loc: Loc) -> ReadOutcome;
+
+    /// Routes `msg` to whoever subscribes to `to`; returns whether someone got it.
+    fn deliver(&mut self, account: AccountId, to: &[u8], msg: Outgoing<'_>) -> bool;
+
+    /// Returns whether a subscription other than JetStream's own matches `subject`.
+    fn has_interest(&mut self, account: AccountId, subject: &[u8]) -> bool;
+
+    /// Subscribes `target` to `subject`, which may hold wildcards.
+    fn bind(&mut self, account: AccountId, subject: &[u8], target: JsTarget);
+
+    /// Ends what [`Env::bind`] began with the same arguments.
+    fn unbind(&mut self, account: AccountId, subject: &[u8], target: JsTarget);
+
+    /// Appends the JSON object that describes a client in advisories to `out`; nothing if it is gone.
+    fn client_info(&mut self, client: ConnId, out: &mut Vec<u8>);
+}
+
+/// A message that leaves the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outgoing<'a> {
+    /// The subject that the receiver sees.
+    pub subject: &'a [u8],
+    /// The reply subject; empty for none.
+    pub reply: &'a [u8],
+    /// The whole header block from `NATS/1.0` to its empty line; empty for none.
+    pub headers: &'a [u8],
+    /// The body.
+    pub payload: &'a [u8],
+    /// The buffer that `payload` is a slice of, so that a large body can be shared instead of copied.
+    pub shared: Option<&'a Bytes>,
+}
+
+/// What a subject bound by the machine leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JsTarget {
+    /// Messages are published into the stream.
+    Stream(StreamId),
+}
+
+/// A message that a client publishes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inbound<'a> {
+    /// The subject.
+    pub subject: &'a [u8],
+    /// The reply subject; empty for none.
+    pub reply: &'a [u8],
+    /// The whole header block; empty for none.
+    pub headers: &'a [u8],
+    /// The body.
+    pub payload: &'a [u8],
+}
+
+/// Which names are allowed for streams and consumers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NameRules {
+    /// nats-server's rules.
+    #[default]
+    Nats,
+    /// The rules of the Memphis listener.
+    Memphis,
+}
+
+/// A request on `$JS.API.>`.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiCall<'a> {
+    /// The account that asks.
+    pub account: AccountId,
+    /// The connection that asks; advisories describe it.
+    pub client: ConnId,
+    /// The rules for names.
+    pub rules: NameRules,
+    /// The message itself; the subject starts with `$JS.API.`.
+    pub msg: Inbound<'a>,
+}

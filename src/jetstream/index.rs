@@ -1,0 +1,464 @@
+//! Where a stream's messages are: per message its location, length, time and subject; per subject how
+//! many there are and the first and last of them.
+//!
+//! *Invariant:* this is a function of the applied log; it never looks at message bytes. Sequences
+//! only grow, also after everything has been removed. Costs: push, remove, look-up by sequence and by
+//! literal subject are constant; a wildcard costs per message passed over (next) or per subject (count).
+
+mod chunk;
+mod filter;
+mod pending;
+mod subjects;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use core::mem::size_of;
+
+use protocol::id::Seq;
+use protocol::store::Loc;
+use protocol::time::Wall;
+
+use chunk::{CHUNK_LEN, Chunk, Slot};
+pub use filter::{Filter, subject_matches};
+use subjects::Subjects;
+pub use subjects::{SubjectId, SubjectInfo};
+
+/// The index of one stream.
+#[derive(Debug)]
+pub struct Index {
+    /// Chunk `i` holds the sequences of chunk number `base + i`; `None` once all of them are gone.
+    chunks: VecDeque<Option<Box<Chunk>>>,
+    base: u64,
+    /// The first live sequence; `last + 1` when there is none.
+    first: u64,
+    /// The last sequence given out.
+    last: u64,
+    /// The time of the last message given a sequence.
+    last_time: Wall,
+    messages: u64,
+    bytes: u64,
+    overhead: Overhead,
+    subjects: Subjects,
+}
+
+/// What one stored message counts beyond its subject, headers and body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overhead {
+    /// For every message.
+    pub fixed: u32,
+    /// In addition for a message with headers.
+    pub headers: u32,
+}
+
+/// A message to be indexed.
+#[derive(Clone, Copy, Debug)]
+pub struct NewMsg {
+    /// Where its entry lies.
+    pub loc: Loc,
+    /// Its time.
+    pub time: Wall,
+    /// The bytes of subject, headers and body together.
+    pub len: u32,
+    /// Whether it has headers.
+    pub has_headers: bool,
+}
+
+/// What the index knows about a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Its sequence.
+    pub seq: Seq,
+    /// Where its entry lies.
+    pub loc: Loc,
+    /// Its time.
+    pub time: Wall,
+    /// Its subject, see [`Index::subject`].
+    pub subject: SubjectId,
+    /// What it counts in the stream's bytes.
+    pub size: u32,
+}
+
+impl Index {
+    /// Returns the empty index of a stream whose first message gets the sequence `first`.
+    #[must_use]
+    pub fn new(first: Seq, overhead: Overhead) -> Self {
+        let first = first.0.max(1);
+        Self {
+            chunks: VecDeque::new(),
+            base: 0,
+            first,
+            last: first - 1,
+            last_time: Wall(0),
+            messages: 0,
+            bytes: 0,
+            overhead,
+            subjects: Subjects::default(),
+        }
+    }
+
+    /// Returns the first live sequence; one past the last when the stream is empty.
+    #[must_use]
+    pub fn first_seq(&self) -> Seq {
+        Seq(self.first)
+    }
+
+    /// Returns the last sequence given out.
+    #[must_use]
+    pub fn last_seq(&self) -> Seq {
+        Seq(self.last)
+    }
+
+    /// Returns the time of the last message, kept when it is removed; zero before the first.
+    #[must_use]
+    pub fn last_time(&self) -> Wall {
+        self.last_time
+    }
+
+    /// Returns the time of the first live message; zero when there is none.
+    #[must_use]
+    pub fn first_time(&self) -> Wall {
+        self.slot(self.first).map_or(Wall(0), |slot| slot.time)
+    }
+
+    /// Returns how many messages are live.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Returns what the live messages count together.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Returns how many sequences between the first and the last live message are gone.
+    #[must_use]
+    pub fn num_deleted(&self) -> u64 {
+        (self.last + 1 - self.first) - self.messages
+    }
+
+    /// Returns how many subjects have live messages.
+    #[must_use]
+    pub fn num_subjects(&self) -> u64 {
+        self.subjects.len()
+    }
+
+    /// Returns what a message of `len` bytes counts.
+    #[must_use]
+    pub fn size_of(&self, len: u32, has_headers: bool) -> u32 {
+        let extra = if has_headers {
+            self.overhead.headers
+        } else {
+            0
+        };
+        len.saturating_add(self.overhead.fixed)
+            .saturating_add(extra)
+    }
+
+    /// Returns the text of a subject; empty for one that has no live message.
+    #[must_use]
+    pub fn subject(&self, id: SubjectId) -> &[u8] {
+        self.subjects.name(id)
+    }
+
+    /// Adds a message and returns its sequence.
+    pub fn push(&mut self, subject: &[u8], msg: NewMsg) -> Seq {
+        let seq = self.last + 1;
+        let id = self.subjects.intern(subject);
+        if let Some(previous) = self.subjects.pushed(id, seq) {
+            self.link(previous, seq);
+        }
+        self.chunk_for_push(seq).push(seq, msg, id);
+        if self.messages == 0 {
+            self.first = seq;
+        }
+        self.last = seq;
+        self.last_time = msg.time;
+        self.messages += 1;
+        self.bytes += u64::from(self.size_of(msg.len, msg.has_headers));
+        Seq(seq)
+    }
+
+    /// Gives out a sequence for a message that is not kept.
+    pub fn skip(&mut self, time: Wall) -> Seq {
+        self.last += 1;
+        self.last_time = time;
+        if self.messages == 0 {
+            self.first = self.last + 1;
+        }
+        Seq(self.last)
+    }
+
+    /// Removes a message; returns what it was, or nothing if it is not there.
+    pub fn remove(&mut self, seq: Seq) -> Option<Meta> {
+        let seq = seq.0;
+        let meta = self.meta(Seq(seq))?;
+        let next_same = self.next_same(seq);
+        let at = self.position(seq)?;
+        let entry = self.chunks.get_mut(at)?;
+        let chunk = entry.as_mut()?;
+        chunk.kill(seq);
+        if chunk.live() == 0 && !chunk.accepts(self.last + 1) {
+            *entry = None;
+        }
+        self.subjects.removed(meta.subject, seq, next_same);
+        self.messages -= 1;
+        self.bytes -= u64::from(meta.size);
+        if seq == self.first {
+            self.first = self.next_live(seq + 1).unwrap_or(self.last + 1);
+            self.drop_front();
+        }
+        Some(meta)
+    }
+
+    /// Removes everything and moves on to the sequence `next`, if that lies ahead.
+    pub fn clear(&mut self, next: Seq) {
+        self.chunks.clear();
+        self.subjects.clear();
+        self.messages = 0;
+        self.bytes = 0;
+        self.last = self.last.max(next.0.saturating_sub(1));
+        self.first = self.last + 1;
+    }
+
+    /// Returns what is known about a live message.
+    #[must_use]
+    pub fn meta(&self, seq: Seq) -> Option<Meta> {
+        let slot = self.slot(seq.0)?;
+        Some(Meta {
+            seq,
+            loc: slot.loc,
+            time: slot.time,
+            subject: slot.subject,
+            size: self.size_of(slot.len, slot.has_headers),
+        })
+    }
+
+    /// Returns the first live message at or after `from` whose subject matches.
+    #[must_use]
+    pub fn next(&self, filter: &Filter, from: Seq) -> Option<Seq> {
+        let from = from.0.max(self.first);
+        match filter {
+            Filter::All => self.next_live(from),
+            Filter::Literal(subject) => {
+                let id = self.subjects.find(subject)?;
+                self.next_of(id, from)
+            }
+            Filter::Wild(pattern) => self.scan(from, self.last, |id| {
+                subject_matches(pattern, self.subjects.name(id))
+            }),
+        }
+        .map(Seq)
+    }
+
+    /// Returns the first live message at or after `from` that one of the filters matches; no filter
+    /// means all messages.
+    #[must_use]
+    pub fn next_any(&self, filters: &[Filter], from: Seq) -> Option<Seq> {
+        match filters {
+            [] => self.next(&Filter::All, from),
+            [one] => self.next(one, from),
+            many => many.iter().filter_map(|f| self.next(f, from)).min(),
+        }
+    }
+
+    /// Returns the last live message that matches.
+    #[must_use]
+    pub fn last(&self, filter: &Filter) -> Option<Seq> {
+        match filter {
+            Filter::All => self.last_live(),
+            Filter::Literal(subject) => self.last_of(self.subjects.find(subject)?),
+            Filter::Wild(pattern) => self
+                .subjects
+                .matching(pattern)
+                .filter_map(|id| self.last_of(id))
+                .max(),
+        }
+        .map(Seq)
+    }
+
+    /// Returns the sequence of the first live message stored at or after `time`; one past the last
+    /// when there is none.
+    #[must_use]
+    pub fn first_since(&self, time: Wall) -> Seq {
+        let found = self
+            .chunks
+            .iter()
+            .flatten()
+            .find_map(|chunk| chunk.first_since(time))
+            .and_then(|seq| self.next_live(seq));
+        Seq(found.unwrap_or(self.last + 1))
+    }
+
+    /// Returns the first and the last live message and the count of a subject.
+    #[must_use]
+    pub fn subject_info(&self, subject: &[u8]) -> Option<SubjectInfo> {
+        let id = self.subjects.find(subject)?;
+        self.subject_info_of(id)
+    }
+
+    /// Returns the first and the last live message and the count of a subject.
+    #[must_use]
+    pub fn subject_info_of(&self, id: SubjectId) -> Option<SubjectInfo> {
+        let counted = self.subjects.entry(id)?;
+        Some(SubjectInfo {
+            messages: counted.count,
+            first: Seq(self.next_of(id, counted.first)?),
+            last: Seq(self.last_of(id)?),
+        })
+    }
+
+    /// Records that a message's entry has moved.
+    pub fn relocate(&mut self, seq: Seq, loc: Loc) {
+        if let Some(chunk) = self.chunk_mut(seq.0) {
+            chunk.relocate(seq.0, loc);
+        }
+    }
+
+    /// Returns the bytes of memory that the index holds, roughly.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let chunks: usize = self.chunks.iter().flatten().map(|c| c.memory()).sum();
+        chunks + self.chunks.capacity() * size_of::<usize>() + self.subjects.memory()
+    }
+
+    /// Returns the first live sequence at or after `from`.
+    fn next_live(&self, from: u64) -> Option<u64> {
+        if self.messages == self.last + 1 - self.first {
+            return (from <= self.last).then_some(from.max(self.first));
+        }
+        self.scan(from, self.last, |_| true)
+    }
+
+    fn last_live(&self) -> Option<u64> {
+        self.chunks
+            .iter()
+            .rev()
+            .flatten()
+            .find_map(|c| c.last_live())
+    }
+
+    /// Returns the first live sequence in `from..=to` whose subject is wanted.
+    fn scan(&self, from: u64, to: u64, mut wanted: impl FnMut(SubjectId) -> bool) -> Option<u64> {
+        let mut at = from.max(self.first);
+        while at <= to {
+            let end = Chunk::end_of(at);
+            let position = self.position(at)?;
+            if let Some(chunk) = self.chunks.get(position)?
+                && let Some(seq) = chunk.find(at, to, &mut wanted)
+            {
+                return Some(seq);
+            }
+            at = end;
+        }
+        None
+    }
+
+    /// Returns the first live message of a subject at or after `from`.
+    fn next_of(&self, id: SubjectId, from: u64) -> Option<u64> {
+        let entry = self.subjects.entry(id)?;
+        if from > entry.last {
+            return None;
+        }
+        if from <= entry.first {
+            // The usual case: the bookkeeping names the first message itself.
+            if self.is_of(entry.first, id) {
+                return Some(entry.first);
+            }
+        } else if let Some(next) = self.linked(id, from - 1) {
+            return Some(next);
+        }
+        let from = from.max(entry.first);
+        if entry.count == 1 && self.is_of(entry.last, id) {
+            return (entry.last >= from).then_some(entry.last);
+        }
+        self.scan(from, entry.last, |found| found == id)
+    }
+
+    /// Returns the next message of the subject of `seq`, when `seq` is on `id` and its link names it.
+    fn linked(&self, id: SubjectId, seq: u64) -> Option<u64> {
+        if !self.is_of(seq, id) {
+            return None;
+        }
+        let next = self.chunk(seq)?.next_link(seq)?;
+        self.is_of(next, id).then_some(next)
+    }
+
+    /// Returns the next message of the same subject as the live message `seq`, if its link names it.
+    fn next_same(&self, seq: u64) -> Option<u64> {
+        self.chunk(seq)?.next_link(seq)
+    }
+
+    /// Returns the last live message of a subject.
+    fn last_of(&self, id: SubjectId) -> Option<u64> {
+        let entry = self.subjects.entry(id)?;
+        if self.is_of(entry.last, id) {
+            return Some(entry.last);
+        }
+        let mut at = entry.last;
+        loop {
+            let position = self.position(at)?;
+            if let Some(chunk) = self.chunks.get(position)?
+                && let Some(seq) = chunk.rfind(at, id)
+            {
+                return Some(seq);
+            }
+            at = (at / CHUNK_LEN * CHUNK_LEN).checked_sub(1)?;
+        }
+    }
+
+    fn is_of(&self, seq: u64, id: SubjectId) -> bool {
+        self.slot(seq).is_some_and(|slot| slot.subject == id)
+    }
+
+    fn link(&mut self, previous: u64, seq: u64) {
+        if let Some(chunk) = self.chunk_mut(previous) {
+            chunk.link(previous, seq);
+        }
+    }
+
+    fn slot(&self, seq: u64) -> Option<Slot> {
+        self.chunk(seq)?.slot(seq)
+    }
+
+    fn position(&self, seq: u64) -> Option<usize> {
+        usize::try_from((seq / CHUNK_LEN).checked_sub(self.base)?).ok()
+    }
+
+    fn chunk(&self, seq: u64) -> Option<&Chunk> {
+        self.chunks.get(self.position(seq)?)?.as_deref()
+    }
+
+    fn chunk_mut(&mut self, seq: u64) -> Option<&mut Chunk> {
+        let at = self.position(seq)?;
+        self.chunks.get_mut(at)?.as_deref_mut()
+    }
+
+    /// Returns the chunk that takes `seq`, the sequence after the last.
+    fn chunk_for_push(&mut self, seq: u64) -> &mut Chunk {
+        let number = seq / CHUNK_LEN;
+        if self.chunks.is_empty() {
+            self.base = number;
+        }
+        let at = usize::try_from(number - self.base).unwrap_or(usize::MAX);
+        while self.chunks.len() <= at {
+            self.chunks.push_back(None);
+        }
+        let entry = self.chunks.get_mut(at).expect("pushed above");
+        let chunk = entry.get_or_insert_with(|| Box::new(Chunk::new(seq)));
+        chunk.pad(seq);
+        chunk
+    }
+
+    /// Lets the chunks before the first live message go.
+    fn drop_front(&mut self) {
+        let keep = self.first / CHUNK_LEN;
+        while self.base < keep && self.chunks.pop_front().is_some() {
+            self.base += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! 4096 consecutive sequences of a stream, one array per field, so that looking for a subject reads
+//! four bytes per message.
+
+use alloc::vec::Vec;
+use core::mem::size_of;
+
+use protocol::store::Loc;
+use protocol::time::Wall;
+
+use super::{NewMsg, SubjectId};
+
+/// How many sequences share a chunk.
+pub(super) const CHUNK_LEN: u64 = 4096;
+
+/// Marks in a length that the message has headers.
+const HAS_HEADERS: u32 = 1 << 31;
+
+/// The messages of one chunk.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    /// The sequence of the first slot.
+    start: u64,
+    live: u32,
+    subjects: Vec<u32>,
+    lens: Vec<u32>,
+    /// How far ahead the next message on the same subject is; zero while there is none.
+    next: Vec<u32>,
+    locs: Vec<Loc>,
+    times: Vec<Wall>,
+}
+
+/// One live message of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    pub(super) loc: Loc,
+    pub(super) time: Wall,
+    pub(super) len: u32,
+    pub(super) has_headers: bool,
+    pub(super) subject: SubjectId,
+}
+
+impl Chunk {
+    /// Returns an empty chunk whose first slot is `start`.
+    pub(super) fn new(start: u64) -> Self {
+        Self {
+            start,
+            live: 0,
+            subjects: Vec::new(),
+            lens: Vec::new(),
+            next: Vec::new(),
+            locs: Vec::new(),
+            times: Vec::new(),
+        }
+    }
+
+    /// Returns the first sequence of the chunk after that of `seq`.
+    pub(super) fn end_of(seq: u64) -> u64 {
+        (seq / CHUNK_LEN + 1) * CHUNK_LEN
+    }
+
+    pub(super) fn live(&self) -> u32 {
+        self.live
+    }
+
+    /// Returns whether `seq` belongs into this chunk.
+    pub(super) fn accepts(&self, seq: u64) -> bool {
+        seq / CHUNK_LEN == self.start / CHUNK_LEN
+    }
+
+    /// Fills the slots before `seq` as dead.
+    pub(super) fn pad(&mut self, seq: u64) {
+        let time = self.times.last().copied().unwrap_or_default();
+        while self.start + self.len() < seq {
+            self.put(SubjectId::DEAD, 0, Loc::from_bits(0), time);
+        }
+    }
+
+    /// Adds the message `seq`, the one after the last slot.
+    pub(super) fn push(&mut self, seq: u64, msg: NewMsg, subject: SubjectId) {
+        debug_assert_eq!(self.start + self.len(), seq, "padded before");
+        let flag = if msg.has_headers { HAS_HEADERS } else { 0 };
+        self.put(subject, msg.len | flag, msg.loc, msg.time);
+        self.live += 1;
+    }
+
+    /// Marks `seq` as dead; its link stays, so that chains through it do not break.
+    pub(super) fn kill(&mut self, seq: u64) {
+        let Some(at) = self.at(seq) else { return };
+        if let Some(subject) = self.subjects.get_mut(at) {
+            *subject = SubjectId::DEAD.0;
+            self.live -= 1;
+        }
+    }
+
+    pub(super) fn slot(&self, seq: u64) -> Option<Slot> {
+        let at = self.at(seq)?;
+        let subject = SubjectId(*self.subjects.get(at)?);
+        if subject == SubjectId::DEAD {
+            return None;
+        }
+        let len = *self.lens.get(at)?;
+        Some(Slot {
+            loc: *self.locs.get(at)?,
+            time: *self.times.get(at)?,
+            len: len & !HAS_HEADERS,
+            has_headers: len & HAS_HEADERS != 0,
+            subject,
+        })
+    }
+
+    /// Returns the first live sequence in `from..=to` whose subject is wanted.
+    pub(super) fn find(
+        &self,
+        from: u64,
+        to: u64,
+        wanted: &mut impl FnMut(SubjectId) -> bool,
+    ) -> Option<u64> {
+        if self.live == 0 {
+            return None;
+        }
+        let skip = usize::try_from(from.saturating_sub(self.start)).ok()?;
+        let slots = self.subjects.get(skip..)?;
+        let found = slots
+            .iter()
+            .position(|&s| s != SubjectId::DEAD.0 && wanted(SubjectId(s)))?;
+        let seq = self.start + u64::try_from(skip + found).ok()?;
+        (seq <= to).then_some(seq)
+    }
+
+    /// Returns the last live sequence at or before `to` on `subject`.
+    pub(super) fn rfind(&self, to: u64, subject: SubjectId) -> Option<u64> {
+        let end = usize::try_from((to + 1).saturating_sub(self.start)).ok()?;
+        let slots = self.subjects.get(..end.min(self.subjects.len()))?;
+        let found = slots.iter().rposition(|&s| s == subject.0)?;
+        Some(self.start + u64::try_from(found).ok()?)
+    }
+
+    pub(super) fn last_live(&self) -> Option<u64> {
+        let found = self
+            .subjects
+            .iter()
+            .rposition(|&s| s != SubjectId::DEAD.0)?;
+        Some(self.start + u64::try_from(found).ok()?)
+    }
+
+    /// Returns the first sequence, live or not, with a time of at least `time`.
+    pub(super) fn first_since(&self, time: Wall) -> Option<u64> {
+        let at = self.times.partition_point(|&t| t < time);
+        (at < self.times.len()).then(|| self.start + u64::try_from(at).unwrap_or(0))
+    }
+
+    /// Calls `each` with the subject of every live message at or after `from`.
+    pub(super) fn each_from(&self, from: u64, mut each: impl FnMut(SubjectId)) {
+        let skip = usize::try_from(from.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        for &s in self.subjects.get(skip..).unwrap_or_default() {
+            if s != SubjectId::DEAD.0 {
+                each(SubjectId(s));
+            }
+        }
+    }
+
+    /// Records that the message after `seq` on the same subject is `next`.
+    pub(super) fn link(&mut self, seq: u64, next: u64) {
+        let Some(at) = self.at(seq) else { return };
+        if let (Some(link), Ok(ahead)) = (self.next.get_mut(at), u32::try_from(next - seq)) {
+            *link = ahead;
+        }
+    }
+
+    /// Returns the message that followed `seq` on the same subject, live or not.
+    pub(super) fn next_link(&self, seq: u64) -> Option<u64> {
+        let ahead = *self.next.get(self.at(seq)?)?;
+        (ahead != 0).then(|| seq + u64::from(ahead))
+    }
+
+    pub(super) fn relocate(&mut self, seq: u64, loc: Loc) {
+        if let Some(at) = self.at(seq)
+            && let Some(slot) = self.locs.get_mut(at)
+        {
+            *slot = loc;
+        }
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>()
+            + self.subjects.capacity() * 3 * size_of::<u32>()
+            + self.locs.capacity() * (size_of::<Loc>() + size_of::<Wall>())
+    }
+
+    fn put(&mut self, subject: SubjectId, len: u32, loc: Loc, time: Wall) {
+        self.subjects.push(subject.0);
+        self.lens.push(len);
+        self.next.push(0);
+        self.locs.push(loc);
+        self.times.push(time);
+    }
+
+    fn len(&self) -> u64 {
+        u64::try_from(self.subjects.len()).unwrap_or(CHUNK_LEN)
+    }
+
+    fn at(&self, seq: u64) -> Option<usize> {
+        usize::try_from(seq.checked_sub(self.start)?).ok()
+    }
+}

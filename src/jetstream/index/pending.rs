@@ -1,0 +1,161 @@
+//! Counting: how many messages a consumer still has before it, and what a filter selects.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use protocol::id::Seq;
+
+use super::{Filter, Index, SubjectId, SubjectInfo};
+
+impl Index {
+    /// Returns how many live messages at or after `from` match one of the filters, which must not
+    /// overlap; no filter means all messages.
+    #[must_use]
+    pub fn num_pending(&self, filters: &[Filter], from: Seq) -> u64 {
+        if filters.is_empty() {
+            return self.pending(&Filter::All, from.0);
+        }
+        filters.iter().map(|f| self.pending(f, from.0)).sum()
+    }
+
+    /// Appends the last message of every subject that one of the filters matches to `out`, in
+    /// ascending order; no filter means all subjects.
+    pub fn last_per_subject(&self, filters: &[Filter], out: &mut Vec<Seq>) {
+        let begin = out.len();
+        if filters.is_empty() {
+            out.extend(
+                self.subjects
+                    .all()
+                    .filter_map(|id| self.last_of(id))
+                    .map(Seq),
+            );
+        }
+        for filter in filters {
+            match filter {
+                Filter::Literal(_) => out.extend(self.last(filter)),
+                Filter::All | Filter::Wild(_) => out.extend(
+                    self.selected(filter)
+                        .filter_map(|id| self.last_of(id))
+                        .map(Seq),
+                ),
+            }
+        }
+        if let Some(added) = out.get_mut(begin..) {
+            added.sort_unstable();
+        }
+    }
+
+    /// Returns the subjects that match, with what is stored on each, sorted by name.
+    #[must_use]
+    pub fn subjects(&self, filter: &Filter) -> Vec<(&[u8], SubjectInfo)> {
+        let mut found: Vec<_> = match filter {
+            Filter::Literal(name) => {
+                let id = self.subjects.find(name);
+                id.into_iter().filter_map(|id| self.listed(id)).collect()
+            }
+            Filter::All | Filter::Wild(_) => self
+                .selected(filter)
+                .filter_map(|id| self.listed(id))
+                .collect(),
+        };
+        found.sort_unstable_by_key(|(name, _)| *name);
+        found
+    }
+
+    fn listed(&self, id: SubjectId) -> Option<(&[u8], SubjectInfo)> {
+        Some((self.subjects.name(id), self.subject_info_of(id)?))
+    }
+
+    fn selected<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = SubjectId> + 'a {
+        self.subjects
+            .all()
+            .filter(move |&id| filter.matches(self.subjects.name(id)))
+    }
+
+    fn pending(&self, filter: &Filter, from: u64) -> u64 {
+        let from = from.max(self.first);
+        if from > self.last {
+            return 0;
+        }
+        if from == self.first && *filter == Filter::All {
+            return self.messages;
+        }
+        match filter {
+            Filter::All => self.live_from(from),
+            Filter::Literal(name) => self
+                .subjects
+                .find(name)
+                .map_or(0, |id| self.count(id, from)),
+            Filter::Wild(_) => self.pending_wild(filter, from),
+        }
+    }
+
+    fn live_from(&self, from: u64) -> u64 {
+        if self.num_deleted() == 0 {
+            return self.last + 1 - from;
+        }
+        let Some(at) = self.position(from) else {
+            return self.messages;
+        };
+        let mut rest = self.chunks.iter().skip(at);
+        let mut sum = 0u64;
+        if let Some(Some(chunk)) = rest.next() {
+            chunk.each_from(from, |_| sum += 1);
+        }
+        sum + rest.flatten().map(|c| u64::from(c.live())).sum::<u64>()
+    }
+
+    /// Counts the messages of one subject, from whichever side has fewer links to follow.
+    fn count(&self, id: SubjectId, from: u64) -> u64 {
+        let Some(entry) = self.subjects.entry(id) else {
+            return 0;
+        };
+        if from <= entry.first {
+            return entry.count;
+        }
+        let mut before = 0;
+        let mut at = self.next_of(id, entry.first);
+        while let Some(seq) = at
+            && seq < from
+        {
+            before += 1;
+            at = self.next_of(id, seq + 1);
+        }
+        entry.count - before
+    }
+
+    /// Adds up the subjects that lie wholly at or after `from`; only if some lie on both sides are the
+    /// messages themselves looked at.
+    fn pending_wild(&self, filter: &Filter, from: u64) -> u64 {
+        let mut sum = 0;
+        let mut astride = vec![false; 0];
+        for id in self.selected(filter) {
+            let Some(entry) = self.subjects.entry(id) else {
+                continue;
+            };
+            if entry.first >= from {
+                sum += entry.count;
+            } else if entry.last >= from {
+                let at = usize::try_from(id.0).unwrap_or(usize::MAX);
+                if astride.len() <= at {
+                    astride.resize(at + 1, false);
+                }
+                if let Some(mark) = astride.get_mut(at) {
+                    *mark = true;
+                }
+            }
+        }
+        if astride.is_empty() {
+            return sum;
+        }
+        let marked = |id: SubjectId| {
+            let at = usize::try_from(id.0).unwrap_or(usize::MAX);
+            astride.get(at).copied().unwrap_or(false)
+        };
+        let first = self.position(from).unwrap_or(0);
+        for chunk in self.chunks.iter().skip(first).flatten() {
+            chunk.each_from(from, |id| sum += u64::from(marked(id)));
+        }
+        sum
+    }
+}

@@ -1,0 +1,165 @@
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use protocol::id::LogPos;
+use protocol::rng::Rng;
+
+use super::*;
+
+/// The obvious index: a sorted map of sequence to subject.
+#[derive(Default)]
+struct Model {
+    live: BTreeMap<u64, String>,
+    last: u64,
+}
+
+impl Model {
+    fn matching<'a>(&'a self, filter: &'a Filter) -> impl DoubleEndedIterator<Item = u64> + 'a {
+        self.live
+            .iter()
+            .filter(|(_, s)| filter.matches(s.as_bytes()))
+            .map(|(&seq, _)| seq)
+    }
+}
+
+fn msg(seq: u64) -> NewMsg {
+    NewMsg {
+        loc: Loc::log(LogPos(seq * 10)),
+        time: Wall(seq * 100),
+        len: 10,
+        has_headers: false,
+    }
+}
+
+fn index() -> Index {
+    Index::new(Seq(1), OVERHEAD)
+}
+
+const OVERHEAD: Overhead = Overhead {
+    fixed: 30,
+    headers: 4,
+};
+
+fn filters() -> Vec<Filter> {
+    ["", "a.1", "a.2", "b.7", "a.*", "b.>", "*.3", "nothing"]
+        .iter()
+        .map(|f| Filter::new(f.as_bytes()))
+        .collect()
+}
+
+#[test]
+fn random_pushes_and_removals_agree_with_the_obvious_index() {
+    for seed in 0..6 {
+        let mut rng = Rng::new(seed, 1);
+        let (mut index, mut model) = (index(), Model::default());
+        let keep = 1 + rng.below(20_000);
+        for step in 0..30_000u64 {
+            if rng.below(100) < 60 {
+                let subject = format!("{}.{}", if step % 2 == 0 { "a" } else { "b" }, rng.below(9));
+                let seq = index.push(subject.as_bytes(), msg(model.last + 1)).0;
+                model.last += 1;
+                assert_eq!(seq, model.last);
+                model.live.insert(seq, subject);
+            } else {
+                let low = model.last.saturating_sub(keep);
+                let seq = low + rng.below(model.last + 2 - low);
+                let there = model.live.remove(&seq).is_some();
+                assert_eq!(index.remove(Seq(seq)).is_some(), there);
+            }
+            if rng.one_in(3_000) {
+                index.clear(Seq(0));
+                model.live.clear();
+            }
+            if rng.one_in(500) {
+                compare(&index, &model, &mut rng);
+            }
+        }
+        compare(&index, &model, &mut rng);
+    }
+}
+
+fn compare(index: &Index, model: &Model, rng: &mut Rng) {
+    assert_eq!(index.messages(), model.live.len() as u64);
+    assert_eq!(index.bytes(), 40 * index.messages());
+    assert_eq!(index.last_seq().0, model.last);
+    let first = model.live.keys().next().copied();
+    assert_eq!(index.first_seq().0, first.unwrap_or(model.last + 1));
+    for filter in &filters() {
+        let from = rng.below(model.last + 2);
+        let expected = model.matching(filter).find(|&s| s >= from);
+        assert_eq!(index.next(filter, Seq(from)).map(|s| s.0), expected);
+        let last = model.matching(filter).next_back();
+        assert_eq!(index.last(filter).map(|s| s.0), last, "{filter:?}");
+        let pending = model.matching(filter).filter(|&s| s >= from).count();
+        let counted = index.num_pending(core::slice::from_ref(filter), Seq(from));
+        assert_eq!(counted, pending as u64, "{filter:?} from {from}");
+    }
+    let mut lasts: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
+    for (&seq, subject) in &model.live {
+        let entry = lasts.entry(subject).or_insert((0, seq, seq));
+        *entry = (entry.0 + 1, entry.1, seq);
+    }
+    let listed: Vec<_> = index
+        .subjects(&Filter::All)
+        .into_iter()
+        .map(|(name, i)| (name.to_vec(), (i.messages, i.first.0, i.last.0)))
+        .collect();
+    let expected: Vec<_> = lasts
+        .iter()
+        .map(|(name, info)| (name.as_bytes().to_vec(), *info))
+        .collect();
+    assert_eq!(listed, expected);
+    let mut per_subject = Vec::new();
+    index.last_per_subject(&[], &mut per_subject);
+    let mut ends: Vec<_> = lasts.values().map(|info| Seq(info.2)).collect();
+    ends.sort_unstable();
+    assert_eq!(per_subject, ends);
+}
+
+#[test]
+fn sequences_go_on_after_everything_is_gone() {
+    let mut index = index();
+    index.push(b"a", msg(1));
+    index.push(b"a", msg(2));
+    index.clear(Seq(0));
+    assert_eq!((index.first_seq(), index.last_seq()), (Seq(3), Seq(2)));
+    assert_eq!(index.last_time(), Wall(200));
+    assert_eq!(index.push(b"a", msg(3)), Seq(3));
+    assert_eq!(index.first_seq(), Seq(3));
+}
+
+#[test]
+fn a_skipped_sequence_counts_as_deleted_only_between_messages() {
+    let mut index = index();
+    index.skip(Wall(1));
+    assert_eq!(index.first_seq(), Seq(2));
+    index.push(b"a", msg(2));
+    index.skip(Wall(3));
+    assert_eq!(index.push(b"a", msg(4)), Seq(4));
+    assert_eq!(index.num_deleted(), 1);
+    assert_eq!(index.next(&Filter::All, Seq(3)), Some(Seq(4)));
+}
+
+#[test]
+fn the_first_message_since_a_time_is_found_across_removed_chunks() {
+    let mut index = index();
+    for seq in 1..=10_000 {
+        index.push(b"a", msg(seq));
+    }
+    for seq in 4_000..9_000 {
+        index.remove(Seq(seq));
+    }
+    assert_eq!(index.first_since(Wall(0)), Seq(1));
+    assert_eq!(index.first_since(Wall(399_900)), Seq(3_999));
+    assert_eq!(index.first_since(Wall(399_901)), Seq(9_000));
+    assert_eq!(index.first_since(Wall(2_000_000)), Seq(10_001));
+}
+
+#[test]
+fn a_first_sequence_far_ahead_costs_no_chunks() {
+    let mut index = Index::new(Seq(1 << 40), OVERHEAD);
+    assert_eq!(index.push(b"a", msg(1)), Seq(1 << 40));
+    assert!(index.memory() < 4_096);
+}
