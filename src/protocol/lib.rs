@@ -9,6 +9,7 @@
 extern crate alloc;
 
 pub mod id;
+pub mod js;
 pub mod rng;
 pub mod store;
 pub mod text;

@@ -1,0 +1,461 @@
+//! Reads JSON text into nodes that keep their order and their source.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use super::decode::DecodeError;
+
+/// How deep arrays and objects may nest. Far above any request, far below what the stack holds.
+pub const DEPTH_MAX: usize = 64;
+
+/// A value with the text it was read from.
+#[derive(Clone, Debug)]
+pub struct Node<'a> {
+    /// The value.
+    pub value: Value<'a>,
+    /// Its JSON.
+    pub raw: &'a [u8],
+}
+
+/// A JSON value. Objects keep the order and the doubles of the document.
+#[derive(Clone, Debug)]
+pub enum Value<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number as it stands in the text.
+    Number(&'a str),
+    /// A string, unescaped.
+    String(Cow<'a, str>),
+    /// An array.
+    Array(Vec<Node<'a>>),
+    /// An object.
+    Object(Vec<(Cow<'a, str>, Node<'a>)>),
+}
+
+impl Node<'_> {
+    /// Reports whether the value is null.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(self.value, Value::Null)
+    }
+}
+
+impl Value<'_> {
+    pub(in crate::js) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "bool",
+            Self::Number(_) => "number",
+            Self::String(_) => "string",
+            Self::Array(_) => "array",
+            Self::Object(_) => "object",
+        }
+    }
+}
+
+/// Why a text is no JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyntaxError {
+    /// It ends too early.
+    Eof,
+    /// Something else stands there.
+    At {
+        /// What is wrong.
+        text: String,
+        /// How many bytes have been read, the faulty character included.
+        offset: usize,
+    },
+}
+
+/// Reads the first value of `text`; none if there is only white space. What follows the value is only
+/// looked at as far as its first character: that must be able to start another value.
+///
+/// # Errors
+/// When the text is no JSON.
+pub fn parse(text: &[u8]) -> Result<Option<Node<'_>>, SyntaxError> {
+    let mut parser = Parser { text, at: 0 };
+    parser.skip_space();
+    if parser.peek().is_none() {
+        return Ok(None);
+    }
+    let node = parser.node(0)?;
+    parser.skip_space();
+    match parser.peek() {
+        None | Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => Ok(Some(node)),
+        Some(_) => Err(parser.unexpected("looking for beginning of value")),
+    }
+}
+
+/// Quotes bytes as Go's `%q` does.
+#[must_use]
+pub fn go_quote(bytes: &[u8]) -> String {
+    let mut out = String::from("\"");
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == '"' {
+                out.push_str("\\\"")
+            } else {
+                push_go_char(&mut out, c)
+            }
+        }
+        for b in chunk.invalid() {
+            let _ = write!(out, "\\x{b:02x}");
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn push_go_char(out: &mut String, c: char) {
+    let short = match c {
+        '\\' => "\\\\",
+        '\u{7}' => "\\a",
+        '\u{8}' => "\\b",
+        '\u{c}' => "\\f",
+        '\n' => "\\n",
+        '\r' => "\\r",
+        '\t' => "\\t",
+        '\u{b}' => "\\v",
+        '\0'..='\u{1f}' | '\u{7f}' => {
+            let _ = write!(out, "\\x{:02x}", u32::from(c));
+            return;
+        }
+        _ => {
+            out.push(c);
+            return;
+        }
+    };
+    out.push_str(short);
+}
+
+/// Words the error for a text that is no time. Go names the piece of the layout at which it stopped;
+/// the pieces are tried in their order.
+pub(super) fn time_error(text: &str) -> DecodeError {
+    const LAYOUT: &str = "2006-01-02T15:04:05Z07:00";
+    const PIECES: [(&str, usize); 11] = [
+        ("2006", 4),
+        ("-", 1),
+        ("01", 2),
+        ("-", 1),
+        ("02", 2),
+        ("T", 1),
+        ("15", 2),
+        (":", 1),
+        ("04", 2),
+        (":", 1),
+        ("05", 2),
+    ];
+    let quoted = go_quote(text.as_bytes());
+    let mut rest = text;
+    let mut numbers = Vec::new();
+    for (piece, len) in PIECES {
+        let (taken, after) = rest.split_at_checked(len).unwrap_or(("", rest));
+        let digits = taken.bytes().all(|b| b.is_ascii_digit());
+        let fits = if len == 1 {
+            taken == piece
+        } else {
+            !taken.is_empty() && digits
+        };
+        if !fits {
+            let rest = go_quote(rest.as_bytes());
+            let piece = go_quote(piece.as_bytes());
+            return DecodeError::new(format!(
+                "parsing time {quoted} as \"{LAYOUT}\": cannot parse {rest} as {piece}"
+            ));
+        }
+        if len == 2 {
+            numbers.push(taken.parse::<u32>().unwrap_or(0));
+        }
+        rest = after;
+    }
+    let [month, _, hour, minute, second] = numbers.as_slice() else {
+        return DecodeError::new(format!("parsing time {quoted}: day out of range"));
+    };
+    let range = match () {
+        () if !(1..=12).contains(month) => "month",
+        () if *hour > 23 => "hour",
+        () if *minute > 59 => "minute",
+        () if *second > 59 => "second",
+        () if rest == "Z" => "day",
+        () => {
+            let rest = go_quote(rest.as_bytes());
+            return DecodeError::new(format!(
+                "parsing time {quoted} as \"{LAYOUT}\": cannot parse {rest} as \"Z07:00\""
+            ));
+        }
+    };
+    DecodeError::new(format!("parsing time {quoted}: {range} out of range"))
+}
+
+struct Parser<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn node(&mut self, depth: usize) -> Result<Node<'a>, SyntaxError> {
+        if depth > DEPTH_MAX {
+            return Err(self.fault("exceeded max depth".into(), 0));
+        }
+        self.skip_space();
+        let start = self.at;
+        let value = match self.peek() {
+            None => return Err(SyntaxError::Eof),
+            Some(b'{') => Value::Object(self.object(depth)?),
+            Some(b'[') => Value::Array(self.array(depth)?),
+            Some(b'"') => Value::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => Value::Number(self.number()?),
+            Some(b't') => self.literal("true", Value::Bool(true))?,
+            Some(b'f') => self.literal("false", Value::Bool(false))?,
+            Some(b'n') => self.literal("null", Value::Null)?,
+            Some(_) => return Err(self.unexpected("looking for beginning of value")),
+        };
+        let raw = self.text.get(start..self.at).unwrap_or_default();
+        Ok(Node { value, raw })
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Vec<(Cow<'a, str>, Node<'a>)>, SyntaxError> {
+        let mut fields = Vec::new();
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(fields);
+        }
+        loop {
+            self.skip_space();
+            match self.peek() {
+                None => return Err(SyntaxError::Eof),
+                Some(b'"') => {}
+                Some(_) => {
+                    return Err(self.unexpected("looking for beginning of object key string"));
+                }
+            }
+            let key = self.string()?;
+            self.skip_space();
+            match self.peek() {
+                None => return Err(SyntaxError::Eof),
+                Some(b':') => self.at += 1,
+                Some(_) => return Err(self.unexpected("after object key")),
+            }
+            fields.push((key, self.node(depth + 1)?));
+            self.skip_space();
+            match self.peek() {
+                None => return Err(SyntaxError::Eof),
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(fields);
+                }
+                Some(_) => return Err(self.unexpected("after object key:value pair")),
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Vec<Node<'a>>, SyntaxError> {
+        let mut nodes = Vec::new();
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(nodes);
+        }
+        loop {
+            nodes.push(self.node(depth + 1)?);
+            self.skip_space();
+            match self.peek() {
+                None => return Err(SyntaxError::Eof),
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(nodes);
+                }
+                Some(_) => return Err(self.unexpected("after array element")),
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<&'a str, SyntaxError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        let digits = self.text.get(start..self.at).unwrap_or_default();
+        Ok(core::str::from_utf8(digits).unwrap_or_default())
+    }
+
+    fn digits(&mut self) -> Result<(), SyntaxError> {
+        match self.peek() {
+            None => return Err(SyntaxError::Eof),
+            Some(b'0'..=b'9') => {}
+            Some(_) => return Err(self.unexpected("in numeric literal")),
+        }
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, SyntaxError> {
+        for expected in word.bytes() {
+            match self.peek() {
+                None => return Err(SyntaxError::Eof),
+                Some(b) if b == expected => self.at += 1,
+                Some(_) => {
+                    let expected = char::from(expected);
+                    let place = format!("in literal {word} (expecting '{expected}')");
+                    return Err(self.unexpected(&place));
+                }
+            }
+        }
+        Ok(value)
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
+        self.at += 1;
+        let start = self.at;
+        let mut unescaped: Option<String> = None;
+        let mut plain = start;
+        loop {
+            let b = self.peek().ok_or(SyntaxError::Eof)?;
+            if b < 0x20 {
+                return Err(self.unexpected("in string"));
+            }
+            if b == b'"' || b == b'\\' {
+                let run = self.text.get(plain..self.at).unwrap_or_default();
+                if b == b'"' {
+                    self.at += 1;
+                    return Ok(match unescaped {
+                        None => String::from_utf8_lossy(run),
+                        Some(mut text) => {
+                            text.push_str(&String::from_utf8_lossy(run));
+                            Cow::Owned(text)
+                        }
+                    });
+                }
+                let text = unescaped.get_or_insert_default();
+                text.push_str(&String::from_utf8_lossy(run));
+                text.push(self.escape()?);
+                plain = self.at;
+            } else {
+                self.at += 1;
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, SyntaxError> {
+        let kind = *self.text.get(self.at + 1).ok_or(SyntaxError::Eof)?;
+        let c = match kind {
+            b'"' | b'\\' | b'/' => char::from(kind),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => return self.unicode_escape(),
+            _ => return Err(self.bad_escape(2)),
+        };
+        self.at += 2;
+        Ok(c)
+    }
+
+    fn unicode_escape(&mut self) -> Result<char, SyntaxError> {
+        let high = self.hex4()?;
+        self.at += 6;
+        if let 0xd800..0xdc00 = high
+            && self.text.get(self.at..self.at + 2) == Some(b"\\u")
+        {
+            let low = self.hex4()?;
+            if let 0xdc00..0xe000 = low {
+                self.at += 6;
+                let code = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+                return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+        }
+        Ok(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+
+    fn hex4(&self) -> Result<u32, SyntaxError> {
+        let rest = self.text.get(self.at + 2..).unwrap_or_default();
+        let mut code = 0;
+        for i in 0..4 {
+            let digit = *rest.get(i).ok_or(SyntaxError::Eof)?;
+            let Some(digit) = char::from(digit).to_digit(16) else {
+                return Err(self.bad_escape(6));
+            };
+            code = code * 16 + digit;
+        }
+        Ok(code)
+    }
+
+    fn bad_escape(&self, len: usize) -> SyntaxError {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let sequence = String::from_utf8_lossy(rest.get(..len).unwrap_or(rest));
+        self.fault(
+            format!("invalid escape sequence `{sequence}` in string"),
+            len,
+        )
+    }
+
+    fn unexpected(&self, place: &str) -> SyntaxError {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let first = rest.utf8_chunks().next();
+        let valid = first
+            .as_ref()
+            .and_then(|chunk| chunk.valid().chars().next());
+        let mut shown = String::new();
+        let len = match valid {
+            Some('\'') => {
+                shown.push_str("\\'");
+                1
+            }
+            Some(c) => {
+                push_go_char(&mut shown, c);
+                c.len_utf8()
+            }
+            None => {
+                let _ = write!(shown, "\\x{:02x}", self.peek().unwrap_or_default());
+                1
+            }
+        };
+        self.fault(format!("invalid character '{shown}' {place}"), len)
+    }
+
+    fn fault(&self, text: String, len: usize) -> SyntaxError {
+        SyntaxError::At {
+            text,
+            offset: self.at + len,
+        }
+    }
+}
