@@ -7,6 +7,9 @@
 
 extern crate alloc;
 
+pub mod consumer;
 pub mod entry;
 pub mod env;
 pub mod index;
+pub mod shared;
+pub mod stream;

@@ -1,0 +1,124 @@
+//! What all streams and consumers of a shard share: options, answers that wait for the log, reads
+//! under way, timers and scratch space.
+//!
+//! *Invariant:* nothing here belongs to one stream. A stream's code gets it as an argument beside the
+//! stream, so that both can be borrowed.
+
+mod clock;
+mod replies;
+mod timers;
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use protocol::id::{ConsumerId, StreamId};
+use protocol::store::ReadId;
+
+pub use clock::EntryClock;
+pub use replies::{Answer, Replies, Waiter};
+pub use timers::{TimerKind, Timers};
+
+/// What the machine is told when it is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server's name.
+    pub server_name: String,
+    /// The server's id.
+    pub server_id: String,
+    /// The domain; empty for none.
+    pub domain: String,
+    /// Whether unknown JSON fields are errors.
+    pub strict: bool,
+    /// The largest duplicate window; zero for no limit.
+    pub duplicate_window_max_ns: u64,
+    /// Most bytes of publishes that wait for the disk; more get an error answer.
+    pub in_flight_bytes_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            server_name: String::new(),
+            server_id: String::new(),
+            domain: String::new(),
+            strict: true,
+            duplicate_window_max_ns: 0,
+            in_flight_bytes_max: 128 << 20,
+        }
+    }
+}
+
+/// Who waits for the bytes of a stored message.
+#[derive(Debug)]
+pub enum Reader {
+    /// A consumer that delivers.
+    Consumer(StreamId, ConsumerId),
+    /// A request for one message.
+    Get(StreamId),
+}
+
+/// The state beside the streams.
+#[derive(Debug)]
+pub struct Shared {
+    /// The options.
+    pub options: Options,
+    /// Stamps entries.
+    pub clock: EntryClock,
+    /// Answers that wait for the log.
+    pub replies: Replies,
+    /// Reads under way.
+    pub reads: BTreeMap<ReadId, Reader>,
+    /// All timers.
+    pub timers: Timers,
+    /// Text under construction.
+    pub scratch: Vec<u8>,
+    /// Streams whose consumers want to be pumped; may repeat.
+    pub dirty: Vec<StreamId>,
+    /// The id of the next stream.
+    pub next_stream: u64,
+    /// The id of the next consumer.
+    pub next_consumer: u64,
+    /// Whether recovery is over: before, nothing is delivered and no answer is sent.
+    pub live: bool,
+}
+
+impl Shared {
+    /// Returns the state of a machine that has nothing yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            clock: EntryClock::default(),
+            replies: Replies::default(),
+            reads: BTreeMap::new(),
+            timers: Timers::default(),
+            scratch: Vec::new(),
+            dirty: Vec::new(),
+            next_stream: 1,
+            next_consumer: 1,
+            live: false,
+        }
+    }
+
+    /// Returns an id for a new consumer.
+    pub fn allocate_consumer(&mut self) -> ConsumerId {
+        let id = ConsumerId(self.next_consumer);
+        self.next_consumer += 1;
+        id
+    }
+
+    /// Returns an id for a new stream.
+    pub fn allocate_stream(&mut self) -> StreamId {
+        let id = StreamId(self.next_stream);
+        self.next_stream += 1;
+        id
+    }
+
+    /// Asks for the stream's consumers to be pumped at the end of the batch.
+    pub fn mark_dirty(&mut self, stream: StreamId) {
+        if self.dirty.last() != Some(&stream) {
+            self.dirty.push(stream);
+        }
+    }
+}

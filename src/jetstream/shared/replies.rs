@@ -1,0 +1,195 @@
+//! Answers that wait until an entry has been applied, in log order.
+//!
+//! *Invariant:* waiters are queued with growing positions, so that only the front has to be looked at.
+//! A waiter without an entry of its own (a reading request) stands at the position of the last entry
+//! proposed before it: it reads its own writes. The subjects of publish acks lie in one ring of bytes,
+//! so that a publish allocates nothing.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use protocol::id::{AccountId, ConnId, LogPos};
+
+use crate::env::{ApiCall, Inbound, NameRules};
+
+/// What waits.
+#[derive(Debug)]
+pub enum Waiter {
+    /// A publisher; its reply subject is at the front of the ring.
+    Publish {
+        /// Its account.
+        account: AccountId,
+        /// The length of the reply subject.
+        reply_len: u32,
+        /// What the message counts against the limit of publishes in flight.
+        bytes: u32,
+    },
+    /// A request that changes something: it is answered from the entry's outcome.
+    Change(Box<Answer>),
+    /// A request that reads: it runs when everything before it has been applied.
+    Read(Box<Answer>),
+    /// A confirmed acknowledgement: an empty message goes to the reply subject.
+    Ack {
+        /// Its account.
+        account: AccountId,
+        /// The reply subject.
+        reply: Box<[u8]>,
+    },
+}
+
+/// A request kept until it can be answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The account that asks.
+    pub account: AccountId,
+    /// The connection that asks.
+    pub client: ConnId,
+    /// The rules for names.
+    pub rules: NameRules,
+    /// The request's subject.
+    pub subject: Bytes,
+    /// Where the answer goes.
+    pub reply: Bytes,
+    /// The request's headers.
+    pub headers: Bytes,
+    /// The request's body.
+    pub payload: Bytes,
+}
+
+impl Answer {
+    /// Keeps a request.
+    #[must_use]
+    pub fn new(call: &ApiCall<'_>) -> Self {
+        Self {
+            account: call.account,
+            client: call.client,
+            rules: call.rules,
+            subject: Bytes::copy_from_slice(call.msg.subject),
+            reply: Bytes::copy_from_slice(call.msg.reply),
+            headers: Bytes::copy_from_slice(call.msg.headers),
+            payload: Bytes::copy_from_slice(call.msg.payload),
+        }
+    }
+
+    /// Returns the request as it was made.
+    #[must_use]
+    pub fn call(&self) -> ApiCall<'_> {
+        ApiCall {
+            account: self.account,
+            client: self.client,
+            rules: self.rules,
+            msg: Inbound {
+                subject: &self.subject,
+                reply: &self.reply,
+                headers: &self.headers,
+                payload: &self.payload,
+            },
+        }
+    }
+}
+
+/// The waiters of a shard.
+#[derive(Debug, Default)]
+pub struct Replies {
+    queue: VecDeque<(LogPos, Waiter)>,
+    subjects: VecDeque<u8>,
+    in_flight_bytes: u64,
+    last_proposed: Option<LogPos>,
+    last_applied: Option<LogPos>,
+}
+
+impl Replies {
+    /// Notes that an entry was proposed. Every proposal of this crate passes here.
+    pub fn proposed(&mut self, pos: LogPos) {
+        debug_assert!(self.last_proposed.is_none_or(|last| last < pos));
+        self.last_proposed = Some(pos);
+    }
+
+    /// Queues a publisher behind its entry; without a reply subject only its bytes are counted.
+    pub fn push_publish(&mut self, pos: LogPos, account: AccountId, reply: &[u8], bytes: u32) {
+        self.subjects.extend(reply);
+        self.in_flight_bytes += u64::from(bytes);
+        let reply_len = u32::try_from(reply.len()).unwrap_or(0);
+        let waiter = Waiter::Publish {
+            account,
+            reply_len,
+            bytes,
+        };
+        self.queue.push_back((pos, waiter));
+    }
+
+    /// Queues what is answered when the entry at `pos`, the last one proposed, has been applied.
+    pub fn push(&mut self, pos: LogPos, waiter: Waiter) {
+        self.queue.push_back((pos, waiter));
+    }
+
+    /// Returns where a reading request has to wait; nothing if it can run at once.
+    #[must_use]
+    pub fn barrier(&self) -> Option<LogPos> {
+        if self.last_applied >= self.last_proposed {
+            return None;
+        }
+        self.last_proposed
+    }
+
+    /// Returns the bytes of publishes in flight.
+    #[must_use]
+    pub fn in_flight_bytes(&self) -> u64 {
+        self.in_flight_bytes
+    }
+
+    /// Takes the next waiter at or before `pos`; a publisher's reply subject is put into `reply`.
+    pub fn take(&mut self, pos: LogPos, reply: &mut Vec<u8>) -> Option<Waiter> {
+        if self.queue.front().is_none_or(|(at, _)| *at > pos) {
+            return None;
+        }
+        self.take_any(reply)
+    }
+
+    /// Takes the next waiter whatever it waits for: when nothing will be applied any more.
+    pub fn take_any(&mut self, reply: &mut Vec<u8>) -> Option<Waiter> {
+        let (_, waiter) = self.queue.pop_front()?;
+        if let Waiter::Publish {
+            reply_len, bytes, ..
+        } = waiter
+        {
+            reply.clear();
+            let len = usize::try_from(reply_len).unwrap_or(0);
+            reply.extend(self.subjects.drain(..len.min(self.subjects.len())));
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(u64::from(bytes));
+        }
+        Some(waiter)
+    }
+
+    /// Notes that the entry at `pos` has been applied.
+    pub fn applied(&mut self, pos: LogPos) {
+        self.last_applied = Some(pos);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiters_come_out_when_their_entry_is_applied() {
+        let (mut replies, mut reply) = (Replies::default(), Vec::new());
+        for (pos, subject) in [(10, "r.1"), (20, ""), (30, "r.333")] {
+            replies.proposed(LogPos(pos));
+            replies.push_publish(LogPos(pos), AccountId(0), subject.as_bytes(), 5);
+        }
+        assert_eq!(replies.in_flight_bytes(), 15);
+        assert_eq!(replies.barrier(), Some(LogPos(30)));
+        assert!(replies.take(LogPos(9), &mut reply).is_none());
+        for (pos, subject) in [(10, "r.1"), (20, ""), (30, "r.333")] {
+            assert!(replies.take(LogPos(pos), &mut reply).is_some());
+            assert_eq!(reply, subject.as_bytes());
+            assert!(replies.take(LogPos(pos), &mut reply).is_none());
+            replies.applied(LogPos(pos));
+        }
+        assert_eq!(replies.barrier(), None);
+        assert_eq!(replies.in_flight_bytes(), 0);
+    }
+}
