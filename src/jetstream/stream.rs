@@ -10,7 +10,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
-use protocol::id::{AccountId, StreamId};
+use protocol::id::{AccountId, Seq, StreamId};
+
+use protocol::js::config::StreamConfig;
 
 use crate::consumer::Consumers;
 use crate::index::{Filter, Index, subject_matches};
@@ -31,7 +33,7 @@ pub struct Stream {
 pub struct StreamCore {
     id: StreamId,
     account: AccountId,
-    name: Box<str>,
+    config: StreamConfig,
     /// All subjects that the stream ever listened to: messages may lie on any of them.
     subjects_ever: Vec<Box<[u8]>>,
     /// Where the messages are.
@@ -56,7 +58,21 @@ impl StreamCore {
     /// Returns the stream's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.config.name
+    }
+
+    /// Returns the stream's configuration.
+    #[must_use]
+    pub fn config(&self) -> &StreamConfig {
+        &self.config
+    }
+
+    /// Removes a message that its consumers have consumed, as interest and work queue retention do.
+    pub fn remove_consumed(&mut self, seq: Seq) -> bool {
+        if let Some(entries) = &mut self.memory {
+            entries.remove(&seq.0);
+        }
+        self.index.remove(seq).is_some()
     }
 
     /// Returns the filter of a pattern: [`Filter::All`] if no message of the stream can lie outside.
