@@ -8,8 +8,12 @@
 
 extern crate alloc;
 
+pub mod encode;
+pub mod errors;
 pub mod id;
 pub mod js;
+pub mod message;
+pub mod parser;
 pub mod rng;
 pub mod store;
 pub mod text;
