@@ -8,13 +8,17 @@
 
 extern crate alloc;
 
+pub mod connect;
 pub mod encode;
 pub mod errors;
+pub mod headers;
 pub mod id;
+pub mod info;
 pub mod js;
 pub mod message;
 pub mod parser;
 pub mod rng;
 pub mod store;
+pub mod subject;
 pub mod text;
 pub mod time;
