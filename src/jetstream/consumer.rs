@@ -5,7 +5,7 @@ use protocol::store::{ReadError, ReadId};
 
 use bytes::Bytes;
 
-use crate::entry::{ConsumerCreate, Publish};
+use crate::entry::{ConsumerCreate, Stored};
 use crate::env::{ApiCall, Env};
 use crate::shared::Shared;
 use crate::stream::StreamCore;
@@ -47,7 +47,7 @@ impl Consumers {
         &mut self,
         core: &mut StreamCore,
         seq: Seq,
-        msg: &Publish,
+        msg: &Stored<'_>,
         shared: &mut Shared,
         env: &mut impl Env,
     ) {
@@ -131,7 +131,7 @@ impl Consumers {
         core: &mut StreamCore,
         consumer: ConsumerId,
         read: ReadId,
-        result: Result<Publish, ReadError>,
+        result: Result<Bytes, ReadError>,
         shared: &mut Shared,
         env: &mut impl Env,
     ) {

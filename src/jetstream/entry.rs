@@ -2,11 +2,11 @@
 //!
 //! *Invariant:* every entry starts with a kind and a version byte, all numbers are little-endian, and
 //! decoding slices the input without copying. A published message is stored as its entry: reading a
-//! message back is decoding its [`Publish`].
+//! message back is decoding it, see [`Stored`].
 
 mod codec;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use protocol::id::{ConsumerId, Seq, StreamId};
 use protocol::time::Wall;
 
@@ -74,6 +74,24 @@ pub struct Publish {
     pub headers: Bytes,
     /// The body.
     pub payload: Bytes,
+}
+
+/// A stored message as slices of its entry: what the hot paths use, since it costs no reference
+/// counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored<'a> {
+    /// The stream.
+    pub stream: StreamId,
+    /// When it was accepted.
+    pub time: Wall,
+    /// The subject.
+    pub subject: &'a [u8],
+    /// The header block; empty for none.
+    pub headers: &'a [u8],
+    /// The body.
+    pub payload: &'a [u8],
+    /// The entry that all of them are slices of.
+    pub entry: &'a Bytes,
 }
 
 /// A new stream.
@@ -206,26 +224,50 @@ impl Publish {
     /// # Errors
     /// If the bytes are another entry, of another version, or cut short.
     pub fn decode(entry: &Bytes) -> Result<Self, DecodeError> {
-        let mut fixed = Reader::new(entry.clone());
-        let (k, version) = (fixed.u8()?, fixed.u8()?);
+        let stored = Stored::of(entry)?;
+        Ok(Self {
+            stream: stored.stream,
+            time: stored.time,
+            subject: entry.slice_ref(stored.subject),
+            headers: entry.slice_ref(stored.headers),
+            payload: entry.slice_ref(stored.payload),
+        })
+    }
+}
+
+impl<'a> Stored<'a> {
+    /// Returns the message whose entry is `entry`.
+    ///
+    /// # Errors
+    /// If the bytes are another entry, of another version, or cut short.
+    pub fn of(entry: &'a Bytes) -> Result<Self, DecodeError> {
+        let Some((fixed, body)) = entry.split_first_chunk::<{ Publish::HEADER_LEN }>() else {
+            return Err(DecodeError::Length);
+        };
+        let mut fixed = fixed.as_slice();
+        let (k, version) = (fixed.get_u8(), fixed.get_u8());
         if k != kind::PUBLISH {
             return Err(DecodeError::Kind(k));
         }
         if version != VERSION {
             return Err(DecodeError::Version(version));
         }
-        let subject_len = usize::from(fixed.u16()?);
-        let headers_len = usize::try_from(fixed.u32()?).map_err(|_| DecodeError::Length)?;
-        let stream = StreamId(fixed.u64()?);
-        let time = Wall(fixed.u64()?);
-        let subject = fixed.take(subject_len)?;
-        let headers = fixed.take(headers_len)?;
+        let subject_len = usize::from(fixed.get_u16_le());
+        let headers_len = usize::try_from(fixed.get_u32_le()).map_err(|_| DecodeError::Length)?;
+        let (stream, time) = (StreamId(fixed.get_u64_le()), Wall(fixed.get_u64_le()));
+        let (subject, body) = body
+            .split_at_checked(subject_len)
+            .ok_or(DecodeError::Length)?;
+        let (headers, payload) = body
+            .split_at_checked(headers_len)
+            .ok_or(DecodeError::Length)?;
         Ok(Self {
             stream,
             time,
             subject,
             headers,
-            payload: fixed.rest(),
+            payload,
+            entry,
         })
     }
 }

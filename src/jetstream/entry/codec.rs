@@ -26,10 +26,6 @@ impl Reader {
         self.0.try_get_u8().map_err(|_| DecodeError::Length)
     }
 
-    pub(crate) fn u16(&mut self) -> Result<u16, DecodeError> {
-        self.0.try_get_u16_le().map_err(|_| DecodeError::Length)
-    }
-
     pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
         self.0.try_get_u32_le().map_err(|_| DecodeError::Length)
     }

@@ -1,17 +1,18 @@
 //! Reading a stored message back.
 
+use bytes::Bytes;
 use protocol::id::Seq;
 use protocol::store::{ReadError, ReadId, ReadOutcome};
 
 use super::StreamCore;
-use crate::entry::Publish;
+use crate::entry::Stored;
 use crate::env::Env;
 
 /// What asking for a message gives.
 #[derive(Clone, Debug)]
 pub enum MsgRead {
-    /// The message.
-    Hit(Publish),
+    /// Its entry; [`Stored::of`] cannot fail on it.
+    Hit(Bytes),
     /// The disk has been asked; the answer comes through `JetStream::read_done`.
     Pending(ReadId),
     /// There is no live message of this sequence.
@@ -34,9 +35,8 @@ impl StreamCore {
             None => env.read(self.id, meta.loc),
         };
         match outcome {
-            ReadOutcome::Hit(entry) => {
-                Publish::decode(&entry).map_or(MsgRead::Failed(ReadError::Damaged), MsgRead::Hit)
-            }
+            ReadOutcome::Hit(entry) if Stored::of(&entry).is_ok() => MsgRead::Hit(entry),
+            ReadOutcome::Hit(_) => MsgRead::Failed(ReadError::Damaged),
             ReadOutcome::Pending(read) => MsgRead::Pending(read),
             ReadOutcome::Failed(error) => MsgRead::Failed(error),
         }
