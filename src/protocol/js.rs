@@ -6,9 +6,14 @@
 //!
 //! Texts, key order and numbers are those of nats-server 2.15.1: clients compare them.
 
+pub mod ack;
+pub mod api;
 pub mod config;
 pub mod enums;
 pub mod errors;
 pub mod info;
 pub mod json;
 pub mod limits;
+pub mod pub_ack;
+pub mod request;
+pub mod response;

@@ -14,7 +14,7 @@ mod parse;
 mod record;
 
 pub use decode::{Context, DecodeError, FromJson, Record, Strictness, decode};
-pub use encode::{ToJson, Writer, to_vec};
+pub use encode::{Fields, ToJson, Writer, to_vec};
 pub use parse::{DEPTH_MAX, Node, SyntaxError, Value, go_quote, parse};
 pub use record::Flags;
 

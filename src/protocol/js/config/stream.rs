@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::js::enums::{Compression, Discard, PersistMode, Retention, Storage};
-use crate::js::json::{Context, DecodeError, FromJson, Node, Record, Writer, json_struct};
+use crate::js::json::{
+    Context, DecodeError, Fields, Flags, FromJson, Node, Record, Writer, json_struct,
+};
 use crate::text::duration::Nanos;
 use crate::time::Wall;
 
@@ -197,17 +199,14 @@ impl Record for StreamConfigRequest {
         cx: &mut Context,
     ) -> Result<bool, DecodeError> {
         if key.eq_ignore_ascii_case("pedantic") {
-            cx.read_field(
-                "pedantic",
-                super::super::json::Flags::NONE,
-                &mut self.pedantic,
-                node,
-            )?;
+            cx.read_field("pedantic", Flags::NONE, &mut self.pedantic, node)?;
             return Ok(true);
         }
         self.config.read_field(key, node, cx)
     }
+}
 
+impl Fields for StreamConfigRequest {
     fn write_fields(&self, to: &mut Writer) {
         self.config.write_fields(to);
         to.field_if_set("pedantic", &self.pedantic);

@@ -85,9 +85,6 @@ pub trait Record: Default {
         node: &Node<'_>,
         cx: &mut Context,
     ) -> Result<bool, DecodeError>;
-
-    /// Writes the fields, without the braces.
-    fn write_fields(&self, to: &mut super::encode::Writer);
 }
 
 /// Decodes one JSON object. An empty body and `null` give the default value.

@@ -21,6 +21,12 @@ pub trait ToJson {
     fn is_empty(&self) -> bool;
 }
 
+/// A value that is an object, or a part of one.
+pub trait Fields {
+    /// Writes the fields, without the braces.
+    fn write_fields(&self, to: &mut Writer);
+}
+
 /// Returns `value` as JSON.
 #[must_use]
 pub fn to_vec<T: ToJson + ?Sized>(value: &T) -> Vec<u8> {
@@ -237,6 +243,16 @@ impl<T: ToJson> ToJson for Option<T> {
 }
 
 impl<T: ToJson> ToJson for Vec<T> {
+    fn write(&self, to: &mut Writer) {
+        self.as_slice().write(to);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<T: ToJson> ToJson for [T] {
     fn write(&self, to: &mut Writer) {
         to.begin_array();
         for value in self {

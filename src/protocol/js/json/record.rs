@@ -62,16 +62,9 @@ macro_rules! json_struct {
                 )*
                 Ok(false)
             }
-
-            fn write_fields(&self, to: &mut $crate::js::json::Writer) {
-                $(
-                    let flags = $crate::js::json::Flags::NONE$(.$flag())*;
-                    if !flags.omit || !$crate::js::json::ToJson::is_empty(&self.$field) {
-                        to.field($key, &self.$field);
-                    }
-                )*
-            }
         }
+
+        $crate::js::json::json_struct!(@fields $name $($field $key [$($flag)*])*);
 
         impl $crate::js::json::FromJson for $name {
             const GO_TYPE: &'static str = concat!("server.", $go);
@@ -89,12 +82,24 @@ macro_rules! json_struct {
         impl $crate::js::json::ToJson for $name {
             fn write(&self, to: &mut $crate::js::json::Writer) {
                 to.begin_object();
-                $crate::js::json::Record::write_fields(self, to);
+                $crate::js::json::Fields::write_fields(self, to);
                 to.end_object();
             }
 
             fn is_empty(&self) -> bool {
                 false
+            }
+        }
+    };
+    (@fields $name:ident $($field:ident $key:literal [$($flag:ident)*])*) => {
+        impl $crate::js::json::Fields for $name {
+            fn write_fields(&self, to: &mut $crate::js::json::Writer) {
+                $(
+                    let flags = $crate::js::json::Flags::NONE$(.$flag())*;
+                    if !flags.omit || !$crate::js::json::ToJson::is_empty(&self.$field) {
+                        to.field($key, &self.$field);
+                    }
+                )*
             }
         }
     };
@@ -117,22 +122,12 @@ macro_rules! json_output {
             $($(#[$field_meta])* pub $field: $ty,)*
         }
 
-        impl $name {
-            /// Writes the fields, without the braces.
-            pub fn write_fields(&self, to: &mut $crate::js::json::Writer) {
-                $(
-                    let flags = $crate::js::json::Flags::NONE$(.$flag())*;
-                    if !flags.omit || !$crate::js::json::ToJson::is_empty(&self.$field) {
-                        to.field($key, &self.$field);
-                    }
-                )*
-            }
-        }
+        $crate::js::json::json_struct!(@fields $name $($field $key [$($flag)*])*);
 
         impl $crate::js::json::ToJson for $name {
             fn write(&self, to: &mut $crate::js::json::Writer) {
                 to.begin_object();
-                self.write_fields(to);
+                $crate::js::json::Fields::write_fields(self, to);
                 to.end_object();
             }
 
