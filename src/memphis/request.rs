@@ -1,0 +1,53 @@
+//! The bodies of requests. Keys are matched without regard to case, as Memphis did: its SDKs spell
+//! the same key differently.
+
+use alloc::string::String;
+
+use serde_json::{Map, Value};
+
+/// A request's JSON object.
+#[derive(Debug)]
+pub struct Fields(Map<String, Value>);
+
+/// The body is no JSON object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the request is not a JSON object")]
+pub struct NotAnObject;
+
+impl Fields {
+    /// Parses a body.
+    ///
+    /// # Errors
+    /// When the body is not one JSON object.
+    pub fn parse(body: &[u8]) -> Result<Self, NotAnObject> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(map)) => Ok(Self(map)),
+            Ok(_) | Err(_) => Err(NotAnObject),
+        }
+    }
+
+    /// Returns a text, empty if the key is missing or no text.
+    #[must_use]
+    pub fn text(&self, key: &str) -> &str {
+        self.value(key).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Returns a whole number, 0 if the key is missing or no such number.
+    #[must_use]
+    pub fn integer(&self, key: &str) -> i64 {
+        self.value(key).and_then(Value::as_i64).unwrap_or_default()
+    }
+
+    /// Returns a whole number, `None` if the key is missing.
+    #[must_use]
+    pub fn integer_if_set(&self, key: &str) -> Option<i64> {
+        self.value(key).and_then(Value::as_i64)
+    }
+
+    fn value(&self, key: &str) -> Option<&Value> {
+        self.0
+            .iter()
+            .find(|(k, _)| k.eq_ignore_ascii_case(key))
+            .map(|(_, value)| value)
+    }
+}
