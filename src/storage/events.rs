@@ -1,0 +1,108 @@
+//! What the store tells its user, in order.
+
+use alloc::collections::VecDeque;
+
+use bytes::Bytes;
+use protocol::id::LogPos;
+use protocol::store::{Loc, ReadError, ReadId};
+
+use crate::log::Chunk;
+use crate::op::DiskError;
+use crate::record::{self, HEAD, Kind};
+use crate::report::RecoveryReport;
+
+/// Something that the store's user must know.
+#[derive(Clone, Debug)]
+pub enum StoreEvent {
+    /// Recovery begins from this state; entries follow.
+    CheckpointLoaded(Bytes),
+    /// The next entry in log order. Its bytes are durable: replayed at recovery, or just synced.
+    Entry {
+        /// The position that [`crate::Store::append`] gave.
+        pos: LogPos,
+        /// Where to read it again.
+        loc: Loc,
+        /// The bytes, a slice of the buffer they were written from.
+        entry: Bytes,
+    },
+    /// Everything stored has been replayed; from here on entries can be appended.
+    Recovered(RecoveryReport),
+    /// A read that was pending is done.
+    ReadDone {
+        /// The id that [`crate::Store::read`] gave.
+        read: ReadId,
+        /// The entry's bytes.
+        result: Result<Bytes, ReadError>,
+    },
+    /// A write or sync failed: nothing is stored any more until the process starts anew.
+    Poisoned(DiskError),
+}
+
+/// A queue of events in which a whole batch of entries takes one place.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    walk: Option<Walk>,
+    queue: VecDeque<Queued>,
+}
+
+#[derive(Debug)]
+enum Queued {
+    Entries(Walk),
+    Event(StoreEvent),
+}
+
+/// The way through a row of records.
+#[derive(Debug)]
+struct Walk {
+    chunk: Chunk,
+    at: usize,
+    /// Entries below are skipped.
+    from: LogPos,
+}
+
+impl Events {
+    pub(crate) fn push(&mut self, event: StoreEvent) {
+        self.queue.push_back(Queued::Event(event));
+    }
+
+    /// Adds the entries of a chunk, from position `from` on.
+    pub(crate) fn push_entries(&mut self, chunk: Chunk, from: LogPos) {
+        self.queue
+            .push_back(Queued::Entries(Walk { chunk, at: 0, from }));
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<StoreEvent> {
+        loop {
+            if let Some(walk) = &mut self.walk {
+                if let Some(event) = walk.next() {
+                    return Some(event);
+                }
+                self.walk = None;
+            }
+            match self.queue.pop_front()? {
+                Queued::Entries(walk) => self.walk = Some(walk),
+                Queued::Event(event) => return Some(event),
+            }
+        }
+    }
+}
+
+impl Walk {
+    #[inline]
+    fn next(&mut self) -> Option<StoreEvent> {
+        loop {
+            let bytes = &self.chunk.bytes;
+            let at = self.at;
+            let (kind, len) = record::peek(bytes.get(at..)?)?;
+            self.at += record::padded(len);
+            let pos = LogPos(self.chunk.start.0 + at as u64);
+            if kind == Kind::Entry && pos >= self.from {
+                return Some(StoreEvent::Entry {
+                    pos,
+                    loc: Loc::log(pos),
+                    entry: bytes.slice(at + HEAD..at + HEAD + len),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,508 @@
+//! The log's writer: collects entries, writes what has arrived with one sync, hands back what is
+//! durable.
+//!
+//! *Invariants:* one batch is in flight at a time and lies within one file; an entry is handed back
+//! only after the sync that covers it; positions are given out once and grow. After a failed write or
+//! sync nothing is written any more: the caller drops the log's answers.
+
+pub(crate) mod files;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::mem;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use protocol::id::LogPos;
+
+use crate::ids::OpIds;
+use crate::marks::{Commit, End, Epoch, FileHead};
+use crate::op::{DiskError, DiskOp, FileName, OpId};
+use crate::options::StoreOptions;
+use crate::record::{self, EpochNo, HEAD, Kind, Site, padded};
+use files::{Extent, Files};
+
+/// Room kept behind each record for the marks that may follow it: the batch's commit mark, one more
+/// when the log falls idle, and the file's end mark.
+const MARKS_ROOM: u64 = 2 * Commit::TOTAL + End::TOTAL;
+
+/// Verified or just built records, one behind the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    pub(crate) start: LogPos,
+    pub(crate) bytes: Bytes,
+}
+
+impl Chunk {
+    /// Counts the entries at `from` and above.
+    pub(crate) fn entries_from(&self, from: LogPos) -> u64 {
+        let skip = from.0.saturating_sub(self.start.0);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        count_entries(self.bytes.get(skip..).unwrap_or_default())
+    }
+}
+
+/// Records that wait to be written.
+#[derive(Debug)]
+struct Waiting {
+    file: Extent,
+    start: u64,
+    bytes: BytesMut,
+}
+
+impl Waiting {
+    fn tail(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
+    fn seal_in(&mut self, epoch: EpochNo, kind: Kind, encode: impl FnOnce(&mut BytesMut)) -> u64 {
+        let (at, len) = put_record(&mut self.bytes, encode);
+        let pos = self.start + at as u64;
+        let record = self.bytes.get_mut(at..).unwrap_or_default();
+        record::seal(record, len, Site::log(pos, epoch), kind);
+        pos
+    }
+}
+
+/// Appends an unsealed record; returns where it begins and the length of its body.
+#[inline]
+fn put_record(out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) -> (usize, u32) {
+    let at = out.len();
+    out.put_bytes(0, HEAD);
+    encode(out);
+    let len = out.len() - at - HEAD;
+    out.put_bytes(0, padded(len) - HEAD - len);
+    (
+        at,
+        u32::try_from(len).expect("callers keep entries below half a log file"),
+    )
+}
+
+#[derive(Debug)]
+struct Batch {
+    /// The batch's operations have the ids from here on; the last is the sync.
+    first: OpId,
+    sync: OpId,
+    /// How many of them are unanswered.
+    open: u64,
+    chunks: Vec<Chunk>,
+    end: u64,
+    entries: u64,
+}
+
+/// The writer's state.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) files: Files,
+    /// What is being collected. Its file may not exist yet.
+    building: Waiting,
+    /// Full buffers, and the rest of files that have been left; in order.
+    ready: VecDeque<Waiting>,
+    in_flight: Option<Batch>,
+    /// The write of an idle mark that no sync covers yet.
+    mark: Option<OpId>,
+    /// Everything below is durable.
+    synced: u64,
+    /// The newest mark on disk says that everything below is durable.
+    marked: u64,
+    /// Whether that mark itself is durable.
+    mark_synced: bool,
+    epoch: EpochNo,
+    entries: u64,
+    entries_synced: u64,
+    chunk_len: usize,
+    /// Buffers that have fallen out of the cache.
+    spares: Vec<BytesMut>,
+    syncs: u64,
+}
+
+impl Log {
+    /// How many unused buffers are kept.
+    const SPARES_MAX: usize = 8;
+
+    /// Opens the log for writing at `tail` in a new epoch. `files` holds the files that exist.
+    pub(crate) fn open(
+        options: &StoreOptions,
+        mut files: Files,
+        tail: LogPos,
+        epoch: EpochNo,
+        entries: u64,
+    ) -> Self {
+        let file = files.covering(tail.0).unwrap_or_else(|| files.plan(tail.0));
+        let mut log = Self {
+            files,
+            building: Waiting {
+                file,
+                start: tail.0,
+                bytes: BytesMut::with_capacity(options.chunk_len),
+            },
+            ready: VecDeque::new(),
+            in_flight: None,
+            mark: None,
+            synced: tail.0,
+            marked: tail.0,
+            mark_synced: true,
+            epoch,
+            entries,
+            entries_synced: entries,
+            chunk_len: options.chunk_len,
+            spares: Vec::new(),
+            syncs: 0,
+        };
+        if tail.0 == file.base {
+            log.put_file_head();
+        }
+        log.push(Kind::Epoch, |out| Epoch { epoch, entries }.encode(out));
+        log
+    }
+
+    /// Adds an entry to the next batch.
+    #[inline]
+    pub(crate) fn append(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        let pos = self.push(Kind::Entry, encode);
+        // Counted after the push: a file head written on the way counts what lies before it.
+        self.entries += 1;
+        pos
+    }
+
+    /// Returns a position that no entry before the next has reached.
+    pub(crate) fn tail(&self) -> LogPos {
+        LogPos(self.building.tail())
+    }
+
+    /// Returns the position below which everything is durable.
+    pub(crate) fn synced(&self) -> LogPos {
+        LogPos(self.synced)
+    }
+
+    pub(crate) fn entries_synced(&self) -> u64 {
+        self.entries_synced
+    }
+
+    pub(crate) fn syncs(&self) -> u64 {
+        self.syncs
+    }
+
+    /// Returns how many bytes wait for a sync, those in flight included.
+    pub(crate) fn unsynced(&self) -> u64 {
+        self.building.tail().saturating_sub(self.synced)
+    }
+
+    #[inline]
+    fn push(&mut self, kind: Kind, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        let (at, len) = put_record(&mut self.building.bytes, encode);
+        let (mut at, mut pos) = (at, self.building.start + at as u64);
+        if pos + padded(len as usize) as u64 + MARKS_ROOM > self.building.file.end() {
+            (at, pos) = self.cross(at);
+        }
+        let record = self.building.bytes.get_mut(at..).unwrap_or_default();
+        record::seal(record, len, Site::log(pos, self.epoch), kind);
+        self.roll();
+        LogPos(pos)
+    }
+
+    /// Moves the unsealed record at `at` to the next file in which it fits.
+    #[cold]
+    fn cross(&mut self, at: usize) -> (usize, u64) {
+        let record = self.building.bytes.split_off(at);
+        loop {
+            let file = self.files.after(self.building.file);
+            let bytes = self.fresh();
+            let left = mem::replace(
+                &mut self.building,
+                Waiting {
+                    file,
+                    start: file.base,
+                    bytes,
+                },
+            );
+            self.ready.push_back(left);
+            self.put_file_head();
+            let pos = self.building.tail();
+            if pos + record.len() as u64 + MARKS_ROOM <= file.end() {
+                let at = self.building.bytes.len();
+                self.building.bytes.extend_from_slice(&record);
+                return (at, pos);
+            }
+        }
+    }
+
+    fn put_file_head(&mut self) {
+        let head = FileHead {
+            len: self.building.file.len,
+            entries: self.entries,
+        };
+        self.building
+            .seal_in(self.epoch, Kind::File, |out| head.encode(out));
+    }
+
+    /// Begins a new buffer when the present one is nearly full, so that records are not copied when
+    /// it grows.
+    #[inline]
+    fn roll(&mut self) {
+        let bytes = &self.building.bytes;
+        if bytes.capacity() - bytes.len() >= self.chunk_len / 16 {
+            return;
+        }
+        let (file, start) = (self.building.file, self.building.tail());
+        let bytes = self.fresh();
+        let full = mem::replace(&mut self.building, Waiting { file, start, bytes });
+        if !full.bytes.is_empty() {
+            self.ready.push_back(full);
+        }
+    }
+
+    fn fresh(&mut self) -> BytesMut {
+        self.spares
+            .pop()
+            .unwrap_or_else(|| BytesMut::with_capacity(self.chunk_len))
+    }
+
+    /// Takes a buffer back that has fallen out of the cache.
+    pub(crate) fn reuse(&mut self, bytes: Bytes) {
+        if self.spares.len() >= Self::SPARES_MAX {
+            return;
+        }
+        let Ok(mut bytes) = bytes.try_into_mut() else {
+            return;
+        };
+        bytes.clear();
+        if bytes.try_reclaim(self.chunk_len) {
+            self.spares.push(bytes);
+        }
+    }
+
+    /// Writes what has arrived, with one sync, unless a sync is under way.
+    pub(crate) fn pump(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+        self.files.drive(self.building.file, ids, ops);
+        if self.in_flight.is_some() {
+            return;
+        }
+        let file = self.ready.front().map_or(self.building.file, |w| w.file);
+        if !self.files.is_ready(file) {
+            return;
+        }
+        let batch = if file == self.building.file {
+            if self.ready.is_empty() && self.building.bytes.is_empty() {
+                self.write_idle_mark(ids, ops);
+                return;
+            }
+            self.take_current()
+        } else {
+            self.take_left(file)
+        };
+        if let Some((chunks, end)) = batch {
+            self.write(file, chunks, end, ids, ops);
+        }
+    }
+
+    /// Takes everything that waits; all of it lies in the file being collected for.
+    fn take_current(&mut self) -> Option<(Vec<Chunk>, u64)> {
+        self.put_commit();
+        let mut chunks: Vec<Chunk> = self.ready.drain(..).map(freeze).collect();
+        chunks.push(self.split_building());
+        self.roll();
+        Some((chunks, self.building.start))
+    }
+
+    /// Takes the rest of `file`, which collecting has left behind.
+    fn take_left(&mut self, file: Extent) -> Option<(Vec<Chunk>, u64)> {
+        let count = self.ready.iter().take_while(|w| w.file == file).count();
+        let next = self.ready.get(count).map_or(self.building.file, |w| w.file);
+        let commit = self.commit_mark_for(count);
+        let epoch = self.epoch;
+        let last = self.ready.get_mut(count.checked_sub(1)?)?;
+        let mut rest = None;
+        if self.files.is_ready(next) {
+            let end = End {
+                commit,
+                next_end: LogPos(next.end()),
+            };
+            last.seal_in(epoch, Kind::End, |out| end.encode(out));
+        } else if count == 1 && last.bytes.is_empty() {
+            // Only the end mark is due, and it promises that the next file exists.
+            return None;
+        } else {
+            last.seal_in(epoch, Kind::Commit, |out| commit.encode(out));
+            rest = Some(Waiting {
+                file,
+                start: last.tail(),
+                bytes: BytesMut::new(),
+            });
+        }
+        let end = last.tail();
+        let chunks = self.ready.drain(..count).map(freeze).collect();
+        if let Some(rest) = rest {
+            self.ready.push_front(rest);
+        }
+        Some((chunks, end))
+    }
+
+    /// Returns the mark for a batch of the first `count` waiting buffers.
+    fn commit_mark_for(&self, count: usize) -> Commit {
+        let waiting = self.ready.iter().take(count);
+        let entries: u64 = waiting.map(|w| count_entries(&w.bytes)).sum();
+        Commit {
+            synced: LogPos(self.synced),
+            entries: self.entries_synced + entries,
+        }
+    }
+
+    fn put_commit(&mut self) {
+        let commit = Commit {
+            synced: LogPos(self.synced),
+            entries: self.entries,
+        };
+        self.building
+            .seal_in(self.epoch, Kind::Commit, |out| commit.encode(out));
+    }
+
+    fn split_building(&mut self) -> Chunk {
+        let start = LogPos(self.building.start);
+        self.building.start = self.building.tail();
+        Chunk {
+            start,
+            bytes: self.building.bytes.split().freeze(),
+        }
+    }
+
+    fn write(
+        &mut self,
+        file: Extent,
+        chunks: Vec<Chunk>,
+        end: u64,
+        ids: &mut OpIds,
+        ops: &mut Vec<DiskOp>,
+    ) {
+        let name = FileName::Log(file.base);
+        let mut first = None;
+        let mut entries = self.entries_synced;
+        for chunk in &chunks {
+            if chunk.bytes.is_empty() {
+                continue;
+            }
+            let op = ids.take();
+            first.get_or_insert(op);
+            ops.push(DiskOp::Write {
+                op,
+                file: name,
+                offset: chunk.start.0 - file.base,
+                data: chunk.bytes.clone(),
+            });
+        }
+        // What the file being collected for holds, all entries hold; a file left behind is counted.
+        if file == self.building.file {
+            entries = self.entries;
+        } else {
+            entries += chunks.iter().map(|c| count_entries(&c.bytes)).sum::<u64>();
+        }
+        let sync = ids.take();
+        ops.push(DiskOp::Sync {
+            op: sync,
+            file: name,
+        });
+        let first = first.unwrap_or(sync);
+        self.in_flight = Some(Batch {
+            first,
+            sync,
+            open: sync.0 - first.0 + 1,
+            chunks,
+            end,
+            entries,
+        });
+    }
+
+    /// Marks the last batch as durable when no other follows at once: should it rot, it is not taken
+    /// for a batch that was never acknowledged.
+    fn write_idle_mark(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+        if self.marked >= self.synced {
+            return;
+        }
+        self.put_commit();
+        self.marked = self.synced;
+        self.mark_synced = false;
+        let chunk = self.split_building();
+        self.roll();
+        let op = ids.take();
+        self.mark = Some(op);
+        ops.push(DiskOp::Write {
+            op,
+            file: FileName::Log(self.building.file.base),
+            offset: chunk.start.0 - self.building.file.base,
+            data: chunk.bytes,
+        });
+    }
+
+    /// Makes the idle mark durable; for when nothing has been appended for a while.
+    pub(crate) fn settle(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+        if self.in_flight.is_some() || self.mark_synced || !self.building.bytes.is_empty() {
+            return;
+        }
+        self.write(
+            self.building.file,
+            Vec::new(),
+            self.building.start,
+            ids,
+            ops,
+        );
+    }
+
+    /// Takes the answer to one of the log's operations; `None` if it is none of them. The chunks of
+    /// a batch come back with the answer that completes it.
+    pub(crate) fn on_done(
+        &mut self,
+        op: OpId,
+        result: Result<(), DiskError>,
+    ) -> Option<Result<Vec<Chunk>, DiskError>> {
+        if self.mark == Some(op) {
+            self.mark = None;
+            return Some(result.map(|()| Vec::new()));
+        }
+        let batch = self.in_flight.as_mut()?;
+        if op < batch.first || op > batch.sync {
+            return None;
+        }
+        if let Err(error) = result {
+            return Some(Err(error));
+        }
+        batch.open -= 1;
+        if batch.open > 0 {
+            return Some(Ok(Vec::new()));
+        }
+        let batch = self.in_flight.take()?;
+        self.mark_synced = true;
+        self.synced = batch.end;
+        self.entries_synced = batch.entries;
+        self.syncs += 1;
+        Some(Ok(batch.chunks))
+    }
+
+    /// Returns why an entry of `len` bytes that leaves `reserve` bytes free cannot be stored now: the
+    /// next file could not be made and the present ones are full.
+    pub(crate) fn refuses(&self, len: u64, reserve: u64) -> Option<DiskError> {
+        let file = self.building.file;
+        if let Some(error) = self.files.failure(file) {
+            return Some(error);
+        }
+        let next = self.files.covering(file.end())?;
+        let error = self.files.failure(next)?;
+        let need = len + HEAD as u64 + MARKS_ROOM + reserve.min(file.len / 4);
+        (self.building.tail() + need > file.end()).then_some(error)
+    }
+}
+
+fn freeze(waiting: Waiting) -> Chunk {
+    Chunk {
+        start: LogPos(waiting.start),
+        bytes: waiting.bytes.freeze(),
+    }
+}
+
+/// Counts the entries in a row of records.
+fn count_entries(mut bytes: &[u8]) -> u64 {
+    let mut count = 0;
+    while let Some((kind, len)) = record::peek(bytes) {
+        count += u64::from(kind == Kind::Entry);
+        bytes = bytes.get(padded(len)..).unwrap_or_default();
+    }
+    count
+}

@@ -1,0 +1,190 @@
+//! The log's files: which there are, which are being made ahead, which can be used again.
+//!
+//! Files are zero-filled before use, so that a sync of the log changes no metadata, and renamed for
+//! reuse once nothing in them is needed. *Invariant:* making a file never fails the log: what cannot
+//! be made now is asked for again later, and publishing goes on in the files that are there.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::ids::OpIds;
+use crate::op::{DiskError, DiskOp, FileName, OpId};
+use crate::options::StoreOptions;
+
+/// A range of log positions that one file covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) base: u64,
+    pub(crate) len: u64,
+}
+
+impl Extent {
+    pub(crate) const fn end(self) -> u64 {
+        self.base.saturating_add(self.len)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Planned, not asked for yet.
+    Wanted,
+    /// Asked for under this operation.
+    Making(OpId),
+    /// Could not be made; asked for again on the next tick.
+    Failed(DiskError),
+    Ready,
+}
+
+/// The table of the log's files.
+#[derive(Debug)]
+pub(crate) struct Files {
+    table: BTreeMap<u64, (u64, State)>,
+    /// Files that nothing needs any more, to be renamed for reuse.
+    free: Vec<Extent>,
+    removing: Vec<OpId>,
+    len_first: u64,
+    len_max: u64,
+    ahead: usize,
+}
+
+impl Files {
+    pub(crate) fn new(options: &StoreOptions) -> Self {
+        Self {
+            table: BTreeMap::new(),
+            free: Vec::new(),
+            removing: Vec::new(),
+            len_first: options.log_file_len_first,
+            len_max: options.log_file_len,
+            ahead: options.log_files_ahead,
+        }
+    }
+
+    /// Notes the files that exist when the log goes on at `tail`. Of those behind the one that is
+    /// written next, only an unbroken row can be used under their names; recovery has found nothing in
+    /// the others.
+    pub(crate) fn adopt(&mut self, mut files: Vec<Extent>, tail: u64) {
+        files.sort_unstable_by_key(|file| file.base);
+        let mut next = None;
+        for file in files {
+            if file.base <= tail || next == Some(file.base) {
+                self.table.insert(file.base, (file.len, State::Ready));
+                next = Some(file.end());
+            } else {
+                self.free.push(file);
+            }
+        }
+    }
+
+    /// Returns the file that covers `pos`.
+    pub(crate) fn covering(&self, pos: u64) -> Option<Extent> {
+        let (&base, &(len, _)) = self.table.range(..=pos).next_back()?;
+        let file = Extent { base, len };
+        (pos < file.end()).then_some(file)
+    }
+
+    /// Returns the file behind `file`, planning it if there is none.
+    pub(crate) fn after(&mut self, file: Extent) -> Extent {
+        let base = file.end();
+        let grown = file.len.saturating_mul(2);
+        let len = grown.clamp(self.len_first, self.len_max);
+        let (len, _) = *self.table.entry(base).or_insert((len, State::Wanted));
+        Extent { base, len }
+    }
+
+    /// Plans a file that begins at `base`.
+    pub(crate) fn plan(&mut self, base: u64) -> Extent {
+        let len = self.len_first;
+        let (len, _) = *self.table.entry(base).or_insert((len, State::Wanted));
+        Extent { base, len }
+    }
+
+    pub(crate) fn is_ready(&self, file: Extent) -> bool {
+        matches!(self.table.get(&file.base), Some((_, State::Ready)))
+    }
+
+    /// Returns why `file` could not be made, if it could not.
+    pub(crate) fn failure(&self, file: Extent) -> Option<DiskError> {
+        match self.table.get(&file.base) {
+            Some((_, State::Failed(error))) => Some(*error),
+            Some((_, State::Wanted | State::Making(_) | State::Ready)) | None => None,
+        }
+    }
+
+    /// Asks for the files that are planned and for those to be made ahead of `current`.
+    pub(crate) fn drive(&mut self, current: Extent, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+        let mut last = current;
+        for _ in 0..self.ahead {
+            last = self.after(last);
+        }
+        for (&base, (len, state)) in &mut self.table {
+            if *state != State::Wanted {
+                continue;
+            }
+            let op = ids.take();
+            *state = State::Making(op);
+            let file = FileName::Log(base);
+            let spare = self.free.iter().position(|free| free.len == *len);
+            ops.push(match spare {
+                Some(at) => DiskOp::Recycle {
+                    op,
+                    from: FileName::Log(self.free.swap_remove(at).base),
+                    to: file,
+                },
+                None => DiskOp::Create {
+                    op,
+                    file,
+                    len: *len,
+                },
+            });
+        }
+        for free in self.free.drain(..) {
+            let op = ids.take();
+            self.removing.push(op);
+            ops.push(DiskOp::Remove {
+                op,
+                file: FileName::Log(free.base),
+            });
+        }
+    }
+
+    /// Takes the answer to an operation of this table; false if it is none.
+    pub(crate) fn on_done(&mut self, op: OpId, result: Result<(), DiskError>) -> bool {
+        if let Some(at) = self.removing.iter().position(|&removing| removing == op) {
+            // A file that could not be removed costs space until the next start, nothing else.
+            self.removing.swap_remove(at);
+            return true;
+        }
+        let mut states = self.table.values_mut().map(|(_, state)| state);
+        let Some(state) = states.find(|state| **state == State::Making(op)) else {
+            return false;
+        };
+        *state = match result {
+            Ok(()) => State::Ready,
+            Err(error) => State::Failed(error),
+        };
+        true
+    }
+
+    /// Lets files that could not be made be asked for again.
+    pub(crate) fn retry(&mut self) {
+        for (_, state) in self.table.values_mut() {
+            if matches!(state, State::Failed(_)) {
+                *state = State::Wanted;
+            }
+        }
+    }
+
+    /// Gives up the files that end at or below `below`, except those that `pinned` names.
+    #[expect(dead_code, reason = "for segments and checkpoints")]
+    pub(crate) fn trim(&mut self, below: u64, pinned: impl Fn(FileName) -> bool) {
+        let free = &mut self.free;
+        self.table.retain(|&base, &mut (len, state)| {
+            let file = Extent { base, len };
+            let keep = state != State::Ready || file.end() > below || pinned(FileName::Log(base));
+            if !keep {
+                free.push(file);
+            }
+            keep
+        });
+    }
+}

@@ -1,0 +1,48 @@
+//! The store's limits, each with a name.
+
+/// How large the store's files, caches and batches may become.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreOptions {
+    /// The length of a log file, in bytes. An entry must be shorter than half of it.
+    pub log_file_len: u64,
+    /// The length of the first log file; each next one is twice as long up to `log_file_len`, so that a
+    /// small store stays small and the first start is quick.
+    pub log_file_len_first: u64,
+    /// How many log files are made ahead of the one being written.
+    pub log_files_ahead: usize,
+    /// Room in the log, in bytes, that publishers leave to deletes and acknowledgements when the disk
+    /// is full.
+    pub log_reserve: u64,
+    /// How many bytes of the newest entries stay in memory.
+    pub tail_cache_max: usize,
+    /// How many bytes of blocks read from the disk stay in memory.
+    pub read_cache_max: usize,
+    /// How many bytes one read of a stored entry fetches, as consumers read on.
+    pub read_len: u32,
+    /// The size of the buffers that entries are collected in, and of one write.
+    pub chunk_len: usize,
+    /// How many bytes recovery reads at once.
+    pub recovery_read_len: u32,
+    /// How many bytes of the log may be unflushed before [`crate::StoreEvent::FlushWanted`] is raised.
+    pub flush_threshold: u64,
+    /// A segment that has reached this length is not continued.
+    pub segment_len_max: u64,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            log_file_len: 64 << 20,
+            log_file_len_first: 4 << 20,
+            log_files_ahead: 1,
+            log_reserve: 1 << 20,
+            tail_cache_max: 64 << 20,
+            read_cache_max: 32 << 20,
+            read_len: 128 << 10,
+            chunk_len: 1 << 20,
+            recovery_read_len: 1 << 20,
+            flush_threshold: 256 << 20,
+            segment_len_max: 256 << 20,
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! Recovery of the log: reads it from the checkpoint's position on, hands out what is valid in order,
+//! and tells a torn tail from rot.
+//!
+//! Where a record is invalid, the rest of the log is searched. If a later record proves that the place
+//! had been durable (a mark of a later batch, a later epoch), the place is damage: it is reported and
+//! reading goes on behind it. If nothing proves that, no acknowledgement can have been sent for what
+//! lay there, and the log is cut.
+//!
+//! *Invariants:* no position below the new tail is given out again; one read is under way at a time;
+//! nothing is written or removed here.
+
+mod scan;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::mem;
+
+use bytes::Bytes;
+use protocol::id::LogPos;
+
+use crate::log::Chunk;
+use crate::log::files::Extent;
+use crate::marks::{End, FileHead};
+use crate::op::{DiskError, FileName};
+use crate::record::EpochNo;
+use crate::report::Damage;
+use scan::{Found, Scan, Stop};
+
+/// Reads are repeated in pieces of this size when the disk refuses a larger one, so that one bad sector
+/// costs no more than it must.
+const SECTOR: u64 = 4096;
+
+/// What recovery needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Read {
+        file: FileName,
+        offset: u64,
+        len: u32,
+    },
+    Finished,
+}
+
+/// Where recovery begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Origin {
+    /// Entries below need not be replayed; everything below was durable.
+    pub(crate) from: LogPos,
+    pub(crate) epoch: EpochNo,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Mode {
+    Replay,
+    Probe(Probe),
+}
+
+/// The search behind an invalid record.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    /// The file and position of the invalid record.
+    file: Extent,
+    hole: u64,
+    /// The first valid record behind it, if one has been seen.
+    found: Option<(Extent, u64, EpochNo)>,
+    /// Where the last valid record seen ends.
+    seen_to: u64,
+    /// Whether a part of what was searched could not be read.
+    unreadable: bool,
+}
+
+/// The reader of the log.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    files: BTreeMap<u64, u64>,
+    scan: Scan,
+    mode: Mode,
+    file: Extent,
+    cursor: u64,
+    /// The length asked for by the read under way.
+    asked: u64,
+    piece: u64,
+    /// Rows of valid records, to be handed out.
+    pub(crate) runs: VecDeque<Chunk>,
+    pub(crate) damage: Vec<Damage>,
+    /// Invalid file heads: damage if the file turns out to have been durable.
+    heads: Vec<Extent>,
+    pub(crate) tail: LogPos,
+    pub(crate) cut: u64,
+}
+
+impl Recovery {
+    pub(crate) fn new(files: &[Extent], origin: Origin, piece: u32) -> Self {
+        let mut scan = Scan::new(origin.epoch, origin.from);
+        scan.epoch = origin.epoch;
+        Self {
+            files: files.iter().map(|file| (file.base, file.len)).collect(),
+            scan,
+            mode: Mode::Replay,
+            file: Extent { base: 0, len: 0 },
+            cursor: origin.from.0,
+            asked: 0,
+            piece: u64::from(piece),
+            runs: VecDeque::new(),
+            damage: Vec::new(),
+            heads: Vec::new(),
+            tail: origin.from,
+            cut: 0,
+        }
+    }
+
+    /// Returns the first read, from the start of the file that covers the origin.
+    pub(crate) fn begin(&mut self) -> Next {
+        let from = self.cursor;
+        let covering = self.files.range(..=from).next_back();
+        let covering = covering.filter(|&(&base, &len)| from < base.saturating_add(len));
+        let first = covering.or_else(|| self.files.range(from..).next());
+        let Some((&base, &len)) = first else {
+            self.tail = LogPos(from);
+            return self.finish(self.tail);
+        };
+        if base > from {
+            self.add_damage(FileName::Log(from), from, base);
+        }
+        self.enter_file(Extent { base, len });
+        self.read()
+    }
+
+    pub(crate) fn epoch(&self) -> EpochNo {
+        self.scan.epoch
+    }
+
+    pub(crate) fn epochs(&mut self) -> Vec<(LogPos, EpochNo)> {
+        mem::take(&mut self.scan.epochs)
+    }
+
+    pub(crate) fn entries(&self) -> u64 {
+        self.scan.entries
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        self.scan.lost
+    }
+
+    /// Returns the position below which everything was synced by an earlier life.
+    pub(crate) fn proven(&self) -> LogPos {
+        self.scan.proven
+    }
+
+    /// Takes the answer to the read that was asked for.
+    pub(crate) fn handle(&mut self, result: Result<Bytes, DiskError>) -> Next {
+        match (result, self.mode) {
+            (Ok(bytes), Mode::Replay) => self.replay(&bytes),
+            (Ok(bytes), Mode::Probe(probe)) => self.probe(&bytes, probe),
+            (Err(_), _) if self.asked > SECTOR => {
+                self.read_len(SECTOR - (self.cursor - self.file.base) % SECTOR)
+            }
+            (Err(_), Mode::Replay) => {
+                let probe = self.probe_from(self.cursor, true);
+                self.skip_sector(probe)
+            }
+            (Err(_), Mode::Probe(probe)) => self.skip_sector(Probe {
+                unreadable: true,
+                ..probe
+            }),
+        }
+    }
+
+    fn skip_sector(&mut self, probe: Probe) -> Next {
+        let offset = self.cursor - self.file.base;
+        self.cursor = self.file.base + (offset + 1).next_multiple_of(SECTOR);
+        self.continue_probe(probe)
+    }
+
+    fn read(&mut self) -> Next {
+        self.read_len(self.piece)
+    }
+
+    fn read_len(&mut self, len: u64) -> Next {
+        let len = len.min(self.file.end().saturating_sub(self.cursor));
+        self.asked = len;
+        Next::Read {
+            file: FileName::Log(self.file.base),
+            offset: self.cursor - self.file.base,
+            len: u32::try_from(len).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn enter_file(&mut self, file: Extent) {
+        self.file = file;
+        self.cursor = file.base;
+        self.scan.begin_file();
+    }
+
+    fn replay(&mut self, bytes: &Bytes) -> Next {
+        let start = self.cursor;
+        let (done, stop) = self.run(bytes);
+        match stop {
+            Stop::Short { total } => {
+                let total = total as u64;
+                let whole = self.cursor + total <= self.file.end();
+                // A record that is longer than what is left, or a file that is shorter than listed.
+                if !whole || (done == 0 && self.asked >= total) || bytes.is_empty() {
+                    return self.begin_probe();
+                }
+                self.read_len(total.max(self.piece))
+            }
+            Stop::Invalid if start == self.file.base && done == 0 => self.replay_headless(bytes),
+            Stop::Invalid => self.begin_probe(),
+            Stop::End => self.leave_file(),
+        }
+    }
+
+    /// Takes the valid records at the cursor, which is where `bytes` begins.
+    fn run(&mut self, bytes: &Bytes) -> (usize, Stop) {
+        let at = LogPos(self.cursor);
+        let (done, stop) = self.scan.run(bytes, at);
+        if done > 0 {
+            self.runs.push_back(Chunk {
+                start: at,
+                bytes: bytes.slice(..done),
+            });
+            self.cursor += done as u64;
+        }
+        (done, stop)
+    }
+
+    /// Goes on behind an invalid file head, if something valid follows it.
+    fn replay_headless(&mut self, bytes: &Bytes) -> Next {
+        let skip = usize::try_from(FileHead::TOTAL).unwrap_or(usize::MAX);
+        self.cursor += FileHead::TOTAL;
+        let (done, _) = self.run(&bytes.slice(skip.min(bytes.len())..));
+        if done == 0 {
+            self.cursor = self.file.base;
+            return self.begin_probe();
+        }
+        self.heads.push(self.file);
+        if self.scan.end.is_some() {
+            return self.leave_file();
+        }
+        self.read()
+    }
+
+    /// Goes on with the file behind the one whose end mark has been read.
+    fn leave_file(&mut self) -> Next {
+        let at = self.file.end();
+        if let Some(&len) = self.files.get(&at) {
+            self.enter_file(Extent { base: at, len });
+            return self.read();
+        }
+        // The mark was written when the next file existed.
+        let next_end = self.scan.end.map_or(at, |End { next_end, .. }| next_end.0);
+        self.scan.proven = self.scan.proven.max(LogPos(at));
+        match self.files.range(at..).next() {
+            Some((&base, &len)) => {
+                self.add_damage(FileName::Log(at), at, base);
+                self.enter_file(Extent { base, len });
+                self.read()
+            }
+            None => {
+                self.add_damage(FileName::Log(at), at, next_end);
+                self.finish(LogPos(next_end))
+            }
+        }
+    }
+
+    fn probe_from(&self, hole: u64, unreadable: bool) -> Probe {
+        Probe {
+            file: self.file,
+            hole,
+            found: None,
+            seen_to: hole,
+            unreadable,
+        }
+    }
+
+    fn begin_probe(&mut self) -> Next {
+        let probe = self.probe_from(self.cursor, false);
+        self.continue_probe(probe)
+    }
+
+    /// Reads on from the cursor, or in the next file if the cursor has left this one.
+    fn continue_probe(&mut self, probe: Probe) -> Next {
+        self.mode = Mode::Probe(probe);
+        // Of files behind the one that is torn only the beginning is searched: a file is begun after
+        // the one before it is durable to its end mark, so two records would have to be damaged.
+        let beginning = self.file.base.saturating_add(self.piece);
+        let searched = self.file.base != probe.file.base && self.cursor >= beginning;
+        if self.cursor < self.file.end() && !searched {
+            return self.read();
+        }
+        match self.files.range(self.file.base + 1..).next() {
+            Some((&base, &len)) => {
+                self.file = Extent { base, len };
+                self.cursor = base;
+                self.read()
+            }
+            None => self.conclude(probe),
+        }
+    }
+
+    fn probe(&mut self, bytes: &Bytes, mut probe: Probe) -> Next {
+        let start = self.cursor;
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let pos = start + at as u64;
+            match self.scan.find(rest, LogPos(pos)) {
+                Found::Nothing => break,
+                Found::Short {
+                    at: LogPos(short),
+                    total,
+                } => {
+                    let fits = short + total as u64 <= self.file.end();
+                    if fits && (short > start || self.asked < total as u64) {
+                        self.cursor = short;
+                        self.mode = Mode::Probe(probe);
+                        return self.read_len(self.piece.max(total as u64));
+                    }
+                    at = step(start, short) + crate::record::ALIGN;
+                }
+                Found::Record {
+                    at: LogPos(found),
+                    epoch,
+                    proves,
+                    total,
+                } => {
+                    probe.found.get_or_insert((self.file, found, epoch));
+                    probe.seen_to = found + total as u64;
+                    self.scan.proven = self.scan.proven.max(proves);
+                    if self.scan.proven.0 > probe.hole {
+                        return self.resume(probe);
+                    }
+                    at = step(start, found) + total;
+                }
+            }
+        }
+        // An empty answer means that the file is shorter than listed.
+        self.cursor = match bytes.len() {
+            0 => self.file.end(),
+            len => start + len as u64,
+        };
+        self.continue_probe(probe)
+    }
+
+    /// Reports the hole and reads on at the first valid record behind it.
+    fn resume(&mut self, probe: Probe) -> Next {
+        let Some((file, at, epoch)) = probe.found else {
+            return self.conclude(probe);
+        };
+        self.add_damage(FileName::Log(probe.file.base), probe.hole, at);
+        if file.base != probe.file.base {
+            self.scan.begin_file();
+        }
+        self.scan.enter(LogPos(at), epoch);
+        (self.file, self.cursor, self.mode) = (file, at, Mode::Replay);
+        self.read()
+    }
+
+    /// Nothing that follows proves that the hole was durable.
+    fn conclude(&mut self, probe: Probe) -> Next {
+        let Probe { file, hole, .. } = probe;
+        let name = FileName::Log(file.base);
+        let whole = self.scan.head.map_or(file.len, |head| head.len);
+        let proven = self.scan.proven.0;
+        if whole > file.len {
+            // Cut off from outside: what is missing may have been acknowledged.
+            let end = file.base.saturating_add(whole).max(proven);
+            self.add_damage(name, hole, end);
+            return self.finish(LogPos(end));
+        }
+        if probe.unreadable {
+            let end = file.end().max(proven);
+            self.add_damage(name, hole, end);
+            return self.finish(LogPos(end));
+        }
+        if proven > hole {
+            self.add_damage(name, hole, proven);
+            return self.finish(LogPos(proven));
+        }
+        self.cut = probe.seen_to - hole;
+        self.finish(LogPos(hole))
+    }
+
+    fn finish(&mut self, tail: LogPos) -> Next {
+        self.tail = tail;
+        for file in mem::take(&mut self.heads) {
+            if self.scan.proven.0 > file.base + FileHead::TOTAL {
+                let to = file.base + FileHead::TOTAL;
+                self.add_damage(FileName::Log(file.base), file.base, to);
+            }
+        }
+        Next::Finished
+    }
+
+    fn add_damage(&mut self, file: FileName, from: u64, to: u64) {
+        self.damage.push(Damage { file, from, to });
+    }
+}
+
+fn step(from: u64, to: u64) -> usize {
+    usize::try_from(to - from).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,200 @@
+//! Reading the log: which records are valid, what they prove, and where the next valid one begins.
+//!
+//! *Invariant:* pure functions of bytes and of what was read before; the disk is the caller's.
+
+use alloc::vec::Vec;
+
+use protocol::id::LogPos;
+
+use crate::marks::{Commit, End, Epoch, FileHead};
+use crate::record::{ALIGN, EpochNo, Kind, Parsed, Record, Site, parse};
+
+/// What has been learned from the records read so far.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// The epoch that the next record must belong to, or a later one must begin.
+    pub(crate) epoch: EpochNo,
+    /// Where epochs begin, for reading records later.
+    pub(crate) epochs: Vec<(LogPos, EpochNo)>,
+    /// Everything below was durable at some time: what is missing there is damage.
+    pub(crate) proven: LogPos,
+    /// Entries seen, those known to be lost included.
+    pub(crate) entries: u64,
+    /// Entries that marks counted and that were not there.
+    pub(crate) lost: u64,
+    /// Whether `entries` is known yet.
+    counting: bool,
+    /// The end mark of the file being read, once it has been seen.
+    pub(crate) end: Option<End>,
+    /// The head of the file being read.
+    pub(crate) head: Option<FileHead>,
+}
+
+/// Why a row of valid records ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The buffer ends within a record, or before the next.
+    Short {
+        /// How long the record is.
+        total: usize,
+    },
+    /// What follows is not a valid record.
+    Invalid,
+    /// The file's end mark.
+    End,
+}
+
+impl Scan {
+    pub(crate) fn new(epoch: EpochNo, proven: LogPos) -> Self {
+        Self {
+            epoch,
+            epochs: Vec::new(),
+            proven,
+            entries: 0,
+            lost: 0,
+            counting: false,
+            end: None,
+            head: None,
+        }
+    }
+
+    /// Forgets what belongs to the file read before.
+    pub(crate) fn begin_file(&mut self) {
+        self.end = None;
+        self.head = None;
+    }
+
+    /// Reads valid records from the start of `buf`, which lies at `at`; returns their length and why
+    /// they end.
+    pub(crate) fn run(&mut self, buf: &[u8], at: LogPos) -> (usize, Stop) {
+        let mut done = 0;
+        loop {
+            let rest = buf.get(done..).unwrap_or_default();
+            let pos = LogPos(at.0 + done as u64);
+            match parse(rest, Site::log(pos.0, self.epoch)) {
+                Parsed::Short { total } => return (done, Stop::Short { total }),
+                Parsed::Invalid => return (done, Stop::Invalid),
+                Parsed::Valid(record) => {
+                    if !self.accepts(&record) {
+                        return (done, Stop::Invalid);
+                    }
+                    done += record.total;
+                    self.note(pos, &record);
+                    if record.kind == Kind::End {
+                        return (done, Stop::End);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A record of a later epoch proves itself only when it begins that epoch, or behind damage that
+    /// may have taken the beginning.
+    fn accepts(&self, record: &Record<'_>) -> bool {
+        record.epoch == self.epoch || matches!(record.kind, Kind::Epoch | Kind::File)
+    }
+
+    fn note(&mut self, pos: LogPos, record: &Record<'_>) {
+        self.enter(pos, record.epoch);
+        match record.kind {
+            Kind::Entry => self.entries += 1,
+            Kind::Commit => self.note_commit(Commit::decode(record.body)),
+            Kind::End => {
+                self.end = End::decode(record.body);
+                self.note_commit(self.end.map(|end| end.commit));
+            }
+            Kind::Epoch => {
+                self.proven = self.proven.max(pos);
+                if let Some(epoch) = Epoch::decode(record.body) {
+                    self.count(epoch.entries);
+                }
+            }
+            Kind::File => {
+                self.head = FileHead::decode(record.body);
+                if let Some(head) = self.head {
+                    self.count(head.entries);
+                }
+            }
+            Kind::Index | Kind::Part => {}
+        }
+    }
+
+    fn note_commit(&mut self, commit: Option<Commit>) {
+        if let Some(commit) = commit {
+            self.proven = self.proven.max(commit.synced);
+            self.count(commit.entries);
+        }
+    }
+
+    fn count(&mut self, entries: u64) {
+        if self.counting {
+            self.lost += entries.saturating_sub(self.entries);
+        }
+        self.counting = true;
+        self.entries = self.entries.max(entries);
+    }
+
+    /// Notes that records from `pos` on belong to `epoch`.
+    pub(crate) fn enter(&mut self, pos: LogPos, epoch: EpochNo) {
+        if self.epochs.is_empty() || epoch > self.epoch {
+            self.epochs.push((pos, epoch));
+        }
+        self.epoch = epoch;
+    }
+
+    /// Looks for the first valid record in `buf`, which lies at `at`. A record must be of the present
+    /// epoch or of a later one: what earlier lives left behind the end proves nothing.
+    pub(crate) fn find(&self, buf: &[u8], at: LogPos) -> Found {
+        let mut offset = 0;
+        while let Some(rest) = buf.get(offset..).filter(|rest| !rest.is_empty()) {
+            let pos = at.0 + offset as u64;
+            match parse(rest, Site::log(pos, self.epoch)) {
+                Parsed::Valid(record) => {
+                    return Found::Record {
+                        at: LogPos(pos),
+                        epoch: record.epoch,
+                        proves: proves(&record, LogPos(pos)),
+                        total: record.total,
+                    };
+                }
+                Parsed::Short { total } => {
+                    return Found::Short {
+                        at: LogPos(pos),
+                        total,
+                    };
+                }
+                Parsed::Invalid => offset += ALIGN,
+            }
+        }
+        Found::Nothing
+    }
+}
+
+/// Returns the position below which `record` proves everything durable.
+fn proves(record: &Record<'_>, pos: LogPos) -> LogPos {
+    let commit = match record.kind {
+        Kind::Commit => Commit::decode(record.body),
+        Kind::End => End::decode(record.body).map(|end| end.commit),
+        Kind::Epoch => return pos,
+        Kind::Entry | Kind::File | Kind::Index | Kind::Part => None,
+    };
+    commit.map_or(LogPos(0), |commit| commit.synced)
+}
+
+/// What a search finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    /// A valid record.
+    Record {
+        at: LogPos,
+        epoch: EpochNo,
+        proves: LogPos,
+        total: usize,
+    },
+    /// Perhaps a record, but the buffer ends before it does.
+    Short {
+        at: LogPos,
+        total: usize,
+    },
+}

@@ -1,0 +1,298 @@
+//! The store as its user sees it: appends and reads go in, disk operations and events come out.
+//!
+//! Driven like this: [`Store::start`], then after each [`Store::handle`] drain [`Store::poll`]; call
+//! [`Store::pump`] once per batch of input and [`Store::tick`] about once a second.
+
+mod opening;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
+use protocol::id::{LogPos, StreamId};
+use protocol::store::{Loc, Place, ReadError, ReadOutcome};
+
+use crate::cache::TailCache;
+use crate::events::{Events, StoreEvent};
+use crate::ids::OpIds;
+use crate::log::{Chunk, Log};
+use crate::op::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName};
+use crate::options::StoreOptions;
+use crate::reads::{Reads, Target};
+use crate::record::{EpochNo, Site};
+use opening::Opening;
+
+/// Numbers about the store, for monitoring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Entries in the log since its beginning that are durable.
+    pub entries: u64,
+    /// Everything below is durable.
+    pub synced: LogPos,
+    /// Bytes appended that are not durable yet.
+    pub unsynced_bytes: u64,
+    /// Syncs of the log since the start.
+    pub syncs: u64,
+    /// Bytes of new entries kept in memory.
+    pub tail_cache_bytes: usize,
+    /// Bytes of read blocks kept in memory.
+    pub read_cache_bytes: usize,
+    /// Reads that found a damaged record since the start.
+    pub damaged_reads: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    Opening(Box<Opening>),
+    Live,
+}
+
+/// One shard's durable store.
+#[derive(Debug)]
+pub struct Store {
+    options: StoreOptions,
+    ids: OpIds,
+    phase: Phase,
+    /// There from the moment the log is open for writing.
+    log: Option<Log>,
+    epochs: Vec<(LogPos, EpochNo)>,
+    cache: TailCache,
+    reads: Reads,
+    /// Operations wanted by calls that have no place to put them; the next `pump` hands them out.
+    wanted: Vec<DiskOp>,
+    events: Events,
+    poisoned: Option<DiskError>,
+}
+
+impl Store {
+    /// Returns a store that has not looked at its disk yet.
+    #[must_use]
+    pub fn new(options: StoreOptions) -> Self {
+        Self {
+            ids: OpIds::default(),
+            phase: Phase::Idle,
+            log: None,
+            epochs: Vec::new(),
+            cache: TailCache::new(options.tail_cache_max),
+            reads: Reads::new(&options),
+            wanted: Vec::new(),
+            events: Events::default(),
+            poisoned: None,
+            options,
+        }
+    }
+
+    /// Returns the limits it was made with.
+    #[must_use]
+    pub fn options(&self) -> StoreOptions {
+        self.options
+    }
+
+    /// Begins recovery. [`StoreEvent::Recovered`] tells its end.
+    pub fn start(&mut self, ops: &mut Vec<DiskOp>) {
+        self.phase = Phase::Opening(Box::new(Opening::start(&mut self.ids, ops)));
+    }
+
+    /// Takes the answer to an operation.
+    pub fn handle(&mut self, done: DiskDone, ops: &mut Vec<DiskOp>) {
+        let DiskDone { op, result } = done;
+        if let Phase::Opening(opening) = &self.phase
+            && opening.op() == Some(op)
+        {
+            self.handle_opening(result, ops);
+            return;
+        }
+        let result = match result {
+            Ok(DiskAnswer::Read(bytes)) => Ok(bytes),
+            Ok(DiskAnswer::Done | DiskAnswer::Listed(_)) => Ok(Bytes::new()),
+            Err(error) => Err(error),
+        };
+        if self.reads.on_done(op, &result, &mut self.ids, ops) {
+            for (read, result) in self.reads.done.drain(..) {
+                self.events.push(StoreEvent::ReadDone { read, result });
+            }
+            return;
+        }
+        let result = result.map(|_| ());
+        let Some(log) = &mut self.log else {
+            return;
+        };
+        if log.files.on_done(op, result) {
+            self.check_open(ops);
+            return;
+        }
+        match log.on_done(op, result) {
+            Some(Ok(chunks)) => self.on_synced(chunks, ops),
+            Some(Err(error)) => self.poison(error),
+            None => {}
+        }
+    }
+
+    fn on_synced(&mut self, chunks: Vec<Chunk>, ops: &mut Vec<DiskOp>) {
+        if self.poisoned.is_some() || chunks.is_empty() {
+            return;
+        }
+        for chunk in chunks {
+            self.cache.push(chunk.clone());
+            self.events.push_entries(chunk, LogPos(0));
+        }
+        while let Some(bytes) = self.cache.evict() {
+            if let Some(log) = &mut self.log {
+                log.reuse(bytes);
+            }
+        }
+        self.check_open(ops);
+    }
+
+    fn poison(&mut self, error: DiskError) {
+        if self.poisoned.is_none() {
+            self.poisoned = Some(error);
+            self.events.push(StoreEvent::Poisoned(error));
+        }
+    }
+
+    /// Returns the next thing the user must know.
+    #[inline]
+    pub fn poll(&mut self) -> Option<StoreEvent> {
+        self.events.poll()
+    }
+
+    /// Appends an entry and returns its position; [`StoreEvent::Entry`] follows once it is durable,
+    /// and never if the store is poisoned before.
+    ///
+    /// # Panics
+    /// Before [`StoreEvent::Recovered`], and if the entry is longer than [`Store::entry_max`].
+    #[inline]
+    pub fn append(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        let log = self.log.as_mut().expect("appends begin after Recovered");
+        log.append(encode)
+    }
+
+    /// Returns the longest entry, in bytes, that may be appended.
+    #[must_use]
+    pub fn entry_max(&self) -> usize {
+        usize::try_from(self.options.log_file_len / 2).unwrap_or(usize::MAX)
+    }
+
+    /// Returns a position that all entries appended so far lie below and all later ones do not.
+    #[must_use]
+    pub fn tail(&self) -> LogPos {
+        self.log.as_ref().map_or(LogPos(0), Log::tail)
+    }
+
+    /// Returns why an entry of `len` bytes that a publisher brings cannot be stored now. A full disk
+    /// leaves some room that only deletes and acknowledgements may use: ask with [`Store::is_full`].
+    #[must_use]
+    pub fn refuses(&self, len: usize) -> Option<DiskError> {
+        self.refusal(len, self.options.log_reserve)
+    }
+
+    /// Returns why an entry of `len` bytes cannot be stored now, also if it frees space.
+    #[must_use]
+    pub fn is_full(&self, len: usize) -> Option<DiskError> {
+        self.refusal(len, 0)
+    }
+
+    #[inline]
+    fn refusal(&self, len: usize, reserve: u64) -> Option<DiskError> {
+        if self.poisoned.is_some() {
+            return self.poisoned;
+        }
+        self.log.as_ref()?.refuses(len as u64, reserve)
+    }
+
+    /// Writes what has been appended, with one sync for all, unless a sync is under way.
+    pub fn pump(&mut self, ops: &mut Vec<DiskOp>) {
+        ops.append(&mut self.wanted);
+        if self.poisoned.is_some() {
+            return;
+        }
+        if let Some(log) = &mut self.log {
+            log.pump(&mut self.ids, ops);
+        }
+    }
+
+    /// Tries again what has failed for want of space and makes the last mark durable; for about once a
+    /// second, and before a clean stop.
+    pub fn tick(&mut self, ops: &mut Vec<DiskOp>) {
+        if self.poisoned.is_some() {
+            return;
+        }
+        if let Some(log) = &mut self.log {
+            log.files.retry();
+            log.pump(&mut self.ids, ops);
+            log.settle(&mut self.ids, ops);
+        }
+    }
+
+    /// Returns the bytes of a stored entry, or asks the disk for them; the operation is handed out by
+    /// the next [`Store::pump`].
+    pub fn read(&mut self, stream: StreamId, loc: Loc) -> ReadOutcome {
+        if let Place::Log(pos) = loc.place()
+            && let Some(entry) = self.cache.entry(pos)
+        {
+            return ReadOutcome::Hit(entry);
+        }
+        let Some(target) = self.target(stream, loc) else {
+            return ReadOutcome::Failed(ReadError::Missing);
+        };
+        match self.reads.cached(target) {
+            Some(Ok(entry)) => ReadOutcome::Hit(entry),
+            Some(Err(error)) => ReadOutcome::Failed(error),
+            None => {
+                let read = self.reads.fetch(target, &mut self.ids, &mut self.wanted);
+                ReadOutcome::Pending(read)
+            }
+        }
+    }
+
+    fn target(&self, stream: StreamId, loc: Loc) -> Option<Target> {
+        match loc.place() {
+            Place::Log(pos) => {
+                let file = self.log.as_ref()?.files.covering(pos.0)?;
+                Some(Target {
+                    file: FileName::Log(file.base),
+                    offset: pos.0 - file.base,
+                    site: Site::log(pos.0, self.epoch_at(pos)),
+                    file_len: file.len,
+                })
+            }
+            Place::Segment { .. } => {
+                let _ = stream;
+                None
+            }
+        }
+    }
+
+    /// Returns the epoch in which the record at `pos` was written.
+    fn epoch_at(&self, pos: LogPos) -> EpochNo {
+        let after = self.epochs.partition_point(|&(start, _)| start <= pos);
+        let at = after.saturating_sub(1);
+        self.epochs.get(at).map_or(EpochNo(0), |&(_, epoch)| epoch)
+    }
+
+    /// Returns why the store stores nothing any more, if so.
+    #[must_use]
+    pub fn poisoned(&self) -> Option<DiskError> {
+        self.poisoned
+    }
+
+    /// Returns numbers for monitoring.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        let log = self.log.as_ref();
+        StoreStats {
+            entries: log.map_or(0, Log::entries_synced),
+            synced: log.map_or(LogPos(0), Log::synced),
+            unsynced_bytes: log.map_or(0, Log::unsynced),
+            syncs: log.map_or(0, Log::syncs),
+            tail_cache_bytes: self.cache.bytes(),
+            read_cache_bytes: self.reads.bytes(),
+            damaged_reads: self.reads.damaged,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! From the first look at the directory to the first append: lists the files, replays the log, makes
+//! durable again what an earlier life may have left in the page cache only, begins a new epoch.
+//!
+//! *Invariants:* nothing is written before everything has been read. What no mark proves durable is
+//! rewritten and synced before anything is built on it: after a failed sync of an earlier life the
+//! page cache may hold, marked clean, what the disk does not.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use protocol::id::LogPos;
+
+use super::{Phase, Store};
+use crate::events::StoreEvent;
+use crate::ids::OpIds;
+use crate::log::Log;
+use crate::log::files::{Extent, Files};
+use crate::op::{DiskAnswer, DiskError, DiskOp, FileName, OpId};
+use crate::record::EpochNo;
+use crate::recovery::{Next, Origin, Recovery};
+use crate::report::RecoveryReport;
+
+/// How far opening has come.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// The operation under way; none while the new log's first batch is.
+    op: Option<OpId>,
+    step: Step,
+    files: Vec<Extent>,
+    recovery: Recovery,
+    from: LogPos,
+    report: RecoveryReport,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Listing,
+    Replaying,
+    /// Reading what is to be written again, at this offset of the log file at this base.
+    Rereading {
+        base: u64,
+        offset: u64,
+    },
+    Rewriting {
+        base: u64,
+    },
+    Syncing,
+    /// The log is open; its first batch, the epoch mark, is not durable yet.
+    Beginning,
+}
+
+impl Opening {
+    pub(super) fn start(ids: &mut OpIds, ops: &mut Vec<DiskOp>) -> Self {
+        let op = ids.take();
+        ops.push(DiskOp::List { op });
+        Self {
+            op: Some(op),
+            step: Step::Listing,
+            files: Vec::new(),
+            recovery: Recovery::new(&[], Origin::default(), 0),
+            from: LogPos(0),
+            report: RecoveryReport::default(),
+        }
+    }
+
+    pub(super) fn op(&self) -> Option<OpId> {
+        self.op
+    }
+
+    fn ask(&mut self, op: DiskOp, step: Step, ops: &mut Vec<DiskOp>) {
+        self.op = Some(op.id());
+        self.step = step;
+        ops.push(op);
+    }
+}
+
+impl Store {
+    pub(super) fn handle_opening(
+        &mut self,
+        result: Result<DiskAnswer, DiskError>,
+        ops: &mut Vec<DiskOp>,
+    ) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        match (opening.step, result) {
+            (Step::Listing, Ok(DiskAnswer::Listed(files))) => self.on_listed(&files, ops),
+            (Step::Replaying, Ok(DiskAnswer::Read(bytes))) => self.on_piece(Ok(bytes), ops),
+            (Step::Replaying, Err(error)) => self.on_piece(Err(error), ops),
+            (Step::Rereading { base, offset }, Ok(DiskAnswer::Read(data))) => {
+                let (op, file) = (self.ids.take(), FileName::Log(base));
+                let write = DiskOp::Write {
+                    op,
+                    file,
+                    offset,
+                    data,
+                };
+                opening.ask(write, Step::Rewriting { base }, ops);
+            }
+            (Step::Rewriting { base }, Ok(_)) => {
+                let (op, file) = (self.ids.take(), FileName::Log(base));
+                opening.ask(DiskOp::Sync { op, file }, Step::Syncing, ops);
+            }
+            (Step::Syncing, Ok(_)) => self.begin_log(ops),
+            (_, Err(error)) => self.poison(error),
+            // A disk that answers another question is broken beyond use.
+            (_, Ok(_)) => self.poison(DiskError::Io(0)),
+        }
+    }
+
+    fn on_listed(&mut self, files: &[(FileName, u64)], ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        for &(name, len) in files {
+            match name {
+                FileName::Log(base) => opening.files.push(Extent { base, len }),
+                FileName::Segment { .. } | FileName::Checkpoint(_) => {}
+            }
+        }
+        let origin = Origin {
+            from: opening.from,
+            epoch: EpochNo(0),
+        };
+        let piece = self.options.recovery_read_len;
+        opening.recovery = Recovery::new(&opening.files, origin, piece);
+        let next = opening.recovery.begin();
+        self.drive_recovery(next, ops);
+    }
+
+    fn on_piece(&mut self, result: Result<Bytes, DiskError>, ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        let next = opening.recovery.handle(result);
+        while let Some(run) = opening.recovery.runs.pop_front() {
+            opening.report.replayed += run.entries_from(opening.from);
+            self.cache.push(run.clone());
+            self.events.push_entries(run, opening.from);
+        }
+        while self.cache.evict().is_some() {}
+        self.drive_recovery(next, ops);
+    }
+
+    fn drive_recovery(&mut self, next: Next, ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        match next {
+            Next::Read { file, offset, len } => {
+                let op = self.ids.take();
+                let read = DiskOp::Read {
+                    op,
+                    file,
+                    offset,
+                    len,
+                };
+                opening.ask(read, Step::Replaying, ops);
+            }
+            Next::Finished => self.rewrite_unproven(ops),
+        }
+    }
+
+    /// Reads the part of the last batch that was replayed without proof that it is durable.
+    fn rewrite_unproven(&mut self, ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        let tail = opening.recovery.tail.0;
+        let last = |file: &&Extent| file.base < tail && tail <= file.end();
+        let Some(file) = opening.files.iter().find(last).copied() else {
+            self.begin_log(ops);
+            return;
+        };
+        // Batches do not span files, and a file is begun when the one before it is durable.
+        let from = opening.recovery.proven().0.max(file.base);
+        if from >= tail {
+            self.begin_log(ops);
+            return;
+        }
+        let op = self.ids.take();
+        let offset = from - file.base;
+        let read = DiskOp::Read {
+            op,
+            file: FileName::Log(file.base),
+            offset,
+            len: u32::try_from(tail - from).unwrap_or(u32::MAX),
+        };
+        let base = file.base;
+        opening.ask(read, Step::Rereading { base, offset }, ops);
+    }
+
+    /// Opens the log for writing at the recovered tail; its first batch is the mark of the new epoch.
+    fn begin_log(&mut self, ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        let recovery = &mut opening.recovery;
+        let tail = recovery.tail;
+        let epoch = EpochNo(recovery.epoch().0 + 1);
+        let mut files = Files::new(&self.options);
+        files.adopt(core::mem::take(&mut opening.files), tail.0);
+        self.epochs = recovery.epochs();
+        self.epochs.push((tail, epoch));
+        let report = &mut opening.report;
+        report.tail = tail;
+        report.lost = recovery.lost();
+        report.damage.append(&mut recovery.damage);
+        report.cut = recovery.cut;
+        let entries = recovery.entries();
+        opening.op = None;
+        opening.step = Step::Beginning;
+        let mut log = Log::open(&self.options, files, tail, epoch, entries);
+        log.pump(&mut self.ids, ops);
+        self.log = Some(log);
+    }
+
+    /// Ends opening when the epoch mark is durable, or when it cannot be written for want of space:
+    /// then what is stored can be read all the same.
+    pub(super) fn check_open(&mut self, ops: &mut Vec<DiskOp>) {
+        let Some(log) = &mut self.log else {
+            return;
+        };
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        if log.synced() <= opening.report.tail && log.refuses(0, 0).is_none() {
+            log.pump(&mut self.ids, ops);
+            return;
+        }
+        let report = core::mem::take(&mut opening.report);
+        self.phase = Phase::Live;
+        self.events.push(StoreEvent::Recovered(report));
+    }
+}

@@ -1,0 +1,320 @@
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use protocol::id::{LogPos, StreamId};
+use protocol::store::{Loc, ReadError, ReadOutcome};
+
+use crate::record::HEAD;
+use crate::test_disk::{Rig, TestDisk, small};
+use crate::{DiskError, DiskOp, FileName, StoreEvent};
+
+const STREAM: StreamId = StreamId(1);
+
+fn rig() -> Rig {
+    Rig::open(small(), TestDisk::default())
+}
+
+fn bodies(count: usize) -> Vec<Vec<u8>> {
+    let body = |i| format!("entry {i:04} {}", "x".repeat(i * 7 % 90));
+    (0..count).map(|i| body(i).into_bytes()).collect()
+}
+
+fn read_now(rig: &mut Rig, loc: Loc) -> Result<Vec<u8>, ReadError> {
+    let read = match rig.store.read(STREAM, loc) {
+        ReadOutcome::Hit(bytes) => return Ok(bytes.to_vec()),
+        ReadOutcome::Failed(error) => return Err(error),
+        ReadOutcome::Pending(read) => read,
+    };
+    rig.pump();
+    for event in &rig.events {
+        if let StoreEvent::ReadDone { read: done, result } = event
+            && *done == read
+        {
+            return result.clone().map(|bytes| bytes.to_vec());
+        }
+    }
+    panic!("the read was not answered");
+}
+
+#[test]
+fn entry_is_reported_only_after_the_sync_that_covers_it() {
+    let mut rig = rig();
+    rig.store.append(|out| out.extend_from_slice(b"a"));
+    let mut ops = Vec::new();
+    rig.store.pump(&mut ops);
+    let (last, first) = ops.split_last().unwrap();
+    assert!(matches!(last, DiskOp::Sync { .. }));
+    rig.run(first.to_vec());
+    assert_eq!(rig.entries().len(), 0, "written, not synced");
+    rig.run(vec![last.clone()]);
+    assert_eq!(rig.entries(), ["a"]);
+}
+
+#[test]
+fn one_sync_covers_everything_that_arrived_while_the_last_one_ran() {
+    let mut rig = rig();
+    rig.store.append(|out| out.extend_from_slice(b"first"));
+    let mut in_flight = Vec::new();
+    rig.store.pump(&mut in_flight);
+    for i in 0..5u8 {
+        rig.store.append(|out| out.extend_from_slice(&[i]));
+        let mut ops = Vec::new();
+        rig.store.pump(&mut ops);
+        assert!(ops.is_empty(), "one batch in flight at a time");
+    }
+    rig.run(in_flight);
+    assert_eq!(rig.entries().len(), 1);
+    let before = rig.disk.syncs;
+    rig.pump();
+    assert_eq!(rig.entries().len(), 6);
+    assert_eq!(rig.disk.syncs - before, 1);
+}
+
+#[test]
+fn entries_of_many_files_are_replayed_in_order_after_a_kill() {
+    let mut rig = rig();
+    let bodies = bodies(500);
+    let mut positions = Vec::new();
+    for body in &bodies {
+        positions.push(rig.put(body));
+    }
+    assert!(rig.disk.files.len() > 3, "{} files", rig.disk.files.len());
+    assert!(positions.is_sorted());
+    let rig = rig.reopen();
+    assert_eq!(rig.entries(), bodies);
+    let report = rig.report();
+    assert_eq!((report.lost, report.damage.len(), report.cut), (0, 0, 0));
+    assert_eq!(report.replayed, 500);
+}
+
+#[test]
+fn every_entry_can_be_read_from_the_cache_or_from_the_disk() {
+    let mut rig = rig();
+    let bodies = bodies(300);
+    let positions: Vec<LogPos> = bodies.iter().map(|body| rig.put(body)).collect();
+    for (pos, body) in positions.iter().zip(&bodies) {
+        assert_eq!(read_now(&mut rig, Loc::log(*pos)).as_ref(), Ok(body));
+    }
+    let mut rig = rig.reopen();
+    for (pos, body) in positions.iter().zip(&bodies) {
+        assert_eq!(read_now(&mut rig, Loc::log(*pos)).as_ref(), Ok(body));
+    }
+}
+
+#[test]
+fn entry_longer_than_a_buffer_is_stored_and_read() {
+    let mut rig = rig();
+    let body = vec![7; rig.store.entry_max()];
+    rig.put(b"before");
+    let pos = rig.put(&body);
+    rig.put(b"after");
+    for i in 0..100u8 {
+        rig.put(&[i; 60]);
+    }
+    assert_eq!(read_now(&mut rig, Loc::log(pos)), Ok(body.clone()));
+    let mut rig = rig.reopen();
+    assert_eq!(rig.entries()[1], body);
+    assert_eq!(read_now(&mut rig, Loc::log(pos)), Ok(body));
+}
+
+#[test]
+fn torn_batch_is_cut_silently_and_its_place_is_written_anew() {
+    let mut rig = rig();
+    rig.put(b"acknowledged");
+    for body in [&b"torn away"[..], b"whole but behind"] {
+        rig.store.append(|out| out.extend_from_slice(body));
+    }
+    let mut ops = Vec::new();
+    rig.store.pump(&mut ops);
+    let tail = rig.store.tail();
+    // Only the write runs; then its first sector is lost, as in a power failure.
+    rig.disk.run(&ops[0]);
+    let DiskOp::Write { file, offset, .. } = ops[0] else {
+        panic!("{ops:?}");
+    };
+    rig.disk.flip(file, offset + HEAD as u64, 0);
+    let mut rig = rig.reopen();
+    assert_eq!(rig.entries(), ["acknowledged"]);
+    let report = rig.report();
+    assert_eq!((report.lost, report.damage.len()), (0, 0));
+    assert!(report.cut > 0);
+    assert!(report.tail < tail);
+    // An entry as long as the torn one must not make the one behind it valid again.
+    rig.store.append(|out| out.extend_from_slice(b"new entry"));
+    rig.pump();
+    let rig = rig.reopen();
+    assert_eq!(rig.entries(), ["acknowledged", "new entry"]);
+    assert_eq!(rig.report().damage, []);
+}
+
+#[test]
+fn rotten_entry_is_reported_and_everything_else_is_replayed() {
+    let mut rig = rig();
+    let bodies = bodies(20);
+    let positions: Vec<LogPos> = bodies.iter().map(|body| rig.put(body)).collect();
+    for victim in [0, 11, 19] {
+        let mut disk = rig.disk.clone();
+        disk.flip(FileName::Log(0), positions[victim].0 + HEAD as u64 + 3, 5);
+        let mut rotten = Rig::open(small(), disk);
+        let report = rotten.report();
+        assert_eq!(report.lost, 1, "entry {victim}: {report:?}");
+        assert_eq!(report.damage[0].from, positions[victim].0);
+        assert_eq!(rotten.entries().len(), 19);
+        assert!(report.tail > positions[19], "positions are never reused");
+        let read = read_now(&mut rotten, Loc::log(positions[victim]));
+        assert_eq!(read, Err(ReadError::Damaged));
+        let last = (victim + 1) % 20;
+        assert_eq!(
+            read_now(&mut rotten, Loc::log(positions[last])),
+            Ok(bodies[last].clone())
+        );
+    }
+}
+
+#[test]
+fn unreadable_sector_is_damage_and_what_lies_behind_it_is_replayed() {
+    let mut rig = rig();
+    let positions: Vec<LogPos> = bodies(200).iter().map(|body| rig.put(body)).collect();
+    let base = 4096;
+    assert!(
+        positions.last().unwrap().0 > 3 * base,
+        "three files are in use"
+    );
+    rig.disk.fail_read = Some((FileName::Log(base), 4096 + 100));
+    let rig = rig.reopen();
+    let report = rig.report();
+    assert_eq!(report.damage.len(), 1, "{report:?}");
+    assert_eq!(report.lost + report.replayed, 200);
+    assert!(report.replayed > 100);
+}
+
+#[test]
+fn missing_newest_file_is_reported_and_its_positions_are_not_reused() {
+    let mut rig = rig();
+    let positions: Vec<LogPos> = bodies(150).iter().map(|body| rig.put(body)).collect();
+    let last = *positions.last().unwrap();
+    let covering = |name: &&FileName| matches!(name, FileName::Log(base) if *base <= last.0);
+    let newest = *rig.disk.files.keys().rfind(covering).unwrap();
+    rig.disk.files.remove(&newest);
+    let rig = rig.reopen();
+    let report = rig.report();
+    assert_eq!(report.damage.len(), 1, "{report:?}");
+    assert_eq!(report.damage[0].file, newest);
+    assert!(report.tail > last);
+}
+
+#[test]
+fn shortened_newest_file_is_reported_and_its_positions_are_not_reused() {
+    let mut rig = rig();
+    let positions: Vec<LogPos> = bodies(20).iter().map(|body| rig.put(body)).collect();
+    let last = positions[19].0;
+    let file = rig.disk.files.get_mut(&FileName::Log(0)).unwrap();
+    file.truncate(2000);
+    let mut rig = rig.reopen();
+    let report = rig.report();
+    assert_eq!(report.damage.len(), 1, "{report:?}");
+    assert!(report.tail.0 > last);
+    rig.put(b"goes on");
+    let rig = rig.reopen();
+    assert_eq!(rig.entries().last().unwrap(), "goes on");
+}
+
+#[test]
+fn failed_sync_poisons_the_store_for_good() {
+    let mut rig = rig();
+    rig.put(b"stored");
+    rig.disk.fail_sync = true;
+    rig.put(b"lost");
+    assert_eq!(rig.store.poisoned(), Some(DiskError::Io(5)));
+    assert!(matches!(rig.events.last(), Some(StoreEvent::Poisoned(_))));
+    rig.disk.fail_sync = false;
+    let syncs = rig.disk.syncs;
+    rig.put(b"refused");
+    rig.tick();
+    assert_eq!(rig.disk.syncs, syncs, "never synced again");
+    assert_eq!(rig.entries(), ["stored"]);
+    assert_eq!(rig.store.refuses(1), Some(DiskError::Io(5)));
+}
+
+#[test]
+fn what_no_mark_proves_is_written_and_synced_again_before_the_store_opens() {
+    let mut rig = rig();
+    rig.store
+        .append(|out| out.extend_from_slice(b"in the page cache only"));
+    let mut ops = Vec::new();
+    rig.store.pump(&mut ops);
+    rig.disk.run(&ops[0]);
+    let mut rig = rig.reopen();
+    assert_eq!(rig.entries(), ["in the page cache only"]);
+    rig.disk.lose_power();
+    let rig = rig.reopen();
+    assert_eq!(rig.entries(), ["in the page cache only"]);
+}
+
+#[test]
+fn full_disk_refuses_publishers_first_and_serves_again_when_space_returns() {
+    let mut rig = rig();
+    rig.disk.fail_create = Some(DiskError::NoSpace);
+    let mut stored = 0;
+    while rig.store.refuses(100).is_none() {
+        rig.put(&[1; 100]);
+        stored += 1;
+        assert!(stored < 1000, "the files that are there fill up");
+    }
+    assert_eq!(rig.store.refuses(100), Some(DiskError::NoSpace));
+    assert_eq!(rig.store.is_full(60), None, "deletes still have room");
+    assert_eq!(rig.store.poisoned(), None);
+    assert_eq!(rig.entries().len(), stored);
+    rig.tick();
+    assert_eq!(rig.store.refuses(100), Some(DiskError::NoSpace));
+    rig.disk.fail_create = None;
+    rig.tick();
+    assert_eq!(rig.store.refuses(100), None);
+    rig.put(b"served");
+    let rig = rig.reopen();
+    assert_eq!(rig.entries().len(), stored + 1);
+    assert_eq!(rig.report().damage, []);
+}
+
+#[test]
+fn entries_that_wait_for_a_file_are_stored_when_it_can_be_made() {
+    let mut rig = rig();
+    rig.disk.fail_create = Some(DiskError::NoSpace);
+    for i in 0..100u8 {
+        rig.put(&[i; 100]);
+    }
+    let stored = rig.entries().len();
+    assert!(stored < 100);
+    rig.disk.fail_create = None;
+    rig.tick();
+    rig.pump();
+    assert_eq!(rig.entries().len(), 100);
+    assert_eq!(rig.reopen().entries().len(), 100);
+}
+
+#[test]
+fn old_contents_of_a_reused_file_are_not_taken_for_entries() {
+    let mut rig = rig();
+    for body in bodies(60) {
+        rig.put(&body);
+    }
+    let newest = *rig.disk.files.keys().next_back().unwrap();
+    let old = rig.disk.files[&FileName::Log(0)].clone();
+    rig.disk.files.insert(newest, old);
+    let rig = rig.reopen();
+    assert_eq!(rig.entries().len(), 60);
+    assert_eq!(rig.report().damage, []);
+}
+
+#[test]
+fn kills_in_a_row_lose_nothing_and_need_no_new_file_each_time() {
+    let mut rig = rig();
+    for i in 0..10u8 {
+        rig.put(&[i]);
+        rig = rig.reopen();
+    }
+    assert_eq!(rig.entries().len(), 10);
+    assert_eq!(rig.disk.files.len(), 2);
+    assert_eq!(rig.report().damage, []);
+}
