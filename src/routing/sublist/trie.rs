@@ -1,0 +1,335 @@
+//! Subscriptions in a tree of tokens.
+//!
+//! *Invariant:* every node but the root holds a value or has a child; links point at live nodes.
+//! Walks use no recursion, so that a subject of two thousand tokens needs no stack.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::hash::{BuildHasher, Hash, Hasher};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use protocol::subject;
+use slab::Slab;
+
+use super::queues::QueueId;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct NodeId(usize);
+
+const LIVE: &str = "links point at live nodes";
+
+/// Values by subject pattern.
+#[derive(Debug)]
+pub struct Trie<T> {
+    nodes: Slab<Node<T>>,
+    root: NodeId,
+    /// The children by literal tokens of all nodes: one table needs less room than one per node.
+    edges: HashTable<NodeId>,
+    hasher: FixedState,
+}
+
+#[derive(Debug)]
+struct Node<T> {
+    parent: NodeId,
+    token: Box<[u8]>,
+    values: Values<T>,
+    /// The child for `*`.
+    one: Option<NodeId>,
+    /// The child for `>`.
+    rest: Option<NodeId>,
+    /// The children for literal tokens, as a list through their `next` and `prev`.
+    first_literal: Option<NodeId>,
+    next: Option<NodeId>,
+    prev: Option<NodeId>,
+}
+
+/// What was inserted under one pattern.
+#[derive(Debug)]
+pub struct Values<T> {
+    plain: Vec<T>,
+    queued: Vec<(QueueId, T)>,
+}
+
+/// Room for a walk, to be reused.
+#[derive(Debug, Default)]
+pub struct Frontier {
+    now: Vec<NodeId>,
+    next: Vec<NodeId>,
+}
+
+impl<T: Copy> Values<T> {
+    /// Returns what was inserted without a queue.
+    #[must_use]
+    pub fn plain(&self) -> &[T] {
+        &self.plain
+    }
+
+    /// Returns what was inserted with a queue.
+    #[must_use]
+    pub fn queued(&self) -> &[(QueueId, T)] {
+        &self.queued
+    }
+
+    /// Returns all of it.
+    pub fn all(&self) -> impl Iterator<Item = T> {
+        let queued = self.queued.iter().map(|(_, value)| *value);
+        self.plain.iter().copied().chain(queued)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.queued.is_empty()
+    }
+}
+
+impl<T: Copy + Eq> Trie<T> {
+    /// Returns an empty trie.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut nodes = Slab::new();
+        let root = NodeId(nodes.insert(Node::new(NodeId(0), b"")));
+        Self {
+            nodes,
+            root,
+            edges: HashTable::new(),
+            hasher: FixedState::with_seed(seed),
+        }
+    }
+
+    /// Adds `value` under `pattern`, which must be well formed.
+    pub fn insert(&mut self, pattern: &[u8], queue: Option<QueueId>, value: T) {
+        debug_assert!(subject::is_well_formed(pattern), "checked by the caller");
+        let mut at = self.root;
+        for token in subject::tokens(pattern) {
+            at = match self.child(at, token) {
+                Some(child) => child,
+                None => self.add_child(at, token),
+            };
+        }
+        let values = &mut self.node_mut(at).values;
+        match queue {
+            None => values.plain.push(value),
+            Some(queue) => values.queued.push((queue, value)),
+        }
+    }
+
+    /// Removes one `value` from `pattern`; reports whether it was there.
+    pub fn remove(&mut self, pattern: &[u8], queue: Option<QueueId>, value: T) -> bool {
+        let mut at = self.root;
+        for token in subject::tokens(pattern) {
+            match self.child(at, token) {
+                Some(child) => at = child,
+                None => return false,
+            }
+        }
+        let values = &mut self.node_mut(at).values;
+        let removed = match queue {
+            None => swap_remove(&mut values.plain, &value),
+            Some(queue) => swap_remove(&mut values.queued, &(queue, value)),
+        };
+        if removed {
+            self.prune(at);
+        }
+        removed
+    }
+
+    /// Shows the values of every pattern that matches `subject`, taken as a literal. A subject with an
+    /// empty token matches nothing.
+    pub fn matching(
+        &self,
+        subject: &[u8],
+        frontier: &mut Frontier,
+        mut visit: impl FnMut(&Values<T>),
+    ) {
+        if subject::tokens(subject).any(<[u8]>::is_empty) {
+            return;
+        }
+        let Frontier { now, next } = frontier;
+        now.clear();
+        now.push(self.root);
+        for token in subject::tokens(subject) {
+            next.clear();
+            for &at in now.iter() {
+                let node = self.node(at);
+                if let Some(rest) = node.rest {
+                    visit(&self.node(rest).values);
+                }
+                if node.first_literal.is_some() {
+                    next.extend(self.literal(at, token));
+                }
+                next.extend(node.one);
+            }
+            core::mem::swap(now, next);
+            if now.is_empty() {
+                return;
+            }
+        }
+        for &at in now.iter() {
+            let values = &self.node(at).values;
+            if !values.is_empty() {
+                visit(values);
+            }
+        }
+    }
+
+    /// Shows the values of every pattern that has a literal in common with `pattern`.
+    pub fn overlapping(&self, pattern: &[u8], mut visit: impl FnMut(&Values<T>)) {
+        let tokens: Vec<&[u8]> = subject::tokens(pattern).collect();
+        let mut open = Vec::from([(self.root, 0)]);
+        while let Some((at, depth)) = open.pop() {
+            let node = self.node(at);
+            let Some(&token) = tokens.get(depth) else {
+                visit(&node.values);
+                continue;
+            };
+            if token == b">" {
+                self.below(at, &mut visit);
+                continue;
+            }
+            if let Some(rest) = node.rest {
+                visit(&self.node(rest).values);
+            }
+            open.extend(node.one.map(|one| (one, depth + 1)));
+            if token == b"*" {
+                open.extend(self.literals(at).map(|child| (child, depth + 1)));
+            } else {
+                open.extend(self.literal(at, token).map(|child| (child, depth + 1)));
+            }
+        }
+    }
+
+    /// Shows the values of everything under `at`, but not its own.
+    fn below(&self, at: NodeId, visit: &mut impl FnMut(&Values<T>)) {
+        let mut open = Vec::from([at]);
+        while let Some(parent) = open.pop() {
+            let node = self.node(parent);
+            if parent != at {
+                visit(&node.values);
+            }
+            open.extend(node.one);
+            open.extend(node.rest);
+            open.extend(self.literals(parent));
+        }
+    }
+
+    fn literals(&self, at: NodeId) -> impl Iterator<Item = NodeId> {
+        let first = self.node(at).first_literal;
+        core::iter::successors(first, |&child| self.node(child).next)
+    }
+
+    fn literal(&self, parent: NodeId, token: &[u8]) -> Option<NodeId> {
+        self.edges
+            .find(edge_hash(&self.hasher, parent, token), |&child| {
+                let child = self.node(child);
+                child.parent == parent && *child.token == *token
+            })
+            .copied()
+    }
+
+    fn child(&self, parent: NodeId, token: &[u8]) -> Option<NodeId> {
+        match token {
+            b"*" => self.node(parent).one,
+            b">" => self.node(parent).rest,
+            _ => self.literal(parent, token),
+        }
+    }
+
+    fn add_child(&mut self, parent: NodeId, token: &[u8]) -> NodeId {
+        let id = NodeId(self.nodes.insert(Node::new(parent, token)));
+        match token {
+            b"*" => self.node_mut(parent).one = Some(id),
+            b">" => self.node_mut(parent).rest = Some(id),
+            _ => {
+                let second = self.node_mut(parent).first_literal.replace(id);
+                self.node_mut(id).next = second;
+                if let Some(second) = second {
+                    self.node_mut(second).prev = Some(id);
+                }
+                let (nodes, hasher) = (&self.nodes, &self.hasher);
+                self.edges
+                    .insert_unique(edge_hash(hasher, parent, token), id, |&child| {
+                        let child = nodes.get(child.0).expect(LIVE);
+                        edge_hash(hasher, child.parent, &child.token)
+                    });
+            }
+        }
+        id
+    }
+
+    /// Removes nodes from `at` upwards as long as they hold nothing.
+    fn prune(&mut self, mut at: NodeId) {
+        while at != self.root && self.node(at).is_bare() {
+            let node = self.nodes.remove(at.0);
+            match &*node.token {
+                b"*" => self.node_mut(node.parent).one = None,
+                b">" => self.node_mut(node.parent).rest = None,
+                token => {
+                    let hash = edge_hash(&self.hasher, node.parent, token);
+                    if let Ok(edge) = self.edges.find_entry(hash, |&child| child == at) {
+                        edge.remove();
+                    }
+                    match node.prev {
+                        Some(prev) => self.node_mut(prev).next = node.next,
+                        None => self.node_mut(node.parent).first_literal = node.next,
+                    }
+                    if let Some(next) = node.next {
+                        self.node_mut(next).prev = node.prev;
+                    }
+                }
+            }
+            at = node.parent;
+        }
+    }
+
+    fn node(&self, id: NodeId) -> &Node<T> {
+        self.nodes.get(id.0).expect(LIVE)
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> &mut Node<T> {
+        self.nodes.get_mut(id.0).expect(LIVE)
+    }
+}
+
+impl<T> Node<T> {
+    fn new(parent: NodeId, token: &[u8]) -> Self {
+        Self {
+            parent,
+            token: token.into(),
+            values: Values {
+                plain: Vec::new(),
+                queued: Vec::new(),
+            },
+            one: None,
+            rest: None,
+            first_literal: None,
+            next: None,
+            prev: None,
+        }
+    }
+
+    fn is_bare(&self) -> bool {
+        self.values.plain.is_empty()
+            && self.values.queued.is_empty()
+            && self.one.is_none()
+            && self.rest.is_none()
+            && self.first_literal.is_none()
+    }
+}
+
+fn edge_hash(hasher: &FixedState, parent: NodeId, token: &[u8]) -> u64 {
+    let mut state = hasher.build_hasher();
+    parent.hash(&mut state);
+    state.write(token);
+    state.finish()
+}
+
+/// Searches from the end: what subscribed last tends to go first.
+fn swap_remove<V: PartialEq>(values: &mut Vec<V>, wanted: &V) -> bool {
+    match values.iter().rposition(|value| value == wanted) {
+        Some(at) => {
+            values.swap_remove(at);
+            true
+        }
+        None => false,
+    }
+}
