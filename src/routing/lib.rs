@@ -8,4 +8,5 @@
 extern crate alloc;
 
 pub mod limits;
+pub mod permissions;
 pub mod sublist;
