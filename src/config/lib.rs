@@ -9,14 +9,24 @@ extern crate alloc;
 
 use alloc::string::String;
 
+mod check;
+mod cli;
 mod digest;
+mod duration;
 pub mod error;
+#[cfg(test)]
+mod fake;
+mod load;
 pub mod options;
 mod parse;
 mod scalar;
 pub mod value;
 
+pub use check::{Inconsistent, Unsupported};
+pub use cli::FlagError;
+pub use cli::help::{NATS_SERVER, NATS_VERSION, VERSION};
 pub use digest::digest;
+pub use load::{ConfigFile, Launch, LaunchError, Setup, load};
 pub use options::Options;
 pub use parse::parse_file;
 

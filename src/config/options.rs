@@ -26,8 +26,8 @@ pub use network::{Listen, Tls};
 /// Everything a configuration file and a command line can say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Where clients connect.
-    pub listen: Listen,
+    /// Where NATS clients connect; none where only Memphis' port is served.
+    pub listen: Option<Listen>,
     /// The address that INFO's `connect_urls` shows instead of the bound one.
     pub client_advertise: Option<String>,
     /// The server's name; the server's id when not set.
@@ -131,7 +131,7 @@ impl Default for Limits {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            listen: Listen::any(4222),
+            listen: Some(Listen::any(4222)),
             client_advertise: None,
             server_name: None,
             server_tags: Vec::new(),

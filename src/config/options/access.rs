@@ -17,7 +17,7 @@ pub struct Auth {
     pub token: Option<String>,
     /// How long a client may take to authenticate; 2 s, or a second more than TLS', when not set.
     pub timeout: Option<Duration>,
-    /// The users of the global account, and those that name another account.
+    /// The users of the global account.
     pub users: Vec<User>,
     /// What users without permissions of their own may do.
     pub default_permissions: Option<Permissions>,
@@ -32,8 +32,6 @@ pub struct User {
     pub password: Option<String>,
     /// The public nkey (`U...`).
     pub nkey: Option<String>,
-    /// The account, where it is not the one of the enclosing block.
-    pub account: Option<String>,
     /// What the user may publish and subscribe; everything in the account when not set.
     pub permissions: Option<Permissions>,
     /// The kinds of connection that the user may use; empty allows all.

@@ -1,5 +1,6 @@
 //! The `jetstream` block of the server and of an account.
 
+use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
@@ -93,6 +94,17 @@ pub struct AccountJetStream {
     pub file_stream_bytes_max: Option<u64>,
     /// Whether each stream must be created with `max_bytes`.
     pub max_bytes_required: bool,
+}
+
+impl JetStream {
+    /// Returns the directory that holds the data; `temp` is the system's temporary directory.
+    #[must_use]
+    pub fn directory(&self, temp: &str) -> String {
+        match &self.store_dir {
+            Some(root) => format!("{}/jetstream", root.trim_end_matches('/')),
+            None => format!("{}/nats/jetstream", temp.trim_end_matches('/')),
+        }
+    }
 }
 
 impl Default for JetStream {

@@ -43,6 +43,8 @@ impl Memphis {
     /// The password that stands until another is set; with it the listener stays on the loopback
     /// interface.
     pub const DEFAULT_PASSWORD: &'static str = "memphis";
+    /// The interface that only programs on the same machine reach.
+    pub const LOOPBACK: &'static str = "127.0.0.1";
     /// The port that Memphis SDKs dial when not told otherwise.
     pub const DEFAULT_PORT: u16 = 6666;
 }

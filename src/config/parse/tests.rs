@@ -1,32 +1,21 @@
+//! The grammar, with what nats-server 2.15.1 makes of the same texts.
+
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::parse_file;
+use crate::digest;
 use crate::error::ParseError;
+use crate::fake::Fake;
 use crate::value::{Map, Value};
-use crate::{Surroundings, digest};
-
-#[derive(Default)]
-struct Fake {
-    files: BTreeMap<&'static str, &'static str>,
-    env: BTreeMap<&'static str, &'static str>,
-}
-
-impl Surroundings for Fake {
-    fn read(&mut self, path: &str) -> Result<String, String> {
-        let text = self.files.get(path).map(ToString::to_string);
-        text.ok_or_else(|| String::from("no such file or directory"))
-    }
-
-    fn variable(&mut self, name: &str) -> Option<String> {
-        self.env.get(name).map(ToString::to_string)
-    }
-}
 
 fn parse(text: &'static str) -> Result<Map, ParseError> {
     let mut around = Fake {
-        files: BTreeMap::from([("nats.conf", text), ("inc.conf", "Y: 4999\n")]),
+        files: BTreeMap::from([
+            ("nats.conf", String::from(text)),
+            ("inc.conf", String::from("Y: 4999\n")),
+        ]),
         env: BTreeMap::from([
             ("PORT", "4333"),
             ("LOOP", "$LOOP"),
@@ -196,20 +185,14 @@ fn errors_read_as_nats_server_prints_them() {
 #[test]
 fn a_file_that_includes_itself_is_an_error() {
     let text = "include nats.conf\n";
-    let mut around = Fake {
-        files: BTreeMap::from([("nats.conf", text)]),
-        env: BTreeMap::new(),
-    };
+    let mut around = Fake::with_config(text);
     let error = parse_file("nats.conf", &mut around).expect_err("endless");
     assert!(error.to_string().ends_with("too many levels of includes"));
 }
 
 #[test]
 fn nesting_without_end_is_an_error() {
-    let mut around = Fake::default();
-    let deep: &'static str = "v: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\
-        [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[";
-    around.files.insert("nats.conf", deep);
+    let mut around = Fake::with_config(&["v: ", &"[".repeat(10_000)].concat());
     assert!(parse_file("nats.conf", &mut around).is_err());
 }
 

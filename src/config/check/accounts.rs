@@ -1,0 +1,193 @@
+//! The `accounts` block: users, limits, and what accounts share.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::reader::{Reader, set};
+use super::{jetstream, sharing, subject, users};
+use crate::options::{Account, AccountLimits, MapDestination, Mapping};
+use crate::value::{Node, Value};
+
+/// The account of everyone who names none; files must not define it.
+const GLOBAL: &str = "$G";
+
+pub(super) fn accounts(read: &mut Reader, node: &Node) -> Vec<Account> {
+    let mut accounts = Vec::new();
+    match &node.value {
+        Value::List(items) => {
+            let mut seen = BTreeSet::new();
+            for item in items {
+                let Some(name) = read.text(item) else {
+                    continue;
+                };
+                if !seen.insert(name.clone()) {
+                    read.error(&item.at, format!("Duplicate Account Entry: {name}"));
+                } else if is_free(read, &name, item) {
+                    accounts.push(empty(&name));
+                }
+            }
+        }
+        Value::Map(map) => {
+            for (name, node) in map.iter() {
+                if is_free(read, name, node) {
+                    accounts.push(account(read, name, node));
+                }
+            }
+        }
+        _ => {
+            read.mismatch::<()>(node, "a map or a list of names");
+        }
+    }
+    accounts
+}
+
+fn is_free(read: &mut Reader, name: &str, node: &Node) -> bool {
+    if name == GLOBAL {
+        read.error(&node.at, format!("{name:?} is a Reserved Account"));
+    }
+    name != GLOBAL
+}
+
+fn empty(name: &str) -> Account {
+    Account {
+        name: name.to_owned(),
+        ..Account::default()
+    }
+}
+
+fn account(read: &mut Reader, name: &str, node: &Node) -> Account {
+    let mut account = empty(name);
+    read.each(node, |read, key, node| {
+        match key {
+            "users" => account.users = users::users(read, node),
+            "default_permissions" => {
+                account.default_permissions = Some(users::permissions(read, node));
+            }
+            "jetstream" => account.jetstream = jetstream::of_account(read, node),
+            "limits" => account.limits = limits(read, node),
+            "mappings" | "maps" => account.mappings = mappings(read, node),
+            "exports" => account.exports = sharing::exports(read, node),
+            "imports" => account.imports = sharing::imports(read, node),
+            "nkey" | "msg_trace" | "trace_dest" => {
+                read.ignored(&format!("accounts.{name}.{key}"), node);
+            }
+            _ => return false,
+        }
+        true
+    });
+    account
+}
+
+fn limits(read: &mut Reader, node: &Node) -> AccountLimits {
+    let mut limits = AccountLimits::default();
+    let Some(map) = read.map(node) else {
+        return limits;
+    };
+    for (key, node) in map.iter() {
+        let lower = key.to_ascii_lowercase();
+        match lower.as_str() {
+            "max_connections" | "max_conn" => {
+                set(&mut limits.connections_max, read.cap(&lower, node));
+            }
+            "max_subscriptions" | "max_subs" => {
+                set(&mut limits.subscriptions_max, read.cap(&lower, node));
+            }
+            "max_payload" | "max_pay" => set(&mut limits.payload_max, read.cap(&lower, node)),
+            "max_leafnodes" | "max_leafs" => set(&mut limits.leafnodes_max, read.cap(&lower, node)),
+            _ if node.referenced => {}
+            _ => read.error(
+                &node.at,
+                format!("Unknown field {key:?} parsing account limits"),
+            ),
+        }
+    }
+    limits
+}
+
+pub(super) fn mappings(read: &mut Reader, node: &Node) -> Vec<Mapping> {
+    let mut mappings = Vec::new();
+    let Some(map) = read.map(node) else {
+        return mappings;
+    };
+    for (source, node) in map.iter() {
+        if !subject::is_valid(source) {
+            read.error(
+                &node.at,
+                format!("Subject {source:?} is not a valid subject"),
+            );
+            continue;
+        }
+        let destinations = match &node.value {
+            Value::Text(subject) => Vec::from([MapDestination {
+                subject: subject.clone(),
+                weight: 100,
+                cluster: None,
+            }]),
+            Value::List(items) => items.iter().filter_map(|i| destination(read, i)).collect(),
+            _ => destination(read, node).into_iter().collect(),
+        };
+        if overweight(&destinations) {
+            read.error(
+                &node.at,
+                format!("Error adding mapping for {source:?} : total weight needs to be <= 100"),
+            );
+        }
+        mappings.push(Mapping {
+            source: source.to_owned(),
+            destinations,
+        });
+    }
+    mappings
+}
+
+fn overweight(destinations: &[MapDestination]) -> bool {
+    destinations.iter().any(|one| {
+        let same = destinations.iter().filter(|d| d.cluster == one.cluster);
+        same.map(|d| u32::from(d.weight)).sum::<u32>() > 100
+    })
+}
+
+fn destination(read: &mut Reader, node: &Node) -> Option<MapDestination> {
+    let mut subject = None;
+    let mut weight = 100;
+    let mut cluster = None;
+    read.each(node, |read, key, node| {
+        match key {
+            "dest" | "destination" => set(&mut subject, read.name(node)),
+            "weight" => set(&mut weight, percent(read, node)),
+            "cluster" => set(&mut cluster, read.name(node)),
+            _ => return false,
+        }
+        true
+    });
+    let Some(subject) = subject.filter(|s: &String| subject::is_valid(s)) else {
+        read.error(
+            &node.at,
+            "Destination of a mapping requires a valid subject",
+        );
+        return None;
+    };
+    Some(MapDestination {
+        subject,
+        weight,
+        cluster,
+    })
+}
+
+fn percent(read: &mut Reader, node: &Node) -> Option<u8> {
+    let number = match &node.value {
+        Value::Int(n) => Some(*n),
+        Value::Text(text) => text.trim_end_matches('%').parse().ok(),
+        _ => None,
+    };
+    let percent = number
+        .and_then(|n| u8::try_from(n).ok())
+        .filter(|p| *p <= 100);
+    if percent.is_none() {
+        read.error(&node.at, "a weight must be between 0 and 100 per cent");
+    }
+    percent
+}

@@ -1,0 +1,114 @@
+//! What must hold between settings, once file and command line are merged.
+
+use alloc::string::String;
+
+use crate::options::{Listen, Options};
+
+/// Settings that do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Inconsistent {
+    /// One message would not fit what may wait for a client.
+    #[error("max_payload ({payload}) cannot be higher than max_pending ({pending})")]
+    PayloadAbovePending {
+        /// The largest message.
+        payload: u32,
+        /// What may wait.
+        pending: u64,
+    },
+    /// A leaving server would wait longer than it has.
+    #[error("lame duck grace period should be strictly lower than lame duck duration")]
+    GracePeriod,
+    /// `no_auth_user` without any users.
+    #[error("no_auth_user: {0:?} present, but users/nkeys are not defined")]
+    NoUsers(String),
+    /// `no_auth_user` names nobody.
+    #[error(
+        "no_auth_user: {0:?} not present as user or nkey in authorization block or account configuration"
+    )]
+    NoAuthUser(String),
+    /// `system_account` names no account.
+    #[error("error resolving system account: account missing")]
+    SystemAccount,
+    /// An import names no account.
+    #[error("{0:?} account not defined for import")]
+    ImportFrom(String),
+    /// Monitoring over TLS without a certificate.
+    #[error("TLS cert and key required for HTTPS")]
+    HttpsWithoutTls,
+    /// Both kinds of monitoring at once.
+    #[error("can't specify both HTTP ({http}) and HTTPs ({https}) ports")]
+    HttpAndHttps {
+        /// The port in the clear.
+        http: u16,
+        /// The port over TLS.
+        https: u16,
+    },
+}
+
+/// Fills in what defaults to another setting, and checks that all fit together.
+pub(crate) fn settle(options: &mut Options) -> Result<(), Inconsistent> {
+    monitoring(options)?;
+    // Stations are streams.
+    options.jetstream.enabled |= options.memphis.is_some();
+    let limits = &options.limits;
+    if u64::from(limits.payload_max) > limits.pending_max {
+        return Err(Inconsistent::PayloadAbovePending {
+            payload: limits.payload_max,
+            pending: limits.pending_max,
+        });
+    }
+    if options.lame_duck_grace_period >= options.lame_duck_duration {
+        return Err(Inconsistent::GracePeriod);
+    }
+    no_auth_user(options)?;
+    let is_account = |name: &str| {
+        name == "$G" || name == "$SYS" || options.accounts.iter().any(|a| a.name == name)
+    };
+    if !options.system_account.as_deref().is_none_or(is_account) {
+        return Err(Inconsistent::SystemAccount);
+    }
+    let imports = options.accounts.iter().flat_map(|a| &a.imports);
+    for import in imports {
+        if !is_account(&import.account) {
+            return Err(Inconsistent::ImportFrom(import.account.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn monitoring(options: &mut Options) -> Result<(), Inconsistent> {
+    let memphis = options.memphis.as_ref().map(|m| &m.listen);
+    let clients = options.listen.as_ref().or(memphis);
+    let default_host = clients.map_or_else(|| String::from("0.0.0.0"), |l| l.host.clone());
+    let listeners = [&mut options.http, &mut options.https];
+    for listen in listeners.into_iter().flatten() {
+        if listen.host.is_empty() {
+            listen.host.clone_from(&default_host);
+        }
+    }
+    match (&options.http, &options.https) {
+        (Some(Listen { port: http, .. }), Some(Listen { port: https, .. })) => {
+            Err(Inconsistent::HttpAndHttps {
+                http: *http,
+                https: *https,
+            })
+        }
+        (None, Some(_)) if options.tls.is_none() => Err(Inconsistent::HttpsWithoutTls),
+        _ => Ok(()),
+    }
+}
+
+fn no_auth_user(options: &Options) -> Result<(), Inconsistent> {
+    let Some(name) = &options.no_auth_user else {
+        return Ok(());
+    };
+    let accounts = options.accounts.iter().flat_map(|a| &a.users);
+    let mut users = options.auth.users.iter().chain(accounts).peekable();
+    if users.peek().is_none() {
+        return Err(Inconsistent::NoUsers(name.clone()));
+    }
+    if users.any(|u| u.name == *name || u.nkey.as_ref() == Some(name)) {
+        return Ok(());
+    }
+    Err(Inconsistent::NoAuthUser(name.clone()))
+}

@@ -1,0 +1,195 @@
+//! The `jetstream` block of the server and of accounts.
+
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+
+use super::reader::{Reader, set};
+use crate::options::{AccountJetStream, BatchLimits, JetStream, ServerLimits, SyncInterval};
+use crate::value::{Node, Value};
+
+pub(super) fn of_server(read: &mut Reader, node: &Node, js: &mut JetStream) {
+    match &node.value {
+        Value::Bool(switch) => js.enabled = *switch,
+        Value::Text(text) => set(&mut js.enabled, enabled(read, node, text)),
+        Value::Map(_) => {
+            js.enabled = true;
+            block(read, node, js);
+        }
+        _ => {
+            read.mismatch::<()>(node, "a map, a boolean, 'enabled' or 'disabled'");
+        }
+    }
+}
+
+fn enabled(read: &mut Reader, node: &Node, text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "enabled" | "enable" => Some(true),
+        "disabled" | "disable" => Some(false),
+        _ => {
+            read.error(
+                &node.at,
+                format!("Expected 'enabled' or 'disabled' for string value, got '{text}'"),
+            );
+            None
+        }
+    }
+}
+
+fn block(read: &mut Reader, node: &Node, js: &mut JetStream) {
+    read.each(node, |read, key, node| {
+        match key {
+            "enable" | "enabled" => set(&mut js.enabled, read.boolean(node)),
+            "disable" | "disabled" => set(&mut js.enabled, read.boolean(node).map(|off| !off)),
+            "strict" => set(&mut js.strict, read.boolean(node)),
+            "store" | "store_dir" | "storedir" => store_dir(read, node, js),
+            "max_memory_store" | "max_mem_store" | "max_mem" => {
+                set(&mut js.memory_max, read.size_cap(key, node));
+            }
+            "max_file_store" | "max_file" => set(&mut js.file_max, read.size_cap(key, node)),
+            "domain" => domain(read, node, js),
+            "sync" | "sync_interval" => set(&mut js.sync_interval, sync(read, key, node)),
+            "limits" => server_limits(read, node, &mut js.limits),
+            "unique_tag" => set(&mut js.unique_tag, lower(read.name(node))),
+            "max_buffered_size" => {
+                if let Some(Some(size)) = read.size_cap(key, node) {
+                    js.buffered_size_max = size;
+                }
+            }
+            "max_buffered_msgs" => set(&mut js.buffered_msgs_max, read.count(key, node)),
+            "request_queue_limit" => set(&mut js.request_queue_limit, read.count(key, node)),
+            "info_queue_limit" => set(&mut js.info_queue_limit, read.count(key, node)),
+            "max_outstanding_catchup"
+            | "meta_compact"
+            | "meta_compact_size"
+            | "meta_compact_sync"
+            | "max_concurrent_io"
+            | "extension_hint" => {
+                read.ignored(&format!("jetstream.{key}"), node);
+            }
+            // Without them data that was to be encrypted would be written in the clear.
+            "key"
+            | "ek"
+            | "encryption_key"
+            | "prev_key"
+            | "prev_ek"
+            | "prev_encryption_key"
+            | "cipher"
+            | "tpm" => read.refused(&format!("jetstream.{key}"), node),
+            _ => return false,
+        }
+        true
+    });
+}
+
+fn lower(name: Option<Option<String>>) -> Option<Option<String>> {
+    name.map(|name| name.map(|n| n.to_ascii_lowercase()))
+}
+
+pub(super) fn store_dir(read: &mut Reader, node: &Node, js: &mut JetStream) {
+    if js.store_dir.is_some() {
+        read.error(&node.at, "Duplicate 'store_dir' configuration");
+        return;
+    }
+    set(&mut js.store_dir, read.name(node));
+}
+
+fn domain(read: &mut Reader, node: &Node, js: &mut JetStream) {
+    let Some(domain) = read.name(node) else {
+        return;
+    };
+    let is_token = |d: &String| !d.contains(['.', '*', '>', ' ']);
+    if domain.as_ref().is_some_and(|d| !is_token(d)) {
+        read.error(&node.at, "invalid domain name: may not contain ., * or >");
+        return;
+    }
+    js.domain = domain;
+}
+
+fn sync(read: &mut Reader, key: &str, node: &Node) -> Option<SyncInterval> {
+    match &node.value {
+        Value::Text(text) if text.eq_ignore_ascii_case("always") => Some(SyncInterval::Always),
+        _ => read.duration(key, node).map(SyncInterval::Every),
+    }
+}
+
+fn server_limits(read: &mut Reader, node: &Node, limits: &mut ServerLimits) {
+    // 0 and negative numbers both mean "no limit".
+    let cap = |read: &mut Reader, key: &str, node: &Node| {
+        let cap: Option<Option<u32>> = read.cap(key, node);
+        cap.map(|cap| cap.filter(|n| *n > 0))
+    };
+    read.each(node, |read, key, node| {
+        match key {
+            "max_ack_pending" => set(&mut limits.ack_pending_max, cap(read, key, node)),
+            "max_ha_assets" => set(&mut limits.ha_assets_max, cap(read, key, node)),
+            "max_request_batch" => set(&mut limits.request_batch_max, cap(read, key, node)),
+            "duplicate_window" => {
+                if let Some(window) = read.duration(key, node).filter(|w| *w != Duration::ZERO) {
+                    limits.duplicate_window = window;
+                }
+            }
+            "default_max_consumers" => {
+                set(&mut limits.default_max_consumers, read.count(key, node));
+            }
+            "batch" => batch(read, node, &mut limits.batch),
+            _ => return false,
+        }
+        true
+    });
+}
+
+fn batch(read: &mut Reader, node: &Node, batch: &mut BatchLimits) {
+    read.each(node, |read, key, node| {
+        match key {
+            "max_inflight_per_stream" => {
+                set(&mut batch.inflight_per_stream_max, read.count(key, node));
+            }
+            "max_inflight_total" => set(&mut batch.inflight_total_max, read.count(key, node)),
+            "max_msgs" => set(&mut batch.msgs_max, read.count(key, node)),
+            "timeout" => set(&mut batch.timeout, read.duration(key, node)),
+            _ => return false,
+        }
+        true
+    });
+}
+
+pub(super) fn of_account(read: &mut Reader, node: &Node) -> Option<AccountJetStream> {
+    let mut limits = AccountJetStream::default();
+    let mut on = true;
+    match &node.value {
+        Value::Bool(switch) => on = *switch,
+        Value::Text(text) => on = enabled(read, node, text)?,
+        Value::Map(_) => read.each(node, |read, key, node| {
+            account_limit(read, key, node, &mut limits)
+        }),
+        _ => return read.mismatch(node, "a map, a boolean, 'enabled' or 'disabled'"),
+    }
+    on.then_some(limits)
+}
+
+fn account_limit(read: &mut Reader, key: &str, node: &Node, limits: &mut AccountJetStream) -> bool {
+    match key {
+        "max_memory" | "max_mem" | "mem" | "memory" => {
+            set(&mut limits.memory_max, read.cap(key, node));
+        }
+        "max_store" | "max_file" | "max_disk" | "store" | "disk" => {
+            set(&mut limits.file_max, read.cap(key, node));
+        }
+        "max_streams" | "streams" => set(&mut limits.streams_max, read.cap(key, node)),
+        "max_consumers" | "consumers" => set(&mut limits.consumers_max, read.cap(key, node)),
+        "max_ack_pending" => set(&mut limits.ack_pending_max, read.cap(key, node)),
+        "max_bytes_required" | "max_stream_bytes" | "max_bytes" => {
+            set(&mut limits.max_bytes_required, read.boolean(node));
+        }
+        "mem_max_stream_bytes" | "memory_max_stream_bytes" => {
+            set(&mut limits.memory_stream_bytes_max, read.cap(key, node));
+        }
+        "disk_max_stream_bytes" | "store_max_stream_bytes" => {
+            set(&mut limits.file_stream_bytes_max, read.cap(key, node));
+        }
+        "cluster_traffic" => read.ignored("jetstream.cluster_traffic", node),
+        _ => return false,
+    }
+    true
+}

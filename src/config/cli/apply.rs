@@ -1,0 +1,162 @@
+//! Flags over the options of the file.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a flag is applied by the function for its kind of value"
+)]
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::flags::Flag;
+use super::{CommandLine, Given};
+use crate::check::Unsupported;
+use crate::load::LaunchError;
+use crate::options::{Listen, Options, Tls};
+
+impl CommandLine {
+    /// Sets what the flags say, and notes those that have no effect yet.
+    pub(crate) fn apply(
+        &self,
+        options: &mut Options,
+        unsupported: &mut Vec<Unsupported>,
+    ) -> Result<(), LaunchError> {
+        for (flag, given) in &self.given {
+            match given {
+                Given::Switch(on) => apply_switch(options, *flag, *on),
+                Given::Number(n) => apply_number(options, *flag, *n)?,
+                Given::Text(text) => apply_text(options, *flag, text),
+            }
+        }
+        self.apply_tls(options)?;
+        self.note_unsupported(unsupported)
+    }
+
+    fn apply_tls(&self, options: &mut Options) -> Result<(), LaunchError> {
+        let is_on = |flag| self.is_on(flag);
+        let path = |flag| self.text(flag).map(String::from);
+        if self.last(Flag::Tls) == Some(&Given::Switch(false)) {
+            options.tls = None;
+            return Ok(());
+        }
+        let files = [Flag::TlsCert, Flag::TlsKey, Flag::TlsCaCert].map(path);
+        let named = files.iter().any(Option::is_some);
+        if !(is_on(Flag::Tls) || is_on(Flag::TlsVerify) || named) {
+            return Ok(());
+        }
+        let [cert_file, key_file, ca_file] = files;
+        let cert_file = cert_file.ok_or(LaunchError::TlsCertificate)?;
+        let key_file = key_file.ok_or(LaunchError::TlsKey)?;
+        options.tls = Some(Tls {
+            cert_file: Some(cert_file),
+            key_file: Some(key_file),
+            ca_file,
+            verify: is_on(Flag::TlsVerify),
+            ..Tls::default()
+        });
+        Ok(())
+    }
+
+    fn note_unsupported(&self, unsupported: &mut Vec<Unsupported>) -> Result<(), LaunchError> {
+        const NOTED: [(Flag, &str, bool); 9] = [
+            (Flag::Routes, "--routes", true),
+            (Flag::Cluster, "--cluster", true),
+            (Flag::ClusterName, "--cluster_name", false),
+            (Flag::ClusterAdvertise, "--cluster_advertise", false),
+            (Flag::NoAdvertise, "--no_advertise", false),
+            (Flag::ConnectRetries, "--connect_retries", false),
+            (Flag::Profile, "--profile", false),
+            (Flag::Syslog, "--syslog", false),
+            (Flag::RemoteSyslog, "--remote_syslog", false),
+        ];
+        let in_file = unsupported.iter().any(|u| u.key == "cluster");
+        let has_cluster = self.text(Flag::Cluster).is_some() || in_file;
+        if self.text(Flag::Routes).is_some() && !has_cluster {
+            return Err(LaunchError::RoutesWithoutCluster);
+        }
+        let given = NOTED.iter().filter(|(flag, ..)| self.last(*flag).is_some());
+        unsupported.extend(given.map(|(_, key, refuse)| Unsupported {
+            key: String::from(*key),
+            at: None,
+            refuse: *refuse,
+        }));
+        Ok(())
+    }
+}
+
+fn apply_switch(options: &mut Options, flag: Flag, on: bool) {
+    let log = &mut options.logging;
+    match flag {
+        Flag::Debug => log.debug = on,
+        Flag::Trace => log.trace = on,
+        Flag::VerboseTrace => (log.trace, log.trace_verbose) = (on, on),
+        Flag::DebugAndTrace => (log.debug, log.trace) = (on, on),
+        Flag::DebugAndVerboseTrace => {
+            (log.debug, log.trace, log.trace_verbose) = (on, on, on);
+        }
+        Flag::Logtime => log.logtime = on,
+        Flag::LogtimeUtc => log.logtime_utc = on,
+        Flag::Syslog => log.syslog = on,
+        Flag::JetStream => options.jetstream.enabled = on,
+        _ => {}
+    }
+}
+
+fn apply_number(options: &mut Options, flag: Flag, n: i64) -> Result<(), LaunchError> {
+    match flag {
+        Flag::Port => {
+            if let Some(port) = port(n)? {
+                client_listener(options).port = port;
+            }
+        }
+        Flag::HttpPort => monitor(&mut options.http, n)?,
+        Flag::HttpsPort => monitor(&mut options.https, n)?,
+        Flag::LogSizeLimit => options.logging.file_size_limit = u64::try_from(n).unwrap_or(0),
+        Flag::TracedMsgLenMax => {
+            options.limits.traced_msg_len_max = u32::try_from(n.max(0)).unwrap_or(u32::MAX);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn apply_text(options: &mut Options, flag: Flag, text: &str) {
+    let set = Some(String::from(text)).filter(|t| !t.is_empty());
+    match flag {
+        Flag::Host => {
+            if let Some(host) = set {
+                client_listener(options).host = host;
+            }
+        }
+        Flag::Name => options.server_name = set,
+        Flag::ClientAdvertise => options.client_advertise = set,
+        Flag::Pid => options.pid_file = set,
+        Flag::PortsFileDir => options.ports_file_dir = set,
+        Flag::Log => options.logging.file = set,
+        Flag::RemoteSyslog => options.logging.remote_syslog = set,
+        Flag::StoreDir => options.jetstream.store_dir = set,
+        Flag::User => options.auth.user = set,
+        Flag::Pass => options.auth.password = set,
+        Flag::Auth => options.auth.token = set,
+        _ => {}
+    }
+}
+
+fn client_listener(options: &mut Options) -> &mut Listen {
+    options.listen.get_or_insert_with(|| Listen::any(4222))
+}
+
+fn monitor(slot: &mut Option<Listen>, n: i64) -> Result<(), LaunchError> {
+    let host = slot.take().map_or_else(String::new, |listen| listen.host);
+    *slot = port(n)?.map(|port| Listen { host, port });
+    Ok(())
+}
+
+/// Returns the port that a number means: none for 0, one that the system chooses (0) for -1.
+fn port(n: i64) -> Result<Option<u16>, LaunchError> {
+    match n {
+        -1 => Ok(Some(0)),
+        0 => Ok(None),
+        _ => u16::try_from(n).map(Some).map_err(|_| LaunchError::Port(n)),
+    }
+}

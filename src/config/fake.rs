@@ -1,0 +1,34 @@
+//! Files and variables for tests.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+
+use crate::Surroundings;
+
+/// Files and variables that exist in memory only.
+#[derive(Default)]
+pub(crate) struct Fake {
+    pub(crate) files: BTreeMap<&'static str, String>,
+    pub(crate) env: BTreeMap<&'static str, &'static str>,
+}
+
+impl Fake {
+    /// Returns a world whose only file is `nats.conf`.
+    pub(crate) fn with_config(text: &str) -> Self {
+        Self {
+            files: BTreeMap::from([("nats.conf", text.to_string())]),
+            env: BTreeMap::new(),
+        }
+    }
+}
+
+impl Surroundings for Fake {
+    fn read(&mut self, path: &str) -> Result<String, String> {
+        let text = self.files.get(path).cloned();
+        text.ok_or_else(|| String::from("no such file or directory"))
+    }
+
+    fn variable(&mut self, name: &str) -> Option<String> {
+        self.env.get(name).map(ToString::to_string)
+    }
+}

@@ -1,0 +1,186 @@
+//! The ways in, and what wins over what.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::{Launch, LaunchError, Setup, load};
+use crate::fake::Fake;
+
+fn run(program: &str, line: &str, around: &mut Fake) -> Result<Launch, LaunchError> {
+    let args: Vec<String> = line.split_whitespace().map(String::from).collect();
+    load(program, &args, around)
+}
+
+fn serve(line: &str, config: &str) -> Setup {
+    match run("nats-server", line, &mut Fake::with_config(config)) {
+        Ok(Launch::Serve(setup)) => *setup,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn error(line: &str, config: &str) -> String {
+    match run("nats-server", line, &mut Fake::with_config(config)) {
+        Err(error) => error.to_string(),
+        Ok(launch) => panic!("{line}: {launch:?}"),
+    }
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let setup = serve(
+        "-c nats.conf -p 5555 -DV --user u --pass p",
+        "port: 4333\nhost: localhost\nping_max: 7",
+    );
+    let listen = setup.options.listen.expect("on");
+    assert_eq!((listen.host.as_str(), listen.port), ("localhost", 5555));
+    assert_eq!(setup.options.ping_max, 7);
+    assert!(setup.options.logging.debug && setup.options.logging.trace);
+    assert_eq!(setup.options.auth.user.as_deref(), Some("u"));
+}
+
+#[test]
+fn monitoring_is_bound_where_clients_are() {
+    let setup = serve("-a 127.0.0.1 -m -1", "");
+    let http = setup.options.http.expect("on");
+    assert_eq!((http.host.as_str(), http.port), ("127.0.0.1", 0));
+}
+
+#[test]
+fn without_arguments_it_is_what_memphis_users_expect() {
+    let Ok(Launch::Serve(setup)) = run("beale", "", &mut Fake::default()) else {
+        panic!("serves")
+    };
+    let options = setup.options;
+    let memphis = options.memphis.expect("on");
+    assert_eq!(memphis.listen.to_string(), "127.0.0.1:6666");
+    assert_eq!(memphis.root_password, "memphis");
+    assert_eq!(options.listen, None);
+    assert_eq!(options.http.expect("on").to_string(), "127.0.0.1:8222");
+    assert_eq!(
+        options.jetstream.directory("/tmp"),
+        "./beale-data/jetstream"
+    );
+    assert!(options.jetstream.enabled);
+}
+
+#[test]
+fn without_arguments_a_password_of_ones_own_opens_all_interfaces() {
+    let mut around = Fake::default();
+    around.env.insert("ROOT_PASSWORD", "s3cret");
+    let Ok(Launch::Serve(setup)) = run("beale", "", &mut around) else {
+        panic!("serves")
+    };
+    let memphis = setup.options.memphis.expect("on");
+    assert_eq!(memphis.listen.to_string(), "0.0.0.0:6666");
+    assert_eq!(memphis.root_password, "s3cret");
+}
+
+#[test]
+fn under_the_name_nats_server_no_arguments_mean_nats_servers_defaults() {
+    let setup = serve("", "");
+    assert_eq!(setup.options.memphis, None);
+    assert_eq!(setup.options.listen.expect("on").port, 4222);
+}
+
+#[test]
+fn memphis_beside_nats_serves_both() {
+    let setup = serve("--memphis -p 4333", "");
+    assert_eq!(setup.options.listen.expect("on").port, 4333);
+    assert_eq!(setup.options.memphis.expect("on").listen.port, 6666);
+    assert!(setup.options.jetstream.enabled);
+}
+
+#[test]
+fn version_and_help_are_printed_by_flag_and_by_word() {
+    for line in ["-v", "--version", "version", "-p 1 version"] {
+        let Ok(Launch::Print(text)) = run("nats-server", line, &mut Fake::default()) else {
+            panic!("{line}")
+        };
+        assert_eq!(text, "nats-server: v2.15.1\n");
+    }
+    let Ok(Launch::Print(text)) = run("beale", "-v", &mut Fake::default()) else {
+        panic!("prints")
+    };
+    assert_eq!(text, "beale: v0.1.0 (nats-server v2.15.1)\n");
+    assert!(matches!(
+        run("beale", "help", &mut Fake::default()),
+        Ok(Launch::Print(text)) if text.starts_with("\nUsage: beale ")
+    ));
+}
+
+#[test]
+fn checking_a_file_reports_its_digest() {
+    let mut around = Fake::with_config("port: 4222");
+    let Ok(Launch::Report(text)) = run("nats-server", "-t -c nats.conf", &mut around) else {
+        panic!("valid")
+    };
+    assert_eq!(
+        text,
+        "nats-server: configuration file nats.conf is valid \
+         (sha256:797533ebd0dfba7d34a0f9337ecf147e442871f48ddfd07ed751575a5737267e)\n"
+    );
+}
+
+#[test]
+fn what_cannot_be_done_is_told_as_nats_server_tells_it() {
+    let table = [
+        ("zzz", "", "unrecognized command: \"zzz\""),
+        (
+            "-t",
+            "",
+            "must specify [-c, --config] option to check configuration file syntax",
+        ),
+        (
+            "-c nope.conf",
+            "",
+            "open nope.conf: no such file or directory",
+        ),
+        (
+            "-c nats.conf",
+            "max_pending: 100",
+            "max_payload (1048576) cannot be higher than max_pending (100)",
+        ),
+        (
+            "-c nats.conf",
+            "no_auth_user: zz",
+            "no_auth_user: \"zz\" present, but users/nkeys are not defined",
+        ),
+        (
+            "-c nats.conf",
+            "system_account: Q",
+            "error resolving system account: account missing",
+        ),
+        (
+            "-t -c nats.conf",
+            "ping_interval: 5",
+            "nats.conf:1:0: invalid use of field \"ping_interval\": ping_interval should be converted to a duration",
+        ),
+        (
+            "--tls",
+            "",
+            "TLS Server certificate must be present and valid",
+        ),
+        (
+            "--routes nats://127.0.0.1:1",
+            "",
+            "solicited routes require cluster capabilities, e.g. --cluster",
+        ),
+        (
+            "-c nats.conf",
+            "operator: x.jwt",
+            "not supported yet, and unsafe to ignore: operator (nats.conf:1:0)",
+        ),
+    ];
+    for (line, config, expected) in table {
+        assert_eq!(error(line, config), expected, "{line} {config}");
+    }
+}
+
+#[test]
+fn signals_are_taken_apart() {
+    let launch = run("nats-server", "--signal ldm=123", &mut Fake::default());
+    assert!(matches!(
+        launch,
+        Ok(Launch::Signal { command, target: Some(target) }) if command == "ldm" && target == "123"
+    ));
+}
