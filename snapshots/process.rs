@@ -1,0 +1,141 @@
+//! A server process with a configuration and a store of its own, on a free port.
+
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::fs;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::case::Case;
+
+/// How long a server may take until it listens.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one that accepts connections may take until it says so in its log.
+const SILENT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A running server. Dropping it kills the process and removes its files.
+#[derive(Debug)]
+pub struct Process {
+    binary: PathBuf,
+    child: Child,
+    folder: TempDir,
+    starts: usize,
+    /// Where clients connect.
+    pub addr: SocketAddr,
+}
+
+impl Process {
+    /// Starts `binary` as `case` wants it.
+    ///
+    /// # Errors
+    /// When it does not listen in time; with the end of its log.
+    pub fn start(binary: &Path, case: &Case) -> io::Result<Process> {
+        let folder = tempfile::Builder::new().prefix("beale-case-").tempdir()?;
+        let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        fs::write(
+            folder.path().join("server.conf"),
+            config(case, folder.path(), addr),
+        )?;
+        let child = spawn(binary, folder.path())?;
+        let mut process = Process {
+            binary: binary.to_owned(),
+            child,
+            folder,
+            starts: 1,
+            addr,
+        };
+        process.wait_ready()?;
+        Ok(process)
+    }
+
+    /// Stops the server, with SIGKILL if `abruptly`, and starts it again on the same store.
+    ///
+    /// # Errors
+    /// When it does not stop or start.
+    pub fn restart(&mut self, abruptly: bool) -> io::Result<()> {
+        if abruptly {
+            self.child.kill()?;
+        } else {
+            let pid = self.child.id().to_string();
+            Command::new("kill").args(["-TERM", &pid]).status()?;
+        }
+        self.child.wait()?;
+        self.starts += 1;
+        self.child = spawn(&self.binary, self.folder.path())?;
+        self.wait_ready()
+    }
+
+    fn wait_ready(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + START_PATIENCE;
+        let mut accepts = None;
+        loop {
+            let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            if accepts.is_none() && TcpStream::connect(self.addr).is_ok() {
+                accepts = Some(Instant::now());
+            }
+            // nats-server accepts connections before its API has subscribed to its subjects.
+            let said_so = log.matches("Server is ready").count() == self.starts;
+            if accepts.is_some_and(|since| said_so || since.elapsed() > SILENT_PATIENCE) {
+                return Ok(());
+            }
+            if self.child.try_wait()?.is_some() || Instant::now() > deadline {
+                return Err(io::Error::other(format!(
+                    "the server did not start:\n{log}"
+                )));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is no news at this point.
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn spawn(binary: &Path, folder: &Path) -> io::Result<Child> {
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))?;
+    Command::new(binary)
+        .arg("-c")
+        .arg(folder.join("server.conf"))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", binary.display())))
+}
+
+fn config(case: &Case, folder: &Path, addr: SocketAddr) -> String {
+    let mut text = format!(
+        "host: \"127.0.0.1\"\nport: {}\nserver_name: test\n",
+        addr.port()
+    );
+    if case.jetstream {
+        text.push_str("jetstream { store_dir: \"${folder}/store\" }\n");
+    }
+    text.push_str(&case.config);
+    text.replace("${folder}", &folder.to_string_lossy())
+}
+
+/// What `binary -v` prints, such as `nats-server: v2.15.1`.
+///
+/// # Errors
+/// When it can not be run.
+pub fn version(binary: &Path) -> io::Result<String> {
+    let output = Command::new(binary).arg("-v").output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
