@@ -84,17 +84,21 @@ impl Draft {
         let root_password = self.root_password.or_else(|| variable("ROOT_PASSWORD"));
         let root_password = root_password.unwrap_or(default.root_password);
         // A password that everyone knows must not be reachable from elsewhere.
-        let host = if root_password == Memphis::DEFAULT_PASSWORD {
-            Memphis::LOOPBACK
-        } else {
+        let guarded = root_password != Memphis::DEFAULT_PASSWORD;
+        let host = if guarded {
             "0.0.0.0"
+        } else {
+            Memphis::LOOPBACK
         };
+        // The token is a password too: the default one must not open what a password guards.
+        let default_token = (!guarded).then(|| Memphis::DEFAULT_TOKEN.to_owned());
         Memphis {
             listen: self.address.or(host, Memphis::DEFAULT_PORT),
             root_password,
             connection_token: self
                 .connection_token
-                .or_else(|| variable("CONNECTION_TOKEN")),
+                .or_else(|| variable("CONNECTION_TOKEN"))
+                .or(default_token),
             user_pass_based_auth: self
                 .user_pass_based_auth
                 .or_else(|| Some(variable("USER_PASS_BASED_AUTH")? != "false"))

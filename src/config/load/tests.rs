@@ -54,6 +54,7 @@ fn without_arguments_it_is_what_memphis_users_expect() {
     let memphis = options.memphis.expect("on");
     assert_eq!(memphis.listen.to_string(), "127.0.0.1:6666");
     assert_eq!(memphis.root_password, "memphis");
+    assert_eq!(memphis.connection_token.as_deref(), Some("memphis"));
     assert_eq!(options.listen, None);
     assert_eq!(options.http.expect("on").to_string(), "127.0.0.1:8222");
     assert_eq!(
@@ -73,6 +74,7 @@ fn without_arguments_a_password_of_ones_own_opens_all_interfaces() {
     let memphis = setup.options.memphis.expect("on");
     assert_eq!(memphis.listen.to_string(), "0.0.0.0:6666");
     assert_eq!(memphis.root_password, "s3cret");
+    assert_eq!(memphis.connection_token, None);
 }
 
 #[test]

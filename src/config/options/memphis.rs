@@ -43,6 +43,8 @@ impl Memphis {
     /// The password that stands until another is set; with it the listener stays on the loopback
     /// interface.
     pub const DEFAULT_PASSWORD: &'static str = "memphis";
+    /// The connection token that stands until another or a password is set.
+    pub const DEFAULT_TOKEN: &'static str = "memphis";
     /// The interface that only programs on the same machine reach.
     pub const LOOPBACK: &'static str = "127.0.0.1";
     /// The port that Memphis SDKs dial when not told otherwise.

@@ -1,0 +1,120 @@
+//! From the process' arguments, files and environment to what it does: prints, signals another
+//! process, or serves. The decisions are `config::load`'s.
+//!
+//! *Invariant:* nothing has been started or changed when [`launch`] returns [`Next::Serve`].
+
+use std::io::Write as _;
+use std::path::Path;
+
+use config::{Launch, LaunchError, Setup, Surroundings};
+
+use crate::signal_sender;
+
+/// What `main` does next.
+#[derive(Debug)]
+pub enum Next {
+    /// Serve.
+    Serve(Box<Setup>),
+    /// End with this exit code.
+    Exit(u8),
+}
+
+/// Works out what the process is to do, and does all of it that is not serving.
+#[must_use]
+pub fn launch() -> Next {
+    let mut args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    let program = program_name(&args.next().unwrap_or_default());
+    let args: Vec<String> = args.collect();
+    match config::load(&program, &args, &mut Process) {
+        Ok(Launch::Serve(setup)) => {
+            for warning in &setup.warnings {
+                complain(&format!("{program}: {warning}\n"));
+            }
+            Next::Serve(setup)
+        }
+        Ok(Launch::Print(text)) => {
+            print(&text);
+            Next::Exit(0)
+        }
+        Ok(Launch::Report(text)) => {
+            complain(&text);
+            Next::Exit(0)
+        }
+        Ok(Launch::Signal { command, target }) => {
+            match signal_sender::send(&program, &command, target.as_deref()) {
+                Ok(()) => Next::Exit(0),
+                Err(error) => fail(&program, &error),
+            }
+        }
+        // nats-server ends with 0 after it has shown how it is used.
+        Err(LaunchError::Flags { error, usage }) => {
+            complain(&format!("{error}\n"));
+            print(&usage);
+            Next::Exit(0)
+        }
+        Err(error) => fail(&program, &error),
+    }
+}
+
+fn fail(program: &str, error: &dyn core::fmt::Display) -> Next {
+    complain(&format!("{program}: {error}\n"));
+    Next::Exit(1)
+}
+
+/// Returns the file name that the program was started under.
+fn program_name(arg0: &str) -> String {
+    let name = Path::new(arg0).file_stem();
+    name.map_or_else(|| "beale".to_owned(), |n| n.to_string_lossy().into_owned())
+}
+
+/// A closed output is no reason to fail: there is nobody left to tell.
+fn print(text: &str) {
+    drop(std::io::stdout().lock().write_all(text.as_bytes()));
+}
+
+fn complain(text: &str) {
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
+}
+
+/// The real files and variables.
+struct Process;
+
+impl Surroundings for Process {
+    fn read(&mut self, path: &str) -> Result<String, String> {
+        let bytes = std::fs::read(path).map_err(|e| reason(&e))?;
+        String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())
+    }
+
+    fn variable(&mut self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+}
+
+/// Returns the system's text for an error as nats-server prints it: in lower case, without a number.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_known_by_its_file_name() {
+        assert_eq!(program_name("/usr/bin/nats-server"), "nats-server");
+        assert_eq!(program_name("./beale"), "beale");
+        assert_eq!(program_name(""), "beale");
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_told_in_lower_case() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let missing = dir.path().join("nope.conf");
+        let read = Process.read(&missing.to_string_lossy());
+        assert_eq!(read, Err("no such file or directory".to_owned()));
+    }
+}
