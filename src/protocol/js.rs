@@ -8,6 +8,7 @@
 
 pub mod ack;
 pub mod api;
+pub mod check;
 pub mod config;
 pub mod enums;
 pub mod errors;

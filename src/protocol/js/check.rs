@@ -1,0 +1,29 @@
+//! The rules that configurations obey: what is filled in, what is refused, and in which order.
+//!
+//! *Invariant:* the first rule that is broken, in nats-server's order, names the error. Checking a
+//! configuration that has passed changes nothing.
+
+mod consumer;
+mod consumer_request;
+mod metadata;
+mod names;
+mod prefixes;
+mod sources;
+mod stream;
+mod subjects;
+mod transform;
+mod update;
+
+#[cfg(test)]
+mod tests;
+
+pub use consumer::{ConsumerRules, check_consumer, settle_ephemeral};
+pub use consumer_request::{check_consumer_update, check_work_queue, resolve_consumer_request};
+pub use metadata::{
+    SERVER_LEVEL_KEY, SERVER_VERSION_KEY, set_consumer_level, set_stream_level, shown_metadata,
+};
+pub use names::{NameRules, check_memphis_name, is_valid_name};
+pub use stream::{ServerLimits, StreamRules, check_stream, check_stream_create};
+pub use subjects::overlaps_any;
+pub use transform::{TransformError, check_transform};
+pub use update::check_stream_update;
