@@ -18,7 +18,9 @@ mod update;
 mod tests;
 
 pub use consumer::{ConsumerRules, check_consumer, settle_ephemeral};
-pub use consumer_request::{check_consumer_update, check_work_queue, resolve_consumer_request};
+pub use consumer_request::{
+    check_consumer_update, check_name_length, check_work_queue, resolve_consumer_request,
+};
 pub use metadata::{
     SERVER_LEVEL_KEY, SERVER_VERSION_KEY, set_consumer_level, set_stream_level, shown_metadata,
 };

@@ -60,8 +60,9 @@ pub fn check_consumer(
     check_priority(config)
 }
 
-/// Fills in how long a consumer that is not durable stays without interest. Only a consumer that is
-/// made gets this: asking for it again then means another configuration.
+/// Fills in how long a consumer that is not durable stays without interest, once a request to make or
+/// change it has been accepted. Not before: a repeated request with the action `create` is compared
+/// without this and so differs, as it does in NATS.
 pub fn settle_ephemeral(config: &mut ConsumerConfig) {
     if !config.is_durable() && config.inactive_threshold.0 == 0 {
         config.inactive_threshold = INACTIVE_THRESHOLD_DEFAULT;
@@ -419,7 +420,7 @@ fn check_sampling(percent: &str) -> Result<(), ApiError> {
     match percent.parse::<i64>() {
         Ok(0..) => Ok(()),
         // The server has no reason for this one, and prints that.
-        Ok(_) => Err(errors::CONSUMER_INVALID_SAMPLING.with("%!w(<nil>)")),
+        Ok(_) => Err(errors::CONSUMER_INVALID_SAMPLING.with("<nil>")),
         Err(_) => {
             let reason = if is_number {
                 "value out of range"

@@ -5,6 +5,7 @@ use crate::js::api::{ApiKind, ApiRequest};
 use crate::js::config::{ConsumerConfig, ConsumerCreateRequest};
 use crate::js::enums::{AckPolicy, DeliverPolicy};
 use crate::js::errors::{self, ApiError};
+use crate::js::limits::NAME_LEN_MAX;
 
 /// Checks that the body fits the subject, and takes over the name that the subject gives.
 ///
@@ -49,6 +50,17 @@ pub fn resolve_consumer_request(
     // One server cannot keep more than one copy.
     if config.num_replicas > 1 {
         return Err(errors::STREAM_REPLICAS_NOT_SUPPORTED);
+    }
+    Ok(())
+}
+
+/// Checks what a new consumer will be called.
+///
+/// # Errors
+/// When the name is too long.
+pub fn check_name_length(config: &ConsumerConfig) -> Result<(), ApiError> {
+    if config.durable_name.len().max(config.name.len()) > NAME_LEN_MAX {
+        return Err(errors::CONSUMER_NAME_TOO_LONG.with(NAME_LEN_MAX));
     }
     Ok(())
 }

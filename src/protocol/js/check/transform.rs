@@ -74,7 +74,7 @@ fn check_destination(dest: &str) -> Result<(), TransformError> {
             return Err(refuse("invalid transform", token));
         }
         if let Some(call) = Call::parse(token) {
-            if !call.is_some_and(|call| call.function.is_mappable()) {
+            if call.is_none() {
                 return Err(refuse(UNKNOWN_FUNCTION, token));
             }
         } else if token == ">" {
@@ -87,42 +87,28 @@ fn check_destination(dest: &str) -> Result<(), TransformError> {
 }
 
 fn check_token(token: &str, wildcards: usize, has_wildcards: bool) -> Result<(), TransformError> {
-    if let Some(index) = token
-        .strip_prefix('$')
-        .and_then(|digits| digits.parse::<i64>().ok())
-    {
-        return check_index(index, token, token, wildcards);
-    }
-    let Some(call) = Call::parse(token) else {
-        return Ok(());
+    let in_range = |index: i64| usize::try_from(index).is_ok_and(|index| index <= wildcards);
+    let (indexes, is_partition) = match token.strip_prefix('$') {
+        // Other tokens that start so are plain text.
+        Some(digits) => (digits.parse().ok().into_iter().collect(), false),
+        None => match Call::parse(token) {
+            Some(None) => return Err(refuse(UNKNOWN_FUNCTION, token)),
+            Some(Some(call)) => (
+                call.wildcard_indexes(token)?,
+                call.function == Function::Partition,
+            ),
+            None => return Ok(()),
+        },
     };
-    let call = call.ok_or_else(|| refuse(UNKNOWN_FUNCTION, token))?;
-    for index in call.wildcard_indexes(token)? {
-        if !has_wildcards && call.function != Function::Partition {
+    for index in indexes {
+        if !has_wildcards && !is_partition {
             return Err(refuse(OUT_OF_RANGE, token));
         }
-        if has_wildcards {
-            check_index(index, &format!("{token}: [{index}]"), token, wildcards)?;
+        if has_wildcards && index > 0 && !in_range(index) {
+            return Err(refuse(OUT_OF_RANGE, &format!("{token}: [{index}]")));
         }
     }
     Ok(())
-}
-
-fn check_index(
-    index: i64,
-    shown: &str,
-    token: &str,
-    wildcards: usize,
-) -> Result<(), TransformError> {
-    let shown = if shown == token {
-        format!("{token}: [{index}]")
-    } else {
-        shown.into()
-    };
-    match usize::try_from(index) {
-        Ok(index) if index > wildcards => Err(refuse(OUT_OF_RANGE, &shown)),
-        Ok(_) | Err(_) => Ok(()),
-    }
 }
 
 fn refuse(reason: &'static str, token: &str) -> TransformError {
@@ -138,16 +124,8 @@ enum Function {
     Partition,
     /// A wildcard and a number.
     Indexed,
-    /// The same, but refused where mappings are checked first.
-    Side,
     Split,
     Random,
-}
-
-impl Function {
-    fn is_mappable(self) -> bool {
-        self != Self::Side
-    }
 }
 
 /// A function in double braces.
@@ -173,7 +151,7 @@ impl<'a> Call<'a> {
             "partition" | "Partition" => Function::Partition,
             "split" | "Split" => Function::Split,
             "random" | "Random" => Function::Random,
-            "left" | "Left" | "right" | "Right" => Function::Side,
+            "left" | "Left" | "right" | "Right" => Function::Indexed,
             other => match other.to_ascii_lowercase().as_str() {
                 "splitfromleft" | "splitfromright" | "slicefromleft" | "slicefromright" => {
                     Function::Indexed
@@ -215,7 +193,7 @@ impl<'a> Call<'a> {
                 }
                 Ok(indexes)
             }
-            (Function::Indexed | Function::Side, [index, value]) => {
+            (Function::Indexed, [index, value]) => {
                 let indexes = numbers(&[*index])?;
                 small(value)?;
                 Ok(indexes)
