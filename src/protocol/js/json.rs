@@ -19,3 +19,6 @@ pub use parse::{DEPTH_MAX, Node, SyntaxError, Value, go_quote, parse};
 pub use record::Flags;
 
 pub(crate) use record::{json_enum, json_output, json_struct};
+
+#[cfg(test)]
+mod tests;
