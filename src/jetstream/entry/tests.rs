@@ -1,3 +1,5 @@
+//! Entries come back from the log as they went in, and damaged ones are refused.
+
 use alloc::vec::Vec;
 
 use super::*;

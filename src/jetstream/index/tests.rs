@@ -1,3 +1,5 @@
+//! The index finds messages by sequence, subject and time, through deletes and purges.
+
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;

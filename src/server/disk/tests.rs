@@ -1,3 +1,5 @@
+//! The disk threads on real files.
+
 use bytes::Bytes;
 use storage::{DiskAnswer, DiskError, OpId, Store, StoreEvent, StoreOptions};
 
