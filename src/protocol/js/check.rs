@@ -4,7 +4,9 @@
 //! configuration that has passed changes nothing.
 
 mod consumer;
+mod consumer_defaults;
 mod consumer_request;
+mod consumer_selection;
 mod metadata;
 mod names;
 mod prefixes;
