@@ -1,18 +1,71 @@
-//! The consumers of a stream.
+//! The consumers of a stream: who reads it, how far each has come, and what the stream may let go of.
+//!
+//! *Invariant:* each message touches only the consumers that want it; each change of a consumer puts it
+//! on the list that the pump visits. Driven by the stream machine: what happened to the stream, what
+//! clients asked, committed entries, timers, and once per batch [`Consumers::pump`].
 
-use protocol::id::{ConsumerId, LogPos, Seq};
-use protocol::store::{ReadError, ReadId};
+mod acks;
+mod advisory;
+mod apply;
+mod checkpoint;
+mod clock;
+mod cx;
+mod deadlines;
+mod deliver;
+pub mod delta;
+mod info;
+mod machine;
+pub mod pending;
+mod priority;
+mod pull;
+mod push;
+mod request;
+mod routes;
+mod settings;
+mod start;
+pub mod state;
+mod status;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
+use protocol::id::{ConsumerId, Seq};
+use protocol::js::ack::{ACK_PREFIX, AckSubject};
+use protocol::js::api::{ApiKind, ApiRequest};
+use protocol::js::enums::Retention;
+use protocol::js::info::ConsumerInfo;
+use protocol::store::{ReadError, ReadId};
+use slab::Slab;
 
 use crate::entry::{ConsumerCreate, Stored};
 use crate::env::{ApiCall, Env};
+use crate::index::subject_matches;
 use crate::shared::Shared;
 use crate::stream::StreamCore;
 
+use cx::{Cx, Scratch};
+use machine::{Loading, Mode};
+use routes::{Key, Routes};
+
+pub use machine::Consumer;
+
 /// The consumers of one stream.
 #[derive(Debug, Default)]
-pub struct Consumers {}
+pub struct Consumers {
+    table: Slab<Consumer>,
+    by_id: BTreeMap<ConsumerId, Key>,
+    by_name: BTreeMap<Box<str>, Key>,
+    routes: Routes,
+    /// The consumers that the pump visits.
+    touched: Vec<Key>,
+    /// Messages that went while a client worked on them.
+    lost: Vec<(Key, Seq)>,
+    /// Messages went in numbers: what is out has to be looked at anew.
+    purged: bool,
+    scratch: Scratch,
+}
 
 /// A committed entry that concerns a consumer.
 #[derive(Clone, Debug)]
@@ -32,64 +85,130 @@ impl Consumers {
     /// Returns how many consumers count as such in stream info and limits.
     #[must_use]
     pub fn count(&self) -> usize {
-        0
+        self.table.iter().filter(|(_, c)| !c.config.direct).count()
     }
 
     /// Returns whether a consumer wants messages on `subject` (interest retention).
     #[must_use]
     pub fn interest_in(&self, subject: &[u8]) -> bool {
-        let _ = subject;
-        false
+        self.routes.any(subject)
     }
 
-    /// The message was stored: whoever waits for it gets it.
+    /// Returns the consumers in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Consumer> {
+        self.by_name.values().filter_map(|key| self.table.get(*key))
+    }
+
+    /// Returns a consumer.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Consumer> {
+        self.table.get(*self.by_name.get(name)?)
+    }
+
+    /// The message was stored: whoever waits for it gets it in the pump.
     pub fn on_stored(
         &mut self,
         core: &mut StreamCore,
-        seq: Seq,
+        _: Seq,
         msg: &Stored<'_>,
         shared: &mut Shared,
-        env: &mut impl Env,
+        _: &mut impl Env,
     ) {
-        let _ = (core, seq, msg, shared, env);
+        if !shared.live {
+            return;
+        }
+        let Self {
+            routes,
+            table,
+            touched,
+            ..
+        } = self;
+        routes.each(msg.subject, |key| {
+            let Some(consumer) = table.get_mut(key) else {
+                return;
+            };
+            consumer.num_pending += 1;
+            if consumer.has_credit() {
+                consumer.ready = true;
+                touch(consumer, key, touched);
+            }
+        });
+        if !self.touched.is_empty() {
+            shared.mark_dirty(core.id());
+        }
     }
 
-    /// A message went away that no consumer has consumed (limits, delete, rollup).
+    /// A message goes away that no consumer has consumed (limits, delete, rollup).
     pub fn on_removed(&mut self, seq: Seq, subject: &[u8], shared: &mut Shared) {
-        let _ = (seq, subject, shared);
+        if !shared.live {
+            return;
+        }
+        let Self {
+            routes,
+            table,
+            lost,
+            ..
+        } = self;
+        routes.each(subject, |key| {
+            let Some(consumer) = table.get_mut(key) else {
+                return;
+            };
+            if consumer.is_ahead(seq) {
+                consumer.forget_ahead(seq);
+            } else if consumer.knows(seq) {
+                lost.push((key, seq));
+            }
+        });
     }
 
     /// Many messages went away (purge): everything counted has to be counted again.
     pub fn on_purged(&mut self, core: &mut StreamCore, shared: &mut Shared) {
-        let _ = (core, shared);
+        if !shared.live {
+            return;
+        }
+        for (_, consumer) in &mut self.table {
+            consumer.forget_gone(core);
+        }
+        self.purged = true;
+        shared.mark_dirty(core.id());
     }
 
     /// The stream's configuration changed; filters have to be made again.
     pub fn on_updated(&mut self, core: &mut StreamCore, shared: &mut Shared) {
-        let _ = (core, shared);
+        for (key, consumer) in &mut self.table {
+            self.routes.remove(key, &consumer.settings.filters);
+            consumer.refilter(core);
+            self.routes.insert(key, &consumer.settings.filters);
+        }
+        shared.mark_dirty(core.id());
     }
 
     /// The stream ends: timers, waiting requests and subscriptions have to go.
     pub fn on_deleted(&mut self, core: &mut StreamCore, shared: &mut Shared, env: &mut impl Env) {
-        let _ = (core, shared, env);
+        let mut cx = Cx::new(core, shared, env);
+        for mut consumer in self.table.drain() {
+            consumer.close(&mut cx, &mut self.scratch);
+        }
+        *self = Self::default();
     }
 
-    /// Handles a request on `$JS.API.CONSUMER.<verb>.<stream>[.<consumer>...]`; `rest` is the subject
-    /// after `$JS.API.CONSUMER.`. False if nothing listens there. Requests that only read come here
-    /// when everything proposed before them has been applied.
+    /// Handles a request of one of the `ApiKind::Consumer*`. False if nothing listens there. All but
+    /// `ConsumerNext` come here when every change proposed before them has been applied.
     pub fn api(
         &mut self,
         core: &mut StreamCore,
         call: &ApiCall<'_>,
-        rest: &[u8],
+        request: &ApiRequest<'_>,
         shared: &mut Shared,
         env: &mut impl Env,
     ) -> bool {
-        let _ = (core, call, rest, shared, env);
+        if request.kind == ApiKind::ConsumerNext {
+            return self.request_next(core, request.consumer, call, shared, env);
+        }
         false
     }
 
-    /// Handles an acknowledgement; `rest` is the subject after `$JS.ACK.`.
+    /// Handles an acknowledgement; `rest` is the subject after `$JS.ACK.`. False if nobody listens.
     pub fn ack(
         &mut self,
         core: &mut StreamCore,
@@ -98,8 +217,46 @@ impl Consumers {
         payload: &[u8],
         shared: &mut Shared,
         env: &mut impl Env,
-    ) {
-        let _ = (core, rest, reply, payload, shared, env);
+    ) -> bool {
+        let scratch = &mut self.scratch.reply;
+        scratch.clear();
+        scratch.extend_from_slice(ACK_PREFIX);
+        scratch.extend_from_slice(rest);
+        let subject = core::mem::take(scratch);
+        let found = AckSubject::parse(&subject).is_some_and(|about| {
+            self.with_named(
+                about.consumer,
+                core,
+                shared,
+                env,
+                |consumer, cx, scratch| {
+                    if consumer.settings.acks == state::Acks::None {
+                        return false;
+                    }
+                    consumer.on_ack(&about, payload, reply, cx, scratch);
+                    true
+                },
+            )
+            .unwrap_or(false)
+        });
+        self.scratch.reply = subject;
+        found
+    }
+
+    /// Handles a request for messages; false if there is no such consumer.
+    pub fn request_next(
+        &mut self,
+        core: &mut StreamCore,
+        consumer: &str,
+        call: &ApiCall<'_>,
+        shared: &mut Shared,
+        env: &mut impl Env,
+    ) -> bool {
+        self.settle_lost(core, shared, env);
+        self.with_named(consumer, core, shared, env, |consumer, cx, scratch| {
+            consumer.request_next(call.msg.reply, call.msg.payload, cx, scratch);
+        })
+        .is_some()
     }
 
     /// Handles the answer to a flow control message; `rest` is the subject after `$JS.FC.`.
@@ -110,19 +267,29 @@ impl Consumers {
         shared: &mut Shared,
         env: &mut impl Env,
     ) {
-        let _ = (core, rest, shared, env);
+        let Some(name) = core::str::from_utf8(rest)
+            .ok()
+            .and_then(|rest| rest.rsplit('.').nth(1))
+        else {
+            return;
+        };
+        self.with_named(name, core, shared, env, |consumer, cx, _| {
+            consumer.on_flow_reply(rest, cx);
+        });
     }
 
-    /// Applies a committed entry. The waiter of the entry, if any, is next in `shared.replies`.
-    pub fn apply(
+    /// Tells about a consumer; requests whose client is gone end here.
+    pub fn info(
         &mut self,
         core: &mut StreamCore,
-        pos: LogPos,
-        entry: ConsumerEntry,
+        consumer: &str,
         shared: &mut Shared,
         env: &mut impl Env,
-    ) {
-        let _ = (core, pos, entry, shared, env);
+    ) -> Option<ConsumerInfo> {
+        self.settle_lost(core, shared, env);
+        self.with_named(consumer, core, shared, env, |consumer, cx, scratch| {
+            consumer.info(cx, scratch)
+        })
     }
 
     /// The bytes that a consumer asked for have come.
@@ -135,7 +302,14 @@ impl Consumers {
         shared: &mut Shared,
         env: &mut impl Env,
     ) {
-        let _ = (core, consumer, read, result, shared, env);
+        self.with(consumer, core, shared, env, |consumer, _, _| {
+            if let Loading::Asked(asked, seq) = consumer.loading
+                && asked == read
+            {
+                consumer.loading = Loading::Done(seq, result);
+                consumer.ready = true;
+            }
+        });
     }
 
     /// The timer `TimerKind::Consumer` of this consumer is due.
@@ -146,7 +320,14 @@ impl Consumers {
         shared: &mut Shared,
         env: &mut impl Env,
     ) {
-        let _ = (core, consumer, shared, env);
+        self.settle_lost(core, shared, env);
+        let ended = self.with(consumer, core, shared, env, |consumer, cx, scratch| {
+            consumer.on_timer(cx, scratch);
+            consumer.ending && !consumer.logged
+        });
+        if ended == Some(true) {
+            self.remove(consumer, core, shared, env);
+        }
     }
 
     /// A client subscribed or unsubscribed `subject`.
@@ -157,16 +338,168 @@ impl Consumers {
         shared: &mut Shared,
         env: &mut impl Env,
     ) {
-        let _ = (core, subject, shared, env);
+        let mut cx = Cx::new(core, shared, env);
+        for (key, consumer) in &mut self.table {
+            let concerned = match &consumer.mode {
+                Mode::Push(push) => subject_matches(subject, &push.subject),
+                Mode::Pull(_) => false,
+            };
+            if concerned {
+                consumer.refresh_interest(&mut cx);
+                after(consumer, key, &mut self.touched, &mut cx);
+            }
+        }
     }
 
-    /// Recovery is over: timers are set, subscriptions made, deliveries begin.
+    /// Recovery is over: timers are set, subscriptions looked for, deliveries begin.
     pub fn on_recovered(&mut self, core: &mut StreamCore, shared: &mut Shared, env: &mut impl Env) {
-        let _ = (core, shared, env);
+        let mut cx = Cx::new(core, shared, env);
+        for (key, consumer) in &mut self.table {
+            consumer.resume(cx.core);
+            consumer.settle_gone(&mut cx);
+            consumer.activate(&mut cx);
+            after(consumer, key, &mut self.touched, &mut cx);
+        }
     }
 
-    /// End of a batch of input, for streams in `shared.dirty`: progress goes into the log.
+    /// End of a batch of input, for streams in `shared.dirty`: deliveries run, progress goes into the
+    /// log.
     pub fn pump(&mut self, core: &mut StreamCore, shared: &mut Shared, env: &mut impl Env) {
-        let _ = (core, shared, env);
+        if !shared.live {
+            return;
+        }
+        self.settle_lost(core, shared, env);
+        let mut touched = core::mem::take(&mut self.touched);
+        let mut released = Vec::new();
+        let mut cx = Cx::new(core, shared, env);
+        for key in touched.drain(..) {
+            let Some(consumer) = self.table.get_mut(key) else {
+                continue;
+            };
+            consumer.touched = false;
+            if core::mem::take(&mut consumer.ready) {
+                consumer.drive(&mut cx, &mut self.scratch);
+            }
+            consumer.flush(&mut cx);
+            released.append(&mut consumer.released);
+        }
+        self.touched = touched;
+        self.release(&released, core, shared, env);
+    }
+}
+
+impl Consumers {
+    /// Runs `f` on a consumer and sees to what follows from it.
+    fn with<E: Env, R>(
+        &mut self,
+        id: ConsumerId,
+        core: &StreamCore,
+        shared: &mut Shared,
+        env: &mut E,
+        f: impl FnOnce(&mut Consumer, &mut Cx<'_, E>, &mut Scratch) -> R,
+    ) -> Option<R> {
+        let key = *self.by_id.get(&id)?;
+        self.with_key(key, core, shared, env, f)
+    }
+
+    fn with_named<E: Env, R>(
+        &mut self,
+        name: &str,
+        core: &StreamCore,
+        shared: &mut Shared,
+        env: &mut E,
+        f: impl FnOnce(&mut Consumer, &mut Cx<'_, E>, &mut Scratch) -> R,
+    ) -> Option<R> {
+        let key = *self.by_name.get(name)?;
+        self.with_key(key, core, shared, env, f)
+    }
+
+    fn with_key<E: Env, R>(
+        &mut self,
+        key: Key,
+        core: &StreamCore,
+        shared: &mut Shared,
+        env: &mut E,
+        f: impl FnOnce(&mut Consumer, &mut Cx<'_, E>, &mut Scratch) -> R,
+    ) -> Option<R> {
+        let consumer = self.table.get_mut(key)?;
+        let mut cx = Cx::new(core, shared, env);
+        let result = f(consumer, &mut cx, &mut self.scratch);
+        after(consumer, key, &mut self.touched, &mut cx);
+        Some(result)
+    }
+
+    /// Settles messages that went while clients worked on them.
+    fn settle_lost<E: Env>(&mut self, core: &StreamCore, shared: &mut Shared, env: &mut E) {
+        if self.lost.is_empty() && !self.purged {
+            return;
+        }
+        let mut cx = Cx::new(core, shared, env);
+        for (key, seq) in self.lost.drain(..) {
+            if let Some(consumer) = self.table.get_mut(key) {
+                consumer.on_lost(seq, &mut cx);
+                after(consumer, key, &mut self.touched, &mut cx);
+            }
+        }
+        if core::mem::take(&mut self.purged) {
+            for (key, consumer) in &mut self.table {
+                consumer.settle_gone(&mut cx);
+                consumer.advance(&mut cx);
+                after(consumer, key, &mut self.touched, &mut cx);
+            }
+        }
+    }
+
+    /// Removes what consumers outside of the log have settled, as far as nobody else needs it.
+    fn release(
+        &mut self,
+        released: &[Seq],
+        core: &mut StreamCore,
+        shared: &mut Shared,
+        env: &mut impl Env,
+    ) {
+        for &seq in released {
+            if !self.is_free(seq, core) {
+                continue;
+            }
+            if core.is_memory() {
+                core.remove_consumed(seq);
+            } else {
+                machine::propose_removal(seq, &mut Cx::new(core, shared, env));
+            }
+        }
+    }
+
+    /// Returns whether retention lets go of a message that a consumer has settled.
+    fn is_free(&self, seq: Seq, core: &StreamCore) -> bool {
+        match core.config().retention {
+            Retention::Limits => false,
+            Retention::WorkQueue => true,
+            Retention::Interest => {
+                let Some(meta) = core.index.meta(seq) else {
+                    return false;
+                };
+                let mut needed = false;
+                self.routes.each(core.index.subject(meta.subject), |key| {
+                    needed |= self.table.get(key).is_some_and(|c| c.state.needs(seq));
+                });
+                !needed
+            }
+        }
+    }
+}
+
+/// Puts the consumer on the list that the pump visits, if it has something to do there.
+fn after<E: Env>(consumer: &mut Consumer, key: Key, touched: &mut Vec<Key>, cx: &mut Cx<'_, E>) {
+    if consumer.wants_pump() {
+        touch(consumer, key, touched);
+        cx.shared.mark_dirty(cx.core.id());
+    }
+}
+
+fn touch(consumer: &mut Consumer, key: Key, touched: &mut Vec<Key>) {
+    if !consumer.touched {
+        consumer.touched = true;
+        touched.push(key);
     }
 }

@@ -1,0 +1,246 @@
+//! Committed entries about consumers: the only place where consumers come, change and go.
+//!
+//! *Invariant:* the same entries in the same order give the same consumers and states. A leader's own
+//! deltas come back here only to tell that they are synced: their changes were made when they were
+//! recorded.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use protocol::id::{ConsumerId, LogPos, Seq};
+use protocol::js::config::ConsumerConfig;
+use protocol::js::enums::Retention;
+use protocol::js::json::{Strictness, decode};
+
+use super::cx::{Cx, Scratch};
+use super::delta::{Op, Ops};
+use super::machine::{Consumer, Known, Mode};
+use super::state::Acks;
+use super::{ConsumerEntry, Consumers, advisory, after};
+use crate::entry::ConsumerCreate;
+use crate::env::Env;
+use crate::shared::Shared;
+use crate::stream::StreamCore;
+
+impl Consumers {
+    /// Applies a committed entry.
+    pub fn apply(
+        &mut self,
+        core: &mut StreamCore,
+        pos: LogPos,
+        entry: ConsumerEntry,
+        shared: &mut Shared,
+        env: &mut impl Env,
+    ) {
+        match entry {
+            ConsumerEntry::Create(create) | ConsumerEntry::Update(create) => {
+                self.put(&create, core, shared, env);
+            }
+            ConsumerEntry::Delete(id) => self.remove(id, core, shared, env),
+            ConsumerEntry::Delta(id, delta) => {
+                self.apply_delta(pos, id, &delta, core);
+            }
+        }
+    }
+
+    /// Creates a consumer, or changes the one of its name.
+    pub(super) fn put<E: Env>(
+        &mut self,
+        create: &ConsumerCreate,
+        core: &mut StreamCore,
+        shared: &mut Shared,
+        env: &mut E,
+    ) {
+        let Ok(config) = decode::<ConsumerConfig>(&create.config, Strictness::Lax) else {
+            debug_assert!(false, "configurations are written by this crate");
+            return;
+        };
+        let name = alloc::string::String::from_utf8_lossy(&create.name);
+        if let Some(key) = self.by_name.get(&*name).copied() {
+            self.change(key, config, core, shared, env);
+            return;
+        }
+        let mut consumer = Consumer::new(create.consumer, &name, create.time, config, core);
+        let mut cx = Cx::new(core, shared, env);
+        if cx.shared.live {
+            consumer.activate(&mut cx);
+            advisory::created(&consumer, &mut cx);
+        }
+        self.insert(consumer);
+        if let Some(key) = self.by_id.get(&create.consumer).copied()
+            && let Some(consumer) = self.table.get_mut(key)
+        {
+            after(consumer, key, &mut self.touched, &mut cx);
+        }
+    }
+
+    pub(super) fn insert(&mut self, consumer: Consumer) {
+        let (id, name) = (consumer.id, Box::from(consumer.name()));
+        let entry = self.table.vacant_entry();
+        let key = entry.key();
+        self.routes.insert(key, &consumer.settings.filters);
+        self.by_id.insert(id, key);
+        self.by_name.insert(name, key);
+        entry.insert(consumer);
+    }
+
+    fn change<E: Env>(
+        &mut self,
+        key: usize,
+        config: ConsumerConfig,
+        core: &mut StreamCore,
+        shared: &mut Shared,
+        env: &mut E,
+    ) {
+        let Some(consumer) = self.table.get_mut(key) else {
+            return;
+        };
+        let mut cx = Cx::new(core, shared, env);
+        let was_paused = consumer.config.pause_until;
+        self.routes.remove(key, &consumer.settings.filters);
+        consumer.configure(config, &mut cx);
+        self.routes.insert(key, &consumer.settings.filters);
+        if cx.shared.live {
+            if consumer.config.pause_until != was_paused {
+                advisory::paused(consumer, &mut cx);
+            }
+            after(consumer, key, &mut self.touched, &mut cx);
+        }
+        self.release_unneeded(core);
+    }
+
+    /// Ends a consumer.
+    pub(super) fn remove<E: Env>(
+        &mut self,
+        id: ConsumerId,
+        core: &mut StreamCore,
+        shared: &mut Shared,
+        env: &mut E,
+    ) {
+        let Some(key) = self.by_id.remove(&id) else {
+            return;
+        };
+        let mut consumer = self.table.remove(key);
+        self.by_name.remove(consumer.name());
+        self.routes.remove(key, &consumer.settings.filters);
+        self.touched.retain(|touched| *touched != key);
+        self.lost.retain(|(lost, _)| *lost != key);
+        consumer.close(&mut Cx::new(core, shared, env), &mut self.scratch);
+        self.release_unneeded(core);
+    }
+
+    fn apply_delta(&mut self, pos: LogPos, id: ConsumerId, delta: &[u8], core: &mut StreamCore) {
+        let Some(consumer) = self.by_id.get(&id).and_then(|key| self.table.get_mut(*key)) else {
+            return;
+        };
+        if consumer.on_delta(pos) == Known::No {
+            let applied = consumer.state.apply_delta(delta);
+            debug_assert!(applied.is_ok(), "deltas are written by this crate");
+        }
+        if core.config().retention == Retention::Limits {
+            return;
+        }
+        let acks = consumer.settings.acks;
+        for op in Ops::new(delta).map_while(Result::ok) {
+            let (first, count) = match op {
+                Op::Settle { first, count } => (first, count),
+                Op::Deliver { first, count, .. } if acks == Acks::None => (first, count),
+                Op::Deliver { .. }
+                | Op::Time(_)
+                | Op::Redeliver { .. }
+                | Op::SettleUpTo { .. }
+                | Op::Touch { .. }
+                | Op::Exhaust { .. }
+                | Op::Advance { .. }
+                | Op::Reset { .. } => continue,
+            };
+            for seq in (first.0..first.0.saturating_add(count)).map(Seq) {
+                if self.is_free(seq, core) {
+                    core.remove_consumed(seq);
+                }
+            }
+        }
+    }
+
+    /// Removes what an interest stream kept for a consumer that no longer wants it.
+    fn release_unneeded(&mut self, core: &mut StreamCore) {
+        if core.config().retention != Retention::Interest {
+            return;
+        }
+        let mut free: Vec<Seq> = Vec::new();
+        let mut next = core.index.first_seq();
+        while let Some(seq) = core.index.next_any(&[], next) {
+            if self.is_free(seq, core) {
+                free.push(seq);
+            }
+            next = seq.next();
+        }
+        for seq in free {
+            core.remove_consumed(seq);
+        }
+    }
+}
+
+impl Consumer {
+    /// Tells whoever waits that the consumer is gone.
+    pub(super) fn close<E: Env>(&mut self, cx: &mut Cx<'_, E>, scratch: &mut Scratch) {
+        cx.shared.timers.clear(self.timer(cx.core));
+        if !cx.shared.live {
+            return;
+        }
+        if let Mode::Pull(pull) = &mut self.mode {
+            pull.end_all(b"409 Consumer Deleted", &mut scratch.status, cx.env);
+        }
+        advisory::deleted(self, cx);
+    }
+
+    /// Settles a message that went away.
+    pub(super) fn on_lost<E: Env>(&mut self, seq: Seq, cx: &mut Cx<'_, E>) {
+        if self.knows(seq) {
+            advisory::lost(self, seq, cx);
+            self.settle(seq, cx);
+        }
+    }
+
+    /// Settles all messages that are out and no longer in the stream.
+    pub(super) fn settle_gone<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
+        let known = self
+            .state
+            .pending_iter()
+            .map(|p| p.seq)
+            .chain(self.state.exhausted());
+        let gone: Vec<Seq> = known
+            .filter(|seq| cx.core.index.meta(*seq).is_none())
+            .collect();
+        for seq in gone {
+            self.on_lost(seq, cx);
+        }
+    }
+
+    /// Moves on to where the stream begins now.
+    pub(super) fn advance<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
+        let first = cx.core.index.first_seq();
+        if first > self.state.delivered().stream.next() {
+            self.change(Op::Advance { next: first }, cx.env.now().wall);
+            self.next = self.next.max(first);
+        }
+    }
+
+    /// Returns whether the message is out or has used up its deliveries.
+    pub(super) fn knows(&self, seq: Seq) -> bool {
+        self.state.pending(seq).is_some() || self.state.is_exhausted(seq)
+    }
+
+    /// Handles the answer to a flow control message; `rest` is its subject after `$JS.FC.`.
+    pub(super) fn on_flow_reply<E: Env>(&mut self, rest: &[u8], _: &mut Cx<'_, E>) {
+        let Mode::Push(push) = &mut self.mode else {
+            return;
+        };
+        if let Some(flow) = &mut push.flow
+            && flow.asked().is_some_and(|asked| asked.ends_with(rest))
+        {
+            flow.answered();
+            self.ready = true;
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! What changed in a consumer, as it stands in the log.
+//!
+//! The leader changes its state at once and records each change here; once per batch of input the
+//! record becomes one log entry. Neighbouring deliveries and acks are merged into runs, so that a
+//! batch of a thousand messages costs a few bytes.
+//!
+//! *Invariant:* decoding what was recorded gives the same changes in the same order, and each change
+//! names what it changes absolutely, so that replaying it over a later state does no harm.
+
+use alloc::vec::Vec;
+
+use protocol::id::Seq;
+use protocol::time::Wall;
+
+use super::state::DeliverySeq;
+
+/// One change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// The time of the changes that follow.
+    Time(Wall),
+    /// `count` neighbouring messages were delivered for the first time.
+    Deliver {
+        /// The first of them.
+        first: Seq,
+        /// Its delivery number.
+        delivery: DeliverySeq,
+        /// How many.
+        count: u64,
+    },
+    /// A pending message was delivered again.
+    Redeliver {
+        /// The message.
+        seq: Seq,
+        /// The delivery number.
+        delivery: DeliverySeq,
+    },
+    /// `count` neighbouring messages were acknowledged, terminated, or are gone from the stream.
+    Settle {
+        /// The first of them.
+        first: Seq,
+        /// How many.
+        count: u64,
+    },
+    /// Everything up to a delivery was acknowledged.
+    SettleUpTo {
+        /// The last message.
+        seq: Seq,
+        /// Its delivery number.
+        delivery: DeliverySeq,
+    },
+    /// The ack wait of a pending message began anew, possibly in the future.
+    Touch {
+        /// The message.
+        seq: Seq,
+        /// When its ack wait begins.
+        since: Wall,
+    },
+    /// A pending message has used up its deliveries.
+    Exhaust {
+        /// The message.
+        seq: Seq,
+    },
+    /// The stream now begins at `next`: everything before it is behind the consumer.
+    Advance {
+        /// The first message that can still be delivered.
+        next: Seq,
+    },
+    /// The consumer starts over.
+    Reset {
+        /// The message to start at.
+        next: Seq,
+    },
+}
+
+/// The bytes are not a delta of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the consumer delta is malformed")]
+pub struct MalformedDelta;
+
+/// The numbers of the changes in the log. They never change.
+mod tag {
+    pub(super) const TIME: u8 = 1;
+    pub(super) const DELIVER: u8 = 2;
+    pub(super) const REDELIVER: u8 = 3;
+    pub(super) const SETTLE: u8 = 4;
+    pub(super) const SETTLE_UP_TO: u8 = 5;
+    pub(super) const TOUCH: u8 = 6;
+    pub(super) const EXHAUST: u8 = 7;
+    pub(super) const RESET: u8 = 8;
+    pub(super) const ADVANCE: u8 = 9;
+}
+
+/// Records changes and merges runs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recorder {
+    bytes: Vec<u8>,
+    /// The last change, still open to be extended.
+    open: Option<Op>,
+    time: Wall,
+}
+
+impl Recorder {
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.open.is_none()
+    }
+
+    /// Appends `op`, which happened at `time`.
+    pub(super) fn record(&mut self, op: Op, time: Wall) {
+        if self.time != time || self.is_empty() {
+            self.close();
+            put_op(&mut self.bytes, Op::Time(time));
+            self.time = time;
+        }
+        if let Some(open) = &mut self.open
+            && extend(open, op)
+        {
+            return;
+        }
+        self.close();
+        self.open = Some(op);
+    }
+
+    /// Ends the record and gives its bytes to `write`; the buffer is kept for the next one.
+    pub(super) fn take<R>(&mut self, write: impl FnOnce(&[u8]) -> R) -> R {
+        self.close();
+        let result = write(&self.bytes);
+        self.bytes.clear();
+        result
+    }
+
+    fn close(&mut self) {
+        if let Some(op) = self.open.take() {
+            put_op(&mut self.bytes, op);
+        }
+    }
+}
+
+/// Adds `op` to the run `open` if it continues it.
+fn extend(open: &mut Op, op: Op) -> bool {
+    match (open, op) {
+        (
+            Op::Deliver {
+                first,
+                delivery,
+                count,
+            },
+            Op::Deliver {
+                first: next,
+                delivery: at,
+                count: more,
+            },
+        ) if first.0 + *count == next.0 && delivery.0 + *count == at.0 => {
+            *count += more;
+            true
+        }
+        (
+            Op::Settle { first, count },
+            Op::Settle {
+                first: next,
+                count: more,
+            },
+        ) if first.0 + *count == next.0 => {
+            *count += more;
+            true
+        }
+        (
+            Op::Deliver { .. }
+            | Op::Settle { .. }
+            | Op::Time(_)
+            | Op::Redeliver { .. }
+            | Op::SettleUpTo { .. }
+            | Op::Touch { .. }
+            | Op::Exhaust { .. }
+            | Op::Advance { .. }
+            | Op::Reset { .. },
+            _,
+        ) => false,
+    }
+}
+
+/// Iterates over the changes of a delta.
+#[derive(Clone, Debug)]
+pub struct Ops<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Ops<'a> {
+    /// Returns the changes that `delta` records.
+    #[must_use]
+    pub fn new(delta: &'a [u8]) -> Self {
+        Self { rest: delta }
+    }
+
+    fn op(&mut self) -> Option<Op> {
+        let op = match self.byte()? {
+            tag::TIME => Op::Time(Wall(self.number()?)),
+            tag::DELIVER => Op::Deliver {
+                first: self.seq()?,
+                delivery: self.delivery()?,
+                count: self.number()?,
+            },
+            tag::REDELIVER => Op::Redeliver {
+                seq: self.seq()?,
+                delivery: self.delivery()?,
+            },
+            tag::SETTLE => Op::Settle {
+                first: self.seq()?,
+                count: self.number()?,
+            },
+            tag::SETTLE_UP_TO => Op::SettleUpTo {
+                seq: self.seq()?,
+                delivery: self.delivery()?,
+            },
+            tag::TOUCH => Op::Touch {
+                seq: self.seq()?,
+                since: Wall(self.number()?),
+            },
+            tag::EXHAUST => Op::Exhaust { seq: self.seq()? },
+            tag::ADVANCE => Op::Advance { next: self.seq()? },
+            tag::RESET => Op::Reset { next: self.seq()? },
+            _ => return None,
+        };
+        Some(op)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0u64;
+        for shift in (0..u64::BITS).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn seq(&mut self) -> Option<Seq> {
+        self.number().map(Seq)
+    }
+
+    fn delivery(&mut self) -> Option<DeliverySeq> {
+        self.number().map(DeliverySeq)
+    }
+}
+
+impl Iterator for Ops<'_> {
+    type Item = Result<Op, MalformedDelta>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let op = self.op().ok_or(MalformedDelta);
+        if op.is_err() {
+            self.rest = &[];
+        }
+        Some(op)
+    }
+}
+
+fn put_op(out: &mut Vec<u8>, op: Op) {
+    match op {
+        Op::Time(time) => put(out, tag::TIME, &[time.0]),
+        Op::Deliver {
+            first,
+            delivery,
+            count,
+        } => put(out, tag::DELIVER, &[first.0, delivery.0, count]),
+        Op::Redeliver { seq, delivery } => put(out, tag::REDELIVER, &[seq.0, delivery.0]),
+        Op::Settle { first, count } => put(out, tag::SETTLE, &[first.0, count]),
+        Op::SettleUpTo { seq, delivery } => put(out, tag::SETTLE_UP_TO, &[seq.0, delivery.0]),
+        Op::Touch { seq, since } => put(out, tag::TOUCH, &[seq.0, since.0]),
+        Op::Exhaust { seq } => put(out, tag::EXHAUST, &[seq.0]),
+        Op::Advance { next } => put(out, tag::ADVANCE, &[next.0]),
+        Op::Reset { next } => put(out, tag::RESET, &[next.0]),
+    }
+}
+
+fn put(out: &mut Vec<u8>, tag: u8, numbers: &[u64]) {
+    out.push(tag);
+    for number in numbers {
+        put_number(out, *number);
+    }
+}
+
+/// Appends `value` in groups of seven bits, the lowest first.
+fn put_number(out: &mut Vec<u8>, mut value: u64) {
+    while value > 0x7f {
+        out.push((value.to_le_bytes().first().copied().unwrap_or(0)) | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes().first().copied().unwrap_or(0));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_recorded_is_read_back_in_order() {
+        let ops = [
+            Op::Deliver {
+                first: Seq(u64::MAX - 1),
+                delivery: DeliverySeq(300),
+                count: 1,
+            },
+            Op::Redeliver {
+                seq: Seq(7),
+                delivery: DeliverySeq(301),
+            },
+            Op::Settle {
+                first: Seq(7),
+                count: 1,
+            },
+            Op::SettleUpTo {
+                seq: Seq(128),
+                delivery: DeliverySeq(127),
+            },
+            Op::Touch {
+                seq: Seq(1),
+                since: Wall(u64::MAX),
+            },
+            Op::Exhaust { seq: Seq(0) },
+            Op::Advance { next: Seq(3) },
+            Op::Reset { next: Seq(5) },
+        ];
+        let mut recorder = Recorder::default();
+
+        for op in ops {
+            recorder.record(op, Wall(9));
+        }
+
+        assert_eq!(decoded(&mut recorder), {
+            let mut expected = alloc::vec![Op::Time(Wall(9))];
+            expected.extend(ops);
+            expected
+        });
+        assert!(recorder.is_empty());
+    }
+
+    #[test]
+    fn neighbouring_deliveries_and_acks_become_runs() {
+        let mut recorder = Recorder::default();
+
+        for i in 0..1000 {
+            recorder.record(
+                Op::Deliver {
+                    first: Seq(10 + i),
+                    delivery: DeliverySeq(1 + i),
+                    count: 1,
+                },
+                Wall(9),
+            );
+        }
+        for i in 0..500 {
+            recorder.record(
+                Op::Settle {
+                    first: Seq(10 + i),
+                    count: 1,
+                },
+                Wall(9),
+            );
+        }
+
+        assert_eq!(
+            decoded(&mut recorder),
+            [
+                Op::Time(Wall(9)),
+                Op::Deliver {
+                    first: Seq(10),
+                    delivery: DeliverySeq(1),
+                    count: 1000
+                },
+                Op::Settle {
+                    first: Seq(10),
+                    count: 500
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn each_change_of_time_is_recorded_once() {
+        let mut recorder = Recorder::default();
+        let settle = |seq| Op::Settle {
+            first: Seq(seq),
+            count: 1,
+        };
+
+        recorder.record(settle(1), Wall(1));
+        recorder.record(settle(2), Wall(2));
+        recorder.record(settle(3), Wall(2));
+
+        assert_eq!(
+            decoded(&mut recorder),
+            [
+                Op::Time(Wall(1)),
+                settle(1),
+                Op::Time(Wall(2)),
+                Op::Settle {
+                    first: Seq(2),
+                    count: 2
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn cut_off_bytes_are_an_error_and_end_the_iteration() {
+        let mut recorder = Recorder::default();
+        recorder.record(
+            Op::Settle {
+                first: Seq(1000),
+                count: 1000,
+            },
+            Wall(1),
+        );
+        let bytes = recorder.take(<[u8]>::to_vec);
+
+        let ops: Vec<_> = Ops::new(&bytes[..bytes.len() - 1]).collect();
+
+        assert_eq!(ops, [Ok(Op::Time(Wall(1))), Err(MalformedDelta)]);
+        assert_eq!(Ops::new(&[99]).next(), Some(Err(MalformedDelta)));
+    }
+
+    fn decoded(recorder: &mut Recorder) -> Vec<Op> {
+        recorder.take(|bytes| {
+            Ops::new(bytes)
+                .map(|op| op.expect("recorded ops decode"))
+                .collect()
+        })
+    }
+}
