@@ -10,7 +10,7 @@ use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use protocol::id::{ConsumerId, Seq, StreamId};
 use protocol::time::Wall;
 
-use codec::{Reader, put_bytes};
+pub(crate) use codec::{Reader, put_bytes};
 
 /// The version written into new entries.
 const VERSION: u8 = 1;
@@ -164,6 +164,9 @@ pub enum DecodeError {
     /// A kind that this version does not know.
     #[error("unknown entry kind {0}")]
     Kind(u8),
+    /// The configuration in it is no configuration.
+    #[error("the entry holds no valid configuration")]
+    Config,
     /// A later version of a known kind.
     #[error("unknown entry version {0}")]
     Version(u8),
@@ -233,6 +236,12 @@ impl Publish {
             payload: entry.slice_ref(stored.payload),
         })
     }
+}
+
+/// Returns whether an entry is a published message, without decoding it.
+#[must_use]
+pub fn is_publish(entry: &[u8]) -> bool {
+    entry.first() == Some(&kind::PUBLISH)
 }
 
 impl<'a> Stored<'a> {

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 use protocol::id::{AccountId, ConnId, LogPos, StreamId};
+pub use protocol::js::check::NameRules;
 use protocol::rng::Rng;
 use protocol::store::{Loc, ReadOutcome};
 use protocol::time::Now;
@@ -74,16 +75,6 @@ pub struct Inbound<'a> {
     pub headers: &'a [u8],
     /// The body.
     pub payload: &'a [u8],
-}
-
-/// Which names are allowed for streams and consumers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NameRules {
-    /// nats-server's rules.
-    #[default]
-    Nats,
-    /// The rules of the Memphis listener.
-    Memphis,
 }
 
 /// A request on `$JS.API.>`.

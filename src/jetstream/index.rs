@@ -5,6 +5,7 @@
 //! only grow, also after everything has been removed. Costs: push, remove, look-up by sequence and by
 //! literal subject are constant; a wildcard costs per message passed over (next) or per subject (count).
 
+mod checkpoint;
 mod chunk;
 mod filter;
 mod pending;
@@ -19,7 +20,8 @@ use protocol::store::Loc;
 use protocol::time::Wall;
 
 use chunk::{CHUNK_LEN, Chunk, Slot};
-pub use filter::{Filter, subject_matches};
+pub use filter::Filter;
+pub use protocol::subject::matches as subject_matches;
 use subjects::Subjects;
 pub use subjects::{SubjectId, SubjectInfo};
 

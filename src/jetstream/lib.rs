@@ -2,14 +2,144 @@
 //!
 //! *Invariant:* state that survives a restart changes only in `apply`, in log order; an answer that
 //! depends on an entry leaves only after that entry has been applied, which is after it was synced.
+//! Driven by the broker: requests in, committed entries in, and once per batch [`JetStream::pump`].
 
 #![no_std]
 
 extern crate alloc;
 
+mod api;
+mod apply;
+mod checkpoint;
 pub mod consumer;
+pub mod dedup;
 pub mod entry;
 pub mod env;
 pub mod index;
+mod ingest;
+mod pump;
 pub mod shared;
 pub mod stream;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod timeout;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+
+use protocol::id::{AccountId, StreamId};
+use protocol::js::errors::ApiError;
+use protocol::js::info::AccountLimits;
+
+pub use checkpoint::RestoreError;
+use env::{Env, JsTarget};
+use shared::Shared;
+pub use shared::{Options, TimerKind};
+use stream::{Removal, Stream};
+
+/// All streams and consumers of a shard.
+#[derive(Debug)]
+pub struct JetStream {
+    shared: Shared,
+    streams: BTreeMap<StreamId, Box<Stream>>,
+    /// Set when the store can take no more entries: what everyone who asks for one is told.
+    poisoned: Option<ApiError>,
+    /// Entries of the log that could not be read; they are skipped, and health tells.
+    unreadable: u64,
+}
+
+impl JetStream {
+    /// Returns a machine without accounts and streams.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            shared: Shared::new(options),
+            streams: BTreeMap::new(),
+            poisoned: None,
+            unreadable: 0,
+        }
+    }
+
+    /// Names an account, or changes its limits; without limits JetStream is off for it. Comes before
+    /// recovery for every account of the configuration.
+    pub fn configure_account(&mut self, id: AccountId, name: &str, limits: Option<AccountLimits>) {
+        self.shared.accounts.configure(id, name, limits);
+    }
+
+    /// Recovery is over: subscriptions are made, timers set, and deliveries begin.
+    pub fn recovered(&mut self, env: &mut impl Env) {
+        self.shared.live = true;
+        for stream in self.streams.values_mut() {
+            bind(stream, env);
+            let Stream { core, consumers } = &mut **stream;
+            consumers.on_recovered(core, &mut self.shared, env);
+            self.shared.mark_dirty(core.id());
+        }
+        let ids: alloc::vec::Vec<_> = self.streams.keys().copied().collect();
+        for id in ids {
+            self.arm_expiry(id, env);
+        }
+    }
+
+    /// Returns all streams in the order of their ids.
+    pub fn streams(&self) -> impl Iterator<Item = &Stream> {
+        self.streams.values().map(|stream| &**stream)
+    }
+
+    /// Returns the stream called `name`.
+    #[must_use]
+    pub fn stream(&self, account: AccountId, name: &str) -> Option<&Stream> {
+        let id = self.shared.accounts.stream(account, name)?;
+        self.streams.get(&id).map(|stream| &**stream)
+    }
+
+    /// Returns what streams and consumers share: accounts, answers under way, API counts.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Returns how many entries of the log could not be read.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+}
+
+/// Subscribes a stream to its subjects.
+fn bind(stream: &Stream, env: &mut impl Env) {
+    let core = &stream.core;
+    for subject in &core.config().subjects {
+        env.bind(
+            core.account(),
+            subject.as_bytes(),
+            JsTarget::Stream(core.id()),
+        );
+    }
+}
+
+/// Ends what [`bind`] began.
+fn unbind(stream: &Stream, env: &mut impl Env) {
+    let core = &stream.core;
+    for subject in &core.config().subjects {
+        env.unbind(
+            core.account(),
+            subject.as_bytes(),
+            JsTarget::Stream(core.id()),
+        );
+    }
+}
+
+/// Tells the consumers of one stream about messages that go.
+struct Removals<'a> {
+    consumers: &'a mut consumer::Consumers,
+    shared: &'a mut Shared,
+}
+
+impl Removal for Removals<'_> {
+    fn on_removed(&mut self, seq: protocol::id::Seq, subject: &[u8]) {
+        self.consumers.on_removed(seq, subject, self.shared);
+    }
+}

@@ -4,19 +4,27 @@
 //! *Invariant:* nothing here belongs to one stream. A stream's code gets it as an argument beside the
 //! stream, so that both can be borrowed.
 
+mod accounts;
+mod advise;
 mod clock;
 mod replies;
+mod respond;
 mod timers;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use protocol::id::{ConsumerId, StreamId};
+use bytes::BytesMut;
+use protocol::id::{ConsumerId, Seq, StreamId};
+use protocol::js::check::ServerLimits;
 use protocol::store::ReadId;
 
+pub use accounts::{Account, Accounts};
 pub use clock::EntryClock;
 pub use replies::{Answer, Replies, Waiter};
+pub use respond::{send, send_status};
 pub use timers::{TimerKind, Timers};
 
 /// What the machine is told when it is made.
@@ -30,8 +38,10 @@ pub struct Options {
     pub domain: String,
     /// Whether unknown JSON fields are errors.
     pub strict: bool,
-    /// The largest duplicate window; zero for no limit.
-    pub duplicate_window_max_ns: u64,
+    /// What the server allows.
+    pub limits: ServerLimits,
+    /// The version of nats-server whose behaviour clients may count on.
+    pub version: String,
     /// Most bytes of publishes that wait for the disk; more get an error answer.
     pub in_flight_bytes_max: u64,
 }
@@ -43,7 +53,8 @@ impl Default for Options {
             server_id: String::new(),
             domain: String::new(),
             strict: true,
-            duplicate_window_max_ns: 0,
+            limits: ServerLimits::default(),
+            version: String::new(),
             in_flight_bytes_max: 128 << 20,
         }
     }
@@ -55,7 +66,7 @@ pub enum Reader {
     /// A consumer that delivers.
     Consumer(StreamId, ConsumerId),
     /// A request for one message.
-    Get(StreamId),
+    Get(Box<Answer>, Seq),
 }
 
 /// The state beside the streams.
@@ -63,6 +74,8 @@ pub enum Reader {
 pub struct Shared {
     /// The options.
     pub options: Options,
+    /// The accounts.
+    pub accounts: Accounts,
     /// Stamps entries.
     pub clock: EntryClock,
     /// Answers that wait for the log.
@@ -71,8 +84,10 @@ pub struct Shared {
     pub reads: BTreeMap<ReadId, Reader>,
     /// All timers.
     pub timers: Timers,
-    /// Text under construction.
-    pub scratch: Vec<u8>,
+    /// Text under construction; a publish ack allocates nothing.
+    pub scratch: BytesMut,
+    /// The reply subject of the waiter that was taken last.
+    pub reply: Vec<u8>,
     /// Streams whose consumers want to be pumped; may repeat.
     pub dirty: Vec<StreamId>,
     /// The id of the next stream.
@@ -89,11 +104,13 @@ impl Shared {
     pub fn new(options: Options) -> Self {
         Self {
             options,
+            accounts: Accounts::default(),
             clock: EntryClock::default(),
             replies: Replies::default(),
             reads: BTreeMap::new(),
             timers: Timers::default(),
-            scratch: Vec::new(),
+            scratch: BytesMut::new(),
+            reply: Vec::new(),
             dirty: Vec::new(),
             next_stream: 1,
             next_consumer: 1,

@@ -1,23 +1,49 @@
 //! One stream: its configuration, the index of its messages, and (for memory streams) the messages.
 //!
 //! *Invariant:* [`StreamCore`] knows nothing of consumers; [`Stream`] holds both side by side, so that
-//! a consumer's code can borrow the core.
+//! a consumer's code can borrow the core. Everything but `proposed` and `memory` is a function of the
+//! applied log.
 
+mod checkpoint;
+mod headers;
+mod limits;
+mod publish;
 mod read;
+mod remove;
+mod state;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use protocol::id::{AccountId, Seq, StreamId};
-
+use protocol::id::{AccountId, LogPos, Seq, StreamId};
 use protocol::js::config::StreamConfig;
+use protocol::js::enums::Storage;
+use protocol::subject;
+use protocol::time::Wall;
 
 use crate::consumer::Consumers;
-use crate::index::{Filter, Index, subject_matches};
+use crate::dedup::Dedup;
+use crate::index::{Filter, Index, Overhead};
 
+pub use headers::PublishHeaders;
+pub use publish::{Applied, Interest, Refusal};
 pub use read::MsgRead;
+pub use remove::{Purged, Removal};
+
+/// What nats-server's file store counts per message: `state.bytes` is visible to clients.
+const OVERHEAD_FILE: Overhead = Overhead {
+    fixed: 30,
+    headers: 4,
+};
+
+/// What nats-server's memory store counts per message.
+const OVERHEAD_MEMORY: Overhead = Overhead {
+    fixed: 16,
+    headers: 0,
+};
 
 /// A stream and its consumers.
 #[derive(Debug)]
@@ -34,15 +60,46 @@ pub struct StreamCore {
     id: StreamId,
     account: AccountId,
     config: StreamConfig,
+    created: Wall,
     /// All subjects that the stream ever listened to: messages may lie on any of them.
     subjects_ever: Vec<Box<[u8]>>,
     /// Where the messages are.
     pub index: Index,
+    dedup: Dedup,
+    /// The id of the last message that had one.
+    last_msg_id: Box<[u8]>,
     /// The entries of a memory stream by sequence; nothing for a stream on disk.
-    memory: Option<HashMap<u64, Bytes, foldhash::fast::FixedState>>,
+    memory: Option<HashMap<u64, Bytes, FixedState>>,
+    /// Where the last entry that was proposed for this stream lies.
+    proposed: Option<LogPos>,
 }
 
 impl StreamCore {
+    /// Returns a stream without messages.
+    #[must_use]
+    pub fn new(id: StreamId, account: AccountId, config: StreamConfig, created: Wall) -> Self {
+        let is_memory = config.storage == Storage::Memory;
+        let overhead = if is_memory {
+            OVERHEAD_MEMORY
+        } else {
+            OVERHEAD_FILE
+        };
+        let mut core = Self {
+            id,
+            account,
+            created,
+            subjects_ever: Vec::new(),
+            index: Index::new(Seq(config.first_seq), overhead),
+            dedup: Dedup::new(window_ns(&config)),
+            last_msg_id: Box::default(),
+            memory: is_memory.then(HashMap::default),
+            proposed: None,
+            config,
+        };
+        core.note_subjects();
+        core
+    }
+
     /// Returns the stream's id.
     #[must_use]
     pub fn id(&self) -> StreamId {
@@ -67,22 +124,25 @@ impl StreamCore {
         &self.config
     }
 
-    /// Removes a message that its consumers have consumed, as interest and work queue retention do.
-    pub fn remove_consumed(&mut self, seq: Seq) -> bool {
-        if let Some(entries) = &mut self.memory {
-            entries.remove(&seq.0);
-        }
-        self.index.remove(seq).is_some()
+    /// Returns when the stream was made.
+    #[must_use]
+    pub fn created(&self) -> Wall {
+        self.created
     }
 
     /// Returns the filter of a pattern: [`Filter::All`] if no message of the stream can lie outside.
     #[must_use]
     pub fn filter(&self, pattern: &[u8]) -> Filter {
-        let covers = |subject: &[u8]| subject_matches(pattern, subject) && !subject.is_empty();
-        if !self.subjects_ever.is_empty() && self.subjects_ever.iter().all(|s| covers(s)) {
-            return Filter::All;
+        let all = !self.subjects_ever.is_empty()
+            && self
+                .subjects_ever
+                .iter()
+                .all(|s| subject::is_subset(s, pattern));
+        if all {
+            Filter::All
+        } else {
+            Filter::new(pattern)
         }
-        Filter::new(pattern)
     }
 
     /// Returns whether the stream keeps its messages in memory only.
@@ -90,4 +150,40 @@ impl StreamCore {
     pub fn is_memory(&self) -> bool {
         self.memory.is_some()
     }
+
+    /// Returns where the last entry that was proposed for this stream lies.
+    #[must_use]
+    pub fn proposed(&self) -> Option<LogPos> {
+        self.proposed
+    }
+
+    /// Notes that an entry was proposed for this stream.
+    pub fn set_proposed(&mut self, pos: LogPos) {
+        self.proposed = Some(pos);
+    }
+
+    /// Takes over a changed configuration; removes what it leaves no room for.
+    pub fn update(&mut self, config: StreamConfig, removal: &mut impl Removal) {
+        self.config = config;
+        self.dedup.set_window(window_ns(&self.config));
+        self.note_subjects();
+        self.enforce_limits(removal);
+    }
+
+    fn note_subjects(&mut self) {
+        for subject in &self.config.subjects {
+            let bytes = subject.as_bytes();
+            if !self.subjects_ever.iter().any(|s| **s == *bytes) {
+                self.subjects_ever.push(Box::from(bytes));
+            }
+        }
+    }
+}
+
+/// Mirrors never look for duplicates: their origin has done so.
+fn window_ns(config: &StreamConfig) -> u64 {
+    if config.mirror.is_some() {
+        return 0;
+    }
+    u64::try_from(config.duplicate_window.0).unwrap_or(0)
 }

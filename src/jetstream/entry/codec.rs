@@ -2,14 +2,14 @@
 //!
 //! *Invariant:* reading never panics and never copies: fields are slices of the input.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use protocol::id::{ConsumerId, StreamId};
 use protocol::time::Wall;
 
 use super::{ConsumerCreate, DecodeError};
 
 /// Appends `bytes` with their length in front.
-pub(crate) fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut impl BufMut, bytes: &[u8]) {
     out.put_u32_le(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
     out.put_slice(bytes);
 }

@@ -93,6 +93,12 @@ fn unknown_kinds_and_versions_are_named() {
     );
     assert_eq!(
         Entry::decode(&Bytes::from_static(&[1, 2])),
+        Err(DecodeError::Length)
+    );
+    let mut later = [0; Publish::HEADER_LEN];
+    later[..2].copy_from_slice(&[1, 2]);
+    assert_eq!(
+        Entry::decode(&Bytes::copy_from_slice(&later)),
         Err(DecodeError::Version(2))
     );
 }

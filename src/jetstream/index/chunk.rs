@@ -4,7 +4,8 @@
 use alloc::vec::Vec;
 use core::mem::size_of;
 
-use protocol::store::Loc;
+use protocol::id::{LogPos, Seq};
+use protocol::store::{Loc, Place};
 use protocol::time::Wall;
 
 use super::{NewMsg, SubjectId};
@@ -178,6 +179,18 @@ impl Chunk {
             && let Some(slot) = self.locs.get_mut(at)
         {
             *slot = loc;
+        }
+    }
+
+    /// Appends the live messages whose entries lie in the log below `below`.
+    pub(super) fn unflushed(&self, below: LogPos, out: &mut Vec<(Seq, Loc)>) {
+        for (seq, (&subject, &loc)) in (self.start..).zip(self.subjects.iter().zip(&self.locs)) {
+            let Place::Log(pos) = loc.place() else {
+                continue;
+            };
+            if subject != SubjectId::DEAD.0 && pos < below {
+                out.push((Seq(seq), loc));
+            }
         }
     }
 

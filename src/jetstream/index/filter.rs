@@ -2,6 +2,8 @@
 
 use alloc::boxed::Box;
 
+use protocol::subject;
+
 /// A subject filter, sorted by how it is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
@@ -20,7 +22,7 @@ impl Filter {
         if pattern.is_empty() || pattern == b">" {
             return Self::All;
         }
-        if is_literal(pattern) {
+        if subject::is_literal(pattern) {
             Self::Literal(Box::from(pattern))
         } else {
             Self::Wild(Box::from(pattern))
@@ -33,56 +35,14 @@ impl Filter {
         match self {
             Self::All => true,
             Self::Literal(literal) => **literal == *subject,
-            Self::Wild(pattern) => subject_matches(pattern, subject),
+            Self::Wild(pattern) => subject::matches(pattern, subject),
         }
     }
-}
-
-/// Returns whether `pattern` matches the literal `subject`.
-#[must_use]
-pub fn subject_matches(pattern: &[u8], subject: &[u8]) -> bool {
-    let mut tokens = subject.split(|&b| b == b'.');
-    let mut wanted = pattern.split(|&b| b == b'.').peekable();
-    loop {
-        match (wanted.next(), tokens.next()) {
-            (None, None) => return true,
-            (Some(b">"), Some(_)) if wanted.peek().is_none() => return true,
-            (Some(b"*"), Some(_)) => {}
-            (Some(want), Some(token)) if want == token => {}
-            (Some(_) | None, Some(_) | None) => return false,
-        }
-    }
-}
-
-fn is_literal(pattern: &[u8]) -> bool {
-    !pattern
-        .split(|&b| b == b'.')
-        .any(|token| token == b"*" || token == b">")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns_match_token_by_token() {
-        for (pattern, subject, expected) in [
-            ("a.b", "a.b", true),
-            ("a.b", "a.bc", false),
-            ("a.*", "a.b", true),
-            ("a.*", "a", false),
-            ("a.*", "a.b.c", false),
-            ("a.>", "a", false),
-            ("a.>", "a.b.c", true),
-            ("*.b.>", "a.b.c", true),
-            (">", "a", true),
-            ("a.>.c", "a.b.c", false),
-            ("a*", "ab", false),
-        ] {
-            let found = subject_matches(pattern.as_bytes(), subject.as_bytes());
-            assert_eq!(found, expected, "{pattern} {subject}");
-        }
-    }
 
     #[test]
     fn a_star_inside_a_token_is_no_wildcard() {

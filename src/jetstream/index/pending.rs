@@ -62,6 +62,17 @@ impl Index {
         found
     }
 
+    /// Returns the subjects with more than `max` messages.
+    #[must_use]
+    pub fn subjects_above(&self, max: u64) -> Vec<(Vec<u8>, u64)> {
+        self.subjects
+            .all()
+            .filter_map(|id| Some((id, self.subjects.entry(id)?.count)))
+            .filter(|(_, count)| *count > max)
+            .map(|(id, count)| (self.subjects.name(id).to_vec(), count))
+            .collect()
+    }
+
     fn listed(&self, id: SubjectId) -> Option<(&[u8], SubjectInfo)> {
         Some((self.subjects.name(id), self.subject_info_of(id)?))
     }

@@ -13,7 +13,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use protocol::id::Seq;
 
-use super::subject_matches;
+use protocol::subject::matches as subject_matches;
 
 /// A subject of one stream, while it has live messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

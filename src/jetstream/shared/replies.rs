@@ -97,6 +97,7 @@ pub struct Replies {
     subjects: VecDeque<u8>,
     in_flight_bytes: u64,
     last_proposed: Option<LogPos>,
+    last_change: Option<LogPos>,
     last_applied: Option<LogPos>,
 }
 
@@ -122,16 +123,55 @@ impl Replies {
 
     /// Queues what is answered when the entry at `pos`, the last one proposed, has been applied.
     pub fn push(&mut self, pos: LogPos, waiter: Waiter) {
+        if matches!(waiter, Waiter::Change(_)) {
+            self.last_change = Some(pos);
+        }
         self.queue.push_back((pos, waiter));
     }
 
-    /// Returns where a reading request has to wait; nothing if it can run at once.
+    /// Queues what waits until everything that is under way has been applied.
+    pub fn push_behind_all(&mut self, waiter: Waiter) {
+        let pos = self.last_proposed.unwrap_or_default();
+        self.queue.push_back((pos, waiter));
+    }
+
+    /// Returns where the last entry proposed lies.
+    #[must_use]
+    pub fn last_proposed(&self) -> Option<LogPos> {
+        self.last_proposed
+    }
+
+    /// Returns where the last entry lies, if it has not yet been applied.
     #[must_use]
     pub fn barrier(&self) -> Option<LogPos> {
-        if self.last_applied >= self.last_proposed {
+        self.last_proposed
+            .filter(|&pos| self.is_under_way(Some(pos)))
+    }
+
+    /// Returns whether the entry at `pos` has been proposed and not yet applied.
+    #[must_use]
+    pub fn is_under_way(&self, pos: Option<LogPos>) -> bool {
+        pos > self.last_applied
+    }
+
+    /// Returns whether a change that somebody asked for has not yet been applied.
+    #[must_use]
+    pub fn has_changes_under_way(&self) -> bool {
+        self.is_under_way(self.last_change)
+    }
+
+    /// Takes the request that asked for the change at `pos`.
+    pub fn take_change(&mut self, pos: LogPos) -> Option<Box<Answer>> {
+        let (at, Waiter::Change(_)) = self.queue.front()? else {
+            return None;
+        };
+        if *at != pos {
             return None;
         }
-        self.last_proposed
+        match self.queue.pop_front()? {
+            (_, Waiter::Change(answer)) => Some(answer),
+            _ => None,
+        }
     }
 
     /// Returns the bytes of publishes in flight.
@@ -181,7 +221,7 @@ mod tests {
             replies.push_publish(LogPos(pos), AccountId(0), subject.as_bytes(), 5);
         }
         assert_eq!(replies.in_flight_bytes(), 15);
-        assert_eq!(replies.barrier(), Some(LogPos(30)));
+        assert!(replies.is_under_way(replies.last_proposed()));
         assert!(replies.take(LogPos(9), &mut reply).is_none());
         for (pos, subject) in [(10, "r.1"), (20, ""), (30, "r.333")] {
             assert!(replies.take(LogPos(pos), &mut reply).is_some());
@@ -189,7 +229,7 @@ mod tests {
             assert!(replies.take(LogPos(pos), &mut reply).is_none());
             replies.applied(LogPos(pos));
         }
-        assert_eq!(replies.barrier(), None);
+        assert!(!replies.is_under_way(replies.last_proposed()));
         assert_eq!(replies.in_flight_bytes(), 0);
     }
 }

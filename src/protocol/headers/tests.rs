@@ -1,5 +1,3 @@
-//! Header blocks as clients write them, and as they must not.
-
 use alloc::vec::Vec;
 
 use super::*;

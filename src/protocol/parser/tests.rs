@@ -1,5 +1,3 @@
-//! The protocol in whole and in parts, and what breaks it.
-
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

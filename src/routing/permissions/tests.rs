@@ -1,5 +1,3 @@
-//! What permissions let pass and what they stop.
-
 use alloc::format;
 use core::time::Duration;
 

@@ -1,5 +1,3 @@
-//! Who gets a message, with and without wildcards, queues and cache.
-
 use alloc::format;
 use alloc::vec::Vec;
 

@@ -1,5 +1,3 @@
-//! The log through writes, faults and restarts.
-
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;

@@ -1,0 +1,276 @@
+//! Requests on `$JS.API.>`: who may ask, what has to wait, and where each kind is handled.
+//!
+//! *Invariant:* a request runs when every change proposed before it has been applied, and a reading one
+//! when the messages that were published before it have been applied, too: each connection reads its
+//! own writes. Requests for messages of a consumer never wait.
+
+mod advisory;
+mod check;
+mod direct;
+mod info;
+mod messages;
+mod streams;
+
+use alloc::boxed::Box;
+
+use protocol::headers::Headers;
+use protocol::js::api::{ApiKind, ApiRequest};
+use protocol::js::errors::{self, ApiError};
+use protocol::js::json::{Fields, Strictness};
+use protocol::js::limits::API_LEVEL;
+
+use crate::JetStream;
+use crate::env::{ApiCall, Env};
+use crate::shared::{Answer, Waiter};
+use crate::stream::Stream;
+
+/// The header by which a client asks for a server that is new enough.
+const REQUIRED_API_LEVEL: &[u8] = b"Nats-Required-Api-Level";
+
+/// How a request comes to be handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    /// It has just come.
+    New,
+    /// It has waited for what was under way when it came.
+    Waited,
+}
+
+impl JetStream {
+    /// Handles a request. False if nothing listens on its subject: the client gets the status of no
+    /// responders.
+    pub fn api(&mut self, env: &mut impl Env, call: &ApiCall<'_>) -> bool {
+        self.dispatch(call, Arrival::New, env)
+    }
+
+    /// Handles a request that has waited.
+    pub(crate) fn api_again(&mut self, answer: Box<Answer>, env: &mut impl Env) {
+        if self.shared.replies.has_changes_under_way() {
+            return self.shared.replies.push_behind_all(Waiter::Read(answer));
+        }
+        self.dispatch(&answer.call(), Arrival::Waited, env);
+    }
+
+    /// Answers a request that was kept with an error.
+    pub(crate) fn refuse(&mut self, answer: &Answer, error: &ApiError, env: &mut impl Env) {
+        if let Some(request) = ApiRequest::parse(&answer.subject) {
+            self.fail(&answer.call(), request.kind, error, env);
+        }
+    }
+
+    fn dispatch(&mut self, call: &ApiCall<'_>, arrival: Arrival, env: &mut impl Env) -> bool {
+        // Unknown requests are met with silence, as a newer server's clients expect.
+        let Some(request) = ApiRequest::parse(call.msg.subject) else {
+            return true;
+        };
+        let kind = request.kind;
+        if is_of_cluster(kind) {
+            return true;
+        }
+        let enabled = |js: &Self| {
+            let account = js.shared.accounts.get(call.account);
+            account.is_some_and(|account| account.limits.is_some())
+        };
+        if kind == ApiKind::ConsumerNext {
+            return self.consumer_api(call, &request, env);
+        }
+        if !enabled(self) {
+            self.fail(call, kind, &errors::NOT_ENABLED_FOR_ACCOUNT, env);
+            return true;
+        }
+        if matches!(kind, ApiKind::DirectGet | ApiKind::DirectGetLast)
+            && !self.serves_direct(call, &request)
+        {
+            return false;
+        }
+        if self.has_to_wait(call, &request, arrival) {
+            let answer = Waiter::Read(Box::new(Answer::new(call)));
+            self.shared.replies.push_behind_all(answer);
+            return true;
+        }
+        if let Some(account) = self.shared.accounts.get_mut(call.account) {
+            account.api.total += 1;
+        }
+        if !level_is_enough(call) {
+            self.fail(call, kind, &errors::REQUIRED_API_LEVEL, env);
+            return true;
+        }
+        self.run(call, &request, env)
+    }
+
+    fn run(&mut self, call: &ApiCall<'_>, request: &ApiRequest<'_>, env: &mut impl Env) -> bool {
+        let kind = request.kind;
+        let result = match kind {
+            ApiKind::AccountInfo => self.account_info(call, env),
+            ApiKind::StreamCreate => self.stream_create(call, request, env),
+            ApiKind::StreamUpdate => self.stream_update(call, request, env),
+            ApiKind::StreamNames => self.stream_names(call, env),
+            ApiKind::StreamList => self.stream_list(call, env),
+            ApiKind::StreamInfo => self.stream_info_request(call, request, env),
+            ApiKind::StreamDelete => self.stream_delete(call, request, env),
+            ApiKind::StreamPurge => self.stream_purge(call, request, env),
+            ApiKind::MsgGet => self.msg_get(call, request, env),
+            ApiKind::MsgDelete => self.msg_delete(call, request, env),
+            ApiKind::DirectGet | ApiKind::DirectGetLast => {
+                self.direct_get(call, request, env);
+                Ok(())
+            }
+            ApiKind::StreamLeaderStepdown
+            | ApiKind::StreamPeerRemove
+            | ApiKind::StreamPeerEvacuate
+            | ApiKind::StreamCancelMove
+            | ApiKind::StreamSnapshot
+            | ApiKind::StreamRestore => Err(errors::CLUSTER_REQUIRED),
+            ApiKind::ConsumerCreate
+            | ApiKind::ConsumerCreateNamed
+            | ApiKind::ConsumerCreateDurable
+            | ApiKind::ConsumerNames
+            | ApiKind::ConsumerList
+            | ApiKind::ConsumerInfo
+            | ApiKind::ConsumerDelete
+            | ApiKind::ConsumerNext
+            | ApiKind::ConsumerPause
+            | ApiKind::ConsumerUnpin
+            | ApiKind::ConsumerReset
+            | ApiKind::ConsumerLeaderStepdown
+            | ApiKind::ConsumerPeerRemove
+            | ApiKind::ConsumerPeerEvacuate => return self.consumer_api(call, request, env),
+            ApiKind::MetaLeaderStepdown
+            | ApiKind::ServerRemove
+            | ApiKind::ServerEvacuate
+            | ApiKind::MetaRescue
+            | ApiKind::AccountPurge
+            | ApiKind::AccountStreamMove
+            | ApiKind::AccountStreamCancelMove => Ok(()),
+        };
+        if let Err(error) = result {
+            self.fail(call, kind, &error, env);
+        }
+        true
+    }
+
+    fn consumer_api(
+        &mut self,
+        call: &ApiCall<'_>,
+        request: &ApiRequest<'_>,
+        env: &mut impl Env,
+    ) -> bool {
+        let id = self.shared.accounts.stream(call.account, request.stream);
+        if let Some(error) = &self.poisoned
+            && changes(request.kind)
+        {
+            let error = error.clone();
+            self.fail(call, request.kind, &error, env);
+            return true;
+        }
+        if let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) {
+            let Stream { core, consumers } = &mut **stream;
+            return consumers.api(core, call, request, &mut self.shared, env);
+        }
+        if request.kind == ApiKind::ConsumerNext {
+            return false;
+        }
+        // A reset is answered by the consumer itself, so that a missing one is silent.
+        if request.kind != ApiKind::ConsumerReset {
+            self.fail(call, request.kind, &errors::STREAM_NOT_FOUND, env);
+        }
+        true
+    }
+
+    /// Returns whether something that the request must see is still under way.
+    fn has_to_wait(&self, call: &ApiCall<'_>, request: &ApiRequest<'_>, arrival: Arrival) -> bool {
+        let replies = &self.shared.replies;
+        // Nothing that is under way will ever be applied.
+        if self.poisoned.is_some() {
+            return false;
+        }
+        if replies.has_changes_under_way() {
+            return true;
+        }
+        if arrival == Arrival::Waited || changes(request.kind) {
+            return false;
+        }
+        if request.stream.is_empty() {
+            return replies.is_under_way(replies.last_proposed());
+        }
+        let id = self.shared.accounts.stream(call.account, request.stream);
+        let stream = id.and_then(|id| self.streams.get(&id));
+        stream.is_some_and(|stream| replies.is_under_way(stream.core.proposed()))
+    }
+
+    fn strictness(&self) -> Strictness {
+        if self.shared.options.strict {
+            Strictness::Strict
+        } else {
+            Strictness::Lax
+        }
+    }
+
+    /// Answers a request.
+    fn succeed(
+        &mut self,
+        call: &ApiCall<'_>,
+        kind: ApiKind,
+        body: &impl Fields,
+        env: &mut impl Env,
+    ) {
+        self.shared.respond(call, kind, body, env);
+    }
+
+    /// Answers a request with an error.
+    fn fail(&mut self, call: &ApiCall<'_>, kind: ApiKind, error: &ApiError, env: &mut impl Env) {
+        if matches!(kind, ApiKind::DirectGet | ApiKind::DirectGetLast) {
+            return direct::refuse(call, error, env);
+        }
+        self.shared.respond_error(call, kind, error, env);
+    }
+
+    /// Returns the stream that a request names.
+    fn named(&self, call: &ApiCall<'_>, request: &ApiRequest<'_>) -> Result<&Stream, ApiError> {
+        self.stream(call.account, request.stream)
+            .ok_or(errors::STREAM_NOT_FOUND)
+    }
+}
+
+/// Returns whether a request changes something, so that reading its own connection's publishes does
+/// not matter to it.
+fn changes(kind: ApiKind) -> bool {
+    matches!(
+        kind,
+        ApiKind::StreamCreate
+            | ApiKind::StreamUpdate
+            | ApiKind::StreamDelete
+            | ApiKind::StreamPurge
+            | ApiKind::MsgDelete
+            | ApiKind::ConsumerCreate
+            | ApiKind::ConsumerCreateNamed
+            | ApiKind::ConsumerCreateDurable
+            | ApiKind::ConsumerDelete
+            | ApiKind::ConsumerPause
+            | ApiKind::ConsumerReset
+    )
+}
+
+/// Requests that only a cluster's servers answer, or the system account's.
+fn is_of_cluster(kind: ApiKind) -> bool {
+    matches!(
+        kind,
+        ApiKind::MetaLeaderStepdown
+            | ApiKind::ServerRemove
+            | ApiKind::ServerEvacuate
+            | ApiKind::MetaRescue
+            | ApiKind::AccountPurge
+            | ApiKind::AccountStreamMove
+            | ApiKind::AccountStreamCancelMove
+    )
+}
+
+fn level_is_enough(call: &ApiCall<'_>) -> bool {
+    let Some(wanted) = Headers::new(call.msg.headers).get(REQUIRED_API_LEVEL) else {
+        return true;
+    };
+    let wanted = core::str::from_utf8(wanted)
+        .ok()
+        .and_then(|v| v.parse::<u64>().ok());
+    wanted.is_some_and(|level| level <= u64::from(API_LEVEL))
+}

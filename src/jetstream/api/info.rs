@@ -1,0 +1,191 @@
+//! Telling about accounts and streams.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use protocol::id::AccountId;
+use protocol::js::api::{ApiKind, ApiRequest};
+use protocol::js::check::shown_metadata;
+use protocol::js::enums::Storage;
+use protocol::js::errors::ApiError;
+use protocol::js::info::{AccountInfo, ClusterInfo, StreamInfo};
+use protocol::js::json::decode;
+use protocol::js::limits::{LIST_PAGE, NAMES_PAGE, SUBJECTS_PAGE};
+use protocol::js::request::{
+    StreamInfoRequest, StreamListRequest, StreamNamesRequest, decode_optional, is_empty,
+};
+use protocol::js::response::{Listed, Page, StreamDetails, StreamNames};
+use protocol::subject;
+use protocol::time::Now;
+
+use crate::JetStream;
+use crate::env::{ApiCall, Env};
+use crate::stream::Stream;
+
+/// Whether a response shows who leads the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cluster {
+    /// INFO does.
+    Show,
+    /// The others don't.
+    Omit,
+}
+
+impl JetStream {
+    /// Returns what is told about a stream.
+    pub(super) fn stream_info(&self, stream: &Stream, cluster: Cluster, now: Now) -> StreamInfo {
+        let core = &stream.core;
+        let mut config = core.config().clone();
+        config.metadata = shown_metadata(&config.metadata, &self.shared.options.version);
+        let leader = || ClusterInfo {
+            leader: self.shared.options.server_name.clone(),
+            ..ClusterInfo::default()
+        };
+        StreamInfo {
+            config,
+            created: core.created(),
+            state: core.state(stream.consumers.count()),
+            domain: self.shared.options.domain.clone(),
+            cluster: match cluster {
+                Cluster::Show => Some(leader()),
+                Cluster::Omit => None,
+            },
+            ts: now.wall,
+            ..StreamInfo::default()
+        }
+    }
+
+    pub(super) fn account_info(
+        &mut self,
+        call: &ApiCall<'_>,
+        env: &mut impl Env,
+    ) -> Result<(), ApiError> {
+        let mut info = self.account_usage(call.account);
+        info.domain.clone_from(&self.shared.options.domain);
+        self.succeed(call, ApiKind::AccountInfo, &info, env);
+        Ok(())
+    }
+
+    /// Returns what an account uses and may use.
+    #[must_use]
+    pub fn account_usage(&self, id: AccountId) -> AccountInfo {
+        let mut info = AccountInfo::default();
+        let Some(account) = self.shared.accounts.get(id) else {
+            return info;
+        };
+        info.limits = account.limits.unwrap_or_default();
+        info.api = account.api;
+        for stream in account
+            .streams
+            .values()
+            .filter_map(|id| self.streams.get(id))
+        {
+            let core = &stream.core;
+            let reserved = u64::try_from(core.config().max_bytes).unwrap_or(0);
+            match core.config().storage {
+                Storage::File => {
+                    info.storage += core.index.bytes();
+                    info.reserved_storage += reserved;
+                }
+                Storage::Memory => {
+                    info.memory += core.index.bytes();
+                    info.reserved_memory += reserved;
+                }
+            }
+            info.streams += 1;
+            info.consumers += u64::try_from(stream.consumers.count()).unwrap_or(0);
+        }
+        info
+    }
+
+    pub(super) fn stream_info_request(
+        &mut self,
+        call: &ApiCall<'_>,
+        request: &ApiRequest<'_>,
+        env: &mut impl Env,
+    ) -> Result<(), ApiError> {
+        let body: StreamInfoRequest = decode_optional(call.msg.payload)?;
+        let stream = self.named(call, request)?;
+        let mut info = self.stream_info(stream, Cluster::Show, env.now());
+        let mut page = Page::default();
+        if body.deleted_details {
+            info.state.deleted = stream.core.deleted();
+        }
+        if !body.subjects_filter.is_empty() {
+            let subjects = stream.core.subject_counts(&body.subjects_filter);
+            page = Page::new(subjects.len(), body.offset, SUBJECTS_PAGE);
+            let shown = subjects.into_iter().skip(page.offset).take(page.limit);
+            info.state.subjects = shown.collect();
+        }
+        let details = StreamDetails { page, info: &info };
+        self.succeed(call, ApiKind::StreamInfo, &details, env);
+        Ok(())
+    }
+
+    pub(super) fn stream_names(
+        &mut self,
+        call: &ApiCall<'_>,
+        env: &mut impl Env,
+    ) -> Result<(), ApiError> {
+        let mut body = StreamNamesRequest::default();
+        if !is_empty(call.msg.payload) {
+            body = decode(call.msg.payload, self.strictness())?;
+        }
+        let found = self.selected(call.account, &body.subject);
+        let page = Page::new(found.len(), body.offset, NAMES_PAGE);
+        let names: Vec<String> = found
+            .iter()
+            .skip(page.offset)
+            .take(page.limit)
+            .map(|stream| String::from(stream.core.name()))
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let body = StreamNames {
+            page,
+            names: &names,
+        };
+        self.succeed(call, ApiKind::StreamNames, &body, env);
+        Ok(())
+    }
+
+    pub(super) fn stream_list(
+        &mut self,
+        call: &ApiCall<'_>,
+        env: &mut impl Env,
+    ) -> Result<(), ApiError> {
+        let mut body = StreamListRequest::default();
+        if !is_empty(call.msg.payload) {
+            body = decode(call.msg.payload, self.strictness())?;
+        }
+        let found = self.selected(call.account, &body.subject);
+        let page = Page::new(found.len(), body.offset, LIST_PAGE);
+        let entries: Vec<StreamInfo> = found
+            .iter()
+            .skip(page.offset)
+            .take(page.limit)
+            .map(|stream| StreamInfo {
+                // A list shows what is stored, without what INFO adds.
+                config: stream.core.config().clone(),
+                ..self.stream_info(stream, Cluster::Omit, env.now())
+            })
+            .collect();
+        let body = Listed {
+            page,
+            key: "streams",
+            entries: &entries,
+        };
+        self.succeed(call, ApiKind::StreamList, &body, env);
+        Ok(())
+    }
+
+    /// Returns the account's streams, sorted by name, that share messages with `subject`.
+    fn selected(&self, account: AccountId, subject: &str) -> Vec<&Stream> {
+        self.of_account(account)
+            .filter(|stream| {
+                let mut subjects = stream.core.config().subjects.iter();
+                subject.is_empty()
+                    || subjects.any(|s| subject::overlaps(s.as_bytes(), subject.as_bytes()))
+            })
+            .collect()
+    }
+}

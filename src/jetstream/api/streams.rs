@@ -1,0 +1,186 @@
+//! Making, changing, deleting and purging streams, and deleting messages: from the request to a
+//! proposed entry, and from its outcome to the answer.
+
+use alloc::boxed::Box;
+
+use bytes::Bytes;
+use protocol::id::{Seq, StreamId};
+use protocol::js::api::{ApiKind, ApiRequest};
+use protocol::js::enums::Storage;
+use protocol::js::errors::{self, ApiError};
+use protocol::js::json::{decode, to_vec};
+use protocol::js::request::{MsgDeleteRequest, PurgeRequest, is_empty};
+use protocol::js::response::{Purged, StreamCreated, Success};
+
+use super::advisory::StreamAction;
+use super::info::Cluster;
+use crate::JetStream;
+use crate::apply::Outcome;
+use crate::entry::{Entry, MsgDelete, Purge, StreamCreate, StreamUpdate};
+use crate::env::{ApiCall, Env};
+use crate::shared::{Answer, Waiter};
+
+type Done = Result<(), ApiError>;
+
+impl JetStream {
+    pub(super) fn stream_create(
+        &mut self,
+        call: &ApiCall<'_>,
+        request: &ApiRequest<'_>,
+        env: &mut impl Env,
+    ) -> Done {
+        let body = decode(call.msg.payload, self.strictness())?;
+        let config = self.complete_create(call, request, body)?;
+        let account = self.shared.accounts.get(call.account);
+        let account = account.map_or(Bytes::new(), |a| Bytes::copy_from_slice(a.name.as_bytes()));
+        let entry = Entry::StreamCreate(StreamCreate {
+            stream: self.shared.allocate_stream(),
+            time: self.shared.clock.stamp(env.now()),
+            account,
+            config: to_vec(&config).into(),
+        });
+        self.change(call, &entry, config.storage, env)
+    }
+
+    pub(super) fn stream_update(
+        &mut self,
+        call: &ApiCall<'_>,
+        request: &ApiRequest<'_>,
+        env: &mut impl Env,
+    ) -> Done {
+        let body = decode(call.msg.payload, self.strictness())?;
+        let (stream, config) = self.complete_update(call, request, body)?;
+        let storage = config.storage;
+        let entry = Entry::StreamUpdate(StreamUpdate {
+            stream,
+            time: self.shared.clock.stamp(env.now()),
+            config: to_vec(&config).into(),
+        });
+        self.change(call, &entry, storage, env)
+    }
+
+    pub(super) fn stream_delete(
+        &mut self,
+        call: &ApiCall<'_>,
+        request: &ApiRequest<'_>,
+        env: &mut impl Env,
+    ) -> Done {
+        if !is_empty(call.msg.payload) {
+            return Err(errors::NOT_EMPTY_REQUEST);
+        }
+        let core = &self.named(call, request)?.core;
+        let (entry, storage) = (Entry::StreamDelete(core.id()), core.config().storage);
+        self.change(call, &entry, storage, env)
+    }
+
+    pub(super) fn stream_purge(
+        &mut self,
+        call: &ApiCall<'_>,
+        request: &ApiRequest<'_>,
+        env: &mut impl Env,
+    ) -> Done {
+        let body: PurgeRequest = decode(call.msg.payload, self.strictness())?;
+        if body.seq > 0 && body.keep > 0 {
+            return Err(errors::BAD_REQUEST);
+        }
+        let core = &self.named(call, request)?.core;
+        let storage = core.config().storage;
+        let entry = Entry::Purge(Purge {
+            stream: core.id(),
+            filter: body.filter.into(),
+            below: Seq(body.seq),
+            keep: body.keep,
+        });
+        self.change(call, &entry, storage, env)
+    }
+
+    pub(super) fn msg_delete(
+        &mut self,
+        call: &ApiCall<'_>,
+        request: &ApiRequest<'_>,
+        env: &mut impl Env,
+    ) -> Done {
+        if call.msg.payload.is_empty() {
+            return Err(errors::BAD_REQUEST);
+        }
+        let body: MsgDeleteRequest = decode(call.msg.payload, self.strictness())?;
+        let core = &self.named(call, request)?.core;
+        core.check_msg_delete(Seq(body.seq))?;
+        let storage = core.config().storage;
+        let entry = Entry::MsgDelete(MsgDelete {
+            stream: core.id(),
+            seq: Seq(body.seq),
+        });
+        self.change(call, &entry, storage, env)
+    }
+
+    /// Proposes a change, or applies it at once if it concerns a stream in memory.
+    fn change(
+        &mut self,
+        call: &ApiCall<'_>,
+        entry: &Entry,
+        storage: Storage,
+        env: &mut impl Env,
+    ) -> Done {
+        let answer = Box::new(Answer::new(call));
+        if storage == Storage::Memory {
+            self.apply_stream_change(entry, Some(answer), env);
+            return Ok(());
+        }
+        if let Some(error) = &self.poisoned {
+            return Err(error.clone());
+        }
+        let pos = env.propose(|out| entry.encode(out));
+        self.shared.replies.proposed(pos);
+        self.shared.replies.push(pos, Waiter::Change(answer));
+        Ok(())
+    }
+
+    /// Answers a change whose entry has been applied; advisories come before the answer.
+    pub(crate) fn answer_change(
+        &mut self,
+        answer: &Answer,
+        outcome: Result<Outcome, ApiError>,
+        env: &mut impl Env,
+    ) {
+        let call = answer.call();
+        let Some(request) = ApiRequest::parse(&answer.subject) else {
+            return;
+        };
+        let kind = request.kind;
+        match outcome {
+            Ok(Outcome::Created(id)) => self.answer_info(&call, kind, id, env),
+            Ok(Outcome::Updated(id)) => self.answer_info(&call, kind, id, env),
+            Ok(Outcome::Deleted) => {
+                self.advise_stream(call.account, request.stream, StreamAction::Deleted, env);
+                self.succeed(&call, kind, &Success { success: true }, env);
+            }
+            Ok(Outcome::Purged(purged)) => {
+                let body = Purged {
+                    success: true,
+                    purged: purged.messages,
+                };
+                self.succeed(&call, kind, &body, env);
+            }
+            Ok(Outcome::MsgDeleted) => {
+                self.succeed(&call, kind, &Success { success: true }, env);
+            }
+            Err(error) => self.fail(&call, kind, &error, env),
+        }
+    }
+
+    fn answer_info(&mut self, call: &ApiCall<'_>, kind: ApiKind, id: StreamId, env: &mut impl Env) {
+        let Some(stream) = self.streams.get(&id) else {
+            return self.fail(call, kind, &errors::STREAM_NOT_FOUND, env);
+        };
+        let name = alloc::string::String::from(stream.core.name());
+        let info = self.stream_info(stream, Cluster::Omit, env.now());
+        if kind == ApiKind::StreamCreate {
+            self.advise_stream(call.account, &name, StreamAction::Created, env);
+            self.succeed(call, kind, &StreamCreated(&info), env);
+        } else {
+            self.advise_stream(call.account, &name, StreamAction::Updated, env);
+            self.succeed(call, kind, &info, env);
+        }
+    }
+}

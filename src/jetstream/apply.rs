@@ -1,0 +1,304 @@
+//! Applying committed entries: the only place where durable state changes, live and at recovery.
+//!
+//! *Invariant:* after each entry, everyone who waited for it or for something before it is served.
+
+use alloc::boxed::Box;
+
+use bytes::Bytes;
+use protocol::id::{LogPos, StreamId};
+use protocol::js::config::StreamConfig;
+use protocol::js::errors::{self, ApiError};
+use protocol::js::json::{Strictness, decode};
+use protocol::store::{Loc, ReadError, ReadId};
+
+use crate::consumer::{ConsumerEntry, Consumers};
+use crate::entry::{Entry, MsgDelete, Purge, StreamCreate, StreamUpdate, is_publish};
+use crate::env::Env;
+use crate::shared::{Answer, Reader, Waiter, send};
+use crate::stream::{Purged, Stream, StreamCore};
+use crate::{JetStream, Removals, bind, unbind};
+
+/// What applying a change gave; the answer to whoever asked for it is made from this.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The stream was made, or was there already just so.
+    Created(StreamId),
+    /// The stream was changed.
+    Updated(StreamId),
+    /// The stream is gone.
+    Deleted,
+    /// Messages are gone.
+    Purged(Purged),
+    /// The message is gone.
+    MsgDeleted,
+}
+
+impl JetStream {
+    /// Applies a committed entry. Returns the bytes of an entry of the Memphis layer, which is not
+    /// applied here.
+    pub fn apply(
+        &mut self,
+        env: &mut impl Env,
+        pos: LogPos,
+        loc: Loc,
+        entry: &Bytes,
+    ) -> Option<Bytes> {
+        let mut memphis = None;
+        if is_publish(entry) {
+            self.apply_publish(pos, loc, entry, env);
+        } else {
+            match Entry::decode(entry) {
+                Ok(Entry::Memphis(bytes)) => memphis = Some(bytes),
+                Ok(change) => self.apply_change(pos, change, env),
+                Err(_) => self.unreadable += 1,
+            }
+        }
+        self.shared.replies.applied(pos);
+        self.release(pos, env);
+        memphis
+    }
+
+    /// The disk has answered.
+    pub fn read_done(
+        &mut self,
+        env: &mut impl Env,
+        read: ReadId,
+        result: Result<Bytes, ReadError>,
+    ) {
+        match self.shared.reads.remove(&read) {
+            Some(Reader::Consumer(stream, consumer)) => {
+                if let Some(stream) = self.streams.get_mut(&stream) {
+                    let Stream { core, consumers } = &mut **stream;
+                    consumers.on_read(core, consumer, read, result, &mut self.shared, env);
+                }
+            }
+            Some(Reader::Get(answer, seq)) => self.answer_get(&answer, seq, &result, env),
+            None => {}
+        }
+    }
+
+    /// The store can take no more entries: everyone who waits for one is told, and whoever asks later.
+    pub fn poison(&mut self, env: &mut impl Env, reason: &str) {
+        let error = errors::STREAM_STORE_FAILED.with(reason);
+        self.poisoned = Some(error.clone());
+        let mut reply = core::mem::take(&mut self.shared.reply);
+        while let Some(waiter) = self.shared.replies.take_any(&mut reply) {
+            match waiter {
+                Waiter::Publish { account, .. } => {
+                    self.shared.scratch.clear();
+                    let domain = &self.shared.options.domain;
+                    protocol::js::pub_ack::encode_refusal(
+                        "",
+                        domain,
+                        &error,
+                        &mut self.shared.scratch,
+                    );
+                    send(account, &reply, &self.shared.scratch, env);
+                }
+                Waiter::Change(answer) | Waiter::Read(answer) => {
+                    self.refuse(&answer, &error, env);
+                }
+                // A confirmed ack that was not synced must not be confirmed; the client asks again.
+                Waiter::Ack { .. } => {}
+            }
+        }
+        self.shared.reply = reply;
+    }
+
+    /// Serves the waiters that stand at or before `pos`.
+    fn release(&mut self, pos: LogPos, env: &mut impl Env) {
+        let mut reply = core::mem::take(&mut self.shared.reply);
+        while let Some(waiter) = self.shared.replies.take(pos, &mut reply) {
+            match waiter {
+                Waiter::Read(answer) => {
+                    self.api_again(answer, env);
+                }
+                Waiter::Ack { account, reply } => send(account, &reply, &[], env),
+                // Their entry could not be read back; the store that gave it is beyond trust.
+                Waiter::Publish { .. } | Waiter::Change(_) => {
+                    debug_assert!(false, "taken when their entry was applied");
+                }
+            }
+        }
+        self.shared.reply = reply;
+    }
+
+    fn apply_change(&mut self, pos: LogPos, entry: Entry, env: &mut impl Env) {
+        let (stream, consumer) = match entry {
+            Entry::ConsumerCreate(c) => (c.stream, ConsumerEntry::Create(c)),
+            Entry::ConsumerUpdate(c) => (c.stream, ConsumerEntry::Update(c)),
+            Entry::ConsumerDelete { stream, consumer } => (stream, ConsumerEntry::Delete(consumer)),
+            Entry::ConsumerDelta {
+                stream,
+                consumer,
+                delta,
+            } => (stream, ConsumerEntry::Delta(consumer, delta)),
+            Entry::Expire { stream, cutoff } => return self.apply_expire(stream, cutoff, env),
+            Entry::StreamCreate(_)
+            | Entry::StreamUpdate(_)
+            | Entry::StreamDelete(_)
+            | Entry::Purge(_)
+            | Entry::MsgDelete(_) => {
+                let waiter = self.shared.replies.take_change(pos);
+                return self.apply_stream_change(&entry, waiter, env);
+            }
+            Entry::Publish(_) | Entry::Memphis(_) => return,
+        };
+        self.apply_consumer(stream, pos, consumer, env);
+    }
+
+    fn apply_consumer(
+        &mut self,
+        stream: StreamId,
+        pos: LogPos,
+        entry: ConsumerEntry,
+        env: &mut impl Env,
+    ) {
+        if let ConsumerEntry::Create(create) = &entry {
+            self.shared.clock.observe(create.time);
+            let next = &mut self.shared.next_consumer;
+            *next = (*next).max(create.consumer.0 + 1);
+        }
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            let Stream { core, consumers } = &mut **stream;
+            consumers.apply(core, pos, entry, &mut self.shared, env);
+            return;
+        }
+        // The stream went while the entry was under way.
+        if let Some(answer) = self.shared.replies.take_change(pos) {
+            self.refuse(&answer, &errors::STREAM_NOT_FOUND, env);
+        }
+    }
+
+    /// Applies a change of a stream and answers whoever asked for it.
+    pub(crate) fn apply_stream_change(
+        &mut self,
+        entry: &Entry,
+        waiter: Option<Box<Answer>>,
+        env: &mut impl Env,
+    ) {
+        let outcome = match entry {
+            Entry::StreamCreate(create) => self.apply_create(create, env),
+            Entry::StreamUpdate(update) => self.apply_update(update, env),
+            Entry::StreamDelete(stream) => self.apply_delete(*stream, env),
+            Entry::Purge(purge) => self.apply_purge(purge, env),
+            Entry::MsgDelete(delete) => self.apply_msg_delete(*delete),
+            Entry::Publish(_)
+            | Entry::Expire { .. }
+            | Entry::ConsumerCreate(_)
+            | Entry::ConsumerUpdate(_)
+            | Entry::ConsumerDelete { .. }
+            | Entry::ConsumerDelta { .. }
+            | Entry::Memphis(_) => return,
+        };
+        if let Some(answer) = waiter {
+            self.answer_change(&answer, outcome, env);
+        }
+    }
+
+    fn apply_create(
+        &mut self,
+        create: &StreamCreate,
+        env: &mut impl Env,
+    ) -> Result<Outcome, ApiError> {
+        self.shared.clock.observe(create.time);
+        self.shared.next_stream = self.shared.next_stream.max(create.stream.0 + 1);
+        let name = alloc::string::String::from_utf8_lossy(&create.account);
+        let account = self.shared.accounts.by_name(&name);
+        let config: StreamConfig = decode(&create.config, Strictness::Lax)?;
+        if let Some(existing) = self.check_create(account, &config)? {
+            return Ok(Outcome::Created(existing));
+        }
+        let core = StreamCore::new(create.stream, account, config, create.time);
+        if let Some(account) = self.shared.accounts.get_mut(account) {
+            account
+                .streams
+                .insert(Box::from(core.name()), create.stream);
+        }
+        let stream = Stream {
+            core,
+            consumers: Consumers::default(),
+        };
+        if self.shared.live {
+            bind(&stream, env);
+        }
+        self.streams.insert(create.stream, Box::new(stream));
+        Ok(Outcome::Created(create.stream))
+    }
+
+    fn apply_update(
+        &mut self,
+        update: &StreamUpdate,
+        env: &mut impl Env,
+    ) -> Result<Outcome, ApiError> {
+        self.shared.clock.observe(update.time);
+        let config: StreamConfig = decode(&update.config, Strictness::Lax)?;
+        self.check_update(update.stream, &config)?;
+        let Some(stream) = self.streams.get_mut(&update.stream) else {
+            return Err(errors::STREAM_NOT_FOUND);
+        };
+        if self.shared.live {
+            unbind(stream, env);
+        }
+        let Stream { core, consumers } = &mut **stream;
+        let shared = &mut self.shared;
+        core.update(config, &mut Removals { consumers, shared });
+        consumers.on_updated(core, &mut self.shared);
+        if self.shared.live {
+            bind(stream, env);
+            self.shared.mark_dirty(update.stream);
+            self.arm_expiry(update.stream, env);
+        }
+        Ok(Outcome::Updated(update.stream))
+    }
+
+    fn apply_delete(&mut self, id: StreamId, env: &mut impl Env) -> Result<Outcome, ApiError> {
+        let Some(mut stream) = self.streams.remove(&id) else {
+            return Err(errors::STREAM_NOT_FOUND);
+        };
+        let Stream { core, consumers } = &mut *stream;
+        consumers.on_deleted(core, &mut self.shared, env);
+        if let Some(account) = self.shared.accounts.get_mut(core.account()) {
+            account.streams.remove(core.name());
+        }
+        self.shared.timers.clear(crate::TimerKind::Expire(id));
+        if self.shared.live {
+            unbind(&stream, env);
+        }
+        Ok(Outcome::Deleted)
+    }
+
+    fn apply_purge(&mut self, purge: &Purge, env: &mut impl Env) -> Result<Outcome, ApiError> {
+        let Some(stream) = self.streams.get_mut(&purge.stream) else {
+            return Err(errors::STREAM_NOT_FOUND);
+        };
+        let Stream { core, consumers } = &mut **stream;
+        if core.config().sealed {
+            return Err(errors::STREAM_SEALED);
+        }
+        if core.config().deny_purge {
+            return Err(errors::STREAM_PURGE_FAILED.with("stream purge not permitted"));
+        }
+        let purged = core.purge(purge);
+        consumers.on_purged(core, &mut self.shared);
+        if self.shared.live {
+            self.shared.mark_dirty(purge.stream);
+            self.arm_expiry(purge.stream, env);
+        }
+        Ok(Outcome::Purged(purged))
+    }
+
+    fn apply_msg_delete(&mut self, delete: MsgDelete) -> Result<Outcome, ApiError> {
+        let Some(stream) = self.streams.get_mut(&delete.stream) else {
+            return Err(errors::STREAM_NOT_FOUND);
+        };
+        let Stream { core, consumers } = &mut **stream;
+        core.check_msg_delete(delete.seq)?;
+        let shared = &mut self.shared;
+        core.remove(delete.seq, &mut Removals { consumers, shared });
+        if self.shared.live {
+            self.shared.mark_dirty(delete.stream);
+        }
+        Ok(Outcome::MsgDeleted)
+    }
+}

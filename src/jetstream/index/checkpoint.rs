@@ -1,0 +1,90 @@
+//! The index in a checkpoint.
+//!
+//! *Invariant:* the bytes are a function of the live messages and the last sequence alone, so that two
+//! indexes that got there on different ways write the same. Subjects are numbered as they first appear.
+
+use alloc::vec::Vec;
+
+use bytes::BufMut;
+use hashbrown::HashMap;
+use protocol::id::{LogPos, Seq};
+use protocol::store::Loc;
+
+use super::{Filter, Index, NewMsg, Overhead, SubjectId};
+use crate::entry::{DecodeError, Reader, put_bytes};
+
+/// Marks in a length that the message has headers.
+const HAS_HEADERS: u32 = 1 << 31;
+
+impl Index {
+    /// Appends the index to a checkpoint.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        out.put_u64_le(self.last);
+        out.put_u64_le(self.last_time.0);
+        out.put_u64_le(self.messages);
+        let mut numbers: HashMap<SubjectId, u32, foldhash::fast::FixedState> = HashMap::default();
+        let mut from = Seq(0);
+        while let Some(seq) = self.next(&Filter::All, from) {
+            from = seq.next();
+            let Some(slot) = self.slot(seq.0) else {
+                continue;
+            };
+            let fresh = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            let number = *numbers.entry(slot.subject).or_insert(fresh);
+            let flag = if slot.has_headers { HAS_HEADERS } else { 0 };
+            out.put_u64_le(seq.0);
+            out.put_u64_le(slot.loc.to_bits());
+            out.put_u64_le(slot.time.0);
+            out.put_u32_le(slot.len | flag);
+            out.put_u32_le(number);
+            if number == fresh {
+                put_bytes(out, self.subjects.name(slot.subject));
+            }
+        }
+    }
+
+    /// Returns the index of a checkpoint.
+    ///
+    /// # Errors
+    /// If the bytes are cut short or contradict themselves.
+    pub(crate) fn restore(from: &mut Reader, overhead: Overhead) -> Result<Self, DecodeError> {
+        let (last, last_time) = (from.u64()?, from.time()?);
+        let messages = from.u64()?;
+        let mut index = Self::new(Seq(1), overhead);
+        let mut subjects = Vec::new();
+        for _ in 0..messages {
+            let seq = from.u64()?;
+            let (loc, time) = (Loc::from_bits(from.u64()?), from.time()?);
+            let (len, number) = (from.u32()?, from.u32()?);
+            let number = usize::try_from(number).map_err(|_| DecodeError::Length)?;
+            if number == subjects.len() {
+                subjects.push(from.bytes()?);
+            }
+            let subject = subjects.get(number).ok_or(DecodeError::Length)?;
+            if seq <= index.last || seq > last {
+                return Err(DecodeError::Length);
+            }
+            index.last = seq - 1;
+            let msg = NewMsg {
+                loc,
+                time,
+                len: len & !HAS_HEADERS,
+                has_headers: len & HAS_HEADERS != 0,
+            };
+            index.push(subject, msg);
+        }
+        index.last = last;
+        index.last_time = last_time;
+        if index.messages == 0 {
+            index.first = last + 1;
+        }
+        Ok(index)
+    }
+
+    /// Appends every message whose entry still lies in the log, below `below`, to `out`, in order.
+    pub fn unflushed(&self, below: LogPos, out: &mut Vec<(Seq, Loc)>) {
+        for chunk in self.chunks.iter().flatten() {
+            chunk.unflushed(below, out);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The hot path of publishers: from a message to a proposed entry, and from the committed entry to the
+//! ack.
+//!
+//! *Invariant:* a publish with a reply subject always gets an answer: an ack, a refusal, or a status.
+//! Nothing here allocates per message, apart from index growth and messages of memory streams.
+
+use bytes::{Bytes, BytesMut};
+use protocol::headers;
+use protocol::id::{AccountId, LogPos, StreamId};
+use protocol::js::errors::ApiError;
+use protocol::js::pub_ack::{PubAck, encode_refusal};
+use protocol::store::Loc;
+
+use crate::entry::{Publish, Stored};
+use crate::env::{Env, Inbound};
+use crate::shared::{Shared, Waiter, send, send_status};
+use crate::stream::{Applied, Refusal, Stream, StreamCore};
+use crate::{JetStream, Removals};
+
+/// A header that servers add between accounts; it is never stored.
+const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
+
+/// The answer to a publish that does not fit into what waits for the disk.
+const TOO_MANY_REQUESTS: &[u8] = b"NATS/1.0 429 Too Many Requests\r\n\r\n";
+
+/// The answer to a publish whose stream is gone.
+const NO_RESPONDERS: &[u8] = b"NATS/1.0 503\r\n\r\n";
+
+impl JetStream {
+    /// Takes a message that was published on a subject of `stream`.
+    pub fn publish(
+        &mut self,
+        env: &mut impl Env,
+        account: AccountId,
+        stream: StreamId,
+        msg: Inbound<'_>,
+    ) {
+        let Some(stream) = self.streams.get_mut(&stream) else {
+            return send_status(account, msg.reply, NO_RESPONDERS, env);
+        };
+        let mut stripped = BytesMut::new();
+        let msg = strip_request_info(msg, &mut stripped);
+        if stream.core.is_memory() {
+            return publish_unlogged(stream, account, msg, &mut self.shared, env);
+        }
+        if let Some(error) = &self.poisoned {
+            return answer(
+                &stream.core,
+                account,
+                msg.reply,
+                Err(error),
+                &mut self.shared,
+                env,
+            );
+        }
+        let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let Shared {
+            clock,
+            replies,
+            options,
+            ..
+        } = &mut self.shared;
+        if replies.in_flight_bytes() + u64::from(len) > options.in_flight_bytes_max {
+            return send_status(account, msg.reply, TOO_MANY_REQUESTS, env);
+        }
+        let time = clock.stamp(env.now());
+        let id = stream.core.id();
+        let pos = env.propose(|out| {
+            Publish::encode(out, id, time, msg.subject, msg.headers, msg.payload);
+        });
+        replies.proposed(pos);
+        replies.push_publish(pos, account, msg.reply, len);
+        stream.core.set_proposed(pos);
+    }
+
+    /// Applies a committed message and answers its publisher.
+    pub(crate) fn apply_publish(
+        &mut self,
+        pos: LogPos,
+        loc: Loc,
+        entry: &Bytes,
+        env: &mut impl Env,
+    ) {
+        let shared = &mut self.shared;
+        let mut reply = core::mem::take(&mut shared.reply);
+        let waiter = shared.replies.take(pos, &mut reply);
+        let publisher = match waiter {
+            Some(Waiter::Publish { account, .. }) => Some(account),
+            Some(Waiter::Change(_) | Waiter::Read(_) | Waiter::Ack { .. }) | None => None,
+        };
+        match Stored::of(entry) {
+            Ok(msg) => {
+                shared.clock.observe(msg.time);
+                if let Some(stream) = self.streams.get_mut(&msg.stream) {
+                    let publisher = publisher.map(|account| (account, reply.as_slice()));
+                    take_in(stream, &msg, loc, publisher, shared, env);
+                } else if let Some(account) = publisher {
+                    send_status(account, &reply, NO_RESPONDERS, env);
+                }
+            }
+            Err(_) => self.unreadable += 1,
+        }
+        self.shared.reply = reply;
+    }
+}
+
+/// Applies a message to its stream, answers the publisher, and offers it to the consumers.
+fn take_in(
+    stream: &mut Stream,
+    msg: &Stored<'_>,
+    loc: Loc,
+    publisher: Option<(AccountId, &[u8])>,
+    shared: &mut Shared,
+    env: &mut impl Env,
+) {
+    let Stream { core, consumers } = stream;
+    let was_empty = core.index.messages() == 0;
+    let wanted = core.is_wanted(|subject| consumers.interest_in(subject), msg.subject);
+    let outcome = core.apply_publish(msg, loc, wanted, &mut Removals { consumers, shared });
+    if let Some((account, reply)) = publisher {
+        let outcome = outcome.as_ref().map(|a| *a).map_err(|e: &Refusal| &**e);
+        answer(core, account, reply, outcome, shared, env);
+    }
+    let Ok(Applied::Stored(seq)) = outcome else {
+        return;
+    };
+    if was_empty && shared.live {
+        shared.arm_expiry(core, env.now());
+    }
+    consumers.on_stored(core, seq, msg, shared, env);
+}
+
+fn publish_unlogged(
+    stream: &mut Stream,
+    account: AccountId,
+    msg: Inbound<'_>,
+    shared: &mut Shared,
+    env: &mut impl Env,
+) {
+    let (id, time) = (stream.core.id(), shared.clock.stamp(env.now()));
+    let len = Publish::HEADER_LEN + msg.subject.len() + msg.headers.len() + msg.payload.len();
+    // One allocation per message, of the size of the message: it lives as long as that.
+    let mut out = BytesMut::with_capacity(len);
+    Publish::encode(&mut out, id, time, msg.subject, msg.headers, msg.payload);
+    let entry = out.freeze();
+    if let Ok(stored) = Stored::of(&entry) {
+        let publisher = Some((account, msg.reply));
+        take_in(stream, &stored, Loc::from_bits(0), publisher, shared, env);
+    }
+}
+
+/// Sends the ack or the refusal of a publish.
+fn answer(
+    core: &StreamCore,
+    account: AccountId,
+    reply: &[u8],
+    outcome: Result<Applied, &ApiError>,
+    shared: &mut Shared,
+    env: &mut impl Env,
+) {
+    if reply.is_empty() || core.config().no_ack {
+        return;
+    }
+    let Shared {
+        scratch, options, ..
+    } = shared;
+    scratch.clear();
+    let (seq, duplicate) = match outcome {
+        Ok(Applied::Stored(seq) | Applied::Skipped(seq)) => (seq, false),
+        Ok(Applied::Duplicate(seq)) => (seq, true),
+        Err(error) => {
+            encode_refusal(core.name(), &options.domain, error, scratch);
+            return send(account, reply, scratch, env);
+        }
+    };
+    let ack = PubAck {
+        stream: core.name(),
+        domain: &options.domain,
+        seq: seq.0,
+        duplicate,
+        ..PubAck::default()
+    };
+    ack.encode(scratch);
+    send(account, reply, scratch, env);
+}
+
+fn strip_request_info<'a>(msg: Inbound<'a>, out: &'a mut BytesMut) -> Inbound<'a> {
+    if msg.headers.is_empty() {
+        return msg;
+    }
+    let headers = match headers::remove(msg.headers, REQUEST_INFO, out) {
+        headers::Removed::Nothing => msg.headers,
+        headers::Removed::Line => out,
+        headers::Removed::Block => &[],
+    };
+    Inbound { headers, ..msg }
+}

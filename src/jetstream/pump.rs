@@ -1,0 +1,77 @@
+//! What concerns consumers: their acknowledgements, flow control, interest, and the work at the end of
+//! each batch.
+
+use protocol::id::AccountId;
+use protocol::js::ack::{ACK_PREFIX, AckSubject};
+
+use crate::JetStream;
+use crate::env::Env;
+use crate::stream::Stream;
+
+/// What the replies to flow control messages start with.
+const FLOW_CONTROL_PREFIX: &[u8] = b"$JS.FC.";
+
+impl JetStream {
+    /// Handles a message on `$JS.ACK.>`. False if nobody listens there.
+    pub fn ack(
+        &mut self,
+        env: &mut impl Env,
+        account: AccountId,
+        subject: &[u8],
+        reply: &[u8],
+        payload: &[u8],
+    ) -> bool {
+        let Some(ack) = AckSubject::parse(subject) else {
+            return false;
+        };
+        let id = self.shared.accounts.stream(account, ack.stream);
+        let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) else {
+            return false;
+        };
+        let rest = subject.strip_prefix(ACK_PREFIX).unwrap_or_default();
+        let Stream { core, consumers } = &mut **stream;
+        consumers.ack(core, rest, reply, payload, &mut self.shared, env)
+    }
+
+    /// Handles a message on `$JS.FC.>`.
+    pub fn flow_reply(&mut self, env: &mut impl Env, account: AccountId, subject: &[u8]) {
+        let Some(rest) = subject.strip_prefix(FLOW_CONTROL_PREFIX) else {
+            return;
+        };
+        let name = rest.split(|&b| b == b'.').next().unwrap_or_default();
+        let Ok(stream) = core::str::from_utf8(name) else {
+            return;
+        };
+        let id = self.shared.accounts.stream(account, stream);
+        if let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) {
+            let Stream { core, consumers } = &mut **stream;
+            consumers.flow_reply(core, rest, &mut self.shared, env);
+        }
+    }
+
+    /// A client subscribed or unsubscribed `subject`, which a consumer may deliver to.
+    pub fn interest_changed(&mut self, env: &mut impl Env, account: AccountId, subject: &[u8]) {
+        for stream in self.streams.values_mut() {
+            let Stream { core, consumers } = &mut **stream;
+            if core.account() == account {
+                consumers.interest_changed(core, subject, &mut self.shared, env);
+            }
+        }
+    }
+
+    /// Ends a batch of input: consumers deliver, and their progress goes into the log.
+    pub fn pump(&mut self, env: &mut impl Env) {
+        let mut dirty = core::mem::take(&mut self.shared.dirty);
+        dirty.sort_unstable();
+        dirty.dedup();
+        for id in dirty.drain(..) {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                let Stream { core, consumers } = &mut **stream;
+                consumers.pump(core, &mut self.shared, env);
+            }
+        }
+        // What was marked while pumping is for the next batch; the buffer is kept.
+        dirty.append(&mut self.shared.dirty);
+        self.shared.dirty = dirty;
+    }
+}

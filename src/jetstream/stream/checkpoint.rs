@@ -1,0 +1,64 @@
+//! A stream in a checkpoint. Memory streams are never written.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use bytes::BufMut;
+use protocol::id::{AccountId, Seq, StreamId};
+use protocol::js::config::StreamConfig;
+use protocol::js::json::{Strictness, decode, to_vec};
+
+use super::{OVERHEAD_FILE, StreamCore};
+use crate::dedup::{MsgIdHash, Remembered};
+use crate::entry::{DecodeError, Reader, put_bytes};
+use crate::index::Index;
+
+impl StreamCore {
+    /// Appends the stream to a checkpoint.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        out.put_u64_le(self.id.0);
+        out.put_u64_le(self.created.0);
+        put_bytes(out, &to_vec(&self.config));
+        put_bytes(out, &self.last_msg_id);
+        put_count(out, self.subjects_ever.len());
+        for subject in &self.subjects_ever {
+            put_bytes(out, subject);
+        }
+        put_count(out, self.dedup.iter().len());
+        for remembered in self.dedup.iter() {
+            out.put_u64_le(remembered.time.0);
+            out.put_u64_le(remembered.id.to_bits());
+            out.put_u64_le(remembered.seq.0);
+        }
+        self.index.snapshot(out);
+    }
+
+    /// Returns the stream of a checkpoint.
+    ///
+    /// # Errors
+    /// If the bytes are cut short or contradict themselves.
+    pub(crate) fn restore(from: &mut Reader, account: AccountId) -> Result<Self, DecodeError> {
+        let (id, created) = (StreamId(from.u64()?), from.time()?);
+        let config: StreamConfig =
+            decode(&from.bytes()?, Strictness::Lax).map_err(|_| DecodeError::Config)?;
+        let mut core = Self::new(id, account, config, created);
+        core.last_msg_id = Box::from(&*from.bytes()?);
+        core.subjects_ever.clear();
+        for _ in 0..from.u32()? {
+            core.subjects_ever.push(Box::from(&*from.bytes()?));
+        }
+        for _ in 0..from.u32()? {
+            core.dedup.insert(Remembered {
+                time: from.time()?,
+                id: MsgIdHash::from_bits(from.u64()?),
+                seq: Seq(from.u64()?),
+            });
+        }
+        core.index = Index::restore(from, OVERHEAD_FILE)?;
+        Ok(core)
+    }
+}
+
+fn put_count(out: &mut Vec<u8>, count: usize) {
+    out.put_u32_le(u32::try_from(count).unwrap_or(u32::MAX));
+}

@@ -1,0 +1,91 @@
+//! The headers of a publish that the stream itself obeys, found in one pass.
+
+use protocol::headers::Headers;
+use protocol::text::duration::Nanos;
+
+/// What a publish asks of its stream. Values are as they were sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PublishHeaders<'a> {
+    /// `Nats-Msg-Id`.
+    pub msg_id: Option<&'a [u8]>,
+    /// `Nats-Expected-Stream`.
+    pub expected_stream: Option<&'a [u8]>,
+    /// `Nats-Expected-Last-Sequence`.
+    pub expected_last_seq: Option<u64>,
+    /// `Nats-Expected-Last-Subject-Sequence`.
+    pub expected_last_subject_seq: Option<u64>,
+    /// `Nats-Expected-Last-Subject-Sequence-Subject`.
+    pub expected_last_subject_seq_subject: Option<&'a [u8]>,
+    /// `Nats-Expected-Last-Msg-Id`.
+    pub expected_last_msg_id: Option<&'a [u8]>,
+    /// `Nats-Rollup`.
+    pub rollup: Option<&'a [u8]>,
+    /// `Nats-TTL`.
+    pub ttl: Option<&'a [u8]>,
+    /// `Nats-Stream-Source`.
+    pub source: Option<&'a [u8]>,
+}
+
+impl<'a> PublishHeaders<'a> {
+    /// Reads a header block; of keys that repeat, the first one counts.
+    #[must_use]
+    pub fn parse(block: &'a [u8]) -> Self {
+        let mut found = Self::default();
+        if block.is_empty() {
+            return found;
+        }
+        for (key, value) in Headers::new(block) {
+            let Some(key) = key.strip_prefix(b"Nats-") else {
+                continue;
+            };
+            match key {
+                b"Msg-Id" => first(&mut found.msg_id, value),
+                b"Expected-Stream" => first(&mut found.expected_stream, value),
+                b"Expected-Last-Sequence" => first_number(&mut found.expected_last_seq, value),
+                b"Expected-Last-Subject-Sequence" => {
+                    first_number(&mut found.expected_last_subject_seq, value);
+                }
+                b"Expected-Last-Subject-Sequence-Subject" => {
+                    first(&mut found.expected_last_subject_seq_subject, value);
+                }
+                b"Expected-Last-Msg-Id" => first(&mut found.expected_last_msg_id, value),
+                b"Rollup" => first(&mut found.rollup, value),
+                b"TTL" => first(&mut found.ttl, value),
+                b"Stream-Source" => first(&mut found.source, value),
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+fn first<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
+    if slot.is_none() && !value.is_empty() {
+        *slot = Some(value);
+    }
+}
+
+/// A value that is no number asks for a sequence that never exists.
+fn first_number(slot: &mut Option<u64>, value: &[u8]) {
+    if slot.is_none() && !value.is_empty() {
+        let number = core::str::from_utf8(value)
+            .ok()
+            .and_then(|v| v.parse().ok());
+        *slot = Some(number.unwrap_or(u64::MAX));
+    }
+}
+
+/// Returns whether a `Nats-TTL` is one: whole seconds, a duration of at least a second, or `never`.
+pub(super) fn is_valid_ttl(value: &[u8]) -> bool {
+    let Ok(text) = core::str::from_utf8(value) else {
+        return false;
+    };
+    if text == "never" {
+        return true;
+    }
+    if let Ok(seconds) = text.parse::<i64>() {
+        return seconds >= 0;
+    }
+    text.parse::<Nanos>()
+        .is_ok_and(|ttl| ttl.0 >= 1_000_000_000)
+}

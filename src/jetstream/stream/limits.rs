@@ -1,0 +1,109 @@
+//! The stream's limits: refusing what is too much, or letting old messages go for it.
+
+use protocol::id::Seq;
+use protocol::js::errors;
+use protocol::time::Wall;
+
+use super::publish::{Refusal, refuse};
+use super::{Removal, StreamCore};
+
+impl StreamCore {
+    /// Refuses a message of `size` bytes that a stream which discards new messages has no room for.
+    pub(super) fn check_room(&self, subject: &[u8], size: u32) -> Result<(), Refusal> {
+        let full = |limit: i64, count: u64| u64::try_from(limit).is_ok_and(|max| count >= max);
+        let per_subject = self.config.max_msgs_per_subject;
+        // Looked up only if it matters: it costs as much as the push itself.
+        let of_subject = if per_subject > 0 {
+            self.index.subject_info(subject)
+        } else {
+            None
+        };
+        let replaced = of_subject.filter(|info| full(per_subject, info.messages));
+        if replaced.is_some() && self.config.discard_new_per_subject {
+            return refuse(
+                errors::STREAM_STORE_FAILED.with("maximum messages per subject exceeded"),
+            );
+        }
+        let max_msgs = self.config.max_msgs;
+        if max_msgs > 0 && full(max_msgs, self.index.messages()) && replaced.is_none() {
+            return refuse(errors::STREAM_STORE_FAILED.with("maximum messages exceeded"));
+        }
+        let freed = replaced
+            .and_then(|info| self.index.meta(info.first))
+            .map_or(0, |first| u64::from(first.size));
+        let after = (self.index.bytes() + u64::from(size)).saturating_sub(freed);
+        if u64::try_from(self.config.max_bytes).is_ok_and(|max| max > 0 && after > max) {
+            return refuse(errors::STREAM_STORE_FAILED.with("maximum bytes exceeded"));
+        }
+        Ok(())
+    }
+
+    /// Lets old messages go after one was added on `subject`.
+    pub(super) fn make_room(&mut self, subject: &[u8], removal: &mut impl Removal) {
+        if let Ok(max) = u64::try_from(self.config.max_msgs_per_subject)
+            && max > 0
+        {
+            while let Some(info) = self.index.subject_info(subject)
+                && info.messages > max
+            {
+                self.remove(info.first, removal);
+            }
+        }
+        self.enforce_totals(removal);
+    }
+
+    /// Lets go of everything that the limits leave no room for, after they were changed.
+    pub(super) fn enforce_limits(&mut self, removal: &mut impl Removal) {
+        if let Ok(max) = u64::try_from(self.config.max_msgs_per_subject)
+            && max > 0
+        {
+            for (subject, count) in self.index.subjects_above(max) {
+                for _ in max..count {
+                    let Some(info) = self.index.subject_info(&subject) else {
+                        break;
+                    };
+                    self.remove(info.first, removal);
+                }
+            }
+        }
+        self.enforce_totals(removal);
+    }
+
+    /// Removes the messages that were stored at or before `cutoff`.
+    pub fn expire(&mut self, cutoff: Wall, removal: &mut impl Removal) {
+        while self.index.messages() > 0 && self.index.first_time() <= cutoff {
+            self.remove(self.index.first_seq(), removal);
+        }
+    }
+
+    /// Returns when the oldest message reaches the age limit.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Wall> {
+        let age = u64::try_from(self.config.max_age.0)
+            .ok()
+            .filter(|&a| a > 0)?;
+        if self.index.messages() == 0 || self.config.sealed {
+            return None;
+        }
+        Some(Wall(self.index.first_time().0.saturating_add(age)))
+    }
+
+    fn enforce_totals(&mut self, removal: &mut impl Removal) {
+        let max_msgs = limit(self.config.max_msgs);
+        let max_bytes = limit(self.config.max_bytes);
+        while self.index.messages() > max_msgs || self.index.bytes() > max_bytes {
+            let first: Seq = self.index.first_seq();
+            if !self.remove(first, removal) {
+                break;
+            }
+        }
+    }
+}
+
+/// Zero and below mean that there is no limit.
+fn limit(value: i64) -> u64 {
+    u64::try_from(value)
+        .ok()
+        .filter(|&max| max > 0)
+        .unwrap_or(u64::MAX)
+}

@@ -1,0 +1,220 @@
+//! Taking a committed message into the stream.
+//!
+//! *Invariant:* the order of checks is nats-server's (a duplicate wins over a wrong last message id but
+//! loses to a wrong last sequence, and so on); each of them depends on the applied log alone.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use protocol::id::Seq;
+use protocol::js::enums::{Discard, Retention};
+use protocol::js::errors::{self, ApiError};
+use protocol::store::Loc;
+
+use super::headers::is_valid_ttl;
+use super::{PublishHeaders, Removal, StreamCore};
+use crate::dedup::{MsgIdHash, Remembered};
+use crate::entry::Stored;
+use crate::index::{Filter, NewMsg};
+
+/// Largest header block of a stored message, in bytes.
+const HEADERS_LEN_MAX: usize = 65_535;
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is stored.
+    Stored(Seq),
+    /// It got a sequence, but nobody wants it.
+    Skipped(Seq),
+    /// It was stored before.
+    Duplicate(Seq),
+}
+
+/// Whether some consumer wants a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// One does, or retention does not ask.
+    Wanted,
+    /// None does, and retention lets it go.
+    Unwanted,
+}
+
+/// Why a message was refused. Boxed: refusals are rare, and results are returned for every message.
+pub type Refusal = Box<ApiError>;
+
+impl StreamCore {
+    /// Returns whether a message on `subject` is to be kept; consumers are asked if retention does.
+    #[must_use]
+    pub fn is_wanted(&self, ask: impl FnOnce(&[u8]) -> bool, subject: &[u8]) -> Interest {
+        if self.config.retention != Retention::Interest || ask(subject) {
+            Interest::Wanted
+        } else {
+            Interest::Unwanted
+        }
+    }
+
+    /// Applies a committed message.
+    ///
+    /// # Errors
+    /// What the publisher is told when the message is refused.
+    pub fn apply_publish(
+        &mut self,
+        msg: &Stored<'_>,
+        loc: Loc,
+        wanted: Interest,
+        removal: &mut impl Removal,
+    ) -> Result<Applied, Refusal> {
+        if self.config.sealed {
+            return refuse(errors::STREAM_SEALED);
+        }
+        let headers = PublishHeaders::parse(msg.headers);
+        if !msg.headers.is_empty()
+            && let Some(seq) = self.check_headers(msg, &headers)?
+        {
+            return Ok(Applied::Duplicate(seq));
+        }
+        self.check_size(msg)?;
+        let seq = if wanted == Interest::Wanted {
+            self.store(msg, loc, &headers, removal)?
+        } else {
+            self.index.skip(msg.time)
+        };
+        if let Some(id) = headers.msg_id {
+            self.dedup.insert(Remembered {
+                time: msg.time,
+                id: MsgIdHash::of(id),
+                seq,
+            });
+            self.last_msg_id = Box::from(id);
+        }
+        Ok(match wanted {
+            Interest::Wanted => Applied::Stored(seq),
+            Interest::Unwanted => Applied::Skipped(seq),
+        })
+    }
+
+    /// Checks what the headers demand; returns the sequence of the message that this one repeats.
+    fn check_headers(
+        &mut self,
+        msg: &Stored<'_>,
+        headers: &PublishHeaders<'_>,
+    ) -> Result<Option<Seq>, Refusal> {
+        if let Some(stream) = headers.expected_stream
+            && stream != self.name().as_bytes()
+        {
+            return refuse(errors::STREAM_NOT_MATCH);
+        }
+        if let Some(ttl) = headers.ttl {
+            if !is_valid_ttl(ttl) {
+                return refuse(errors::MESSAGE_TTL_INVALID);
+            }
+            if !self.config.allow_msg_ttl {
+                return refuse(errors::MESSAGE_TTL_DISABLED);
+            }
+        }
+        self.check_expected_sequences(msg, headers)?;
+        if headers.source.is_some() {
+            return refuse(errors::MESSAGE_SOURCE_HDR_NOT_ALLOWED);
+        }
+        if let Some(id) = headers.msg_id
+            && self.dedup.is_on()
+            && let Some(seq) = self.dedup.find(MsgIdHash::of(id), msg.time)
+        {
+            return Ok(Some(seq));
+        }
+        if let Some(id) = headers.expected_last_msg_id
+            && id != &*self.last_msg_id
+        {
+            let last = String::from_utf8_lossy(&self.last_msg_id);
+            return refuse(errors::STREAM_WRONG_LAST_MSG_ID.with(last));
+        }
+        if let Some(rollup) = headers.rollup {
+            self.check_rollup(rollup)?;
+        }
+        Ok(None)
+    }
+
+    fn check_expected_sequences(
+        &self,
+        msg: &Stored<'_>,
+        headers: &PublishHeaders<'_>,
+    ) -> Result<(), Refusal> {
+        if let Some(expected) = headers.expected_last_subject_seq {
+            let subject = headers.expected_last_subject_seq_subject;
+            let filter = Filter::new(subject.unwrap_or(msg.subject));
+            let last = self.index.last(&filter).unwrap_or_default();
+            if last.0 != expected {
+                return refuse(errors::STREAM_WRONG_LAST_SEQUENCE.with(last.0));
+            }
+        } else if headers.expected_last_subject_seq_subject.is_some() {
+            return refuse(errors::STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_INVALID);
+        }
+        let last = self.index.last_seq().0;
+        if headers.expected_last_seq.is_some_and(|seq| seq != last) {
+            return refuse(errors::STREAM_WRONG_LAST_SEQUENCE.with(last));
+        }
+        Ok(())
+    }
+
+    fn check_rollup(&self, rollup: &[u8]) -> Result<(), Refusal> {
+        if !self.config.allow_rollup_hdrs || self.config.deny_purge {
+            return refuse(errors::STREAM_ROLLUP_FAILED.with("rollup not permitted"));
+        }
+        if rollup != b"sub" && rollup != b"all" {
+            let value = String::from_utf8_lossy(rollup);
+            let text = alloc::format!("rollup value invalid: {value:?}");
+            return refuse(errors::STREAM_ROLLUP_FAILED.with(text));
+        }
+        Ok(())
+    }
+
+    fn check_size(&self, msg: &Stored<'_>) -> Result<(), Refusal> {
+        let len = msg.headers.len() + msg.payload.len();
+        if let Ok(max) = usize::try_from(self.config.max_msg_size)
+            && len > max
+        {
+            return refuse(errors::STREAM_MESSAGE_EXCEEDS_MAXIMUM);
+        }
+        if msg.headers.len() > HEADERS_LEN_MAX {
+            return refuse(errors::STREAM_HEADER_EXCEEDS_MAXIMUM);
+        }
+        Ok(())
+    }
+
+    /// Gives the message its place, after what it replaces and before what it pushes out.
+    fn store(
+        &mut self,
+        msg: &Stored<'_>,
+        loc: Loc,
+        headers: &PublishHeaders<'_>,
+        removal: &mut impl Removal,
+    ) -> Result<Seq, Refusal> {
+        let body_len = msg.subject.len() + msg.headers.len() + msg.payload.len();
+        let new = NewMsg {
+            loc,
+            time: msg.time,
+            // A message is smaller than the connection's largest payload, which fits.
+            len: u32::try_from(body_len).unwrap_or(u32::MAX >> 1),
+            has_headers: !msg.headers.is_empty(),
+        };
+        if self.config.discard == Discard::New {
+            self.check_room(msg.subject, self.index.size_of(new.len, new.has_headers))?;
+        }
+        let seq = self.index.push(msg.subject, new);
+        if let Some(entries) = &mut self.memory {
+            entries.insert(seq.0, msg.entry.clone());
+        }
+        match headers.rollup {
+            Some(b"all") => self.remove_below(seq, removal),
+            Some(b"sub") => self.remove_same_subject_below(msg.subject, seq, removal),
+            Some(_) | None => {}
+        }
+        self.make_room(msg.subject, removal);
+        Ok(seq)
+    }
+}
+
+pub(super) fn refuse<T>(error: ApiError) -> Result<T, Refusal> {
+    Err(Box::new(error))
+}

@@ -1,0 +1,120 @@
+//! Taking messages out: delete, purge, rollup.
+
+use protocol::id::Seq;
+
+use super::StreamCore;
+use crate::entry::Purge;
+use crate::index::Filter;
+
+/// Is told of every message that goes while consumers may still count on it.
+pub trait Removal {
+    /// The message `seq` on `subject` goes away.
+    fn on_removed(&mut self, seq: Seq, subject: &[u8]);
+}
+
+/// For when nobody cares.
+impl Removal for () {
+    fn on_removed(&mut self, _: Seq, _: &[u8]) {}
+}
+
+/// What a purge did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// How many messages went.
+    pub messages: u64,
+}
+
+impl StreamCore {
+    /// Removes one message; false if it is not there.
+    pub fn remove(&mut self, seq: Seq, removal: &mut impl Removal) -> bool {
+        let Some(meta) = self.index.meta(seq) else {
+            return false;
+        };
+        removal.on_removed(seq, self.index.subject(meta.subject));
+        self.remove_consumed(seq)
+    }
+
+    /// Removes a message that its consumers have consumed, as interest and work queue retention do.
+    pub fn remove_consumed(&mut self, seq: Seq) -> bool {
+        if let Some(entries) = &mut self.memory {
+            entries.remove(&seq.0);
+        }
+        self.index.remove(seq).is_some()
+    }
+
+    /// Removes a range of messages. Consumers are told by the caller, once and not per message.
+    pub fn purge(&mut self, purge: &Purge) -> Purged {
+        let before = self.index.messages();
+        let filter = self.filter(&purge.filter);
+        let unbounded = purge.below.0 == 0 && purge.keep == 0;
+        if unbounded && (purge.filter.is_empty() || filter == Filter::All) {
+            self.clear();
+        } else if purge.below.0 > 0 {
+            self.purge_below(&filter, purge);
+        } else {
+            let matching = self
+                .index
+                .num_pending(core::slice::from_ref(&filter), Seq(0));
+            self.purge_first(&filter, matching.saturating_sub(purge.keep));
+        }
+        Purged {
+            messages: before - self.index.messages(),
+        }
+    }
+
+    /// Removes every message below `seq`.
+    pub(super) fn remove_below(&mut self, seq: Seq, removal: &mut impl Removal) {
+        while self.index.first_seq() < seq && self.remove(self.index.first_seq(), removal) {}
+    }
+
+    /// Removes every message on `subject` below `seq`.
+    pub(super) fn remove_same_subject_below(
+        &mut self,
+        subject: &[u8],
+        seq: Seq,
+        removal: &mut impl Removal,
+    ) {
+        while let Some(info) = self.index.subject_info(subject)
+            && info.first < seq
+        {
+            self.remove(info.first, removal);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.index.clear(Seq(0));
+        if let Some(entries) = &mut self.memory {
+            entries.clear();
+        }
+    }
+
+    fn purge_below(&mut self, filter: &Filter, purge: &Purge) {
+        let below = purge.below;
+        if purge.filter.is_empty() && below > self.index.last_seq() {
+            // Beyond the end, the next message gets the sequence that was asked for.
+            self.index.clear(below);
+            if let Some(entries) = &mut self.memory {
+                entries.clear();
+            }
+            return;
+        }
+        let mut from = Seq(0);
+        while let Some(seq) = self.index.next(filter, from)
+            && seq < below
+        {
+            self.remove_consumed(seq);
+            from = seq.next();
+        }
+    }
+
+    fn purge_first(&mut self, filter: &Filter, count: u64) {
+        let mut from = Seq(0);
+        for _ in 0..count {
+            let Some(seq) = self.index.next(filter, from) else {
+                return;
+            };
+            self.remove_consumed(seq);
+            from = seq.next();
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! A world for tests: an in-memory log and everything that was delivered.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
+use protocol::id::{AccountId, ConnId, LogPos, StreamId};
+use protocol::js::info::AccountLimits;
+use protocol::rng::Rng;
+use protocol::store::{Loc, Place, ReadError, ReadId, ReadOutcome};
+use protocol::time::{Instant, Now, Wall};
+
+use crate::env::{ApiCall, Env, Inbound, JsTarget, NameRules, Outgoing};
+use crate::{JetStream, Options};
+
+pub(crate) const ACCOUNT: AccountId = AccountId(0);
+
+/// A message that was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    pub(crate) to: String,
+    pub(crate) headers: String,
+    pub(crate) payload: String,
+}
+
+/// The world.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) now: Now,
+    rng: Rng,
+    /// Every entry proposed so far; the position of an entry is its place here, plus one.
+    pub(crate) log: Vec<Bytes>,
+    pub(crate) synced: usize,
+    pub(crate) delivered: Vec<Delivered>,
+    pub(crate) interest: Vec<String>,
+    pub(crate) bound: Vec<(String, StreamId)>,
+    /// Answer reads later instead of at once.
+    pub(crate) slow_reads: bool,
+    pub(crate) reads: Vec<(ReadId, Loc)>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            now: Now {
+                mono: Instant(1_000),
+                wall: Wall(1_700_000_000_000_000_000),
+            },
+            rng: Rng::new(1, 1),
+            log: Vec::new(),
+            synced: 0,
+            delivered: Vec::new(),
+            interest: Vec::new(),
+            bound: Vec::new(),
+            slow_reads: false,
+            reads: Vec::new(),
+        }
+    }
+
+    pub(crate) fn advance_ms(&mut self, ms: u64) {
+        self.now.mono.0 += ms * 1_000_000;
+        self.now.wall.0 += ms * 1_000_000;
+    }
+
+    pub(crate) fn entry(&self, loc: Loc) -> Result<Bytes, ReadError> {
+        let Place::Log(LogPos(pos)) = loc.place() else {
+            return Err(ReadError::Missing);
+        };
+        let at = usize::try_from(pos - 1).unwrap();
+        self.log.get(at).cloned().ok_or(ReadError::Missing)
+    }
+
+    /// Takes the bodies delivered to `to`.
+    pub(crate) fn take(&mut self, to: &str) -> Vec<String> {
+        let (taken, left) = self.delivered.drain(..).partition(|d| d.to == to);
+        self.delivered = left;
+        let taken: Vec<Delivered> = taken;
+        taken
+            .into_iter()
+            .map(|d| {
+                if d.headers.is_empty() {
+                    d.payload
+                } else {
+                    d.headers + &d.payload
+                }
+            })
+            .collect()
+    }
+}
+
+impl Env for World {
+    fn now(&self) -> Now {
+        self.now
+    }
+
+    fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    fn propose(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        let mut entry = BytesMut::new();
+        encode(&mut entry);
+        self.log.push(entry.freeze());
+        LogPos(self.log.len() as u64)
+    }
+
+    fn read(&mut self, _: StreamId, loc: Loc) -> ReadOutcome {
+        if self.slow_reads {
+            let id = ReadId(self.reads.len() as u64);
+            self.reads.push((id, loc));
+            return ReadOutcome::Pending(id);
+        }
+        self.entry(loc)
+            .map_or_else(ReadOutcome::Failed, ReadOutcome::Hit)
+    }
+
+    fn deliver(&mut self, _: AccountId, to: &[u8], msg: Outgoing<'_>) -> bool {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.delivered.push(Delivered {
+            to: text(to),
+            headers: text(msg.headers),
+            payload: text(msg.payload),
+        });
+        true
+    }
+
+    fn has_interest(&mut self, _: AccountId, subject: &[u8]) -> bool {
+        let mut patterns = self.interest.iter();
+        patterns.any(|p| protocol::subject::matches(p.as_bytes(), subject))
+    }
+
+    fn bind(&mut self, _: AccountId, subject: &[u8], target: JsTarget) {
+        let JsTarget::Stream(id) = target;
+        let subject = String::from_utf8_lossy(subject).into_owned();
+        self.bound.push((subject, id));
+    }
+
+    fn unbind(&mut self, _: AccountId, subject: &[u8], target: JsTarget) {
+        let JsTarget::Stream(id) = target;
+        self.bound
+            .retain(|(s, i)| s.as_bytes() != subject || *i != id);
+    }
+
+    fn client_info(&mut self, _: ConnId, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"acc\":\"$G\"}");
+    }
+}
+
+/// A machine in its world.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) js: JetStream,
+    pub(crate) world: World,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::with_log(Vec::new())
+    }
+
+    /// Returns a machine that has recovered from a log.
+    pub(crate) fn with_log(log: Vec<Bytes>) -> Self {
+        let mut bench = Self {
+            js: machine(),
+            world: World::new(),
+        };
+        bench.world.log = log;
+        bench.sync();
+        bench.js.recovered(&mut bench.world);
+        bench
+    }
+
+    /// Commits and applies everything proposed, and what that proposes.
+    pub(crate) fn sync(&mut self) {
+        self.js.pump(&mut self.world);
+        while self.world.synced < self.world.log.len() {
+            self.apply_one();
+            self.js.pump(&mut self.world);
+        }
+    }
+
+    pub(crate) fn apply_one(&mut self) {
+        let entry = self.world.log[self.world.synced].clone();
+        self.world.synced += 1;
+        let pos = LogPos(self.world.synced as u64);
+        self.js.apply(&mut self.world, pos, Loc::log(pos), &entry);
+    }
+
+    /// Publishes to the stream that is bound to the subject.
+    pub(crate) fn publish(&mut self, subject: &str, headers: &[(&str, &str)], payload: &str) {
+        let found = self
+            .world
+            .bound
+            .iter()
+            .find(|(s, _)| protocol::subject::matches(s.as_bytes(), subject.as_bytes()));
+        let stream = found.expect("a stream listens").1;
+        let headers = block(headers);
+        let msg = Inbound {
+            subject: subject.as_bytes(),
+            reply: b"ack",
+            headers: headers.as_bytes(),
+            payload: payload.as_bytes(),
+        };
+        self.js.publish(&mut self.world, ACCOUNT, stream, msg);
+    }
+
+    /// Publishes, syncs, and returns the ack.
+    pub(crate) fn publish_acked(
+        &mut self,
+        subject: &str,
+        headers: &[(&str, &str)],
+        payload: &str,
+    ) -> String {
+        self.publish(subject, headers, payload);
+        self.sync();
+        self.world.take("ack").pop().unwrap_or_default()
+    }
+
+    /// Sends a request; false if nothing listens.
+    pub(crate) fn request(&mut self, what: &str, payload: &str) -> bool {
+        let subject = "$JS.API.".to_string() + what;
+        let call = ApiCall {
+            account: ACCOUNT,
+            client: ConnId {
+                index: 0,
+                generation: 0,
+            },
+            rules: NameRules::Nats,
+            msg: Inbound {
+                subject: subject.as_bytes(),
+                reply: b"api",
+                headers: b"",
+                payload: payload.as_bytes(),
+            },
+        };
+        self.js.api(&mut self.world, &call)
+    }
+
+    /// Sends a request, syncs, and returns the answer.
+    pub(crate) fn ask(&mut self, what: &str, payload: &str) -> String {
+        assert!(self.request(what, payload), "nothing listens on {what}");
+        self.sync();
+        self.world.take("api").pop().unwrap_or_default()
+    }
+}
+
+pub(crate) fn machine() -> JetStream {
+    let mut js = JetStream::new(Options {
+        server_name: "srv".to_string(),
+        version: "2.15.1".to_string(),
+        ..Options::default()
+    });
+    js.configure_account(ACCOUNT, "$G", Some(AccountLimits::UNLIMITED));
+    js
+}
+
+fn block(headers: &[(&str, &str)]) -> String {
+    if headers.is_empty() {
+        return String::new();
+    }
+    let mut block = String::from("NATS/1.0\r\n");
+    for (key, value) in headers {
+        block.push_str(key);
+        block.push_str(": ");
+        block.push_str(value);
+        block.push_str("\r\n");
+    }
+    block + "\r\n"
+}

@@ -1,0 +1,5 @@
+//! The machine end to end: requests and publishes in, acks and answers out.
+
+mod api;
+mod publish;
+mod replay;

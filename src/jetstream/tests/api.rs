@@ -1,0 +1,386 @@
+use alloc::format;
+use alloc::string::String;
+
+use crate::testing::Bench;
+
+const CONFIG: &str = "{\"name\":\"S\",\"subjects\":[\"s.>\"],\"allow_direct\":true}";
+
+fn bench() -> Bench {
+    let mut bench = Bench::new();
+    bench.ask("STREAM.CREATE.S", CONFIG);
+    bench
+}
+
+fn error(kind: &str, code: u16, err_code: u16, text: &str) -> String {
+    format!(
+        "{{\"type\":\"io.nats.jetstream.api.v1.{kind}_response\",\"error\":{{\"code\":{code},\
+         \"err_code\":{err_code},\"description\":\"{text}\"}}}}"
+    )
+}
+
+#[test]
+fn a_new_stream_is_told_about_as_nats_does() {
+    let answer = Bench::new().ask("STREAM.CREATE.S", CONFIG);
+    let expected = "{\"type\":\"io.nats.jetstream.api.v1.stream_create_response\",\"config\":{\
+        \"name\":\"S\",\"subjects\":[\"s.\\u003e\"],\"retention\":\"limits\",\"max_consumers\":-1,\
+        \"max_msgs\":-1,\"max_bytes\":-1,\"max_age\":0,\"max_msgs_per_subject\":-1,\
+        \"max_msg_size\":-1,\"discard\":\"old\",\"storage\":\"file\",\"num_replicas\":1,\
+        \"duplicate_window\":120000000000,\"compression\":\"none\",\"allow_direct\":true,\
+        \"mirror_direct\":false,\"sealed\":false,\"deny_delete\":false,\"deny_purge\":false,\
+        \"allow_rollup_hdrs\":false,\"consumer_limits\":{},\"allow_msg_ttl\":false,\"metadata\":{\
+        \"_nats.level\":\"5\",\"_nats.req.level\":\"0\",\"_nats.ver\":\"2.15.1\"}},\
+        \"created\":\"2023-11-14T22:13:20Z\",\"state\":{\"messages\":0,\"bytes\":0,\"first_seq\":0,\
+        \"first_ts\":\"0001-01-01T00:00:00Z\",\"last_seq\":0,\"last_ts\":\"0001-01-01T00:00:00Z\",\
+        \"consumer_count\":0},\"ts\":\"2023-11-14T22:13:20Z\",\"did_create\":true}";
+    assert_eq!(answer, expected);
+}
+
+#[test]
+fn creating_the_same_again_succeeds_and_another_of_that_name_fails() {
+    let mut bench = bench();
+    let again = bench.ask("STREAM.CREATE.S", CONFIG);
+    assert!(again.contains("\"did_create\":true"), "{again}");
+    assert_eq!(
+        bench.ask("STREAM.CREATE.S", "{\"name\":\"S\"}"),
+        error(
+            "stream_create",
+            400,
+            10058,
+            "stream name already in use with a different configuration"
+        )
+    );
+    assert_eq!(
+        bench.ask("STREAM.CREATE.T", "{\"name\":\"T\",\"subjects\":[\"s.x\"]}"),
+        error(
+            "stream_create",
+            400,
+            10065,
+            "subjects overlap with an existing stream"
+        )
+    );
+}
+
+#[test]
+fn two_creates_under_way_at_once_are_decided_one_after_the_other() {
+    let mut bench = Bench::new();
+    bench.request("STREAM.CREATE.S", "{\"name\":\"S\",\"subjects\":[\"a\"]}");
+    bench.request("STREAM.CREATE.T", "{\"name\":\"T\",\"subjects\":[\"a\"]}");
+    bench.request("STREAM.NAMES", "");
+    bench.sync();
+    let answers = bench.world.take("api");
+    assert!(answers[0].contains("did_create"), "{answers:?}");
+    assert!(answers[1].contains("10065"), "{answers:?}");
+    assert!(answers[2].contains("\"total\":1,"), "{answers:?}");
+}
+
+#[test]
+fn a_connection_reads_its_own_publishes() {
+    let mut bench = bench();
+    bench.publish("s.1", &[], "x");
+    bench.request("STREAM.INFO.S", "");
+    assert!(bench.world.take("api").is_empty());
+    bench.sync();
+    let answer = bench.world.take("api").remove(0);
+    assert!(answer.contains("\"messages\":1,"), "{answer}");
+    assert!(
+        answer.contains("\"cluster\":{\"leader\":\"srv\"}"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_waiting_request_is_not_held_up_by_what_is_published_later() {
+    let mut bench = bench();
+    bench.publish("s.1", &[], "x");
+    bench.request("STREAM.INFO.S", "");
+    bench.publish("s.1", &[], "x");
+    bench.apply_one();
+    assert_eq!(bench.world.take("api").len(), 1);
+}
+
+#[test]
+fn messages_are_found_by_sequence_subject_and_time() {
+    let mut bench = bench();
+    for (subject, payload) in [("s.1", "a"), ("s.2", "b"), ("s.1", "c")] {
+        bench.publish_acked(subject, &[], payload);
+    }
+    for (body, seq) in [
+        ("{\"seq\":2}", 2),
+        ("{\"last_by_subj\":\"s.1\"}", 3),
+        ("{\"last_by_subj\":\"s.*\"}", 3),
+        ("{\"next_by_subj\":\"s.2\"}", 2),
+        ("{\"seq\":2,\"next_by_subj\":\"s.1\"}", 3),
+        ("{\"start_time\":\"2020-01-01T00:00:00Z\"}", 1),
+    ] {
+        let answer = bench.ask("STREAM.MSG.GET.S", body);
+        assert!(
+            answer.contains(&format!("\"seq\":{seq},")),
+            "{body} {answer}"
+        );
+    }
+    for body in [
+        "",
+        "{}",
+        "{\"seq\":1,\"batch\":3}",
+        "{\"seq\":2,\"last_by_subj\":\"x\"}",
+    ] {
+        let expected = error("stream_msg_get", 400, 10003, "bad request");
+        assert_eq!(bench.ask("STREAM.MSG.GET.S", body), expected, "{body}");
+    }
+    assert_eq!(
+        bench.ask("STREAM.MSG.GET.S", "{\"seq\":9}"),
+        error("stream_msg_get", 404, 10037, "no message found")
+    );
+}
+
+#[test]
+fn direct_gets_answer_with_the_message_itself() {
+    let mut bench = bench();
+    bench.publish_acked("s.1", &[("A", "b")], "hello");
+    let expected = "NATS/1.0\r\nA: b\r\nNats-Stream: S\r\nNats-Subject: s.1\r\n\
+        Nats-Sequence: 1\r\nNats-Time-Stamp: 2023-11-14T22:13:20.000000001Z\r\n\r\nhello";
+    for (subject, body) in [
+        ("DIRECT.GET.S", "{\"seq\":1}"),
+        ("DIRECT.GET.S", "{\"last_by_subj\":\"s.1\"}"),
+        ("DIRECT.GET.S.s.1", ""),
+    ] {
+        assert_eq!(bench.ask(subject, body), expected, "{subject} {body}");
+    }
+    for (subject, body, status) in [
+        ("DIRECT.GET.S", "", "408 Empty Request"),
+        ("DIRECT.GET.S", "{}", "408 Empty Request"),
+        ("DIRECT.GET.S", "{", "408 Malformed Request"),
+        ("DIRECT.GET.S", "{\"seq\":5}", "404 Message Not Found"),
+        ("DIRECT.GET.S.s.9", "", "404 Message Not Found"),
+    ] {
+        assert_eq!(
+            bench.ask(subject, body),
+            format!("NATS/1.0 {status}\r\n\r\n")
+        );
+    }
+    assert!(!bench.request("DIRECT.GET.nope", "{\"seq\":1}"));
+}
+
+#[test]
+fn a_message_on_disk_is_answered_when_the_disk_has() {
+    let mut bench = bench();
+    bench.publish_acked("s.1", &[], "hello");
+    bench.world.slow_reads = true;
+    bench.request("STREAM.MSG.GET.S", "{\"seq\":1}");
+    bench.request("DIRECT.GET.S.s.1", "");
+    assert!(bench.world.take("api").is_empty());
+    for (read, loc) in core::mem::take(&mut bench.world.reads) {
+        let entry = bench.world.entry(loc);
+        bench.js.read_done(&mut bench.world, read, entry);
+    }
+    let answers = bench.world.take("api");
+    assert!(answers[0].contains("aGVsbG8="), "{answers:?}");
+    assert!(answers[1].ends_with("\r\n\r\nhello"), "{answers:?}");
+}
+
+#[test]
+fn deleting_a_message_leaves_a_gap() {
+    let mut bench = bench();
+    for _ in 0..3 {
+        bench.publish_acked("s.1", &[], "x");
+    }
+    let done =
+        "{\"type\":\"io.nats.jetstream.api.v1.stream_msg_delete_response\",\"success\":true}";
+    assert_eq!(bench.ask("STREAM.MSG.DELETE.S", "{\"seq\":2}"), done);
+    assert_eq!(
+        bench.ask("STREAM.MSG.DELETE.S", "{\"seq\":2}"),
+        error("stream_msg_delete", 400, 10043, "sequence 2 not found")
+    );
+    assert_eq!(
+        bench.ask("STREAM.MSG.DELETE.S", "{\"seq\":22}"),
+        error("stream_msg_delete", 500, 10057, "stream store EOF")
+    );
+    let info = bench.ask("STREAM.INFO.S", "{\"deleted_details\":true}");
+    assert!(
+        info.contains("\"num_deleted\":1,\"deleted\":[2],"),
+        "{info}"
+    );
+}
+
+#[test]
+fn purges_go_by_filter_count_and_sequence() {
+    let mut bench = bench();
+    for i in 0..10 {
+        bench.publish_acked(if i % 2 == 0 { "s.even" } else { "s.odd" }, &[], "x");
+    }
+    for (body, purged) in [
+        ("{\"filter\":\"s.odd\",\"keep\":3}", 2),
+        ("{\"seq\":4}", 2),
+        ("{\"filter\":\"s.nothing\"}", 0),
+        ("{\"keep\":1}", 5),
+        ("", 1),
+        ("{\"seq\":100}", 0),
+    ] {
+        let answer = bench.ask("STREAM.PURGE.S", body);
+        assert!(
+            answer.ends_with(&format!("\"success\":true,\"purged\":{purged}}}")),
+            "{body} {answer}"
+        );
+    }
+    let info = bench.ask("STREAM.INFO.S", "");
+    assert!(info.contains("\"first_seq\":100,"), "{info}");
+    assert!(info.contains("\"last_seq\":99,"), "{info}");
+    let answer = bench.ask("STREAM.PURGE.S", "{\"seq\":1,\"keep\":1}");
+    assert!(
+        answer.contains("10003") && answer.ends_with(",\"purged\":0}"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_deleted_stream_is_gone_and_publishes_under_way_find_nobody() {
+    let mut bench = bench();
+    let id = bench.world.bound[0].1;
+    bench.request("STREAM.DELETE.S", "");
+    bench.publish("s.1", &[], "late");
+    bench.sync();
+    assert!(bench.world.take("api")[0].contains("\"success\":true"));
+    assert_eq!(bench.world.take("ack"), ["NATS/1.0 503\r\n\r\n"]);
+    assert!(bench.world.bound.iter().all(|(_, bound)| *bound != id));
+    let missing = bench.ask("STREAM.INFO.S", "");
+    assert!(missing.contains("\"err_code\":10059"), "{missing}");
+    assert!(
+        missing.ends_with(",\"total\":0,\"offset\":0,\"limit\":0}"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn tighter_limits_trim_at_once() {
+    let mut bench = bench();
+    for i in 0..20 {
+        bench.publish_acked(&format!("s.{}", i % 4), &[], "x");
+    }
+    let update = "{\"name\":\"S\",\"subjects\":[\"s.>\"],\"max_msgs_per_subject\":2}";
+    let answer = bench.ask("STREAM.UPDATE.S", update);
+    assert!(answer.contains("\"messages\":8,"), "{answer}");
+    let update = "{\"name\":\"S\",\"subjects\":[\"s.>\"],\"max_msgs\":3}";
+    let answer = bench.ask("STREAM.UPDATE.S", update);
+    assert!(answer.contains("\"messages\":3,"), "{answer}");
+    assert!(answer.contains("\"first_seq\":18,"), "{answer}");
+}
+
+#[test]
+fn lists_are_paged_and_filtered() {
+    let mut bench = Bench::new();
+    for i in 0..300 {
+        let name = format!("S{i:03}");
+        bench.ask(
+            &format!("STREAM.CREATE.{name}"),
+            &format!("{{\"name\":\"{name}\"}}"),
+        );
+    }
+    let names = bench.ask("STREAM.NAMES", "{\"offset\":298}");
+    assert!(
+        names.ends_with(
+            "\"total\":300,\"offset\":298,\"limit\":1024,\"streams\":[\"S298\",\"S299\"]}"
+        ),
+        "{names}"
+    );
+    let list = bench.ask("STREAM.LIST", "");
+    assert_eq!(list.matches("\"config\":").count(), 256);
+    let list = bench.ask("STREAM.LIST", "{\"subject\":\"S007\"}");
+    assert!(list.contains("\"total\":1,"), "{list}");
+    assert!(!list.contains("_nats.ver"), "{list}");
+    let none = bench.ask("STREAM.NAMES", "{\"subject\":\"nope\"}");
+    assert!(
+        none.ends_with("\"total\":0,\"offset\":0,\"limit\":1024,\"streams\":null}"),
+        "{none}"
+    );
+}
+
+#[test]
+fn the_account_tells_what_it_uses() {
+    let mut bench = bench();
+    bench.publish_acked("s.1", &[], "x");
+    let info = bench.ask("INFO", "");
+    assert!(info.contains("\"memory\":0,\"storage\":34,"), "{info}");
+    assert!(info.contains("\"streams\":1,\"consumers\":0,"), "{info}");
+    assert!(
+        info.ends_with("\"api\":{\"level\":5,\"total\":2,\"errors\":0}}"),
+        "{info}"
+    );
+}
+
+#[test]
+fn an_account_without_jetstream_is_told_so() {
+    let mut bench = bench();
+    bench
+        .js
+        .configure_account(crate::testing::ACCOUNT, "$G", None);
+    let expected = error(
+        "stream_info",
+        503,
+        10039,
+        "JetStream not enabled for account",
+    );
+    let answer = bench.ask("STREAM.INFO.S", "");
+    assert!(
+        answer.starts_with(expected.trim_end_matches('}')),
+        "{answer}"
+    );
+}
+
+#[test]
+fn unknown_requests_and_those_of_clusters_are_met_with_silence() {
+    let mut bench = bench();
+    for subject in ["BOGUS", "STREAM.BOGUS.S", "META.LEADER.STEPDOWN"] {
+        assert!(bench.request(subject, ""));
+        bench.sync();
+        assert!(bench.world.take("api").is_empty(), "{subject}");
+    }
+    assert_eq!(
+        bench.ask("STREAM.LEADER.STEPDOWN.S", ""),
+        error(
+            "stream_leader_stepdown",
+            503,
+            10010,
+            "JetStream clustering support required"
+        )
+    );
+}
+
+#[test]
+fn unknown_fields_are_refused_when_strict() {
+    assert_eq!(
+        bench().ask("STREAM.CREATE.T", "{\"name\":\"T\",\"bogus\":1}"),
+        error(
+            "stream_create",
+            400,
+            10025,
+            "invalid JSON: json: unknown field \\\"bogus\\\""
+        )
+    );
+}
+
+#[test]
+fn advisories_come_before_the_answer_and_the_audit_after_it() {
+    let mut bench = Bench::new();
+    bench.world.interest.push("$JS.EVENT.>".into());
+    bench.request("STREAM.CREATE.S", CONFIG);
+    bench.sync();
+    let to: alloc::vec::Vec<_> = bench.world.delivered.iter().map(|d| &*d.to).collect();
+    assert_eq!(
+        to,
+        [
+            "$JS.EVENT.ADVISORY.STREAM.CREATED.S",
+            "api",
+            "$JS.EVENT.ADVISORY.API"
+        ]
+    );
+    let action = &bench.world.delivered[0].payload;
+    assert!(
+        action.ends_with("\"stream\":\"S\",\"action\":\"create\"}"),
+        "{action}"
+    );
+    let audit = &bench.world.delivered[2].payload;
+    assert!(
+        audit.contains("\"server\":\"srv\",\"client\":{\"acc\":\"$G\"},\"subject\":"),
+        "{audit}"
+    );
+}

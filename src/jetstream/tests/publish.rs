@@ -1,0 +1,343 @@
+use alloc::string::String;
+
+use crate::testing::{ACCOUNT, Bench};
+
+fn bench(config: &str) -> Bench {
+    let mut bench = Bench::new();
+    let body = String::from("{\"name\":\"S\",\"subjects\":[\"s.>\"]") + config + "}";
+    let answer = bench.ask("STREAM.CREATE.S", &body);
+    assert!(answer.contains("\"did_create\":true"), "{answer}");
+    bench
+}
+
+fn state(bench: &Bench) -> (u64, u64, u64) {
+    let index = &bench.js.stream(ACCOUNT, "S").unwrap().core.index;
+    (index.messages(), index.first_seq().0, index.last_seq().0)
+}
+
+#[test]
+fn a_publish_is_acked_only_after_its_entry_was_synced() {
+    let mut bench = bench("");
+    bench.publish("s.1", &[], "x");
+    assert!(bench.world.take("ack").is_empty());
+    bench.sync();
+    assert_eq!(bench.world.take("ack"), ["{\"stream\":\"S\",\"seq\":1}"]);
+}
+
+#[test]
+fn acks_go_to_the_publishers_in_order() {
+    let mut bench = bench("");
+    for _ in 0..3 {
+        bench.publish("s.1", &[], "x");
+    }
+    bench.sync();
+    let acks = bench.world.take("ack");
+    assert_eq!(
+        acks,
+        [
+            "{\"stream\":\"S\",\"seq\":1}",
+            "{\"stream\":\"S\",\"seq\":2}",
+            "{\"stream\":\"S\",\"seq\":3}"
+        ]
+    );
+}
+
+#[test]
+fn publish_with_same_msg_id_inside_window_is_acked_as_duplicate() {
+    let mut bench = bench("");
+    let id = [("Nats-Msg-Id", "m1")];
+    bench.world.advance_ms(1);
+    assert_eq!(bench.publish_acked("s.1", &id, "x"), ack(1));
+    assert_eq!(
+        bench.publish_acked("s.1", &id, "x"),
+        "{\"stream\":\"S\",\"seq\":1,\"duplicate\": true}"
+    );
+    bench.world.advance_ms(120_000);
+    assert_eq!(bench.publish_acked("s.1", &id, "x"), ack(2));
+}
+
+#[test]
+fn a_duplicate_wins_over_a_wrong_last_id_and_loses_to_a_wrong_last_sequence() {
+    let mut bench = bench("");
+    bench.publish_acked("s.1", &[("Nats-Msg-Id", "m1")], "x");
+    let wrong_id = [("Nats-Msg-Id", "m1"), ("Nats-Expected-Last-Msg-Id", "m0")];
+    assert!(
+        bench
+            .publish_acked("s.1", &wrong_id, "x")
+            .contains("duplicate")
+    );
+    let wrong_seq = [("Nats-Msg-Id", "m1"), ("Nats-Expected-Last-Sequence", "7")];
+    assert_eq!(
+        bench.publish_acked("s.1", &wrong_seq, "x"),
+        refusal(400, 10071, "wrong last sequence: 1")
+    );
+}
+
+#[test]
+fn expectations_are_refused_with_the_texts_of_nats() {
+    let mut bench = bench("");
+    bench.publish_acked("s.1", &[("Nats-Msg-Id", "m1")], "x");
+    for (key, value, code, err_code, text) in [
+        (
+            "Nats-Expected-Stream",
+            "X",
+            400,
+            10060,
+            "expected stream does not match",
+        ),
+        (
+            "Nats-Expected-Last-Sequence",
+            "abc",
+            400,
+            10071,
+            "wrong last sequence: 1",
+        ),
+        (
+            "Nats-Expected-Last-Subject-Sequence",
+            "9",
+            400,
+            10071,
+            "wrong last sequence: 1",
+        ),
+        (
+            "Nats-Expected-Last-Subject-Sequence-Subject",
+            "s.>",
+            400,
+            10193,
+            "missing sequence for expected last sequence per subject",
+        ),
+        (
+            "Nats-Expected-Last-Msg-Id",
+            "m2",
+            400,
+            10070,
+            "wrong last msg ID: m1",
+        ),
+        ("Nats-Rollup", "sub", 500, 10111, "rollup not permitted"),
+        ("Nats-TTL", "1s", 400, 10166, "per-message TTL is disabled"),
+        ("Nats-TTL", "x", 400, 10165, "invalid per-message TTL"),
+        (
+            "Nats-Stream-Source",
+            "x",
+            400,
+            10227,
+            "message stream source header is not allowed",
+        ),
+    ] {
+        let answer = bench.publish_acked("s.1", &[(key, value)], "x");
+        assert_eq!(answer, refusal(code, err_code, text), "{key}");
+    }
+    assert_eq!(state(&bench), (1, 1, 1));
+}
+
+#[test]
+fn the_expected_sequence_of_a_subject_may_be_that_of_a_pattern() {
+    let mut bench = bench("");
+    bench.publish_acked("s.a.1", &[], "x");
+    let headers = [
+        ("Nats-Expected-Last-Subject-Sequence", "1"),
+        ("Nats-Expected-Last-Subject-Sequence-Subject", "s.a.*"),
+    ];
+    assert_eq!(bench.publish_acked("s.a.2", &headers, "x"), ack(2));
+    let first = [("Nats-Expected-Last-Subject-Sequence", "0")];
+    assert_eq!(bench.publish_acked("s.b", &first, "x"), ack(3));
+    assert_eq!(
+        bench.publish_acked("s.b", &first, "x"),
+        refusal(400, 10071, "wrong last sequence: 3")
+    );
+}
+
+#[test]
+fn a_full_stream_discards_old_messages_or_refuses_new_ones() {
+    let mut old = bench(",\"max_msgs\":2");
+    for _ in 0..3 {
+        old.publish_acked("s.1", &[], "x");
+    }
+    assert_eq!(state(&old), (2, 2, 3));
+    let mut new = bench(",\"max_msgs\":2,\"discard\":\"new\"");
+    new.publish_acked("s.1", &[], "x");
+    new.publish_acked("s.1", &[], "x");
+    assert_eq!(
+        new.publish_acked("s.1", &[], "x"),
+        refusal(503, 10077, "maximum messages exceeded")
+    );
+    assert_eq!(state(&new), (2, 1, 2));
+}
+
+#[test]
+fn bytes_are_counted_as_nats_does() {
+    for (storage, empty, with_headers) in [("file", 38, 65), ("memory", 24, 47)] {
+        let mut bench = bench(&alloc::format!(",\"storage\":\"{storage}\""));
+        let bytes = |b: &Bench| b.js.stream(ACCOUNT, "S").unwrap().core.index.bytes();
+        bench.publish_acked("s.234567", &[], "");
+        assert_eq!(bytes(&bench), empty);
+        bench.publish_acked("s.234567", &[("A", "b")], "hello");
+        assert_eq!(bytes(&bench), empty + with_headers);
+    }
+}
+
+#[test]
+fn max_bytes_fits_a_message_exactly() {
+    for (storage, room) in [("file", 67), ("memory", 81)] {
+        let config =
+            alloc::format!(",\"storage\":\"{storage}\",\"max_bytes\":100,\"discard\":\"new\"");
+        let mut bench = bench(&config);
+        let body = "x".repeat(room + 1);
+        assert_eq!(
+            bench.publish_acked("s.1", &[], &body),
+            refusal(503, 10077, "maximum bytes exceeded")
+        );
+        assert_eq!(bench.publish_acked("s.1", &[], &body[1..]), ack(1));
+    }
+}
+
+#[test]
+fn a_limit_per_subject_replaces_or_refuses() {
+    let mut bench = bench(",\"max_msgs_per_subject\":1,\"discard\":\"new\",\"max_msgs\":2");
+    for (subject, expected) in [
+        ("s.1", ack(1)),
+        ("s.2", ack(2)),
+        ("s.1", ack(3)),
+        ("s.3", refusal(503, 10077, "maximum messages exceeded")),
+    ] {
+        assert_eq!(bench.publish_acked(subject, &[], "x"), expected);
+    }
+    assert_eq!(state(&bench), (2, 2, 3));
+    bench.ask(
+        "STREAM.UPDATE.S",
+        "{\"name\":\"S\",\"subjects\":[\"s.>\"],\"max_msgs_per_subject\":1,\
+         \"discard\":\"new\",\"max_msgs\":2,\"discard_new_per_subject\":true}",
+    );
+    assert_eq!(
+        bench.publish_acked("s.1", &[], "x"),
+        refusal(503, 10077, "maximum messages per subject exceeded")
+    );
+}
+
+#[test]
+fn messages_over_the_size_limit_are_refused() {
+    let mut bench = bench(",\"max_msg_size\":5");
+    assert_eq!(bench.publish_acked("s.1", &[], "12345"), ack(1));
+    assert_eq!(
+        bench.publish_acked("s.1", &[], "123456"),
+        refusal(400, 10054, "message size exceeds maximum allowed")
+    );
+}
+
+#[test]
+fn a_rollup_replaces_what_came_before() {
+    let mut bench = bench(",\"allow_rollup_hdrs\":true");
+    for subject in ["s.1", "s.2", "s.1"] {
+        bench.publish_acked(subject, &[], "x");
+    }
+    bench.publish_acked("s.1", &[("Nats-Rollup", "sub")], "x");
+    assert_eq!(state(&bench), (2, 2, 4));
+    assert_eq!(
+        bench.publish_acked("s.1", &[("Nats-Rollup", "foo")], "x"),
+        refusal(500, 10111, "rollup value invalid: \\\"foo\\\"")
+    );
+    bench.publish_acked("s.3", &[("Nats-Rollup", "all")], "x");
+    assert_eq!(state(&bench), (1, 5, 5));
+}
+
+#[test]
+fn without_interest_a_message_gets_a_sequence_and_is_not_kept() {
+    let mut bench = bench(",\"retention\":\"interest\"");
+    let id = [("Nats-Msg-Id", "m1")];
+    assert_eq!(bench.publish_acked("s.1", &id, "x"), ack(1));
+    assert!(bench.publish_acked("s.1", &id, "x").contains("duplicate"));
+    assert_eq!(state(&bench), (0, 2, 1));
+}
+
+#[test]
+fn a_publish_beyond_what_may_wait_gets_a_status() {
+    let mut bench = bench("");
+    let big = "x".repeat(1 << 20);
+    for _ in 0..128 {
+        bench.publish("s.1", &[], &big);
+    }
+    let answers = bench.world.take("ack");
+    assert_eq!(
+        answers.last().unwrap(),
+        "NATS/1.0 429 Too Many Requests\r\n\r\n"
+    );
+    bench.sync();
+    assert_eq!(answers.len() + bench.world.take("ack").len(), 128);
+}
+
+#[test]
+fn no_ack_streams_stay_silent() {
+    let mut bench = bench(",\"no_ack\":true");
+    assert_eq!(bench.publish_acked("s.1", &[], "x"), "");
+    assert_eq!(state(&bench), (1, 1, 1));
+}
+
+#[test]
+fn old_messages_expire_by_a_log_entry() {
+    let mut bench = bench(",\"max_age\":1000000000");
+    bench.world.advance_ms(1);
+    bench.publish_acked("s.1", &[], "x");
+    bench.world.advance_ms(600);
+    bench.publish_acked("s.1", &[], "x");
+    let (at, _) = bench.js.poll_timeout().expect("the first message expires");
+    assert_eq!(at.0 - bench.world.now.mono.0, 400_000_000);
+    bench.world.advance_ms(400);
+    bench.js.handle_timeout(&mut bench.world);
+    assert_eq!(state(&bench), (2, 1, 2));
+    bench.sync();
+    assert_eq!(state(&bench), (1, 2, 2));
+    bench.world.advance_ms(600);
+    bench.js.handle_timeout(&mut bench.world);
+    bench.sync();
+    assert_eq!(state(&bench), (0, 3, 2));
+    assert_eq!(bench.js.poll_timeout(), None);
+}
+
+#[test]
+fn a_memory_stream_is_acked_at_once_and_never_logged() {
+    let mut bench = bench(",\"storage\":\"memory\"");
+    bench.publish("s.1", &[], "x");
+    assert_eq!(bench.world.take("ack"), [ack(1)]);
+    assert!(bench.world.log.is_empty());
+    let answer = bench.ask("STREAM.MSG.GET.S", "{\"seq\":1}");
+    assert!(answer.contains("\"data\":\"eA==\""), "{answer}");
+}
+
+#[test]
+fn when_the_store_is_poisoned_everyone_who_waits_and_whoever_comes_is_told() {
+    let mut bench = bench("");
+    bench.publish("s.1", &[], "x");
+    bench.request("STREAM.PURGE.S", "");
+    bench.request("STREAM.INFO.S", "");
+    bench.js.poison(&mut bench.world, "write error");
+    let text = "\"err_code\":10077,\"description\":\"write error\"";
+    assert!(bench.world.take("ack")[0].contains(text));
+    let answers = bench.world.take("api");
+    assert!(
+        answers.len() == 2 && answers.iter().all(|a| a.contains(text)),
+        "{answers:?}"
+    );
+    bench.publish("s.1", &[], "x");
+    assert!(bench.world.take("ack")[0].contains(text));
+    bench.request("STREAM.DELETE.S", "");
+    assert!(bench.world.take("api")[0].contains(text));
+}
+
+#[test]
+fn request_info_of_other_accounts_is_not_stored() {
+    let mut bench = bench("");
+    bench.publish_acked("s.1", &[("Nats-Request-Info", "x")], "x");
+    let answer = bench.ask("STREAM.MSG.GET.S", "{\"seq\":1}");
+    assert!(!answer.contains("hdrs"), "{answer}");
+}
+
+fn ack(seq: u64) -> String {
+    alloc::format!("{{\"stream\":\"S\",\"seq\":{seq}}}")
+}
+
+fn refusal(code: u16, err_code: u16, text: &str) -> String {
+    alloc::format!(
+        "{{\"error\":{{\"code\":{code},\"err_code\":{err_code},\"description\":\"{text}\"}},\
+         \"stream\":\"S\",\"seq\":0}}"
+    )
+}

@@ -1,0 +1,158 @@
+use alloc::format;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use protocol::id::LogPos;
+use protocol::rng::Rng;
+use protocol::store::Loc;
+
+use crate::testing::{ACCOUNT, Bench, machine};
+
+/// Random work on a few streams; whatever is refused is part of it.
+fn busy(seed: u64) -> Bench {
+    let mut rng = Rng::new(seed, 7);
+    let mut bench = Bench::new();
+    let configs = [
+        ",\"max_msgs_per_subject\":3",
+        ",\"max_msgs\":40,\"discard\":\"new\"",
+        ",\"max_age\":2000000000,\"allow_rollup_hdrs\":true",
+        ",\"max_bytes\":4000,\"duplicate_window\":500000000",
+    ];
+    for (i, config) in configs.iter().enumerate() {
+        let body = format!("{{\"name\":\"S{i}\",\"subjects\":[\"s{i}.>\"]{config}}}");
+        bench.ask(&format!("STREAM.CREATE.S{i}"), &body);
+    }
+    for _ in 0..2_000 {
+        let i = rng.below(4);
+        let subject = format!("s{i}.{}", rng.below(12));
+        match rng.below(40) {
+            0 => drop(bench.request(
+                &format!("STREAM.PURGE.S{i}"),
+                &format!("{{\"keep\":{}}}", rng.below(30)),
+            )),
+            1 => drop(bench.request(
+                &format!("STREAM.PURGE.S{i}"),
+                &format!("{{\"filter\":\"{subject}\"}}"),
+            )),
+            2..5 => drop(bench.request(
+                &format!("STREAM.MSG.DELETE.S{i}"),
+                &format!("{{\"seq\":{}}}", rng.below(500)),
+            )),
+            5 => {
+                let body = format!(
+                    "{{\"name\":\"S{i}\",\"subjects\":[\"s{i}.>\"],\"max_msgs\":{}}}",
+                    10 + rng.below(90)
+                );
+                bench.request(&format!("STREAM.UPDATE.S{i}"), &body);
+            }
+            6 => {
+                bench.sync();
+                bench.world.advance_ms(rng.below(900));
+                bench.js.handle_timeout(&mut bench.world);
+            }
+            7 => bench.publish(&subject, &[("Nats-Rollup", "sub")], "rolled"),
+            8..16 => {
+                let id = format!("{}", rng.below(200));
+                bench.publish(&subject, &[("Nats-Msg-Id", &id)], "with id");
+            }
+            16 => bench.sync(),
+            _ => bench.publish(&subject, &[], "plain"),
+        }
+    }
+    bench.sync();
+    bench
+}
+
+#[test]
+fn replaying_the_same_entries_gives_the_same_state() {
+    for seed in 0..5 {
+        let bench = busy(seed);
+        let replayed = Bench::with_log(bench.world.log.clone());
+        assert_eq!(
+            replayed.js.state_hash(),
+            bench.js.state_hash(),
+            "seed {seed}"
+        );
+        assert!(
+            replayed.world.delivered.is_empty(),
+            "recovery answers nobody"
+        );
+        assert_eq!(replayed.world.bound.len(), 4);
+    }
+}
+
+#[test]
+fn a_checkpoint_and_the_entries_after_it_give_the_same_state() {
+    for seed in 0..5 {
+        let bench = busy(seed);
+        let log = &bench.world.log;
+        for cut in [0, log.len() / 3, log.len()] {
+            let mut first = Bench::with_log(log[..cut].to_vec());
+            let mut checkpoint = Vec::new();
+            first.js.snapshot(&mut checkpoint);
+            let mut js = machine();
+            js.restore(&Bytes::from(checkpoint))
+                .expect("it was just written");
+            for (pos, entry) in (1u64..).zip(log).skip(cut) {
+                let pos = LogPos(pos);
+                js.apply(&mut first.world, pos, Loc::log(pos), entry);
+            }
+            assert_eq!(
+                js.state_hash(),
+                bench.js.state_hash(),
+                "seed {seed} cut {cut}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_of_a_later_version_is_refused() {
+    let mut checkpoint = Vec::new();
+    machine().snapshot(&mut checkpoint);
+    checkpoint[0] = 9;
+    let refused = machine().restore(&Bytes::from(checkpoint));
+    assert_eq!(refused, Err(crate::RestoreError::Version(9)));
+}
+
+#[test]
+fn a_checkpoint_cut_short_is_refused() {
+    let bench = busy(1);
+    let mut checkpoint = Vec::new();
+    bench.js.snapshot(&mut checkpoint);
+    for len in (1..checkpoint.len()).step_by(97) {
+        let cut = Bytes::copy_from_slice(&checkpoint[..len]);
+        assert!(machine().restore(&cut).is_err(), "{len}");
+    }
+}
+
+#[test]
+fn streams_of_an_unknown_account_are_kept() {
+    let bench = busy(2);
+    let mut js = crate::JetStream::new(crate::Options::default());
+    let mut world = crate::testing::World::new();
+    for (pos, entry) in (1u64..).zip(&bench.world.log) {
+        js.apply(&mut world, LogPos(pos), Loc::log(LogPos(pos)), entry);
+    }
+    assert!(js.stream(ACCOUNT, "S0").is_none());
+    assert_eq!(js.streams().count(), 4);
+    assert_eq!(js.state_hash(), bench.js.state_hash());
+}
+
+#[test]
+fn moved_messages_are_no_longer_asked_for() {
+    let mut bench = busy(3);
+    let mut unflushed = Vec::new();
+    bench.js.unflushed(LogPos(u64::MAX), &mut unflushed);
+    assert!(!unflushed.is_empty());
+    for (stream, messages) in &unflushed {
+        let moved: Vec<_> = messages
+            .iter()
+            .map(|(seq, _)| (*seq, Loc::segment(1, seq.0 * 100)))
+            .collect();
+        bench.js.relocated(*stream, &moved);
+    }
+    unflushed.clear();
+    bench.js.unflushed(LogPos(u64::MAX), &mut unflushed);
+    assert!(unflushed.is_empty());
+}
