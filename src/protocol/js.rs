@@ -7,6 +7,7 @@
 //! Texts, key order and numbers are those of nats-server 2.15.1: clients compare them.
 
 pub mod ack;
+pub mod advisory;
 pub mod api;
 pub mod check;
 pub mod config;

@@ -177,15 +177,8 @@ impl Parser {
             State::Line { scanned } => return self.read_line(input, scanned),
             State::Skip(bare) => return Ok(self.skip(bare, input)),
         }
-        // The hot path: this very spelling is what every client library sends.
-        if let Some(line) = input.strip_prefix(b"PUB ")
-            && !self.limits.connect_only
-        {
-            let window = line.get(..self.limits.control_line_max).unwrap_or(line);
-            if let Some(len) = memchr::memchr(b'\n', window) {
-                let args = args::publish(line.get(..len).unwrap_or(line), 4)?;
-                return self.start_publish(args, input);
-            }
+        if let Some(args) = self.usual_publish(input)? {
+            return self.start_publish(args, input);
         }
         self.read_line(input, 0)
     }
@@ -198,6 +191,37 @@ impl Parser {
             State::Payload(args) => args.total_len(),
             State::Start | State::Line { .. } | State::Skip(_) => 0,
         }
+    }
+
+    /// The hot path: reads the control line of a publish if it is spelt as every client library
+    /// spells it, and complete.
+    #[inline]
+    fn usual_publish(&self, input: &[u8]) -> Result<Option<PubArgs>, ParseError> {
+        const PUB: &[u8] = b"PUB ";
+        const HPUB: &[u8] = b"HPUB ";
+        if self.limits.connect_only {
+            return Ok(None);
+        }
+        let (line, verb_len) = if let Some(line) = input.strip_prefix(PUB) {
+            (line, PUB.len())
+        } else if let Some(line) = input.strip_prefix(HPUB)
+            && self.limits.headers
+        {
+            (line, HPUB.len())
+        } else {
+            return Ok(None);
+        };
+        let window = line.get(..self.limits.control_line_max).unwrap_or(line);
+        let Some(len) = memchr::memchr(b'\n', window) else {
+            return Ok(None);
+        };
+        let line = line.get(..len).unwrap_or(line);
+        let args = if verb_len == PUB.len() {
+            args::publish(line, verb_len)?
+        } else {
+            args::publish_with_headers(line, verb_len)?
+        };
+        Ok(Some(args))
     }
 
     fn read_line<'a>(

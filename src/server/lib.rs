@@ -1,4 +1,5 @@
 //! The thin driver: sockets, disk threads, signals and logs around `broker::Shard`.
 
+pub mod disk;
 pub mod launch;
 mod signal_sender;

@@ -1,3 +1,5 @@
+//! Header blocks as clients write them, and as they must not.
+
 use alloc::vec::Vec;
 
 use super::*;

@@ -4,10 +4,13 @@
 //! configuration that has passed changes nothing.
 
 mod consumer;
+mod consumer_defaults;
 mod consumer_request;
+mod consumer_selection;
 mod metadata;
 mod names;
 mod prefixes;
+mod resources;
 mod sources;
 mod stream;
 mod subjects;
@@ -22,9 +25,11 @@ pub use consumer_request::{
     check_consumer_update, check_name_length, check_work_queue, resolve_consumer_request,
 };
 pub use metadata::{
-    SERVER_LEVEL_KEY, SERVER_VERSION_KEY, set_consumer_level, set_stream_level, shown_metadata,
+    SERVER_LEVEL_KEY, SERVER_VERSION_KEY, is_level_supported, set_consumer_level, set_stream_level,
+    shown_metadata,
 };
 pub use names::{NameRules, check_memphis_name, is_valid_name};
+pub use resources::{Reserved, check_resources};
 pub use stream::{ServerLimits, StreamRules, check_stream, check_stream_create};
 pub use subjects::overlaps_any;
 pub use transform::{TransformError, check_transform};

@@ -9,13 +9,18 @@
 
 mod decode;
 mod encode;
+mod go;
 mod parse;
 #[macro_use]
 mod record;
 
 pub use decode::{Context, DecodeError, FromJson, Record, Strictness, decode};
 pub use encode::{Fields, ToJson, Writer, to_vec};
-pub use parse::{DEPTH_MAX, Node, SyntaxError, Value, go_quote, parse};
+pub use go::go_quote;
+pub use parse::{DEPTH_MAX, Node, SyntaxError, Value, parse};
 pub use record::Flags;
 
 pub(crate) use record::{json_enum, json_output, json_struct};
+
+#[cfg(test)]
+mod tests;

@@ -219,3 +219,96 @@ impl Fields for StreamDetails<'_> {
         self.info.write_fields(to);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::super::errors;
+    use super::*;
+
+    fn text(json: Vec<u8>) -> String {
+        String::from_utf8(json)
+            .unwrap()
+            .replace("io.nats.jetstream.api.v1.", "")
+    }
+
+    #[test]
+    fn errors_keep_the_empty_fields_of_their_response() {
+        let not_found = |kind| text(encode_error(kind, &errors::STREAM_NOT_FOUND));
+        let error =
+            "\"error\":{\"code\":404,\"err_code\":10059,\"description\":\"stream not found\"}";
+        for (kind, wanted) in [
+            (
+                ApiKind::StreamDelete,
+                "{\"type\":\"stream_delete_response\",ERROR}",
+            ),
+            (
+                ApiKind::StreamPurge,
+                "{\"type\":\"stream_purge_response\",ERROR,\"purged\":0}",
+            ),
+            (
+                ApiKind::StreamInfo,
+                "{\"type\":\"stream_info_response\",ERROR,\"total\":0,\"offset\":0,\"limit\":0}",
+            ),
+            (
+                ApiKind::ConsumerNames,
+                "{\"type\":\"consumer_names_response\",ERROR,\"total\":0,\"offset\":0,\"limit\":0,\"consumers\":[]}",
+            ),
+        ] {
+            assert_eq!(not_found(kind), wanted.replace("ERROR", error));
+        }
+    }
+
+    #[test]
+    fn lists_tell_their_page_first() {
+        let page = Page::new(1, 5, 1024);
+        let names = encode_response(ApiKind::StreamNames, &StreamNames { page, names: &[] });
+        let wanted = "{\"type\":\"stream_names_response\",\"total\":1,\"offset\":1,\"limit\":1024,\"streams\":null}";
+        assert_eq!(text(names), wanted);
+        let listed = Listed {
+            page: Page::new(2, -5, 1024),
+            key: "consumers",
+            entries: &["a", "d"],
+        };
+        let wanted = "{\"type\":\"consumer_names_response\",\"total\":2,\"offset\":0,\"limit\":1024,\"consumers\":[\"a\",\"d\"]}";
+        assert_eq!(
+            text(encode_response(ApiKind::ConsumerNames, &listed)),
+            wanted
+        );
+    }
+
+    #[test]
+    fn a_new_stream_is_shown_with_its_zero_times() {
+        let info = StreamInfo {
+            ts: Wall(1),
+            ..StreamInfo::default()
+        };
+        let created = text(encode_response(
+            ApiKind::StreamCreate,
+            &StreamCreated(&info),
+        ));
+        let state = "\"created\":\"0001-01-01T00:00:00Z\",\"state\":{\"messages\":0,\"bytes\":0,\
+            \"first_seq\":0,\"first_ts\":\"0001-01-01T00:00:00Z\",\"last_seq\":0,\
+            \"last_ts\":\"0001-01-01T00:00:00Z\",\"consumer_count\":0},\
+            \"ts\":\"1970-01-01T00:00:00.000000001Z\",\"did_create\":true}";
+        assert!(created.ends_with(&state.to_string()), "{created}");
+    }
+
+    #[test]
+    fn messages_carry_headers_and_body_in_base64() {
+        let message = StoredMessage {
+            subject: "a",
+            seq: 3,
+            headers: b"",
+            payload: b"hello",
+            time: Wall(1_000_000_000),
+        };
+        let wanted = "{\"type\":\"stream_msg_get_response\",\"message\":{\"subject\":\"a\",\"seq\":3,\
+            \"data\":\"aGVsbG8=\",\"time\":\"1970-01-01T00:00:01Z\"}}";
+        assert_eq!(
+            text(encode_response(ApiKind::MsgGet, &Message(message))),
+            wanted
+        );
+    }
+}

@@ -1,3 +1,5 @@
+//! The protocol in whole and in parts, and what breaks it.
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

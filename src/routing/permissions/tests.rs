@@ -1,3 +1,5 @@
+//! What permissions let pass and what they stop.
+
 use alloc::format;
 use core::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Who gets a message, with and without wildcards, queues and cache.
+
 use alloc::format;
 use alloc::vec::Vec;
 

@@ -1,3 +1,5 @@
+//! The log through writes, faults and restarts.
+
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;

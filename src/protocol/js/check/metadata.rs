@@ -15,6 +15,16 @@ pub const SERVER_VERSION_KEY: &str = "_nats.ver";
 /// The key of the level that answers. Never stored.
 pub const SERVER_LEVEL_KEY: &str = "_nats.level";
 
+/// Reports whether the level that a request's `Nats-Required-Api-Level` header names is served; an empty
+/// value asks for nothing.
+#[must_use]
+pub fn is_level_supported(header: &[u8]) -> bool {
+    let level = core::str::from_utf8(header)
+        .ok()
+        .and_then(|text| text.parse::<i64>().ok());
+    header.is_empty() || level.is_some_and(|level| level <= i64::from(API_LEVEL))
+}
+
 /// Writes the level that a stream needs into its metadata.
 pub fn set_stream_level(config: &mut StreamConfig) {
     let level = if config.allow_batched {
@@ -59,4 +69,19 @@ fn set_level(metadata: &mut Metadata, level: u32) {
     metadata.remove(SERVER_VERSION_KEY);
     metadata.remove(SERVER_LEVEL_KEY);
     metadata.insert(String::from(REQUIRED_LEVEL_KEY), level.to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_levels_that_are_served_may_be_required() {
+        for header in [&b""[..], b"0", b"5", b"-1"] {
+            assert!(is_level_supported(header));
+        }
+        for header in [&b"6"[..], b"x", b" "] {
+            assert!(!is_level_supported(header));
+        }
+    }
 }

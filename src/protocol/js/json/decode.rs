@@ -6,7 +6,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::parse::{Node, SyntaxError, Value, go_quote, parse};
+use super::go::{go_quote, time_error};
+use super::parse::{Node, SyntaxError, Value, parse};
 use super::record::Flags;
 use crate::text::duration::Nanos;
 use crate::text::rfc3339;
@@ -272,7 +273,7 @@ impl FromJson for Wall {
             let Value::String(text) = &node.value else {
                 return Err(cx.mismatch(Self::GO_TYPE, node));
             };
-            *self = rfc3339::parse(text).map_err(|_| super::parse::time_error(text))?;
+            *self = rfc3339::parse(text).map_err(|_| time_error(text))?;
         }
         Ok(())
     }

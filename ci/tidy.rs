@@ -1,0 +1,179 @@
+//! Each rule as a test that lists all places that break it. The rules themselves are functions over
+//! text in the files beside, with tests that show them find what they must.
+
+use std::path::Path;
+
+mod crates;
+mod rules;
+mod tree;
+
+use crates::Workspace;
+use rules::Problem;
+use tree::SourceFile;
+
+/// The crates that decide everything and do nothing: no I/O, no clock, no entropy.
+const PURE: [&str; 8] = [
+    "protocol",
+    "routing",
+    "storage",
+    "jetstream",
+    "memphis",
+    "monitor",
+    "config",
+    "broker",
+];
+
+/// What pure crates may depend on, directly or not: crates that build without std. Macros that run
+/// at build time are not followed.
+const PURE_MAY_USE: [&str; 30] = [
+    "base64",
+    "block-buffer",
+    "bytes",
+    "cfg-if",
+    // Asks the processor, not the system.
+    "cpufeatures",
+    "crypto-common",
+    "digest",
+    "equivalent",
+    "foldhash",
+    "generic-array",
+    "hashbrown",
+    "itoa",
+    "memchr",
+    "regex-lite",
+    "ryu",
+    "serde",
+    "serde_core",
+    "serde_json",
+    "sha2",
+    "slab",
+    "thiserror",
+    "typenum",
+    "xxhash-rust",
+    "zmij",
+    // Ours, from the bottom up.
+    "protocol",
+    "routing",
+    "storage",
+    "consensus",
+    "jetstream",
+    "monitor",
+];
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn sources() -> Vec<SourceFile> {
+    tree::files(root(), |name| name.ends_with(".rs"))
+}
+
+/// Fails with all problems that `rule` finds in Rust files.
+fn check_sources(rule: impl Fn(&SourceFile) -> Vec<Problem>) {
+    let files = sources();
+    assert!(files.len() > 20, "the source files are found");
+    none(files.iter().flat_map(rule));
+}
+
+fn none(problems: impl IntoIterator<Item = Problem>) {
+    let lines: Vec<String> = problems.into_iter().map(|p| p.to_string()).collect();
+    assert!(lines.is_empty(), "\n{}\n", lines.join("\n"));
+}
+
+#[test]
+fn every_crate_inherits_the_workspace_lints() {
+    let workspace = Workspace::read(root());
+    none(workspace.members().flat_map(|member| {
+        let manifest = tree::file(root(), &member.manifest);
+        rules::inherits_lints(&manifest)
+    }));
+}
+
+#[test]
+fn pure_crates_are_no_std() {
+    none(PURE.iter().flat_map(|name| {
+        let lib = tree::file(root(), &format!("src/{name}/lib.rs"));
+        rules::is_no_std(&lib)
+    }));
+}
+
+#[test]
+fn pure_crates_reach_nothing_that_does_io() {
+    let workspace = Workspace::read(root());
+    let mut allowed = PURE_MAY_USE.to_vec();
+    allowed.extend(PURE);
+    none(PURE.iter().flat_map(|name| {
+        let reached = workspace.reach(name);
+        let forbidden = reached
+            .into_iter()
+            .filter(|dep| !allowed.contains(&dep.as_str()));
+        forbidden
+            .map(|dep| {
+                Problem::new(
+                    &format!("src/{name}/Cargo.toml"),
+                    0,
+                    format!("reaches {dep}"),
+                )
+            })
+            .collect::<Vec<_>>()
+    }));
+}
+
+#[test]
+fn memphis_speaks_to_streams_through_their_api_only() {
+    let reached = Workspace::read(root()).reach("memphis");
+    assert!(!reached.is_empty(), "memphis has dependencies");
+    for out_of_reach in ["storage", "consensus"] {
+        assert!(
+            !reached.iter().any(|dep| dep == out_of_reach),
+            "memphis reaches {out_of_reach}"
+        );
+    }
+}
+
+#[test]
+fn the_architecture_names_every_crate() {
+    let workspace = Workspace::read(root());
+    let text = tree::file(root(), "ARCHITECTURE.md").text;
+    let names = workspace.members().map(|member| member.name.clone());
+    let missing: Vec<String> = names
+        .filter(|name| !text.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md lacks {missing:?}");
+}
+
+#[test]
+fn every_rust_file_says_what_it_owns() {
+    check_sources(rules::has_head);
+}
+
+#[test]
+fn no_select_without_an_order() {
+    check_sources(rules::selects_are_biased);
+}
+
+#[test]
+fn nothing_draws_from_a_source_that_a_seed_does_not_determine() {
+    check_sources(rules::is_deterministic);
+}
+
+#[test]
+fn nothing_unfinished_is_left() {
+    check_sources(rules::is_finished);
+}
+
+#[test]
+fn ignored_tests_have_a_reason() {
+    check_sources(rules::ignores_have_reasons);
+}
+
+#[test]
+fn long_files_do_not_grow() {
+    none(rules::lengths(&sources()));
+}
+
+#[test]
+fn no_file_names_a_machine() {
+    let texts = tree::files(root(), |name| name != "Cargo.lock" && name != "go.sum");
+    none(texts.iter().flat_map(rules::names_no_machine));
+}

@@ -1,0 +1,110 @@
+//! Texts as Go prints them: quoted strings and what is wrong with a time.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use super::decode::DecodeError;
+
+/// Quotes bytes as Go's `%q` does.
+#[must_use]
+pub fn go_quote(bytes: &[u8]) -> String {
+    let mut out = String::from("\"");
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == '"' {
+                out.push_str("\\\"")
+            } else {
+                push_go_char(&mut out, c)
+            }
+        }
+        for b in chunk.invalid() {
+            let _ = write!(out, "\\x{b:02x}");
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Writes a character of a quoted text; quotes are the caller's.
+pub(super) fn push_go_char(out: &mut String, c: char) {
+    let short = match c {
+        '\\' => "\\\\",
+        '\u{7}' => "\\a",
+        '\u{8}' => "\\b",
+        '\u{c}' => "\\f",
+        '\n' => "\\n",
+        '\r' => "\\r",
+        '\t' => "\\t",
+        '\u{b}' => "\\v",
+        '\0'..='\u{1f}' | '\u{7f}' => {
+            let _ = write!(out, "\\x{:02x}", u32::from(c));
+            return;
+        }
+        _ => {
+            out.push(c);
+            return;
+        }
+    };
+    out.push_str(short);
+}
+
+/// Words the error for a text that is no time. Go names the piece of the layout at which it stopped;
+/// the pieces are tried in their order.
+pub(super) fn time_error(text: &str) -> DecodeError {
+    const LAYOUT: &str = "2006-01-02T15:04:05Z07:00";
+    const PIECES: [(&str, usize); 11] = [
+        ("2006", 4),
+        ("-", 1),
+        ("01", 2),
+        ("-", 1),
+        ("02", 2),
+        ("T", 1),
+        ("15", 2),
+        (":", 1),
+        ("04", 2),
+        (":", 1),
+        ("05", 2),
+    ];
+    let quoted = go_quote(text.as_bytes());
+    let mut rest = text;
+    let mut numbers = Vec::new();
+    for (piece, len) in PIECES {
+        let (taken, after) = rest.split_at_checked(len).unwrap_or(("", rest));
+        let digits = taken.bytes().all(|b| b.is_ascii_digit());
+        let fits = if len == 1 {
+            taken == piece
+        } else {
+            !taken.is_empty() && digits
+        };
+        if !fits {
+            let rest = go_quote(rest.as_bytes());
+            let piece = go_quote(piece.as_bytes());
+            return DecodeError::new(format!(
+                "parsing time {quoted} as \"{LAYOUT}\": cannot parse {rest} as {piece}"
+            ));
+        }
+        if len == 2 {
+            numbers.push(taken.parse::<u32>().unwrap_or(0));
+        }
+        rest = after;
+    }
+    let [month, _, hour, minute, second] = numbers.as_slice() else {
+        return DecodeError::new(format!("parsing time {quoted}: day out of range"));
+    };
+    let range = match () {
+        () if !(1..=12).contains(month) => "month",
+        () if *hour > 23 => "hour",
+        () if *minute > 59 => "minute",
+        () if *second > 59 => "second",
+        () if rest == "Z" => "day",
+        () => {
+            let rest = go_quote(rest.as_bytes());
+            return DecodeError::new(format!(
+                "parsing time {quoted} as \"{LAYOUT}\": cannot parse {rest} as \"Z07:00\""
+            ));
+        }
+    };
+    DecodeError::new(format!("parsing time {quoted}: {range} out of range"))
+}

@@ -1,0 +1,85 @@
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::*;
+use crate::js::config::{Metadata, StreamConfig, StreamConfigRequest};
+
+fn error(body: &str) -> String {
+    let strict: Result<StreamConfigRequest, _> = decode(body.as_bytes(), Strictness::Strict);
+    strict.unwrap_err().to_string()
+}
+
+#[test]
+fn characters_that_html_knows_are_escaped() {
+    let texts = Vec::from(["<a> & \"b\"\\", "\u{1}\n\t", "\u{2028}é"]);
+    let json = r#"["\u003ca\u003e \u0026 \"b\"\\","\u0001\n\t","\u2028é"]"#;
+    assert_eq!(String::from_utf8(to_vec(&texts)).unwrap(), json);
+}
+
+#[test]
+fn what_is_written_can_be_read() {
+    let mut config = StreamConfig {
+        name: "a\"<b>\u{1f600}".into(),
+        ..StreamConfig::default()
+    };
+    config.metadata = Metadata::from([("k\n".into(), "v\\".into())]);
+    config.subjects.push("x.>".into());
+    let read: StreamConfig = decode(&to_vec(&config), Strictness::Strict).unwrap();
+    assert_eq!(read, config);
+}
+
+#[test]
+fn syntax_errors_win_over_what_stands_before_them() {
+    assert_eq!(
+        error(r#"{"name":1,"x":}"#),
+        "invalid character '}' looking for beginning of value at offset 15"
+    );
+    assert_eq!(error(r#"{"name":1"#), "unexpected EOF");
+}
+
+#[test]
+fn the_first_of_several_faults_is_told() {
+    assert_eq!(
+        error(r#"{"bogus":1,"name":1}"#),
+        r#"json: unknown field "bogus""#
+    );
+    let name = "json: cannot unmarshal number into Go struct field StreamConfigRequest.name of type string";
+    assert_eq!(error(r#"{"name":1,"bogus":1}"#), name);
+}
+
+#[test]
+fn lax_decoding_skips_unknown_keys_and_offsets() {
+    let found: StreamConfig = decode(br#"{"x":[{}],"NAME":"n"}"#, Strictness::Lax).unwrap();
+    assert_eq!(found.name, "n");
+    let lax: Result<StreamConfig, _> = decode(b"x", Strictness::Lax);
+    let text = "invalid character 'x' looking for beginning of value";
+    assert_eq!(lax.unwrap_err().to_string(), text);
+}
+
+#[test]
+fn nesting_has_a_limit() {
+    let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    assert!(parse(deep(DEPTH_MAX).as_bytes()).is_ok());
+    assert!(parse(deep(100_000).as_bytes()).is_err());
+}
+
+#[test]
+fn any_bytes_are_read_or_refused_without_panic() {
+    let seeds = [
+        &br#"{"name":"a\u00e9\ud83d\ude00","sources":[{"opt_start_time":"2020-01-01T00:00:00Z"}]}"#
+            [..],
+        b"[-1.5e+3,true,null,\"\\",
+    ];
+    for seed in seeds {
+        for cut in 0..seed.len() {
+            for byte in [0_u8, b'"', b'\\', b'{', b'9', 0xff] {
+                let mut bytes = seed.to_vec();
+                if let Some(slot) = bytes.get_mut(cut) {
+                    *slot = byte;
+                }
+                let _ = decode::<StreamConfig>(&bytes, Strictness::Strict);
+                let _ = decode::<StreamConfig>(bytes.get(..cut).unwrap(), Strictness::Lax);
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The driver's side of the store's disk: operations go in, answers come out, nothing blocks the shard.
+//!
+//! *Invariant:* operations on one file run and answer in the order given ([`storage::op`] has the
+//! contract); a simulated disk can stand in for the real one.
+
+mod directory;
+mod lane;
+
+use core::future::{self, Future};
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use storage::{DiskDone, DiskOp, FileName};
+use tokio::sync::mpsc as answers;
+
+use directory::Directory;
+
+/// A disk that has been opened and not used yet.
+pub trait Disk {
+    /// Where operations go.
+    type Queue: DiskQueue;
+    /// Where answers come from.
+    type Answers: DiskAnswers;
+
+    /// Gives the two ends.
+    fn split(self) -> (Self::Queue, Self::Answers);
+}
+
+/// Takes operations.
+pub trait DiskQueue {
+    /// Takes all of `ops`; returns at once. An operation whose answer never comes belongs to a disk
+    /// that has died; the store waits for it.
+    fn submit(&self, ops: &mut Vec<DiskOp>);
+}
+
+/// Gives answers.
+pub trait DiskAnswers {
+    /// Waits until there are answers and adds them to `done`. Dropping the future loses none.
+    fn next(&mut self, done: &mut Vec<DiskDone>) -> impl Future<Output = ()>;
+}
+
+/// Why a directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("storage directory {path} is already in use by another process", path = .0.display())]
+    InUse(PathBuf),
+    /// The system refuses.
+    #[error("storage directory {path}: {error}", path = .path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// A directory of the file system, with its own threads: one for the log's writes and syncs, one for
+/// those of segments and checkpoints, one that makes, renames and removes files, one that reads. So
+/// neither a flush nor the making of the next log file holds up an acknowledgement.
+#[derive(Debug)]
+pub struct FileDisk {
+    queue: FileQueue,
+    answers: FileAnswers,
+}
+
+/// The queue of a [`FileDisk`]. Dropping it waits until its threads have finished what they have, so
+/// that the directory is free afterwards.
+#[derive(Debug)]
+pub struct FileQueue {
+    lanes: [Worker; Lane::COUNT],
+}
+
+#[derive(Debug)]
+struct Worker {
+    /// Taken when the thread is to end.
+    ops: Option<mpsc::Sender<Vec<DiskOp>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.ops = None;
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The answers of a [`FileDisk`].
+#[derive(Debug)]
+pub struct FileAnswers(answers::UnboundedReceiver<Vec<DiskDone>>);
+
+/// Which thread runs an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    Log,
+    Bulk,
+    Names,
+    Reads,
+}
+
+impl Lane {
+    const COUNT: usize = 4;
+    const ALL: [(Self, &'static str); Self::COUNT] = [
+        (Self::Log, "disk-log"),
+        (Self::Bulk, "disk-bulk"),
+        (Self::Names, "disk-names"),
+        (Self::Reads, "disk-reads"),
+    ];
+
+    /// The store waits for answers wherever the order between lanes matters.
+    fn of(op: &DiskOp) -> Self {
+        match op {
+            DiskOp::Write { file, .. } | DiskOp::Sync { file, .. } => match file {
+                FileName::Log(_) => Self::Log,
+                FileName::Segment { .. } | FileName::Checkpoint(_) => Self::Bulk,
+            },
+            DiskOp::List { .. }
+            | DiskOp::Create { .. }
+            | DiskOp::Recycle { .. }
+            | DiskOp::Remove { .. } => Self::Names,
+            DiskOp::Read { .. } => Self::Reads,
+        }
+    }
+}
+
+impl FileDisk {
+    /// Opens `dir`, making it if it does not exist, and locks it against other processes.
+    ///
+    /// # Errors
+    /// If another process has locked it, or the system refuses.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        let failed = |error| refused(dir, error);
+        fs::create_dir_all(dir).map_err(failed)?;
+        let lock = lock(dir)?;
+        let directory = Directory::open(dir, lock).map_err(failed)?;
+        let directory = Arc::new(directory);
+        let (done, answers) = answers::unbounded_channel();
+        let mut lanes = Vec::with_capacity(Lane::COUNT);
+        for (_, name) in Lane::ALL {
+            let (sender, receiver) = mpsc::channel();
+            let (directory, done) = (Arc::clone(&directory), done.clone());
+            let thread = thread::Builder::new()
+                .name(name.into())
+                .spawn(move || lane::drive_lane(&directory, &receiver, &done))
+                .map_err(failed)?;
+            lanes.push(Worker {
+                ops: Some(sender),
+                thread: Some(thread),
+            });
+        }
+        let lanes = lanes.try_into().expect("one worker per lane");
+        Ok(Self {
+            queue: FileQueue { lanes },
+            answers: FileAnswers(answers),
+        })
+    }
+}
+
+fn refused(dir: &Path, error: io::Error) -> OpenError {
+    OpenError::Io {
+        path: dir.to_path_buf(),
+        error,
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let failed = |error| refused(dir, error);
+    let mut options = File::options();
+    let options = options.create(true).truncate(false).write(true);
+    let file = options.open(dir.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(dir.to_path_buf())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+impl Disk for FileDisk {
+    type Queue = FileQueue;
+    type Answers = FileAnswers;
+
+    fn split(self) -> (FileQueue, FileAnswers) {
+        (self.queue, self.answers)
+    }
+}
+
+impl DiskQueue for FileQueue {
+    fn submit(&self, ops: &mut Vec<DiskOp>) {
+        let mut batches: [Vec<DiskOp>; Lane::COUNT] = Default::default();
+        for op in ops.drain(..) {
+            if let Some(batch) = batches.get_mut(Lane::of(&op) as usize) {
+                batch.push(op);
+            }
+        }
+        for (lane, batch) in self.lanes.iter().zip(batches) {
+            if let Some(ops) = &lane.ops
+                && !batch.is_empty()
+            {
+                // The thread is gone only if it panicked; the answers stay away then.
+                let _ = ops.send(batch);
+            }
+        }
+    }
+}
+
+impl DiskAnswers for FileAnswers {
+    async fn next(&mut self, done: &mut Vec<DiskDone>) {
+        match self.0.recv().await {
+            Some(mut some) => done.append(&mut some),
+            None => future::pending().await,
+        }
+        while let Ok(mut more) = self.0.try_recv() {
+            done.append(&mut more);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! The store's directory: what each operation does to the file system.
+//!
+//! *Invariants:* a file that has been written and not synced keeps its handle, because a write-back
+//! error is reported to handles that were open when it happened. A name appears in the directory only
+//! when the file under it is complete and durable.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use storage::{DiskAnswer, DiskError, DiskOp, FileName};
+
+/// How many files are kept open; files with unsynced writes are, beyond that.
+const OPEN_MAX: usize = 256;
+/// Zeroes are written and synced in pieces of this length, so that the making of a file does not fill
+/// the device's queue in front of the log's syncs.
+const ZERO_PIECE: usize = 4 << 20;
+/// The ending of files that are being made.
+const UNFINISHED: &str = ".new";
+
+#[derive(Debug)]
+struct Open {
+    file: Arc<File>,
+    unsynced: bool,
+}
+
+/// An open, locked directory.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    /// For syncing the directory's entries.
+    handle: File,
+    open: Mutex<BTreeMap<FileName, Open>>,
+    /// Held as long as any thread may still write.
+    _lock: File,
+}
+
+impl Directory {
+    pub(super) fn open(path: &Path, lock: File) -> io::Result<Self> {
+        let handle = File::open(path)?;
+        let mut unfinished = false;
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(is_unfinished) {
+                fs::remove_file(entry.path())?;
+                unfinished = true;
+            }
+        }
+        if unfinished {
+            handle.sync_all()?;
+        }
+        // The directory itself may have been made just now.
+        if let Some(parent) = path.canonicalize()?.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            handle,
+            open: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    pub(super) fn run(&self, op: &DiskOp) -> Result<DiskAnswer, DiskError> {
+        let result = match op {
+            DiskOp::List { .. } => self.list().map(DiskAnswer::Listed),
+            DiskOp::Read {
+                file, offset, len, ..
+            } => self.read(*file, *offset, *len).map(DiskAnswer::Read),
+            DiskOp::Create { file, len, .. } => self.create(*file, *len).map(done),
+            DiskOp::Write {
+                file, offset, data, ..
+            } => self.write(*file, *offset, data).map(done),
+            DiskOp::Sync { file, .. } => self.sync(*file).map(done),
+            DiskOp::Recycle { from, to, .. } => self.rename(*from, *to).map(done),
+            DiskOp::Remove { file, .. } => self.remove(*file).map(done),
+        };
+        result.map_err(|error| disk_error(&error))
+    }
+
+    fn path(&self, file: FileName) -> PathBuf {
+        self.path.join(file.to_string())
+    }
+
+    fn list(&self) -> io::Result<Vec<(FileName, u64)>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if let Some(name) = entry.file_name().to_str().and_then(FileName::parse) {
+                files.push((name, entry.metadata()?.len()));
+            }
+        }
+        Ok(files)
+    }
+
+    fn read(&self, file: FileName, offset: u64, len: u32) -> io::Result<Bytes> {
+        let handle = self.handle_of(file, Access::Read)?;
+        let mut bytes = vec![0; len as usize];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match handle.read_at(rest, offset + filled as u64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes.into())
+    }
+
+    fn write(&self, file: FileName, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.handle_of(file, Access::Write)?
+            .write_all_at(data, offset)
+    }
+
+    fn sync(&self, file: FileName) -> io::Result<()> {
+        self.handle_of(file, Access::Write)?.sync_data()?;
+        if let Some(open) = self.table().get_mut(&file) {
+            open.unsynced = false;
+        }
+        Ok(())
+    }
+
+    fn create(&self, file: FileName, len: u64) -> io::Result<()> {
+        let path = self.path(file);
+        let unfinished = self.path.join(format!("{file}{UNFINISHED}"));
+        let made = make_zeroed(&unfinished, len).and_then(|handle| {
+            fs::rename(&unfinished, &path)?;
+            self.handle.sync_all()?;
+            Ok(handle)
+        });
+        let handle = made.inspect_err(|_| {
+            // What cannot be removed is removed at the next start.
+            let _ = fs::remove_file(&unfinished);
+        })?;
+        self.keep(file, Arc::new(handle), false);
+        Ok(())
+    }
+
+    fn rename(&self, from: FileName, to: FileName) -> io::Result<()> {
+        self.table().remove(&from);
+        self.table().remove(&to);
+        fs::rename(self.path(from), self.path(to))?;
+        self.handle.sync_all()
+    }
+
+    fn remove(&self, file: FileName) -> io::Result<()> {
+        self.table().remove(&file);
+        match fs::remove_file(self.path(file)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+        self.handle.sync_all()
+    }
+
+    fn table(&self) -> MutexGuard<'_, BTreeMap<FileName, Open>> {
+        // Nothing panics while it holds the table, and if it did the table would be whole.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handle_of(&self, file: FileName, access: Access) -> io::Result<Arc<File>> {
+        if let Some(open) = self.table().get_mut(&file) {
+            open.unsynced |= access == Access::Write;
+            return Ok(Arc::clone(&open.file));
+        }
+        let mut options = File::options();
+        let handle = options.read(true).write(true).open(self.path(file))?;
+        let handle = Arc::new(handle);
+        self.keep(file, Arc::clone(&handle), access == Access::Write);
+        Ok(handle)
+    }
+
+    fn keep(&self, file: FileName, handle: Arc<File>, unsynced: bool) {
+        let mut table = self.table();
+        if table.len() >= OPEN_MAX {
+            table.retain(|_, open| open.unsynced);
+        }
+        table.insert(
+            file,
+            Open {
+                file: handle,
+                unsynced,
+            },
+        );
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+}
+
+fn done((): ()) -> DiskAnswer {
+    DiskAnswer::Done
+}
+
+fn is_unfinished(name: &str) -> bool {
+    let file = name.strip_suffix(UNFINISHED);
+    file.and_then(FileName::parse).is_some()
+}
+
+fn make_zeroed(path: &Path, len: u64) -> io::Result<File> {
+    let mut options = File::options();
+    let options = options.read(true).write(true).create(true).truncate(true);
+    let file = options.open(path)?;
+    let zeroes = vec![0; ZERO_PIECE.min(usize::try_from(len).unwrap_or(ZERO_PIECE))];
+    let mut at = 0;
+    while at < len {
+        let piece = zeroes
+            .len()
+            .min(usize::try_from(len - at).unwrap_or(ZERO_PIECE));
+        file.write_all_at(zeroes.get(..piece).unwrap_or_default(), at)?;
+        file.sync_data()?;
+        at += piece as u64;
+    }
+    file.sync_all()?;
+    Ok(file)
+}
+
+fn disk_error(error: &io::Error) -> DiskError {
+    // The numbers are Linux's; kinds cover the rest.
+    match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::NotFound, _) => DiskError::NotFound,
+        (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => DiskError::NoSpace,
+        (io::ErrorKind::ReadOnlyFilesystem, _) => DiskError::ReadOnly,
+        (_, Some(23 | 24)) => DiskError::TooManyFiles,
+        (_, errno) => DiskError::Io(errno.unwrap_or(0)),
+    }
+}
