@@ -1,9 +1,10 @@
 //! What the store tells its user, in order.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
-use protocol::id::LogPos;
+use protocol::id::{LogPos, Seq, StreamId};
 use protocol::store::{Loc, ReadError, ReadId};
 
 use crate::log::Chunk;
@@ -34,6 +35,28 @@ pub enum StoreEvent {
         /// The entry's bytes.
         result: Result<Bytes, ReadError>,
     },
+    /// The log has grown long: flush the entries that lie below, then write a checkpoint.
+    FlushWanted {
+        /// Entries from here on may stay in the log.
+        below: LogPos,
+    },
+    /// A flush is durable: these entries are to be read at their new places from now on.
+    Flushed {
+        /// The stream.
+        stream: StreamId,
+        /// The entries and their places, in the order given.
+        moved: Vec<(Seq, Loc)>,
+        /// Entries that could not be read: they are lost.
+        lost: Vec<Seq>,
+    },
+    /// A checkpoint is durable.
+    CheckpointWritten {
+        /// It holds every entry below.
+        applied: LogPos,
+    },
+    /// A checkpoint could not be written; the one before still counts. Another
+    /// [`StoreEvent::FlushWanted`] follows.
+    CheckpointRefused(DiskError),
     /// A write or sync failed: nothing is stored any more until the process starts anew.
     Poisoned(DiskError),
 }

@@ -14,16 +14,20 @@
 extern crate alloc;
 
 mod cache;
+mod checkpoint;
 mod events;
+mod flush;
 mod ids;
 mod log;
 mod marks;
 pub mod op;
 mod options;
+mod places;
 mod reads;
 mod record;
 mod recovery;
 mod report;
+mod segments;
 mod store;
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "test files are small")]

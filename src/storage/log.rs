@@ -164,6 +164,12 @@ impl Log {
         pos
     }
 
+    /// Notes in the log that a checkpoint has been finished: should it not be readable later, it was
+    /// not torn.
+    pub(crate) fn note_checkpoint(&mut self, number: u64) {
+        self.push(Kind::Checkpointed, |out| out.put_u64_le(number));
+    }
+
     /// Returns a position that no entry before the next has reached.
     pub(crate) fn tail(&self) -> LogPos {
         LogPos(self.building.tail())

@@ -13,17 +13,11 @@ use protocol::store::{ReadError, ReadId};
 use crate::ids::OpIds;
 use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::options::StoreOptions;
+use crate::places::Target;
 use crate::record::{HEAD, Kind, Parsed, Site, parse};
 
-/// Where an entry lies on the disk.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Target {
-    pub(crate) file: FileName,
-    pub(crate) offset: u64,
-    pub(crate) site: Site,
-    /// The file's length: reads do not go further.
-    pub(crate) file_len: u64,
-}
+/// A read that fails is repeated with this length: one bad sector must not cost its neighbours.
+const RETRY_LEN: u32 = 4096;
 
 #[derive(Debug)]
 struct Block {
@@ -36,7 +30,18 @@ struct Fetch {
     file: FileName,
     offset: u64,
     len: u32,
+    why: Why,
     waiters: Vec<(ReadId, Target)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// The first try: what lies behind is fetched as well.
+    Ahead,
+    /// The first try has failed: no more than needed.
+    Retry,
+    /// For one record whose length is known.
+    Whole,
 }
 
 impl Fetch {
@@ -115,7 +120,7 @@ impl Reads {
         let mut fetches = self.fetches.values_mut();
         match fetches.find(|fetch| fetch.covers(file, offset)) {
             Some(fetch) => fetch.waiters.push((read, target)),
-            None => self.ask(target, read, self.read_len, ids, ops),
+            None => self.ask(target, read, (self.read_len, Why::Ahead), ids, ops),
         }
         read
     }
@@ -124,7 +129,7 @@ impl Reads {
         &mut self,
         target: Target,
         read: ReadId,
-        len: u32,
+        (len, why): (u32, Why),
         ids: &mut OpIds,
         ops: &mut Vec<DiskOp>,
     ) {
@@ -145,6 +150,7 @@ impl Reads {
                 file,
                 offset,
                 len,
+                why,
                 waiters,
             },
         );
@@ -164,12 +170,7 @@ impl Reads {
         let bytes = match result {
             Ok(bytes) => bytes,
             Err(error) => {
-                let error = read_error(*error);
-                let failed = fetch
-                    .waiters
-                    .into_iter()
-                    .map(|(read, _)| (read, Err(error)));
-                self.done.extend(failed);
+                self.on_failed(fetch, *error, ids, ops);
                 return true;
             }
         };
@@ -183,8 +184,8 @@ impl Reads {
                     if target.offset + total as u64 <= target.file_len
                         && (at > 0 || (fetch.len as usize) < total) =>
                 {
-                    let len = u32::try_from(total).unwrap_or(u32::MAX).max(self.read_len);
-                    self.ask(target, read, len, ids, ops);
+                    let len = u32::try_from(total).unwrap_or(u32::MAX);
+                    self.ask(target, read, (len, Why::Whole), ids, ops);
                     continue;
                 }
                 Look::Longer(_) | Look::Damaged => {
@@ -196,6 +197,22 @@ impl Reads {
         }
         self.keep(fetch.file, fetch.offset, bytes.clone());
         true
+    }
+
+    fn on_failed(
+        &mut self,
+        fetch: Fetch,
+        error: DiskError,
+        ids: &mut OpIds,
+        ops: &mut Vec<DiskOp>,
+    ) {
+        for (read, target) in fetch.waiters {
+            if fetch.why == Why::Ahead && error != DiskError::NotFound {
+                self.ask(target, read, (RETRY_LEN, Why::Retry), ids, ops);
+            } else {
+                self.done.push_back((read, Err(read_error(error))));
+            }
+        }
     }
 
     fn keep(&mut self, file: FileName, offset: u64, bytes: Bytes) {
@@ -222,7 +239,6 @@ impl Reads {
     }
 
     /// Forgets the blocks of a file that is given up.
-    #[expect(dead_code, reason = "for segments and checkpoints")]
     pub(crate) fn forget(&mut self, file: FileName) {
         let range = (file, 0)..=(file, u64::MAX);
         let keys: Vec<_> = self.blocks.range(range).map(|(key, _)| *key).collect();
@@ -232,7 +248,6 @@ impl Reads {
     }
 
     /// Whether a read of the file is under way.
-    #[expect(dead_code, reason = "for segments and checkpoints")]
     pub(crate) fn uses(&self, file: FileName) -> bool {
         self.fetches.values().any(|fetch| fetch.file == file)
     }

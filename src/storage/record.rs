@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Index,
     /// A part of a checkpoint.
     Part,
+    /// In the log: the checkpoint of this number has been finished.
+    Checkpointed,
 }
 
 impl Kind {
@@ -58,6 +60,7 @@ impl Kind {
             Self::File => 5,
             Self::Index => 6,
             Self::Part => 7,
+            Self::Checkpointed => 8,
         }
     }
 
@@ -70,6 +73,7 @@ impl Kind {
             5 => Self::File,
             6 => Self::Index,
             7 => Self::Part,
+            8 => Self::Checkpointed,
             _ => return None,
         })
     }
@@ -117,7 +121,6 @@ impl Site {
     }
 
     /// Returns the place at `offset` of a segment.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for segments and checkpoints"))]
     pub(crate) fn segment(stream: StreamId, number: u32, offset: u64) -> Self {
         Self {
             identity: mix(stream.0 ^ 0x5345_474d_0000_0000).wrapping_add(u64::from(number)),
@@ -127,7 +130,6 @@ impl Site {
     }
 
     /// Returns the place at `offset` of a checkpoint.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for segments and checkpoints"))]
     pub(crate) const fn checkpoint(number: u64, offset: u64) -> Self {
         Self {
             identity: 0x434b_5054_0000_0000 ^ number,
@@ -174,7 +176,6 @@ pub(crate) fn seal(record: &mut [u8], len: u32, site: Site, kind: Kind) {
 }
 
 /// Moves a sealed record from one place to another: the body's hash stays as it was.
-#[cfg_attr(not(test), expect(dead_code, reason = "for segments and checkpoints"))]
 pub(crate) fn reseal(record: &mut [u8], from: Site, to: Site) {
     let Some((head, _)) = record.split_first_chunk_mut::<HEAD>() else {
         return;

@@ -42,11 +42,12 @@ pub(crate) enum Next {
 }
 
 /// Where recovery begins.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Origin {
     /// Entries below need not be replayed; everything below was durable.
     pub(crate) from: LogPos,
-    pub(crate) epoch: EpochNo,
+    /// The epochs that the log was written in, as far as the checkpoint knows.
+    pub(crate) epochs: Vec<(LogPos, EpochNo)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +75,8 @@ struct Probe {
 pub(crate) struct Recovery {
     files: BTreeMap<u64, u64>,
     scan: Scan,
+    from: u64,
+    known: Vec<(LogPos, EpochNo)>,
     mode: Mode,
     file: Extent,
     cursor: u64,
@@ -91,11 +94,11 @@ pub(crate) struct Recovery {
 
 impl Recovery {
     pub(crate) fn new(files: &[Extent], origin: Origin, piece: u32) -> Self {
-        let mut scan = Scan::new(origin.epoch, origin.from);
-        scan.epoch = origin.epoch;
         Self {
+            scan: Scan::new(EpochNo(0), origin.from),
+            from: origin.from.0,
+            known: origin.epochs,
             files: files.iter().map(|file| (file.base, file.len)).collect(),
-            scan,
             mode: Mode::Replay,
             file: Extent { base: 0, len: 0 },
             cursor: origin.from.0,
@@ -122,6 +125,8 @@ impl Recovery {
         if base > from {
             self.add_damage(FileName::Log(from), from, base);
         }
+        let before = self.known.iter().rev().find(|(pos, _)| pos.0 <= base);
+        self.scan.epoch = before.map_or(EpochNo(0), |&(_, epoch)| epoch);
         self.enter_file(Extent { base, len });
         self.read()
     }
@@ -130,8 +135,20 @@ impl Recovery {
         self.scan.epoch
     }
 
+    /// Returns which epochs the log was written in.
     pub(crate) fn epochs(&mut self) -> Vec<(LogPos, EpochNo)> {
-        mem::take(&mut self.scan.epochs)
+        let mut epochs = mem::take(&mut self.known);
+        let read = mem::take(&mut self.scan.epochs);
+        if let Some(&(first, _)) = read.first() {
+            epochs.retain(|&(pos, _)| pos < first);
+        }
+        epochs.extend(read);
+        epochs
+    }
+
+    /// Returns the newest checkpoint that was finished, as far as the log says.
+    pub(crate) fn checkpointed(&self) -> Option<u64> {
+        self.scan.checkpointed
     }
 
     pub(crate) fn entries(&self) -> u64 {
@@ -393,7 +410,10 @@ impl Recovery {
     }
 
     fn add_damage(&mut self, file: FileName, from: u64, to: u64) {
-        self.damage.push(Damage { file, from, to });
+        // What the checkpoint holds is not missed.
+        if to > self.from {
+            self.damage.push(Damage { file, from, to });
+        }
     }
 }
 

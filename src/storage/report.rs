@@ -32,4 +32,6 @@ pub struct RecoveryReport {
     pub cut: u64,
     /// The checkpoint that recovery began from.
     pub checkpoint: Option<u64>,
+    /// Segments that nothing refers to and that are kept because something is damaged.
+    pub orphans: usize,
 }

@@ -3,6 +3,7 @@
 //! Driven like this: [`Store::start`], then after each [`Store::handle`] drain [`Store::poll`]; call
 //! [`Store::pump`] once per batch of input and [`Store::tick`] about once a second.
 
+mod bulk;
 mod opening;
 
 use alloc::boxed::Box;
@@ -16,10 +17,12 @@ use crate::cache::TailCache;
 use crate::events::{Events, StoreEvent};
 use crate::ids::OpIds;
 use crate::log::{Chunk, Log};
-use crate::op::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName};
+use crate::op::{DiskAnswer, DiskDone, DiskError, DiskOp};
 use crate::options::StoreOptions;
-use crate::reads::{Reads, Target};
-use crate::record::{EpochNo, Site};
+use crate::places::Places;
+use crate::reads::Reads;
+use crate::record::EpochNo;
+use bulk::Bulk;
 use opening::Opening;
 
 /// Numbers about the store, for monitoring.
@@ -39,6 +42,10 @@ pub struct StoreStats {
     pub read_cache_bytes: usize,
     /// Reads that found a damaged record since the start.
     pub damaged_reads: u64,
+    /// Segments that are in use.
+    pub segments: usize,
+    /// Their bytes.
+    pub segment_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -59,6 +66,7 @@ pub struct Store {
     epochs: Vec<(LogPos, EpochNo)>,
     cache: TailCache,
     reads: Reads,
+    bulk: Bulk,
     /// Operations wanted by calls that have no place to put them; the next `pump` hands them out.
     wanted: Vec<DiskOp>,
     events: Events,
@@ -76,6 +84,7 @@ impl Store {
             epochs: Vec::new(),
             cache: TailCache::new(options.tail_cache_max),
             reads: Reads::new(&options),
+            bulk: Bulk::default(),
             wanted: Vec::new(),
             events: Events::default(),
             poisoned: None,
@@ -114,6 +123,9 @@ impl Store {
             }
             return;
         }
+        if self.on_bulk_done(op, &result, ops) {
+            return;
+        }
         let result = result.map(|_| ());
         let Some(log) = &mut self.log else {
             return;
@@ -142,6 +154,7 @@ impl Store {
                 log.reuse(bytes);
             }
         }
+        self.check_flush();
         self.check_open(ops);
     }
 
@@ -219,6 +232,7 @@ impl Store {
         if self.poisoned.is_some() {
             return;
         }
+        self.retry_bulk();
         if let Some(log) = &mut self.log {
             log.files.retry();
             log.pump(&mut self.ids, ops);
@@ -234,7 +248,7 @@ impl Store {
         {
             return ReadOutcome::Hit(entry);
         }
-        let Some(target) = self.target(stream, loc) else {
+        let Some(target) = self.places().and_then(|places| places.locate(stream, loc)) else {
             return ReadOutcome::Failed(ReadError::Missing);
         };
         match self.reads.cached(target) {
@@ -247,29 +261,12 @@ impl Store {
         }
     }
 
-    fn target(&self, stream: StreamId, loc: Loc) -> Option<Target> {
-        match loc.place() {
-            Place::Log(pos) => {
-                let file = self.log.as_ref()?.files.covering(pos.0)?;
-                Some(Target {
-                    file: FileName::Log(file.base),
-                    offset: pos.0 - file.base,
-                    site: Site::log(pos.0, self.epoch_at(pos)),
-                    file_len: file.len,
-                })
-            }
-            Place::Segment { .. } => {
-                let _ = stream;
-                None
-            }
-        }
-    }
-
-    /// Returns the epoch in which the record at `pos` was written.
-    fn epoch_at(&self, pos: LogPos) -> EpochNo {
-        let after = self.epochs.partition_point(|&(start, _)| start <= pos);
-        let at = after.saturating_sub(1);
-        self.epochs.get(at).map_or(EpochNo(0), |&(_, epoch)| epoch)
+    fn places(&self) -> Option<Places<'_>> {
+        Some(Places {
+            files: &self.log.as_ref()?.files,
+            epochs: &self.epochs,
+            segments: &self.bulk.segments,
+        })
     }
 
     /// Returns why the store stores nothing any more, if so.
@@ -290,9 +287,18 @@ impl Store {
             tail_cache_bytes: self.cache.bytes(),
             read_cache_bytes: self.reads.bytes(),
             damaged_reads: self.reads.damaged,
+            segments: self.bulk.segments.count(),
+            segment_bytes: self.bulk.segments.bytes(),
         }
     }
 }
 
+#[cfg(test)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "small numbers; tests look for one event"
+)]
+mod bulk_tests;
 #[cfg(test)]
 mod tests;

@@ -168,6 +168,10 @@ impl Rig {
             StoreEvent::CheckpointLoaded(_)
             | StoreEvent::Recovered(_)
             | StoreEvent::ReadDone { .. }
+            | StoreEvent::FlushWanted { .. }
+            | StoreEvent::Flushed { .. }
+            | StoreEvent::CheckpointWritten { .. }
+            | StoreEvent::CheckpointRefused(_)
             | StoreEvent::Poisoned(_) => None,
         });
         entries.collect()
@@ -179,6 +183,10 @@ impl Rig {
             StoreEvent::CheckpointLoaded(_)
             | StoreEvent::Entry { .. }
             | StoreEvent::ReadDone { .. }
+            | StoreEvent::FlushWanted { .. }
+            | StoreEvent::Flushed { .. }
+            | StoreEvent::CheckpointWritten { .. }
+            | StoreEvent::CheckpointRefused(_)
             | StoreEvent::Poisoned(_) => None,
         });
         report.expect("the store opens")

@@ -48,6 +48,9 @@ pub(crate) struct Files {
 }
 
 impl Files {
+    /// How many files that are not needed are kept for reuse.
+    const SPARE_FILES: usize = 2;
+
     pub(crate) fn new(options: &StoreOptions) -> Self {
         Self {
             table: BTreeMap::new(),
@@ -137,13 +140,14 @@ impl Files {
                 },
             });
         }
-        for free in self.free.drain(..) {
+        // One is kept for the next file, if it has the right length.
+        self.free
+            .sort_unstable_by_key(|free| free.len != self.len_max);
+        for free in self.free.drain(self.free.len().min(Self::SPARE_FILES)..) {
             let op = ids.take();
             self.removing.push(op);
-            ops.push(DiskOp::Remove {
-                op,
-                file: FileName::Log(free.base),
-            });
+            let file = FileName::Log(free.base);
+            ops.push(DiskOp::Remove { op, file });
         }
     }
 
@@ -174,17 +178,20 @@ impl Files {
         }
     }
 
-    /// Gives up the files that end at or below `below`, except those that `pinned` names.
-    #[expect(dead_code, reason = "for segments and checkpoints")]
-    pub(crate) fn trim(&mut self, below: u64, pinned: impl Fn(FileName) -> bool) {
+    /// Gives up the files that end at or below `below`, except those that are `busy`; returns their
+    /// bases.
+    pub(crate) fn trim(&mut self, below: u64, busy: impl Fn(FileName) -> bool) -> Vec<u64> {
+        let before = self.free.len();
         let free = &mut self.free;
         self.table.retain(|&base, &mut (len, state)| {
             let file = Extent { base, len };
-            let keep = state != State::Ready || file.end() > below || pinned(FileName::Log(base));
+            let keep = state != State::Ready || file.end() > below || busy(FileName::Log(base));
             if !keep {
                 free.push(file);
             }
             keep
         });
+        let freed = free.iter().skip(before);
+        freed.map(|file| file.base).collect()
     }
 }

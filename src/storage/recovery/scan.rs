@@ -28,6 +28,8 @@ pub(crate) struct Scan {
     pub(crate) end: Option<End>,
     /// The head of the file being read.
     pub(crate) head: Option<FileHead>,
+    /// The newest checkpoint that was finished, as far as the log says.
+    pub(crate) checkpointed: Option<u64>,
 }
 
 /// Why a row of valid records ends.
@@ -55,6 +57,7 @@ impl Scan {
             counting: false,
             end: None,
             head: None,
+            checkpointed: None,
         }
     }
 
@@ -114,6 +117,10 @@ impl Scan {
                 if let Some(head) = self.head {
                     self.count(head.entries);
                 }
+            }
+            Kind::Checkpointed => {
+                let number = record.body.first_chunk().map(|b| u64::from_le_bytes(*b));
+                self.checkpointed = self.checkpointed.max(number);
             }
             Kind::Index | Kind::Part => {}
         }
@@ -176,7 +183,7 @@ fn proves(record: &Record<'_>, pos: LogPos) -> LogPos {
         Kind::Commit => Commit::decode(record.body),
         Kind::End => End::decode(record.body).map(|end| end.commit),
         Kind::Epoch => return pos,
-        Kind::Entry | Kind::File | Kind::Index | Kind::Part => None,
+        Kind::Entry | Kind::File | Kind::Index | Kind::Part | Kind::Checkpointed => None,
     };
     commit.map_or(LogPos(0), |commit| commit.synced)
 }

@@ -10,7 +10,9 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use protocol::id::LogPos;
 
+use super::bulk::Durable;
 use super::{Phase, Store};
+use crate::checkpoint::{Head, Read, Reader, newest_first};
 use crate::events::StoreEvent;
 use crate::ids::OpIds;
 use crate::log::Log;
@@ -18,7 +20,7 @@ use crate::log::files::{Extent, Files};
 use crate::op::{DiskAnswer, DiskError, DiskOp, FileName, OpId};
 use crate::record::EpochNo;
 use crate::recovery::{Next, Origin, Recovery};
-use crate::report::RecoveryReport;
+use crate::report::{Damage, RecoveryReport};
 
 /// How far opening has come.
 #[derive(Debug)]
@@ -26,7 +28,13 @@ pub(super) struct Opening {
     /// The operation under way; none while the new log's first batch is.
     op: Option<OpId>,
     step: Step,
-    files: Vec<Extent>,
+    listed: Vec<(FileName, u64)>,
+    /// Checkpoints not tried yet, the newest last.
+    candidates: Vec<(u64, u64)>,
+    /// Checkpoints that cannot be read, with their lengths.
+    broken: Vec<(u64, u64)>,
+    reader: Option<Reader>,
+    head: Option<Head>,
     recovery: Recovery,
     from: LogPos,
     report: RecoveryReport,
@@ -35,6 +43,8 @@ pub(super) struct Opening {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Listing,
+    /// Reading a checkpoint.
+    Loading,
     Replaying,
     /// Reading what is to be written again, at this offset of the log file at this base.
     Rereading {
@@ -56,7 +66,11 @@ impl Opening {
         Self {
             op: Some(op),
             step: Step::Listing,
-            files: Vec::new(),
+            listed: Vec::new(),
+            candidates: Vec::new(),
+            broken: Vec::new(),
+            reader: None,
+            head: None,
             recovery: Recovery::new(&[], Origin::default(), 0),
             from: LogPos(0),
             report: RecoveryReport::default(),
@@ -65,6 +79,15 @@ impl Opening {
 
     pub(super) fn op(&self) -> Option<OpId> {
         self.op
+    }
+
+    /// Returns the log files that exist.
+    fn log_files(&self) -> Vec<Extent> {
+        let files = self.listed.iter().filter_map(|&(name, len)| match name {
+            FileName::Log(base) => Some(Extent { base, len }),
+            FileName::Segment { .. } | FileName::Checkpoint(_) => None,
+        });
+        files.collect()
     }
 
     fn ask(&mut self, op: DiskOp, step: Step, ops: &mut Vec<DiskOp>) {
@@ -84,7 +107,11 @@ impl Store {
             return;
         };
         match (opening.step, result) {
-            (Step::Listing, Ok(DiskAnswer::Listed(files))) => self.on_listed(&files, ops),
+            (Step::Listing, Ok(DiskAnswer::Listed(files))) => self.on_listed(files, ops),
+            (Step::Loading, Ok(DiskAnswer::Read(bytes))) => {
+                self.on_checkpoint_piece(Ok(bytes), ops)
+            }
+            (Step::Loading, Err(error)) => self.on_checkpoint_piece(Err(error), ops),
             (Step::Replaying, Ok(DiskAnswer::Read(bytes))) => self.on_piece(Ok(bytes), ops),
             (Step::Replaying, Err(error)) => self.on_piece(Err(error), ops),
             (Step::Rereading { base, offset }, Ok(DiskAnswer::Read(data))) => {
@@ -108,22 +135,95 @@ impl Store {
         }
     }
 
-    fn on_listed(&mut self, files: &[(FileName, u64)], ops: &mut Vec<DiskOp>) {
+    fn on_listed(&mut self, files: Vec<(FileName, u64)>, ops: &mut Vec<DiskOp>) {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
-        for &(name, len) in files {
-            match name {
-                FileName::Log(base) => opening.files.push(Extent { base, len }),
-                FileName::Segment { .. } | FileName::Checkpoint(_) => {}
+        opening.candidates = newest_first(&files);
+        opening.candidates.reverse();
+        opening.listed = files;
+        self.bulk.next_number = opening
+            .candidates
+            .last()
+            .map_or(1, |(number, _)| number + 1);
+        self.load_next(ops);
+    }
+
+    /// Begins with the newest checkpoint that has not been tried, or with the log if there is none.
+    fn load_next(&mut self, ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        let Some((number, len)) = opening.candidates.pop() else {
+            self.begin_replay(ops);
+            return;
+        };
+        let mut reader = Reader::new(number, len, self.options.recovery_read_len);
+        let read = reader.begin();
+        opening.reader = Some(reader);
+        self.drive_loading(read, ops);
+    }
+
+    fn on_checkpoint_piece(&mut self, result: Result<Bytes, DiskError>, ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        if let Some(reader) = &mut opening.reader {
+            let read = reader.handle(result);
+            self.drive_loading(read, ops);
+        }
+    }
+
+    fn drive_loading(&mut self, read: Read, ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        let Some(reader) = &opening.reader else {
+            return;
+        };
+        match read {
+            Read::More { file, offset, len } => {
+                let op = self.ids.take();
+                let read = DiskOp::Read {
+                    op,
+                    file,
+                    offset,
+                    len,
+                };
+                opening.ask(read, Step::Loading, ops);
+            }
+            Read::Broken => {
+                opening.broken.push((reader.number, reader.len()));
+                self.load_next(ops);
+            }
+            Read::Whole(head, state) => {
+                let number = reader.number;
+                opening.report.checkpoint = Some(number);
+                opening.from = head.applied;
+                self.bulk.newest = Some(Durable {
+                    number,
+                    applied: head.applied,
+                    keep: head.keep,
+                });
+                self.bulk.flushed = head.keep.min(head.applied);
+                opening.head = Some(head);
+                self.events.push(StoreEvent::CheckpointLoaded(state));
+                self.begin_replay(ops);
             }
         }
+    }
+
+    fn begin_replay(&mut self, ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        let head = opening.head.as_ref();
         let origin = Origin {
             from: opening.from,
-            epoch: EpochNo(0),
+            epochs: head.map_or_else(Vec::new, |head| head.epochs.clone()),
         };
         let piece = self.options.recovery_read_len;
-        opening.recovery = Recovery::new(&opening.files, origin, piece);
+        opening.recovery = Recovery::new(&opening.log_files(), origin, piece);
         let next = opening.recovery.begin();
         self.drive_recovery(next, ops);
     }
@@ -168,7 +268,8 @@ impl Store {
         };
         let tail = opening.recovery.tail.0;
         let last = |file: &&Extent| file.base < tail && tail <= file.end();
-        let Some(file) = opening.files.iter().find(last).copied() else {
+        let files = opening.log_files();
+        let Some(file) = files.iter().find(last).copied() else {
             self.begin_log(ops);
             return;
         };
@@ -195,21 +296,44 @@ impl Store {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
+        let known = opening.log_files();
         let recovery = &mut opening.recovery;
         let tail = recovery.tail;
         let epoch = EpochNo(recovery.epoch().0 + 1);
         let mut files = Files::new(&self.options);
-        files.adopt(core::mem::take(&mut opening.files), tail.0);
+        files.adopt(known, tail.0);
         self.epochs = recovery.epochs();
         self.epochs.push((tail, epoch));
-        let report = &mut opening.report;
+        let mut report = core::mem::take(&mut opening.report);
         report.tail = tail;
         report.lost = recovery.lost();
         report.damage.append(&mut recovery.damage);
         report.cut = recovery.cut;
+        // A checkpoint without an end was never finished, unless the log says so, or the log before it
+        // is gone.
+        let finished = recovery.checkpointed();
+        let trimmed = !report.damage.is_empty() && opening.head.is_none();
+        for &(number, len) in &opening.broken {
+            if trimmed || finished.is_some_and(|finished| number <= finished) {
+                let file = FileName::Checkpoint(number);
+                report.damage.push(Damage {
+                    file,
+                    from: 0,
+                    to: len,
+                });
+            }
+        }
         let entries = recovery.entries();
         opening.op = None;
         opening.step = Step::Beginning;
+        let (listed, head) = (core::mem::take(&mut opening.listed), opening.head.take());
+        let broken = opening.broken.iter().chain(&opening.candidates);
+        self.bulk.older = broken.map(|&(number, _)| number).collect();
+        self.take_segments(&listed, head.as_ref(), &mut report);
+        self.doom_orphans(head.as_ref(), &mut report);
+        if let Phase::Opening(opening) = &mut self.phase {
+            opening.report = report;
+        }
         let mut log = Log::open(&self.options, files, tail, epoch, entries);
         log.pump(&mut self.ids, ops);
         self.log = Some(log);

@@ -1,0 +1,378 @@
+//! Copying a stream's live entries from the log into its segment.
+//!
+//! A flush appends the entries' records, re-based to their new place, and then an index of them; one
+//! sync ends it, and only then are the new places told. *Invariants:* one flush at a time, with one
+//! operation under way, so that it takes little memory and leaves the disk to the log; an entry that
+//! cannot be read is named as lost, not left out.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use protocol::id::{Seq, StreamId};
+use protocol::store::{Loc, Place};
+
+use crate::cache::TailCache;
+use crate::ids::OpIds;
+use crate::op::{DiskError, DiskOp, FileName, OpId};
+use crate::places::{Places, Target};
+use crate::record::{self, Kind, Parsed, Site, parse};
+use crate::segments::SegmentKey;
+
+/// How much is written at once.
+const WRITE_LEN: usize = 1 << 20;
+/// How far one read of scattered entries reaches.
+const READ_SPAN: u64 = 1 << 20;
+/// What a read fetches behind the start of the last record it is for.
+const READ_SLACK: u64 = 8 << 10;
+/// A read that fails is repeated with less, down to this: one bad sector must not cost its neighbours.
+const READ_LEAST: u64 = 512;
+
+/// What a finished flush has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Flushed {
+    pub(crate) stream: StreamId,
+    pub(crate) moved: Vec<(Seq, Loc)>,
+    pub(crate) lost: Vec<Seq>,
+    pub(crate) segment: SegmentKey,
+    /// The segment's new length.
+    pub(crate) len: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Creating,
+    Reading,
+    Writing,
+    Syncing,
+}
+
+/// A flush under way.
+#[derive(Debug)]
+pub(crate) struct Flush {
+    pub(crate) stream: StreamId,
+    entries: Vec<(Seq, Loc)>,
+    next: usize,
+    segment: SegmentKey,
+    /// Where the flush began in the segment: it begins there again if the disk was full.
+    start: u64,
+    /// The offset of `out` in the segment.
+    at: u64,
+    out: BytesMut,
+    indexed: bool,
+    moved: Vec<(Seq, Loc)>,
+    lost: Vec<Seq>,
+    block: Option<(FileName, u64, Bytes)>,
+    /// The operation under way and what it is; none when the flush waits for a tick.
+    doing: Option<(OpId, Step)>,
+    asked: Option<Ask>,
+    span_max: u64,
+}
+
+/// A read of the flush's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ask {
+    file: FileName,
+    offset: u64,
+    len: u32,
+    why: Why,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// For this entry and those close behind.
+    Span,
+    /// For one record whose length is known.
+    Whole,
+}
+
+/// What an answer leads to.
+pub(crate) enum Outcome {
+    /// Call [`Flush::advance`].
+    Going,
+    /// Waits for space.
+    Waiting,
+    Done(Flushed),
+    Failed(DiskError),
+}
+
+impl Flush {
+    pub(crate) fn new(stream: StreamId, entries: Vec<(Seq, Loc)>, number: u32, start: u64) -> Self {
+        Self {
+            stream,
+            entries,
+            next: 0,
+            segment: (stream, number),
+            start,
+            at: start,
+            out: BytesMut::new(),
+            indexed: false,
+            moved: Vec::new(),
+            lost: Vec::new(),
+            block: None,
+            doing: None,
+            asked: None,
+            span_max: READ_SPAN,
+        }
+    }
+
+    fn file(&self) -> FileName {
+        let (stream, number) = self.segment;
+        FileName::Segment { stream, number }
+    }
+
+    /// Whether the flush reads this file.
+    pub(crate) fn uses(&self, file: FileName) -> bool {
+        self.asked.is_some_and(|asked| asked.file == file)
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.doing.is_none()
+    }
+
+    fn ask(&mut self, step: Step, op: DiskOp, ops: &mut Vec<DiskOp>) {
+        self.doing = Some((op.id(), step));
+        ops.push(op);
+    }
+
+    /// Begins, or begins again.
+    pub(crate) fn begin(
+        &mut self,
+        cache: &TailCache,
+        places: &Places<'_>,
+        ids: &mut OpIds,
+        ops: &mut Vec<DiskOp>,
+    ) {
+        (self.next, self.at, self.indexed) = (0, self.start, false);
+        self.out.clear();
+        self.moved.clear();
+        self.lost.clear();
+        if self.start > 0 {
+            self.advance(cache, places, ids, ops);
+            return;
+        }
+        let (op, file) = (ids.take(), self.file());
+        self.ask(Step::Creating, DiskOp::Create { op, file, len: 0 }, ops);
+    }
+
+    /// Copies until something has to be read or written.
+    pub(crate) fn advance(
+        &mut self,
+        cache: &TailCache,
+        places: &Places<'_>,
+        ids: &mut OpIds,
+        ops: &mut Vec<DiskOp>,
+    ) {
+        while self.out.len() < WRITE_LEN {
+            let Some(&(seq, loc)) = self.entries.get(self.next) else {
+                if self.indexed {
+                    break;
+                }
+                self.put_index();
+                continue;
+            };
+            if let Err(asked) = self.copy(seq, loc, cache, places) {
+                self.asked = Some(asked);
+                let Ask {
+                    file, offset, len, ..
+                } = asked;
+                let op = ids.take();
+                let read = DiskOp::Read {
+                    op,
+                    file,
+                    offset,
+                    len,
+                };
+                self.ask(Step::Reading, read, ops);
+                return;
+            }
+            self.next += 1;
+        }
+        let (op, file, offset) = (ids.take(), self.file(), self.at);
+        if self.out.is_empty() {
+            self.ask(Step::Syncing, DiskOp::Sync { op, file }, ops);
+            return;
+        }
+        let data = mem::take(&mut self.out).freeze();
+        self.at += data.len() as u64;
+        let write = DiskOp::Write {
+            op,
+            file,
+            offset,
+            data,
+        };
+        self.ask(Step::Writing, write, ops);
+    }
+
+    /// Copies one entry; asks for a read if it is not in memory.
+    fn copy(
+        &mut self,
+        seq: Seq,
+        loc: Loc,
+        cache: &TailCache,
+        places: &Places<'_>,
+    ) -> Result<(), Ask> {
+        let Some(target) = places.locate(self.stream, loc) else {
+            self.lost.push(seq);
+            return Ok(());
+        };
+        if let Some(record) = cached(cache, loc) {
+            self.put(seq, &record, target.site);
+            return Ok(());
+        }
+        let Target {
+            file,
+            offset,
+            site,
+            file_len,
+        } = target;
+        let block = self.block.as_ref();
+        let block = block.filter(|(of, start, bytes)| {
+            *of == file && (*start..*start + bytes.len() as u64).contains(&offset)
+        });
+        if let Some((_, start, bytes)) = block {
+            let at = usize::try_from(offset - start).unwrap_or(usize::MAX);
+            let rest = bytes.slice(at.min(bytes.len())..);
+            match parse(&rest, site) {
+                Parsed::Valid(found) if found.kind == Kind::Entry => {
+                    let record = rest.slice(..found.total);
+                    self.put(seq, &record, site);
+                }
+                Parsed::Short { total } if offset + total as u64 <= file_len => {
+                    let len = u32::try_from(total).unwrap_or(u32::MAX);
+                    let why = Why::Whole;
+                    let ask = Ask {
+                        file,
+                        offset,
+                        len,
+                        why,
+                    };
+                    if self.asked != Some(ask) {
+                        return Err(ask);
+                    }
+                    self.lost.push(seq);
+                }
+                Parsed::Valid(_) | Parsed::Short { .. } | Parsed::Invalid => self.lost.push(seq),
+            }
+            return Ok(());
+        }
+        let span = self.span(file, offset, places).min(self.span_max);
+        let len = span.min(file_len.saturating_sub(offset));
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let why = Why::Span;
+        Err(Ask {
+            file,
+            offset,
+            len,
+            why,
+        })
+    }
+
+    /// Returns how much to read so that the entries that lie close behind come along.
+    fn span(&self, file: FileName, offset: u64, places: &Places<'_>) -> u64 {
+        let mut last = offset;
+        for &(_, loc) in self.entries.get(self.next..).unwrap_or_default() {
+            match places.locate(self.stream, loc) {
+                Some(target)
+                    if target.file == file
+                        && target.offset >= last
+                        && target.offset - offset < READ_SPAN =>
+                {
+                    last = target.offset;
+                }
+                Some(_) | None => break,
+            }
+        }
+        last - offset + READ_SLACK
+    }
+
+    fn put(&mut self, seq: Seq, record: &[u8], from: Site) {
+        let at = self.out.len();
+        let offset = self.at + at as u64;
+        self.out.extend_from_slice(record);
+        let (stream, number) = self.segment;
+        let to = Site::segment(stream, number, offset);
+        record::reseal(self.out.get_mut(at..).unwrap_or_default(), from, to);
+        self.moved.push((seq, Loc::segment(number, offset)));
+    }
+
+    /// Appends the index of this flush: sequences and offsets.
+    fn put_index(&mut self) {
+        self.indexed = true;
+        if self.moved.is_empty() {
+            return;
+        }
+        let at = self.out.len();
+        let offset = self.at + at as u64;
+        let len = 8 + self.moved.len() * 16;
+        self.out.put_bytes(0, record::HEAD);
+        self.out.put_u64_le(self.moved.len() as u64);
+        for (seq, loc) in &self.moved {
+            self.out.put_u64_le(seq.0);
+            self.out.put_u64_le(loc.to_bits());
+        }
+        self.out
+            .put_bytes(0, record::padded(len) - record::HEAD - len);
+        let (stream, number) = self.segment;
+        let site = Site::segment(stream, number, offset);
+        let record = self.out.get_mut(at..).unwrap_or_default();
+        let len = u32::try_from(len).expect("a flush holds less than 2^27 entries");
+        record::seal(record, len, site, Kind::Index);
+    }
+
+    /// Takes the answer to the operation under way; `None` if it is to another.
+    pub(crate) fn on_done(
+        &mut self,
+        op: OpId,
+        result: &Result<Bytes, DiskError>,
+    ) -> Option<Outcome> {
+        let (_, step) = self.doing.filter(|&(doing, _)| doing == op)?;
+        self.doing = None;
+        Some(match (step, result) {
+            (Step::Reading, result) => {
+                self.take_block(result.clone().unwrap_or_default());
+                Outcome::Going
+            }
+            (Step::Creating | Step::Writing, Ok(_)) => Outcome::Going,
+            (Step::Syncing, Ok(_)) => Outcome::Done(Flushed {
+                stream: self.stream,
+                moved: mem::take(&mut self.moved),
+                lost: mem::take(&mut self.lost),
+                segment: self.segment,
+                len: self.at,
+            }),
+            // Nothing refers to the segment yet, and the log has the entries.
+            (Step::Creating, Err(_)) | (Step::Writing, Err(DiskError::NoSpace)) => Outcome::Waiting,
+            (Step::Writing | Step::Syncing, Err(error)) => Outcome::Failed(*error),
+        })
+    }
+
+    /// Takes what a read gave; empty if it failed.
+    fn take_block(&mut self, bytes: Bytes) {
+        let Some(Ask {
+            file,
+            offset,
+            len,
+            why,
+        }) = self.asked
+        else {
+            return;
+        };
+        if !bytes.is_empty() {
+            self.span_max = READ_SPAN;
+            self.block = Some((file, offset, bytes));
+        } else if why == Why::Span && u64::from(len) > READ_LEAST {
+            self.span_max = (u64::from(len) / 8).max(READ_LEAST);
+        } else if let Some(&(seq, _)) = self.entries.get(self.next) {
+            self.lost.push(seq);
+            self.next += 1;
+        }
+    }
+}
+
+fn cached(cache: &TailCache, loc: Loc) -> Option<Bytes> {
+    match loc.place() {
+        Place::Log(pos) => cache.record(pos),
+        Place::Segment { .. } => None,
+    }
+}

@@ -1,0 +1,368 @@
+//! Flushes, checkpoints and the removal of what they make needless.
+//!
+//! *Invariants:* one flush and one checkpoint at a time. The two newest checkpoints stay, with the log
+//! from the older one on: if the newest cannot be read, the one before and the log give the same state.
+//! A full disk stops neither publishing nor reading; what it stopped is tried again.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use protocol::id::{LogPos, Seq, StreamId};
+use protocol::store::Loc;
+
+use super::Store;
+use crate::checkpoint::{self, Head, Writer};
+use crate::events::StoreEvent;
+use crate::flush::{self, Flush, Flushed};
+use crate::op::{DiskError, DiskOp, FileName, OpId};
+use crate::places::{Places, epoch_at};
+use crate::segments::{Segments, file_of};
+
+/// A checkpoint on the disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Durable {
+    pub(super) number: u64,
+    pub(super) applied: LogPos,
+    pub(super) keep: LogPos,
+}
+
+impl Durable {
+    /// Returns the position from which it needs the log.
+    fn needs(self) -> LogPos {
+        self.keep.min(self.applied)
+    }
+}
+
+/// Everything beside the log.
+#[derive(Debug, Default)]
+pub(super) struct Bulk {
+    pub(super) segments: Segments,
+    queue: VecDeque<(StreamId, Vec<(Seq, Loc)>)>,
+    flush: Option<Flush>,
+    writer: Option<Writer>,
+    pub(super) newest: Option<Durable>,
+    /// Checkpoint files other than the newest; all but the last one are to go.
+    pub(super) older: Vec<u64>,
+    pub(super) next_number: u64,
+    removing: Vec<OpId>,
+    /// Whether the user has been asked to flush and has not finished.
+    asked: bool,
+    /// The log before has been flushed.
+    pub(super) flushed: LogPos,
+}
+
+impl Store {
+    /// Copies live entries of a stream, given in log order, to the stream's segment;
+    /// [`StoreEvent::Flushed`] follows once they are durable there. Entries that already lie in a
+    /// segment may be among them: that is how a segment is rewritten.
+    pub fn flush(&mut self, stream: StreamId, entries: Vec<(Seq, Loc)>) {
+        if entries.is_empty() {
+            let (moved, lost) = (Vec::new(), Vec::new());
+            self.events.push(StoreEvent::Flushed {
+                stream,
+                moved,
+                lost,
+            });
+            return;
+        }
+        self.bulk.queue.push_back((stream, entries));
+        self.begin_flush();
+    }
+
+    /// Writes a checkpoint: `state` holds every entry below `applied` and none from there on, and
+    /// refers to entries in the log from `keep` on only. False if one is being written or nothing can
+    /// be; else [`StoreEvent::CheckpointWritten`] or [`StoreEvent::CheckpointRefused`] follows.
+    pub fn write_checkpoint(&mut self, state: Bytes, applied: LogPos, keep: LogPos) -> bool {
+        if self.poisoned.is_some() || self.bulk.writer.is_some() || self.log.is_none() {
+            return false;
+        }
+        let bulk = &mut self.bulk;
+        let needs = keep.min(applied);
+        let mut epochs = self.epochs.clone();
+        let covering = epoch_at(&epochs, needs);
+        epochs.retain(|&(pos, epoch)| pos > needs || epoch == covering);
+        let head = Head {
+            applied,
+            keep,
+            state_len: 0,
+            epochs,
+            segments: bulk.segments.iter().collect(),
+            doomed: bulk.segments.doomed().collect(),
+        };
+        let number = bulk.next_number;
+        bulk.next_number += 1;
+        let writer = Writer::begin(number, head, state, &mut self.ids, &mut self.wanted);
+        bulk.writer = Some(writer);
+        true
+    }
+
+    /// Gives up a segment that holds no live entry any more. It is removed once two checkpoints that
+    /// do not refer to it are durable. Call it when the entry that emptied it is applied, and after a
+    /// rewrite's [`StoreEvent::Flushed`].
+    pub fn remove_segment(&mut self, stream: StreamId, number: u32) {
+        let at = self.tail();
+        self.bulk.segments.doom((stream, number), at);
+    }
+
+    /// Gives up all segments of a stream, and its flushes; for when its deletion or purge is applied.
+    /// They are removed once two checkpoints that hold the deletion are durable.
+    pub fn remove_stream(&mut self, stream: StreamId) {
+        let at = self.tail();
+        self.bulk.queue.retain(|(queued, _)| *queued != stream);
+        if self
+            .bulk
+            .flush
+            .as_ref()
+            .is_some_and(|flush| flush.stream == stream)
+        {
+            self.bulk.flush = None;
+        }
+        self.bulk.segments.doom_stream(stream, at);
+        self.begin_flush();
+    }
+
+    fn begin_flush(&mut self) {
+        if self.bulk.flush.is_some() || self.poisoned.is_some() {
+            return;
+        }
+        let Some((stream, entries)) = self.bulk.queue.pop_front() else {
+            return;
+        };
+        let len_max = self.options.segment_len_max;
+        let (number, start) = self.bulk.segments.place_for(stream, len_max);
+        self.bulk.flush = Some(Flush::new(stream, entries, number, start));
+        self.drive_flush(Drive::Begin);
+    }
+
+    fn drive_flush(&mut self, drive: Drive) {
+        let Some(log) = &self.log else {
+            return;
+        };
+        let Some(flush) = &mut self.bulk.flush else {
+            return;
+        };
+        let places = Places {
+            files: &log.files,
+            epochs: &self.epochs,
+            segments: &self.bulk.segments,
+        };
+        match drive {
+            Drive::Begin => flush.begin(&self.cache, &places, &mut self.ids, &mut self.wanted),
+            Drive::Advance => {
+                flush.advance(&self.cache, &places, &mut self.ids, &mut self.wanted);
+            }
+        }
+    }
+
+    /// Takes the answer to an operation of a flush, a checkpoint or a removal; false if it is none.
+    pub(super) fn on_bulk_done(
+        &mut self,
+        op: OpId,
+        result: &Result<Bytes, DiskError>,
+        ops: &mut Vec<DiskOp>,
+    ) -> bool {
+        let flush = self.bulk.flush.as_mut();
+        if let Some(outcome) = flush.and_then(|flush| flush.on_done(op, result)) {
+            self.on_flush(outcome);
+        } else if let Some(outcome) = self.bulk.writer.as_mut().and_then(|writer| {
+            let result = result.as_ref().map(|_| ()).map_err(|error| *error);
+            writer.on_done(op, result, &mut self.ids, &mut self.wanted)
+        }) {
+            self.on_checkpoint(outcome);
+        } else if let Some(at) = self
+            .bulk
+            .removing
+            .iter()
+            .position(|&removing| removing == op)
+        {
+            self.bulk.removing.swap_remove(at);
+        } else if !self.bulk.segments.on_done(op) {
+            return false;
+        }
+        ops.append(&mut self.wanted);
+        true
+    }
+
+    fn on_flush(&mut self, outcome: flush::Outcome) {
+        match outcome {
+            flush::Outcome::Going => self.drive_flush(Drive::Advance),
+            flush::Outcome::Waiting => {}
+            flush::Outcome::Failed(error) => self.poison(error),
+            flush::Outcome::Done(flushed) => {
+                let Flushed {
+                    stream,
+                    moved,
+                    lost,
+                    segment,
+                    len,
+                } = flushed;
+                self.bulk.segments.insert(segment, len);
+                self.bulk.flush = None;
+                self.events.push(StoreEvent::Flushed {
+                    stream,
+                    moved,
+                    lost,
+                });
+                self.begin_flush();
+            }
+        }
+    }
+
+    fn on_checkpoint(&mut self, outcome: checkpoint::Outcome) {
+        match outcome {
+            checkpoint::Outcome::Going => {}
+            checkpoint::Outcome::Failed(error) => self.poison(error),
+            checkpoint::Outcome::Full(error) => {
+                if let Some(writer) = self.bulk.writer.take() {
+                    self.remove_checkpoint(writer.number);
+                }
+                self.events.push(StoreEvent::CheckpointRefused(error));
+            }
+            checkpoint::Outcome::Done => {
+                if let Some(writer) = self.bulk.writer.take() {
+                    self.on_checkpoint_durable(&writer);
+                }
+            }
+        }
+    }
+
+    fn on_checkpoint_durable(&mut self, writer: &Writer) {
+        let newest = Durable {
+            number: writer.number,
+            applied: writer.head.applied,
+            keep: writer.head.keep,
+        };
+        let previous = self.bulk.newest.replace(newest);
+        self.bulk.flushed = newest.needs();
+        self.bulk.asked = false;
+        for number in core::mem::take(&mut self.bulk.older) {
+            self.remove_checkpoint(number);
+        }
+        if let Some(log) = &mut self.log {
+            log.note_checkpoint(newest.number);
+        }
+        if let Some(previous) = previous {
+            self.bulk.older.push(previous.number);
+            self.trim(previous.needs());
+            self.sweep(previous.applied);
+        }
+        self.events.push(StoreEvent::CheckpointWritten {
+            applied: newest.applied,
+        });
+    }
+
+    fn remove_checkpoint(&mut self, number: u64) {
+        let op = self.ids.take();
+        self.bulk.removing.push(op);
+        let file = FileName::Checkpoint(number);
+        self.wanted.push(DiskOp::Remove { op, file });
+    }
+
+    /// Gives up the log below `below`.
+    fn trim(&mut self, below: LogPos) {
+        let (reads, flush) = (&mut self.reads, &self.bulk.flush);
+        if let Some(log) = &mut self.log {
+            let busy = |file| reads.uses(file) || flush.as_ref().is_some_and(|f| f.uses(file));
+            let freed = log.files.trim(below.0, busy);
+            for base in freed {
+                reads.forget(FileName::Log(base));
+            }
+        }
+        let covering = epoch_at(&self.epochs, below);
+        self.epochs
+            .retain(|&(pos, epoch)| pos > below || epoch == covering);
+    }
+
+    /// Removes the segments that no checkpoint from `applied` on refers to.
+    pub(super) fn sweep(&mut self, applied: LogPos) {
+        let (reads, flush) = (&mut self.reads, &self.bulk.flush);
+        let busy = |file| reads.uses(file) || flush.as_ref().is_some_and(|f| f.uses(file));
+        let segments = &mut self.bulk.segments;
+        let swept = segments.sweep(applied, busy, &mut self.ids, &mut self.wanted);
+        for file in swept {
+            reads.forget(file);
+        }
+    }
+
+    /// Asks the user to flush when the log has grown long.
+    pub(super) fn check_flush(&mut self) {
+        let Some(log) = &self.log else {
+            return;
+        };
+        let (synced, flushed) = (log.synced().0, self.bulk.flushed.0);
+        let threshold = self.options.flush_threshold;
+        if self.bulk.asked || synced.saturating_sub(flushed) < threshold {
+            return;
+        }
+        self.bulk.asked = true;
+        // The newest part stays: much of it is consumed and removed before it is flushed.
+        let below = LogPos(synced - threshold / 4);
+        self.events.push(StoreEvent::FlushWanted { below });
+    }
+
+    /// Tries again what a full disk has stopped.
+    pub(super) fn retry_bulk(&mut self) {
+        if self.bulk.flush.as_ref().is_some_and(Flush::is_waiting) {
+            self.drive_flush(Drive::Begin);
+        }
+        if self.bulk.flush.is_none() && self.bulk.queue.is_empty() && self.bulk.writer.is_none() {
+            self.bulk.asked = false;
+            self.check_flush();
+        }
+    }
+
+    /// Reports segments that the checkpoint names and that are missing or too short, and decides about
+    /// those that nothing refers to.
+    pub(super) fn take_segments(
+        &mut self,
+        listed: &[(FileName, u64)],
+        head: Option<&Head>,
+        report: &mut crate::report::RecoveryReport,
+    ) {
+        for &(name, len) in listed {
+            if let FileName::Segment { stream, number } = name {
+                self.bulk.segments.insert((stream, number), len);
+            }
+        }
+        for (key, len) in head.iter().flat_map(|head| &head.segments) {
+            let found = self.bulk.segments.len_of(*key).unwrap_or(0);
+            if found < *len {
+                report.damage.push(crate::report::Damage {
+                    file: file_of(*key),
+                    from: found,
+                    to: *len,
+                });
+            }
+        }
+    }
+
+    /// Gives up segments that a flush left behind before a checkpoint referred to them, unless
+    /// anything is damaged: then they may be the last copy of something.
+    pub(super) fn doom_orphans(
+        &mut self,
+        head: Option<&Head>,
+        report: &mut crate::report::RecoveryReport,
+    ) {
+        let known =
+            |key| head.is_some_and(|head| head.segments.iter().any(|(segment, _)| *segment == key));
+        let keys = self.bulk.segments.iter().map(|(key, _)| key);
+        let orphans: Vec<_> = keys.filter(|key| !known(*key)).collect();
+        let doomed = head.map_or(&[][..], |head| &head.doomed);
+        for key in orphans {
+            if doomed.contains(&key) {
+                self.bulk.segments.doom(key, LogPos(0));
+            } else if report.damage.is_empty() {
+                self.bulk.segments.doom(key, report.tail);
+            } else {
+                report.orphans += 1;
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Drive {
+    Begin,
+    Advance,
+}
