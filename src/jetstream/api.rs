@@ -4,7 +4,6 @@
 //! when the messages that were published before it have been applied, too: each connection reads its
 //! own writes. Requests for messages of a consumer never wait.
 
-mod advisory;
 mod check;
 mod direct;
 mod info;
@@ -15,9 +14,9 @@ use alloc::boxed::Box;
 
 use protocol::headers::Headers;
 use protocol::js::api::{ApiKind, ApiRequest};
+use protocol::js::check::is_level_supported;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{Fields, Strictness};
-use protocol::js::limits::API_LEVEL;
 
 use crate::JetStream;
 use crate::env::{ApiCall, Env};
@@ -266,11 +265,6 @@ fn is_of_cluster(kind: ApiKind) -> bool {
 }
 
 fn level_is_enough(call: &ApiCall<'_>) -> bool {
-    let Some(wanted) = Headers::new(call.msg.headers).get(REQUIRED_API_LEVEL) else {
-        return true;
-    };
-    let wanted = core::str::from_utf8(wanted)
-        .ok()
-        .and_then(|v| v.parse::<u64>().ok());
-    wanted.is_some_and(|level| level <= u64::from(API_LEVEL))
+    let wanted = Headers::new(call.msg.headers).get(REQUIRED_API_LEVEL);
+    wanted.is_none_or(is_level_supported)
 }

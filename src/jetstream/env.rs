@@ -3,10 +3,9 @@
 //! *Invariant:* an [`Env`] never calls back into the machine. The broker implements it over its
 //! store and its router, so that nothing is copied into queues on the way.
 
-use alloc::vec::Vec;
-
 use bytes::{Bytes, BytesMut};
 use protocol::id::{AccountId, ConnId, LogPos, StreamId};
+use protocol::js::advisory::ClientInfo;
 pub use protocol::js::check::NameRules;
 use protocol::rng::Rng;
 use protocol::store::{Loc, ReadOutcome};
@@ -38,8 +37,8 @@ pub trait Env {
     /// Ends what [`Env::bind`] began with the same arguments.
     fn unbind(&mut self, account: AccountId, subject: &[u8], target: JsTarget);
 
-    /// Appends the JSON object that describes a client in advisories to `out`; nothing if it is gone.
-    fn client_info(&mut self, client: ConnId, out: &mut Vec<u8>);
+    /// Returns how advisories describe a client; nothing if it is gone.
+    fn client_info(&mut self, client: ConnId) -> Option<ClientInfo>;
 }
 
 /// A message that leaves the machine.

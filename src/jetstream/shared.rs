@@ -42,6 +42,10 @@ pub struct Options {
     pub limits: ServerLimits,
     /// The version of nats-server whose behaviour clients may count on.
     pub version: String,
+    /// Most bytes that all streams on disk may be promised together.
+    pub store_bytes_max: i64,
+    /// Most bytes that all streams in memory may be promised together.
+    pub memory_bytes_max: i64,
     /// Most bytes of publishes that wait for the disk; more get an error answer.
     pub in_flight_bytes_max: u64,
 }
@@ -55,6 +59,8 @@ impl Default for Options {
             strict: true,
             limits: ServerLimits::default(),
             version: String::new(),
+            store_bytes_max: i64::MAX,
+            memory_bytes_max: i64::MAX,
             in_flight_bytes_max: 128 << 20,
         }
     }

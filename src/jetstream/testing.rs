@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 use protocol::id::{AccountId, ConnId, LogPos, StreamId};
+use protocol::js::advisory::ClientInfo;
 use protocol::js::info::AccountLimits;
 use protocol::rng::Rng;
 use protocol::store::{Loc, Place, ReadError, ReadId, ReadOutcome};
@@ -141,8 +142,11 @@ impl Env for World {
             .retain(|(s, i)| s.as_bytes() != subject || *i != id);
     }
 
-    fn client_info(&mut self, _: ConnId, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"acc\":\"$G\"}");
+    fn client_info(&mut self, _: ConnId) -> Option<ClientInfo> {
+        Some(ClientInfo {
+            account: "$G".to_string(),
+            ..ClientInfo::default()
+        })
     }
 }
 

@@ -9,8 +9,8 @@ use alloc::collections::BTreeMap;
 use protocol::id::{AccountId, Seq, StreamId};
 use protocol::js::api::ApiRequest;
 use protocol::js::check::{
-    NameRules, StreamRules, check_memphis_name, check_stream_create, check_stream_update,
-    overlaps_any, set_stream_level,
+    NameRules, Reserved, StreamRules, check_memphis_name, check_resources, check_stream_create,
+    check_stream_update, overlaps_any, set_stream_level,
 };
 use protocol::js::config::{StreamConfig, StreamConfigRequest};
 use protocol::js::enums::Storage;
@@ -37,7 +37,7 @@ impl JetStream {
         let mut config = check_stream_create(body.config, request.stream, &rules)?;
         set_stream_level(&mut config);
         if self.check_create(call.account, &config)?.is_none() {
-            self.check_resources(call.account, &config, None)?;
+            self.check_room(call.account, &config, None)?;
         }
         Ok(config)
     }
@@ -58,7 +58,7 @@ impl JetStream {
         let mut config = check_stream_update(old.config(), body.config, &rules)?;
         set_stream_level(&mut config);
         self.check_update(old.id(), &config)?;
-        self.check_resources(call.account, &config, Some(old))?;
+        self.check_room(call.account, &config, Some(old))?;
         Ok((old.id(), config))
     }
 
@@ -103,55 +103,42 @@ impl JetStream {
         Ok(())
     }
 
-    /// Checks what the account has left for a stream, which may replace `old`.
-    fn check_resources(
+    /// Checks what the account and the server have left for a stream, which may replace `old`.
+    fn check_room(
         &self,
         account: AccountId,
         config: &StreamConfig,
         old: Option<&StreamCore>,
     ) -> Result<(), ApiError> {
-        let limits = self.limits(account);
-        if limits.max_bytes_required && config.max_bytes <= 0 {
-            return Err(errors::STREAM_MAX_BYTES_REQUIRED);
-        }
-        let (total, per_stream, exceeded) = match config.storage {
-            Storage::File => (
-                limits.max_storage,
-                limits.storage_max_stream_bytes,
-                errors::STORAGE_RESOURCES_EXCEEDED,
-            ),
-            Storage::Memory => (
-                limits.max_memory,
-                limits.memory_max_stream_bytes,
-                errors::MEMORY_RESOURCES_EXCEEDED,
-            ),
+        let promised = |streams: &mut dyn Iterator<Item = &Stream>| -> i64 {
+            streams
+                .map(|stream| &stream.core)
+                .filter(|core| old.is_none_or(|old| old.id() != core.id()))
+                .filter(|core| core.config().storage == config.storage)
+                .map(|core| core.config().max_bytes.max(0))
+                .sum()
         };
-        if per_stream > 0 && config.max_bytes > per_stream {
-            return Err(errors::STREAM_MAX_STREAM_BYTES_EXCEEDED);
-        }
-        let streams = || {
-            self.of_account(account)
-                .filter(|s| old.is_none_or(|o| o.id() != s.core.id()))
+        let server_bytes = match config.storage {
+            Storage::File => self.shared.options.store_bytes_max,
+            Storage::Memory => self.shared.options.memory_bytes_max,
         };
-        if old.is_none()
-            && let Ok(max) = usize::try_from(limits.max_streams)
-            && streams().count() >= max
-        {
-            return Err(errors::MAXIMUM_STREAMS_LIMIT);
-        }
-        let reserved: i64 = streams()
-            .filter(|s| s.core.config().storage == config.storage)
-            .map(|s| s.core.config().max_bytes.max(0))
-            .sum();
-        if total >= 0 && config.max_bytes > 0 && reserved.saturating_add(config.max_bytes) > total {
-            return Err(exceeded);
-        }
-        Ok(())
+        let others = i64::try_from(self.of_account(account).count()).unwrap_or(i64::MAX);
+        let reserved = Reserved {
+            streams: if old.is_some() { 0 } else { others },
+            account_bytes: promised(&mut self.of_account(account)),
+            server_bytes_free: server_bytes.saturating_sub(promised(&mut self.streams())),
+        };
+        let old_max_bytes = old.map_or(0, |old| old.config().max_bytes);
+        check_resources(config, old_max_bytes, self.limits(account), &reserved)
     }
 
-    fn limits(&self, account: AccountId) -> AccountLimits {
+    /// Returns what an account may use.
+    pub(crate) fn limits(&self, account: AccountId) -> &AccountLimits {
+        static UNLIMITED: AccountLimits = AccountLimits::UNLIMITED;
         let account = self.shared.accounts.get(account);
-        account.and_then(|a| a.limits).unwrap_or_default()
+        account
+            .and_then(|a| a.limits.as_ref())
+            .unwrap_or(&UNLIMITED)
     }
 
     /// Returns the streams of an account, sorted by name.
@@ -168,13 +155,9 @@ impl JetStream {
         pedantic: bool,
         find: &'a dyn Fn(&str) -> Option<&'a StreamConfig>,
     ) -> StreamRules<'a> {
-        static UNLIMITED: AccountLimits = AccountLimits::UNLIMITED;
-        let account = self.shared.accounts.get(account);
         StreamRules {
             server: &self.shared.options.limits,
-            account: account
-                .and_then(|a| a.limits.as_ref())
-                .unwrap_or(&UNLIMITED),
+            account: self.limits(account),
             pedantic,
             find,
         }

@@ -5,14 +5,14 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 use protocol::id::{Seq, StreamId};
+use protocol::js::advisory::{Action, StreamCreated, StreamDeleted, StreamUpdated};
 use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::enums::Storage;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{decode, to_vec};
 use protocol::js::request::{MsgDeleteRequest, PurgeRequest, is_empty};
-use protocol::js::response::{Purged, StreamCreated, Success};
+use protocol::js::response::{self, Purged, Success};
 
-use super::advisory::StreamAction;
 use super::info::Cluster;
 use crate::JetStream;
 use crate::apply::Outcome;
@@ -152,7 +152,13 @@ impl JetStream {
             Ok(Outcome::Created(id)) => self.answer_info(&call, kind, id, env),
             Ok(Outcome::Updated(id)) => self.answer_info(&call, kind, id, env),
             Ok(Outcome::Deleted) => {
-                self.advise_stream(call.account, request.stream, StreamAction::Deleted, env);
+                let domain = self.shared.options.domain.clone();
+                let event = StreamDeleted {
+                    stream: request.stream,
+                    action: Action::Delete,
+                    domain: &domain,
+                };
+                self.shared.advise(call.account, &event, env);
                 self.succeed(&call, kind, &Success { success: true }, env);
             }
             Ok(Outcome::Purged(purged)) => {
@@ -173,13 +179,23 @@ impl JetStream {
         let Some(stream) = self.streams.get(&id) else {
             return self.fail(call, kind, &errors::STREAM_NOT_FOUND, env);
         };
-        let name = alloc::string::String::from(stream.core.name());
         let info = self.stream_info(stream, Cluster::Omit, env.now());
+        let (stream, domain) = (info.config.name.as_str(), info.domain.as_str());
         if kind == ApiKind::StreamCreate {
-            self.advise_stream(call.account, &name, StreamAction::Created, env);
-            self.succeed(call, kind, &StreamCreated(&info), env);
+            let event = StreamCreated {
+                stream,
+                action: Action::Create,
+                domain,
+            };
+            self.shared.advise(call.account, &event, env);
+            self.succeed(call, kind, &response::StreamCreated(&info), env);
         } else {
-            self.advise_stream(call.account, &name, StreamAction::Updated, env);
+            let event = StreamUpdated {
+                stream,
+                action: Action::Modify,
+                domain,
+            };
+            self.shared.advise(call.account, &event, env);
             self.succeed(call, kind, &info, env);
         }
     }
