@@ -1,5 +1,42 @@
 //! `Shard`: one single-threaded broker, driven by inputs, answering with effects.
+//!
+//! Connections speak the NATS protocol to it as bytes; it authenticates them, routes what they
+//! publish, and puts what they are sent into their outboxes.
+//!
+//! *Invariant:* no I/O, no clock, no entropy. Time and bytes come in as arguments, and everything
+//! that must happen outside comes back as [`Effects`], which the driver drains before the next input.
 
 #![no_std]
 
 extern crate alloc;
+
+mod accounts;
+mod auth;
+mod closed;
+mod conn;
+mod connect;
+mod effects;
+mod info;
+mod limits;
+mod ops;
+mod pings;
+mod publish;
+mod router;
+mod shard;
+mod snapshot;
+mod stats;
+mod subscribe;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+pub use closed::Closed;
+pub use effects::{Accepted, Effects, Gone, Input, Level, LogLine, Rules};
+pub use info::Identity;
+pub use protocol::errors::CloseReason;
+pub use protocol::id::ConnId;
+pub use shard::{Shard, ShardOptions};
+pub use snapshot::{AccountView, ConnView, SubView};
+pub use stats::{Flow, Stats};
+pub use timers::TimerKind;

@@ -1,5 +1,21 @@
-//! The thin driver: sockets, disk threads, signals and logs around `broker::Shard`.
+//! The thin driver around the pure broker: sockets, the timer, the log, and how the process starts
+//! and stops.
+//!
+//! *Invariant:* decisions are the shard's. The driver carries bytes, time and effects between it and
+//! the system, on one thread.
 
+pub mod clock;
+mod conn_io;
 pub mod disk;
+mod driver;
 pub mod launch;
+pub mod log;
+pub mod net;
+pub mod process;
+mod serve;
 mod signal_sender;
+
+#[cfg(test)]
+mod tests;
+
+pub use serve::{ServeOptions, Surroundings, serve};

@@ -1,3 +1,13 @@
 //! The `beale` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+use server::launch::{Next, launch};
+use server::process;
+
+fn main() -> ExitCode {
+    match launch() {
+        Next::Serve(setup) => process::run(*setup),
+        Next::Exit(code) => ExitCode::from(code),
+    }
+}

@@ -1,0 +1,119 @@
+//! The accounts: each a namespace of subjects with its own subscriptions.
+//!
+//! *Invariant:* accounts are never removed, so that an [`AccountId`] stays good for the life of the
+//! process.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use config::Options;
+use config::options::AccountLimits;
+use protocol::id::AccountId;
+use routing::sublist::Sublist;
+
+use crate::router::Target;
+use crate::stats::Flow;
+
+/// The account of users that name none.
+pub(crate) const GLOBAL: &str = "$G";
+/// The account of system requests and events, unless another is configured.
+pub(crate) const SYSTEM: &str = "$SYS";
+
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) subs: Sublist<Target>,
+    pub(crate) limits: AccountLimits,
+    /// Whether it may use streams.
+    pub(crate) jetstream: bool,
+    /// Clients connected now.
+    pub(crate) connections: u32,
+    pub(crate) received: Flow,
+    pub(crate) sent: Flow,
+}
+
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    list: Vec<Account>,
+    by_name: BTreeMap<String, AccountId>,
+    pub(crate) global: AccountId,
+    pub(crate) system: Option<AccountId>,
+}
+
+impl Accounts {
+    pub(crate) fn new(options: &Options, seed: u64) -> Self {
+        let mut accounts = Self {
+            list: Vec::new(),
+            by_name: BTreeMap::new(),
+            global: AccountId(0),
+            system: None,
+        };
+        accounts.global = accounts.intern(GLOBAL, seed);
+        // nats-server lets the global account use streams unless accounts say who may.
+        let said = options.accounts.iter().any(|a| a.jetstream.is_some());
+        if let Some(global) = accounts.get_mut(accounts.global) {
+            global.jetstream = options.jetstream.enabled && !said;
+        }
+        for account in &options.accounts {
+            let id = accounts.intern(&account.name, seed);
+            if let Some(entry) = accounts.get_mut(id) {
+                entry.limits = account.limits;
+                entry.jetstream = options.jetstream.enabled && account.jetstream.is_some();
+            }
+        }
+        for tenant in options.memphis.iter().flat_map(|m| &m.tenants) {
+            let id = accounts.intern(&tenant.name, seed);
+            if let Some(entry) = accounts.get_mut(id) {
+                entry.jetstream = options.jetstream.enabled;
+            }
+        }
+        if !options.no_system_account {
+            let name = options.system_account.as_deref().unwrap_or(SYSTEM);
+            accounts.system = Some(accounts.intern(name, seed));
+        }
+        accounts
+    }
+
+    /// Returns the account of that name, which is made if there is none.
+    pub(crate) fn intern(&mut self, name: &str, seed: u64) -> AccountId {
+        if let Some(id) = self.by_name.get(name) {
+            return *id;
+        }
+        let id = AccountId(u32::try_from(self.list.len()).expect("fewer than 2^32 accounts"));
+        self.list.push(Account {
+            name: String::from(name),
+            subs: Sublist::new(seed ^ u64::from(id.0)),
+            limits: AccountLimits::default(),
+            jetstream: false,
+            connections: 0,
+            received: Flow::default(),
+            sent: Flow::default(),
+        });
+        self.by_name.insert(String::from(name), id);
+        id
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: AccountId) -> Option<&Account> {
+        self.list.get(id.0 as usize)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: AccountId) -> Option<&mut Account> {
+        self.list.get_mut(id.0 as usize)
+    }
+
+    /// Returns an account's name.
+    pub(crate) fn name(&self, id: AccountId) -> &str {
+        self.get(id).map_or("", |account| &account.name)
+    }
+
+    /// Iterates in the order in which they were made.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (AccountId, &Account)> {
+        self.list
+            .iter()
+            .zip(0..)
+            .map(|(account, id)| (AccountId(id), account))
+    }
+}

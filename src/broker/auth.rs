@@ -1,0 +1,171 @@
+//! Who may connect: users, tokens, and the Memphis forms of both.
+//!
+//! *Invariant:* a secret is compared in a time that does not depend on where it differs.
+
+mod memphis;
+mod secret;
+mod user;
+
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use alloc::string::String;
+
+use config::Options;
+use protocol::id::AccountId;
+
+use crate::accounts::Accounts;
+use crate::auth::memphis::Tenants;
+use crate::auth::secret::Secret;
+pub(crate) use crate::auth::user::User;
+use crate::effects::Rules;
+
+/// What a client showed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Credentials<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) pass: &'a str,
+    pub(crate) token: &'a str,
+    /// The connection's name, which tells Memphis users apart.
+    pub(crate) name: &'a str,
+    /// Whether it named an account in the way of servers before 2.0.
+    pub(crate) legacy_account: bool,
+}
+
+/// What is made of it.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    /// It may.
+    Accepted {
+        account: AccountId,
+        /// Its user, where there are users.
+        user: Option<Rc<User>>,
+    },
+    /// It may not.
+    Refused,
+}
+
+#[derive(Debug)]
+struct Entry {
+    secret: Secret,
+    user: Rc<User>,
+}
+
+/// Everyone who may connect.
+#[derive(Debug)]
+pub(crate) struct Auth {
+    users: BTreeMap<String, Entry>,
+    token: Option<Secret>,
+    no_auth_user: Option<Rc<User>>,
+    memphis: Option<Tenants>,
+    global: AccountId,
+}
+
+impl Auth {
+    pub(crate) fn new(options: &Options, accounts: &mut Accounts, seed: u64) -> Self {
+        let mut auth = Self {
+            users: BTreeMap::new(),
+            token: options.auth.token.as_deref().map(Secret::new),
+            no_auth_user: None,
+            memphis: None,
+            global: accounts.global,
+        };
+        let defaults = options.auth.default_permissions.as_ref();
+        for user in &options.auth.users {
+            auth.insert(user, accounts.global, defaults, seed);
+        }
+        if let Some(name) = &options.auth.user {
+            let single = config::options::User {
+                name: name.clone(),
+                password: options.auth.password.clone(),
+                ..Default::default()
+            };
+            auth.insert(&single, accounts.global, defaults, seed);
+        }
+        for account in &options.accounts {
+            let id = accounts.intern(&account.name, seed);
+            let defaults = account.default_permissions.as_ref();
+            for user in &account.users {
+                auth.insert(user, id, defaults, seed);
+            }
+        }
+        let no_auth = options.no_auth_user.as_ref();
+        auth.no_auth_user = no_auth
+            .and_then(|name| auth.users.get(name))
+            .map(|entry| Rc::clone(&entry.user));
+        auth.memphis = options
+            .memphis
+            .as_ref()
+            .map(|memphis| Tenants::new(memphis, accounts, seed));
+        auth
+    }
+
+    /// Says whether a client must log in before anything else.
+    pub(crate) fn is_required(&self, rules: Rules) -> bool {
+        match (rules, &self.memphis) {
+            (Rules::Memphis, Some(_)) => true,
+            (Rules::Nats, _) | (Rules::Memphis, None) => {
+                self.is_configured() && self.no_auth_user.is_none()
+            }
+        }
+    }
+
+    /// Judges what a client showed.
+    pub(crate) fn check(&self, rules: Rules, shown: &Credentials<'_>) -> Verdict {
+        if shown.legacy_account {
+            return Verdict::Refused;
+        }
+        if let (Rules::Memphis, Some(tenants)) = (rules, &self.memphis) {
+            return tenants.check(shown);
+        }
+        if !self.is_configured() {
+            return Verdict::Accepted {
+                account: self.global,
+                user: None,
+            };
+        }
+        let anonymous = shown.user.is_empty() && shown.token.is_empty();
+        if anonymous && let Some(user) = &self.no_auth_user {
+            return Self::accept(user);
+        }
+        if let Some(entry) = self.users.get(shown.user) {
+            return if entry.secret.is(shown.pass) {
+                Self::accept(&entry.user)
+            } else {
+                Verdict::Refused
+            };
+        }
+        match &self.token {
+            Some(token) if token.is(shown.token) => Verdict::Accepted {
+                account: self.global,
+                user: None,
+            },
+            Some(_) | None => Verdict::Refused,
+        }
+    }
+
+    fn is_configured(&self) -> bool {
+        !self.users.is_empty() || self.token.is_some()
+    }
+
+    fn insert(
+        &mut self,
+        user: &config::options::User,
+        account: AccountId,
+        defaults: Option<&config::options::Permissions>,
+        seed: u64,
+    ) {
+        let permissions = user.permissions.as_ref().or(defaults);
+        let entry = Entry {
+            secret: Secret::new(user.password.as_deref().unwrap_or_default()),
+            user: Rc::new(User::new(&user.name, account, permissions, seed)),
+        };
+        self.users.insert(user.name.clone(), entry);
+    }
+
+    fn accept(user: &Rc<User>) -> Verdict {
+        Verdict::Accepted {
+            account: user.account,
+            user: Some(Rc::clone(user)),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Memphis logins: users of tenants, and the connection token that all share.
+//!
+//! Forms: `user` or `user$ACCOUNT_ID` with a password; the bare token, with the user in the
+//! connection's name (`<uuid>::user`); `user::TOKEN`, as a token or as a user without password.
+
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use alloc::string::String;
+
+use config::options::Memphis;
+use protocol::id::AccountId;
+
+use crate::accounts::Accounts;
+use crate::auth::secret::Secret;
+use crate::auth::{Credentials, User, Verdict};
+
+/// The tenant of clients that name none.
+const TENANT_DEFAULT: u32 = 1;
+/// The user that is always there.
+const ROOT: &str = "root";
+/// The user that Memphis' own gateway connects as.
+const INTERNAL: &str = "$$memphis";
+
+#[derive(Debug)]
+pub(crate) struct Tenants {
+    by_id: BTreeMap<u32, Tenant>,
+    token: Option<Secret>,
+}
+
+#[derive(Debug)]
+struct Tenant {
+    account: AccountId,
+    users: BTreeMap<String, (Secret, Rc<User>)>,
+}
+
+impl Tenants {
+    pub(crate) fn new(memphis: &Memphis, accounts: &mut Accounts, seed: u64) -> Self {
+        let mut first = Tenant {
+            account: accounts.global,
+            users: BTreeMap::new(),
+        };
+        for name in [ROOT, INTERNAL] {
+            first.insert(name, &memphis.root_password);
+        }
+        for user in &memphis.users {
+            first.insert(&user.name, user.password.as_deref().unwrap_or_default());
+        }
+        let mut by_id = BTreeMap::from([(TENANT_DEFAULT, first)]);
+        for tenant in &memphis.tenants {
+            let mut entry = Tenant {
+                account: accounts.intern(&tenant.name, seed),
+                users: BTreeMap::new(),
+            };
+            for user in &tenant.users {
+                entry.insert(&user.name, user.password.as_deref().unwrap_or_default());
+            }
+            by_id.insert(tenant.id, entry);
+        }
+        Self {
+            by_id,
+            token: memphis.connection_token.as_deref().map(Secret::new),
+        }
+    }
+
+    pub(crate) fn check(&self, shown: &Credentials<'_>) -> Verdict {
+        let token = if shown.token.is_empty() && shown.pass.is_empty() {
+            shown.user
+        } else {
+            shown.token
+        };
+        if !token.is_empty() {
+            return self.check_token(token, shown.name);
+        }
+        let Some((tenant, name)) = self.split_tenant(shown.user) else {
+            return Verdict::Refused;
+        };
+        match tenant.users.get(&name.to_ascii_lowercase()) {
+            Some((secret, user)) if secret.is(shown.pass) => tenant.accept(user),
+            Some(_) | None => Verdict::Refused,
+        }
+    }
+
+    /// Judges a token, which may carry the user in front and is shown in the name otherwise.
+    fn check_token(&self, shown: &str, conn_name: &str) -> Verdict {
+        let (user, token) = match shown.rsplit_once("::") {
+            Some((user, token)) => (Some(user), token),
+            None => (None, shown),
+        };
+        if !self.token.as_ref().is_some_and(|own| own.is(token)) {
+            return Verdict::Refused;
+        }
+        let user = user.or_else(|| conn_name.split_once("::").map(|(_, user)| user));
+        let Some((tenant, name)) = self.split_tenant(user.unwrap_or(ROOT)) else {
+            return Verdict::Refused;
+        };
+        match tenant.users.get(&name.to_ascii_lowercase()) {
+            Some((_, user)) => tenant.accept(user),
+            None => Verdict::Refused,
+        }
+    }
+
+    /// Splits `user$ACCOUNT_ID`. Names may hold a `$` themselves, so the last one counts, and only
+    /// with a number behind it.
+    fn split_tenant<'u>(&self, user: &'u str) -> Option<(&Tenant, &'u str)> {
+        let (name, id) = match user.rsplit_once('$') {
+            Some((name, id)) if !name.is_empty() && id.bytes().all(|b| b.is_ascii_digit()) => {
+                (name, id.parse().ok()?)
+            }
+            Some(_) | None => (user, TENANT_DEFAULT),
+        };
+        Some((self.by_id.get(&id)?, name))
+    }
+}
+
+impl Tenant {
+    fn insert(&mut self, name: &str, password: &str) {
+        let user = Rc::new(User::new(name, self.account, None, 0));
+        self.users
+            .insert(name.to_ascii_lowercase(), (Secret::new(password), user));
+    }
+
+    fn accept(&self, user: &Rc<User>) -> Verdict {
+        Verdict::Accepted {
+            account: self.account,
+            user: Some(Rc::clone(user)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::Options;
+    use config::options;
+
+    use super::*;
+
+    fn tenants() -> Tenants {
+        let options = Options::default();
+        let mut accounts = Accounts::new(&options, 0);
+        let memphis = Memphis {
+            connection_token: Some(String::from("tok")),
+            users: alloc::vec![options::User {
+                name: String::from("App"),
+                password: Some(String::from("pw")),
+                ..Default::default()
+            }],
+            tenants: alloc::vec![options::Tenant {
+                id: 7,
+                name: String::from("seven"),
+                users: alloc::vec![options::User {
+                    name: String::from("app"),
+                    password: Some(String::from("pw7")),
+                    ..Default::default()
+                }],
+            }],
+            ..Memphis::default()
+        };
+        Tenants::new(&memphis, &mut accounts, 0)
+    }
+
+    /// Returns who the credentials are, as `user@account number`.
+    fn who(user: &str, pass: &str, token: &str, name: &str) -> Option<String> {
+        let shown = Credentials {
+            user,
+            pass,
+            token,
+            name,
+            legacy_account: false,
+        };
+        match tenants().check(&shown) {
+            Verdict::Accepted { account, user } => Some(alloc::format!(
+                "{}@{}",
+                user.map(|u| u.name.clone()).unwrap_or_default(),
+                account.0
+            )),
+            Verdict::Refused => None,
+        }
+    }
+
+    #[test]
+    fn a_user_logs_in_with_and_without_account_id() {
+        assert_eq!(who("root", "memphis", "", "x").as_deref(), Some("root@0"));
+        assert_eq!(who("root$1", "memphis", "", "x").as_deref(), Some("root@0"));
+        assert_eq!(who("app$1", "pw", "", "u::app").as_deref(), Some("App@0"));
+        assert!(who("app$7", "pw7", "", "x").is_some());
+        let internal = who("$$memphis$1", "memphis", "", "MEMPHIS HTTP LOGGER");
+        assert_eq!(internal.as_deref(), Some("$$memphis@0"));
+    }
+
+    #[test]
+    fn a_wrong_password_tenant_or_user_is_refused() {
+        assert_eq!(who("root", "nope", "", "x"), None);
+        assert_eq!(who("root$2", "memphis", "", "x"), None);
+        assert_eq!(who("nobody", "memphis", "", "x"), None);
+        assert_eq!(who("app$7", "pw", "", "x"), None);
+        assert_eq!(who("", "", "", "x"), None);
+        assert_eq!(who("root", "", "", "x"), None);
+    }
+
+    #[test]
+    fn the_token_is_taken_bare_or_behind_the_user() {
+        assert_eq!(who("", "", "tok", "id::app").as_deref(), Some("App@0"));
+        assert_eq!(who("", "", "app::tok", "x").as_deref(), Some("App@0"));
+        assert_eq!(who("app::tok", "", "", "x").as_deref(), Some("App@0"));
+        assert_eq!(who("", "", "tok", "NATS CLI").as_deref(), Some("root@0"));
+        assert_eq!(who("", "", "nope", "id::app"), None);
+        assert_eq!(who("", "", "app::nope", "x"), None);
+        assert_eq!(who("", "", "tok", "id::nobody"), None);
+    }
+}

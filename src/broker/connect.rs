@@ -1,0 +1,118 @@
+//! `CONNECT`: who the client is, and how it wants to be spoken to.
+
+use alloc::format;
+use alloc::rc::Rc;
+
+use protocol::connect::Connect;
+use protocol::errors::{CloseReason, ProtocolError};
+use protocol::id::{AccountId, ConnId};
+use routing::permissions::Permit;
+
+use crate::auth::{Credentials, User, Verdict};
+use crate::conn::{State, Wishes};
+use crate::effects::Level;
+use crate::shard::Shard;
+
+/// The highest protocol number that a client may name.
+const PROTOCOL_MAX: i64 = 1;
+
+impl Shard {
+    /// Logs a client in, or in anew: a second CONNECT starts over without subscriptions.
+    pub(crate) fn on_connect(&mut self, id: ConnId, json: &[u8]) {
+        let Ok(said) = Connect::parse(json) else {
+            self.log_conn(id, Level::Error, |cid| {
+                format!("{cid} - error in CONNECT options")
+            });
+            return self.close(id, CloseReason::ProtocolViolation);
+        };
+        let Some(conn) = self.router.conns.get(id) else {
+            return;
+        };
+        let credentials = Credentials {
+            user: &said.user,
+            pass: &said.pass,
+            token: &said.auth_token,
+            name: &said.name,
+            legacy_account: !said.account.is_empty() || said.new_account,
+        };
+        let verdict = self.auth.check(conn.rules, &credentials);
+        let (account, user) = match verdict {
+            Verdict::Accepted { account, user } => (account, user),
+            Verdict::Refused => {
+                self.log_conn(id, Level::Error, |cid| {
+                    format!("{cid} - authentication error - User \"{}\"", said.user)
+                });
+                return self.fail(
+                    id,
+                    &ProtocolError::AuthorizationViolation,
+                    CloseReason::AuthenticationViolation,
+                );
+            }
+        };
+        self.adopt(id, account, user, &said);
+        if let Some((error, reason)) = self.objection(id, account, &said) {
+            return self.fail(id, &error, reason);
+        }
+        self.confirm(id);
+        self.start_pulse(id);
+    }
+
+    /// Makes the connection the user's, as it asked to be spoken to.
+    fn adopt(&mut self, id: ConnId, account: AccountId, user: Option<Rc<User>>, said: &Connect) {
+        self.router.remove_all_subs(id);
+        self.leave(id);
+        let headers = said.headers && !self.options.config.no_header_support;
+        let payload_max = self.payload_max(account);
+        let rules = user.as_ref().and_then(|user| user.permissions.clone());
+        if let Some(conn) = self.router.conns.get_mut(id) {
+            conn.permit = rules.map(|rules| Permit::new(rules, self.seed));
+            conn.user = user;
+            conn.account = account;
+            conn.state = State::Open;
+            conn.connected = true;
+            conn.parser_limits.connect_only = false;
+            conn.parser_limits.headers = headers;
+            conn.parser_limits.payload_max = payload_max;
+            conn.wishes = Wishes::new(said, headers);
+        }
+        Self::join(&mut self.router, id);
+    }
+
+    /// Returns what makes a client with good credentials one to be closed all the same.
+    fn objection(
+        &self,
+        id: ConnId,
+        account: AccountId,
+        said: &Connect,
+    ) -> Option<(ProtocolError<'static>, CloseReason)> {
+        let headers = self.router.conns.get(id)?.wishes.headers;
+        if said.no_responders && !headers {
+            return Some((
+                ProtocolError::NoRespondersNeedsHeaders,
+                CloseReason::NoRespondersRequiresHeaders,
+            ));
+        }
+        if !(0..=PROTOCOL_MAX).contains(&said.protocol) {
+            return Some((
+                ProtocolError::InvalidClientProtocol,
+                CloseReason::BadClientProtocolVersion,
+            ));
+        }
+        let account = self.router.accounts.get(account)?;
+        let max = account.limits.connections_max?;
+        (account.connections > max).then_some((
+            ProtocolError::MaxAccountConnections,
+            CloseReason::MaxAccountConnectionsExceeded,
+        ))
+    }
+
+    /// Stops counting a connection in its account, before it logs in anew.
+    fn leave(&mut self, id: ConnId) {
+        if let Some(conn) = self.router.conns.get(id)
+            && conn.state == State::Open
+            && let Some(account) = self.router.accounts.get_mut(conn.account)
+        {
+            account.connections = account.connections.saturating_sub(1);
+        }
+    }
+}

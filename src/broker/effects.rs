@@ -1,0 +1,130 @@
+//! What goes into a shard and what comes out of it.
+//!
+//! *Invariant:* [`Effects`] belongs to the driver, which drains it after every input and reuses it,
+//! so that an input costs no allocation.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use bytes::BytesMut;
+use protocol::errors::CloseReason;
+use protocol::id::ConnId;
+
+/// Something that happened outside.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A peer sent bytes. Whole operations are consumed; the beginning of the next one stays.
+    Bytes {
+        /// The connection.
+        conn: ConnId,
+        /// What was read, after what the last input left.
+        buf: &'a mut BytesMut,
+    },
+    /// A part of what was taken for a connection has been written.
+    Written {
+        /// The connection.
+        conn: ConnId,
+        /// How much.
+        bytes: usize,
+    },
+    /// A connection's socket takes no more for now.
+    Blocked {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// A connection's socket is gone.
+    Closed {
+        /// The connection.
+        conn: ConnId,
+        /// How it went.
+        gone: Gone,
+    },
+    /// The time that [`poll_timeout`](crate::Shard::poll_timeout) named has come.
+    Timeout,
+    /// The process is about to stop: every connection ends.
+    Shutdown,
+}
+
+/// A connection that the driver has accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted {
+    /// Who connected.
+    pub peer: SocketAddr,
+    /// Where the listener is bound, as INFO shows it.
+    pub local: SocketAddr,
+    /// The rules of the listener.
+    pub rules: Rules,
+}
+
+/// The rules that a listener's clients live by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rules {
+    /// nats-server's.
+    #[default]
+    Nats,
+    /// Memphis': its login forms and its names.
+    Memphis,
+}
+
+/// How a socket went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// The peer closed it.
+    Eof,
+    /// Reading failed.
+    ReadFailed,
+    /// Writing failed.
+    WriteFailed,
+    /// The shard had asked for it.
+    Told,
+}
+
+/// What the driver must do.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Connections that have something to write.
+    pub dirty: Vec<ConnId>,
+    /// Connections to end once what waits for them has been written.
+    pub close: Vec<(ConnId, CloseReason)>,
+    /// Connections to end at once: what waits for them is of no use any more.
+    pub abort: Vec<ConnId>,
+    /// Connections whose reading is to pause (true) or to go on.
+    pub gate: Vec<(ConnId, bool)>,
+    /// Lines for the log.
+    pub log: Vec<LogLine>,
+}
+
+/// A line for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: Level,
+    /// What it says.
+    pub text: String,
+}
+
+/// How much a log line matters, as nats-server grades it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For operators.
+    Info,
+    /// Somebody may want to look.
+    Warn,
+    /// Something was refused or has failed.
+    Error,
+    /// A change of state, for whoever debugs.
+    Debug,
+}
+
+impl Effects {
+    /// Says whether everything has been drained.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.dirty.is_empty()
+            && self.close.is_empty()
+            && self.abort.is_empty()
+            && self.gate.is_empty()
+            && self.log.is_empty()
+    }
+}

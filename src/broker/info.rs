@@ -1,0 +1,103 @@
+//! `INFO`: once when a client connects, and again when its login has shown its account.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use config::{NATS_VERSION, Options};
+use protocol::id::{AccountId, ConnId};
+use protocol::info::Info;
+use protocol::rng::Rng;
+
+use crate::shard::Shard;
+
+/// The JetStream API level of that release.
+const API_LEVEL: u64 = 5;
+/// What stands in INFO's `go`, which some tools print.
+const GO_VERSION: &str = "go1.26";
+
+/// What the server calls itself.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The id, in the shape of a public server key.
+    pub id: String,
+    /// The name.
+    pub name: String,
+    /// A curve key, in the shape that clients know.
+    pub xkey: String,
+}
+
+impl Identity {
+    pub(crate) fn new(options: &Options, rng: &mut Rng) -> Self {
+        let id = key('N', rng);
+        Self {
+            name: options.server_name.clone().unwrap_or_else(|| id.clone()),
+            xkey: key('X', rng),
+            id,
+        }
+    }
+}
+
+/// Draws a name of 56 base-32 digits that starts with `kind`.
+fn key(kind: char, rng: &mut Rng) -> String {
+    const DIGITS: [char; 32] = [
+        'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R',
+        'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z', '2', '3', '4', '5', '6', '7',
+    ];
+    const LEN: usize = 56;
+    let mut key = String::with_capacity(LEN);
+    key.push(kind);
+    while key.len() < LEN {
+        let digit = usize::try_from(rng.below(32)).unwrap_or(0);
+        key.push(DIGITS.get(digit).copied().unwrap_or('A'));
+    }
+    key
+}
+
+impl Shard {
+    /// Returns the largest message that clients of an account may publish.
+    pub(crate) fn payload_max(&self, account: AccountId) -> u32 {
+        let server = self.options.config.limits.payload_max;
+        let account = self.router.accounts.get(account);
+        let own = account.and_then(|account| account.limits.payload_max);
+        own.map_or(server, |own| own.min(server))
+    }
+
+    /// Returns the INFO for a connection as it is now.
+    pub(crate) fn info_json(&self, id: ConnId) -> Option<Vec<u8>> {
+        let conn = self.router.conns.get(id)?;
+        let config = &self.options.config;
+        let known = conn.connected;
+        let mut info = Info {
+            server_id: self.identity.id.clone(),
+            server_name: self.identity.name.clone(),
+            version: NATS_VERSION.to_string(),
+            proto: 1,
+            go: GO_VERSION.to_string(),
+            host: conn.local.ip().to_string(),
+            port: conn.local.port(),
+            headers: !config.no_header_support,
+            auth_required: self.auth.is_required(conn.rules),
+            max_payload: i64::from(config.limits.payload_max),
+            jetstream: config.jetstream.enabled,
+            client_ip: conn.peer.ip().to_string(),
+            client_id: conn.cid,
+            domain: config.jetstream.domain.clone().unwrap_or_default(),
+            xkey: self.identity.xkey.clone(),
+            api_lvl: API_LEVEL,
+            ..Info::default()
+        };
+        if known {
+            info.connect_info = true;
+            info.max_payload = i64::from(self.payload_max(conn.account));
+            info.remote_account = self.router.accounts.name(conn.account).to_string();
+            info.acc_is_sys = self.router.accounts.system == Some(conn.account);
+        }
+        Some(info.to_json())
+    }
+
+    /// Returns what the server calls itself.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}

@@ -1,0 +1,22 @@
+//! The limits that have no name in nats-server's configuration.
+
+use core::time::Duration;
+
+/// A publisher waits when a client that it feeds has more than this share of `max_pending` waiting.
+pub(crate) const STALL_NUM: usize = 3;
+/// The denominator of [`STALL_NUM`].
+pub(crate) const STALL_DEN: usize = 4;
+/// The longest that a publisher waits for a lagging client before it may go on.
+pub(crate) const STALL: Duration = Duration::from_millis(10);
+/// How long a new connection is left alone before its round trip is measured.
+pub(crate) const FIRST_PING: Duration = Duration::from_secs(2);
+/// The share of [`FIRST_PING`] and of the ping interval that is drawn at random, in per cent.
+pub(crate) const PING_JITTER_PERCENT: u64 = 20;
+/// How long a client may take to authenticate when the configuration does not say.
+pub(crate) const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a closed connection may take to read what is left for it.
+pub(crate) const CLOSE_FLUSH: Duration = Duration::from_secs(2);
+/// An outbox above this is given back once it has been written.
+pub(crate) const OUTBOX_KEEP: usize = 64 << 10;
+/// How long a measured round trip counts as known.
+pub(crate) const RTT_FRESH: Duration = Duration::from_secs(3600);

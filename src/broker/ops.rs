@@ -1,0 +1,103 @@
+//! From a client's bytes to what each operation does.
+//!
+//! *Invariant:* operations take effect in the order in which they arrived, each wholly before the
+//! next one is read.
+
+use bytes::{Buf, BytesMut};
+use protocol::encode;
+use protocol::id::ConnId;
+use protocol::parser::{ClientOp, ParseError, Parser};
+
+use crate::shard::Shard;
+
+impl Shard {
+    /// Carries out the operations at the start of `buf` and consumes them.
+    pub(crate) fn on_bytes(&mut self, id: ConnId, buf: &mut BytesMut) {
+        let Some(conn) = self.router.conns.get_mut(id) else {
+            buf.clear();
+            return;
+        };
+        if conn.is_closing() {
+            buf.clear();
+            return;
+        }
+        conn.pulse.last_in = self.router.now.mono;
+        // The parser leaves the table while it runs, so that operations may use the whole table.
+        let mut parser = core::mem::take(&mut conn.parser);
+        let failed = self.run(id, &mut parser, buf);
+        let wanted = parser.wanted();
+        if let Some(conn) = self.router.conns.get_mut(id) {
+            conn.parser = parser;
+            if conn.is_closing() {
+                buf.clear();
+            }
+        }
+        if let Some(error) = failed {
+            buf.clear();
+            return self.on_parse_error(id, error);
+        }
+        if wanted > buf.len() {
+            // The rest of a large payload then arrives in place.
+            buf.reserve(wanted - buf.len());
+        }
+    }
+
+    fn run(&mut self, id: ConnId, parser: &mut Parser, buf: &mut BytesMut) -> Option<ParseError> {
+        let mut rest: &[u8] = buf;
+        let mut failed = None;
+        loop {
+            match parser.next(&mut rest) {
+                Ok(Some(ClientOp::Pub(msg))) => self.on_publish(id, &msg),
+                Ok(Some(op)) => self.on_op(id, op),
+                Ok(None) => break,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+            let Some(conn) = self.router.conns.get_mut(id) else {
+                break;
+            };
+            // Authentication changes what may be sent next.
+            parser.limits = conn.parser_limits;
+            if conn.is_closing() {
+                break;
+            }
+        }
+        let consumed = buf.len() - rest.len();
+        buf.advance(consumed);
+        failed
+    }
+
+    fn on_op(&mut self, id: ConnId, op: ClientOp<'_>) {
+        match op {
+            ClientOp::Pub(msg) => self.on_publish(id, &msg),
+            ClientOp::Connect(json) => self.on_connect(id, json),
+            ClientOp::Sub {
+                subject,
+                queue,
+                sid,
+            } => self.on_subscribe(id, subject, queue, sid),
+            ClientOp::Unsub { sid, max } => self.on_unsubscribe(id, sid, max),
+            ClientOp::Ping => self.on_ping(id),
+            ClientOp::Pong => self.on_pong(id),
+            ClientOp::Info(_) | ClientOp::Ok => {}
+        }
+    }
+
+    /// Confirms an operation to a client that wants it.
+    pub(crate) fn confirm(&mut self, id: ConnId) {
+        if self.router.conns.get(id).is_some_and(|c| c.wishes.verbose) {
+            self.router
+                .send(id, |conn| conn.outbox.buf().extend_from_slice(encode::OK));
+        }
+    }
+
+    fn on_parse_error(&mut self, id: ConnId, error: ParseError) {
+        let reason = error.close_reason();
+        match error.answer() {
+            Some(answer) => self.fail(id, &answer, reason),
+            None => self.close(id, reason),
+        }
+    }
+}

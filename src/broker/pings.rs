@@ -1,0 +1,91 @@
+//! Signs of life: PING and PONG in both directions.
+
+use alloc::format;
+use core::time::Duration;
+
+use protocol::encode;
+use protocol::errors::{CloseReason, ProtocolError};
+use protocol::id::ConnId;
+
+use crate::effects::Level;
+use crate::limits::{FIRST_PING, PING_JITTER_PERCENT, RTT_FRESH};
+use crate::shard::Shard;
+
+impl Shard {
+    /// Answers a client's PING; the first one after CONNECT is also answered with what the client's
+    /// account makes of INFO.
+    pub(crate) fn on_ping(&mut self, id: ConnId) {
+        self.router
+            .send(id, |conn| conn.outbox.buf().extend_from_slice(encode::PONG));
+        let Some(conn) = self.router.conns.get_mut(id) else {
+            return;
+        };
+        if conn.connected && !conn.pulse.greeted {
+            conn.pulse.greeted = true;
+            if conn.wishes.protocol >= 1 {
+                self.send_info(id);
+            }
+        }
+    }
+
+    /// Notes a client's answer.
+    pub(crate) fn on_pong(&mut self, id: ConnId) {
+        let now = self.router.now.mono;
+        if let Some(conn) = self.router.conns.get_mut(id) {
+            if conn.pulse.unanswered > 0 {
+                // Zero means that it is not known.
+                conn.pulse.rtt = now.since(conn.pulse.sent).max(Duration::from_nanos(1));
+            }
+            conn.pulse.unanswered = 0;
+        }
+    }
+
+    /// Plans the first PING of a connection that has logged in.
+    pub(crate) fn start_pulse(&mut self, id: ConnId) {
+        let wait = self.with_jitter(FIRST_PING.min(self.options.config.ping_interval));
+        let now = self.router.now.mono;
+        if let Some(conn) = self.router.conns.get_mut(id) {
+            conn.pulse.next = now + wait;
+        }
+    }
+
+    /// Sends a PING if one is due and the connection has been quiet; gives up on one that has not
+    /// answered several.
+    pub(crate) fn on_pulse(&mut self, id: ConnId) {
+        let now = self.router.now.mono;
+        let interval = self.options.config.ping_interval;
+        let unanswered_max = self.options.config.ping_max;
+        let Some(conn) = self.router.conns.get_mut(id) else {
+            return;
+        };
+        if conn.pulse.next > now {
+            return;
+        }
+        conn.pulse.next = now + interval;
+        let active = now.since(conn.pulse.last_in) < interval;
+        let known = !conn.pulse.rtt.is_zero() && now.since(conn.pulse.sent) < RTT_FRESH;
+        if active && known {
+            return;
+        }
+        if conn.pulse.unanswered + 1 > unanswered_max {
+            self.router.stats.stale_connections += 1;
+            self.log_conn(id, Level::Debug, |cid| {
+                format!("{cid} - Stale Client Connection - Closing")
+            });
+            return self.fail(
+                id,
+                &ProtocolError::StaleConnection,
+                CloseReason::StaleConnection,
+            );
+        }
+        conn.pulse.unanswered += 1;
+        conn.pulse.sent = now;
+        self.router
+            .send(id, |conn| conn.outbox.buf().extend_from_slice(encode::PING));
+    }
+
+    fn with_jitter(&mut self, wait: Duration) -> Duration {
+        let span = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX) / 100 * PING_JITTER_PERCENT;
+        wait + Duration::from_nanos(self.rng.below(span))
+    }
+}

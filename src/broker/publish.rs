@@ -1,0 +1,78 @@
+//! `PUB` and `HPUB`: may the client, who gets it, and what if nobody does.
+
+use protocol::encode;
+use protocol::errors::ProtocolError;
+use protocol::id::ConnId;
+use protocol::message::Message;
+use protocol::subject;
+
+use crate::limits::STALL;
+use crate::shard::Shard;
+
+impl Shard {
+    /// Routes a client's message.
+    pub(crate) fn on_publish(&mut self, from: ConnId, msg: &Message<'_>) {
+        let system = self.router.accounts.system;
+        let now = self.router.now.mono;
+        let Some(conn) = self.router.conns.get_mut(from) else {
+            return;
+        };
+        let body = msg.body_len();
+        conn.received.add(body);
+        self.router.stats.received.add(body);
+        let account = conn.account;
+        let wants_verdict = conn.wishes.no_responders && !msg.reply.is_empty();
+        let verbose = conn.wishes.verbose;
+        let invalid = conn.wishes.pedantic && !subject::is_valid_literal(msg.subject);
+        let internal = Some(account) == system;
+        let refused = if !internal && subject::is_reserved_for_publish(msg.subject) {
+            Some(ProtocolError::PublishDenied {
+                subject: msg.subject,
+            })
+        } else if subject::is_reserved_for_reply(msg.reply) {
+            Some(ProtocolError::ReplyDenied { reply: msg.reply })
+        } else if let Some(permit) = &mut conn.permit
+            && !permit.may_publish(msg.subject, now)
+        {
+            Some(ProtocolError::PublishDenied {
+                subject: msg.subject,
+            })
+        } else {
+            None
+        };
+        if invalid {
+            self.router
+                .tell(from, &ProtocolError::InvalidPublishSubject);
+        }
+        if let Some(error) = refused {
+            return self.refuse(from, &error);
+        }
+        if verbose {
+            self.router
+                .send(from, |conn| conn.outbox.buf().extend_from_slice(encode::OK));
+        }
+        let routed = self.router.route(account, msg.subject, msg, Some(from));
+        if routed.lagging {
+            self.stall(from);
+        }
+        if !routed.reached && wants_verdict {
+            self.router.tell_no_responders(account, from, msg);
+        }
+        self.settle();
+    }
+
+    /// Pauses a publisher for a client that cannot keep up with it.
+    fn stall(&mut self, id: ConnId) {
+        let until = self.router.now.mono + STALL;
+        let Some(conn) = self.router.conns.get_mut(id) else {
+            return;
+        };
+        if conn.gated_until <= until {
+            return;
+        }
+        conn.gated_until = until;
+        conn.stalls += 1;
+        self.router.stats.stalls += 1;
+        self.router.fx.gate.push((id, true));
+    }
+}

@@ -1,0 +1,289 @@
+//! Who gets a message, and putting it into their outboxes.
+//!
+//! *Invariant:* while a message is being routed no subscription is removed; those that have had all
+//! they asked for, and clients that turned out too slow, are noted and settled afterwards.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use protocol::encode;
+use protocol::errors::{CloseReason, ProtocolError};
+use protocol::id::{AccountId, ConnId, StreamId};
+use protocol::message::Message;
+use protocol::rng::Rng;
+use protocol::time::Now;
+
+use crate::accounts::Accounts;
+use crate::conn::Conn;
+use crate::conn::table::ConnTable;
+use crate::effects::Effects;
+use crate::limits::{STALL_DEN, STALL_NUM};
+use crate::stats::Stats;
+
+/// Who a subscription of the routing table belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Target {
+    /// A client's subscription.
+    Sub(SubRef),
+    /// A stream, which stores what it gets.
+    #[expect(dead_code, reason = "streams are bound once the store is wired in")]
+    Stream(StreamId),
+}
+
+/// A client's subscription: the connection's slot, and the subscription's slot in it. It is taken out
+/// of the routing table before either slot is reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SubRef {
+    pub(crate) conn: u32,
+    pub(crate) slot: u32,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Routed {
+    /// Whether a client got it.
+    pub(crate) reached: bool,
+    /// The stream that stores its subject.
+    pub(crate) stream: Option<StreamId>,
+    /// Whether a client that got it lags behind.
+    pub(crate) lagging: bool,
+}
+
+/// The bounds that routing watches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) pending_max: usize,
+    pub(crate) write_deadline: Duration,
+    /// Whether messages for a lagging client are dropped instead of slowing down the publisher.
+    pub(crate) no_stall: bool,
+}
+
+/// Connections and accounts, and what routing needs beside them.
+#[derive(Debug)]
+pub(crate) struct Router {
+    pub(crate) now: Now,
+    pub(crate) conns: ConnTable,
+    pub(crate) accounts: Accounts,
+    pub(crate) fx: Effects,
+    pub(crate) stats: Stats,
+    pub(crate) bounds: Bounds,
+    rng: Rng,
+    /// Subscriptions that have had their last message.
+    spent: Vec<SubRef>,
+    /// Clients over `max_pending`.
+    slow: Vec<ConnId>,
+}
+
+/// The stream of randomness that queue groups draw from.
+const RNG_QUEUES: u64 = 1;
+
+impl Router {
+    pub(crate) fn new(accounts: Accounts, bounds: Bounds, seed: u64) -> Self {
+        Self {
+            now: Now::default(),
+            conns: ConnTable::default(),
+            accounts,
+            fx: Effects::default(),
+            stats: Stats::default(),
+            bounds,
+            rng: Rng::new(seed, RNG_QUEUES),
+            spent: Vec::new(),
+            slow: Vec::new(),
+        }
+    }
+
+    /// Delivers `msg` to whoever subscribed `to` in the account: to each plain subscription, and to
+    /// one member of each queue group. `from` is the client that published it.
+    pub(crate) fn route(
+        &mut self,
+        account: AccountId,
+        to: &[u8],
+        msg: &Message<'_>,
+        from: Option<ConnId>,
+    ) -> Routed {
+        let mut routed = Routed::default();
+        let Some(entry) = self.accounts.get_mut(account) else {
+            return routed;
+        };
+        let found = entry.subs.matches(to);
+        for target in found.plain() {
+            match *target {
+                Target::Sub(sub) => routed.reached |= self.deliver(sub, msg, from, &mut routed),
+                Target::Stream(id) => routed.stream = Some(id),
+            }
+        }
+        for group in found.groups() {
+            for target in group.candidates(&mut self.rng) {
+                let Target::Sub(sub) = target else { continue };
+                if self.deliver(sub, msg, from, &mut routed) {
+                    routed.reached = true;
+                    break;
+                }
+            }
+        }
+        routed
+    }
+
+    /// Appends `msg` to the outbox of a subscription's client; false if it may not have it.
+    #[inline]
+    fn deliver(
+        &mut self,
+        at: SubRef,
+        msg: &Message<'_>,
+        from: Option<ConnId>,
+        routed: &mut Routed,
+    ) -> bool {
+        let Some(conn) = self.conns.at_mut(at.conn) else {
+            return false;
+        };
+        if conn.is_closing() || (!conn.wishes.echo && from == Some(conn.id)) {
+            return false;
+        }
+        let lag_max = self.bounds.pending_max / STALL_DEN * STALL_NUM;
+        if conn.outbox.pending() > lag_max {
+            if self.bounds.no_stall {
+                return false;
+            }
+            routed.lagging = true;
+        }
+        let Some(sub) = conn.subs.get_mut(at.slot) else {
+            return false;
+        };
+        if sub.is_spent() {
+            return false;
+        }
+        if let Some(permit) = &mut conn.permit {
+            if !permit.may_deliver(msg.subject, sub.queue.as_deref()) {
+                return false;
+            }
+            permit.on_delivered(msg.reply, self.now.mono);
+        }
+        sub.delivered += 1;
+        if sub.is_spent() {
+            self.spent.push(at);
+        }
+        let bytes = if conn.wishes.headers {
+            encode::message(conn.outbox.buf(), &sub.sid, msg);
+            msg.body_len()
+        } else {
+            encode::message_without_headers(conn.outbox.buf(), &sub.sid, msg);
+            msg.payload.len()
+        };
+        conn.sent.add(bytes);
+        self.stats.sent.add(bytes);
+        if conn.outbox.pending() > self.bounds.pending_max {
+            self.slow.push(conn.id);
+        }
+        if !conn.outbox.dirty {
+            conn.outbox.dirty = true;
+            self.fx.dirty.push(conn.id);
+        }
+        true
+    }
+
+    /// Tells a client that nobody is there to answer, on the plain subscription that it awaits the
+    /// answer on. Without one it is told nothing.
+    pub(crate) fn tell_no_responders(&mut self, account: AccountId, to: ConnId, msg: &Message<'_>) {
+        let Some(entry) = self.accounts.get_mut(account) else {
+            return;
+        };
+        let found = entry.subs.matches(msg.reply);
+        let inbox = found.plain().iter().find_map(|target| match target {
+            Target::Sub(sub) if sub.conn == to.index => Some(*sub),
+            Target::Sub(_) | Target::Stream(_) => None,
+        });
+        let Some(inbox) = inbox else { return };
+        let mut headers = Vec::with_capacity(64 + msg.subject.len());
+        headers.extend_from_slice(b"NATS/1.0 503\r\nNats-Subject: ");
+        headers.extend_from_slice(msg.subject);
+        headers.extend_from_slice(b"\r\n\r\n");
+        let answer = Message {
+            subject: msg.reply,
+            reply: b"",
+            headers: &headers,
+            payload: b"",
+        };
+        // Not as the client's own message: it wants this one even without echo.
+        self.deliver(inbox, &answer, None, &mut Routed::default());
+    }
+
+    /// Removes what routing has used up, and cuts off clients that turned out too slow.
+    #[inline]
+    pub(crate) fn take_slow(&mut self) -> Option<ConnId> {
+        self.slow.pop()
+    }
+
+    /// Takes a subscription that has had its last message.
+    #[inline]
+    pub(crate) fn take_spent(&mut self) -> Option<SubRef> {
+        self.spent.pop()
+    }
+
+    /// Appends to a client's outbox.
+    pub(crate) fn send(&mut self, to: ConnId, write: impl FnOnce(&mut Conn)) {
+        let Some(conn) = self.conns.get_mut(to) else {
+            return;
+        };
+        write(conn);
+        if !conn.outbox.dirty {
+            conn.outbox.dirty = true;
+            self.fx.dirty.push(to);
+        }
+    }
+
+    /// Tells a client of an error that leaves it connected.
+    pub(crate) fn tell(&mut self, to: ConnId, error: &ProtocolError<'_>) {
+        self.send(to, |conn| encode::error(conn.outbox.buf(), error));
+    }
+
+    /// Takes a client's subscription out of the routing table and of the client.
+    pub(crate) fn remove_sub(&mut self, conn: ConnId, slot: u32) {
+        let Some(entry) = self.conns.get_mut(conn) else {
+            return;
+        };
+        let account = entry.account;
+        let Some(sub) = entry.subs.remove(slot) else {
+            return;
+        };
+        let target = Target::Sub(SubRef {
+            conn: conn.index,
+            slot,
+        });
+        if let Some(account) = self.accounts.get_mut(account) {
+            account
+                .subs
+                .remove(&sub.subject, sub.queue.as_deref(), target);
+        }
+    }
+
+    /// Takes all of a client's subscriptions out.
+    pub(crate) fn remove_all_subs(&mut self, conn: ConnId) {
+        let Some(entry) = self.conns.get_mut(conn) else {
+            return;
+        };
+        let Some(account) = self.accounts.get_mut(entry.account) else {
+            return;
+        };
+        for (slot, sub) in entry.subs.take_all() {
+            let target = Target::Sub(SubRef {
+                conn: conn.index,
+                slot,
+            });
+            account
+                .subs
+                .remove(&sub.subject, sub.queue.as_deref(), target);
+        }
+    }
+
+    /// Returns the reason for closing that a client is not worth waiting for.
+    pub(crate) fn is_abrupt(reason: CloseReason) -> bool {
+        matches!(
+            reason,
+            CloseReason::SlowConsumerPendingBytes
+                | CloseReason::SlowConsumerWriteDeadline
+                | CloseReason::WriteError
+                | CloseReason::ReadError
+                | CloseReason::ClientClosed
+        )
+    }
+}

@@ -1,0 +1,349 @@
+//! The shard: takes inputs, hands them to the part that they concern, and passes on the effects.
+//!
+//! *Invariant:* `handle` leaves nothing behind that only a later input would notice: every client
+//! with bytes to write is in `dirty`, every deadline is armed.
+
+use alloc::format;
+use alloc::string::String;
+
+use bytes::BytesMut;
+use config::Options;
+use protocol::encode;
+use protocol::errors::{CloseReason, ProtocolError};
+use protocol::id::ConnId;
+use protocol::parser::{self, Parser};
+use protocol::rng::Rng;
+use protocol::time::{Instant, Now};
+
+use crate::accounts::Accounts;
+use crate::auth::Auth;
+use crate::closed::{Closed, ClosedRing};
+use crate::conn::{Conn, State};
+use crate::effects::{Accepted, Effects, Gone, Input, Level, LogLine};
+use crate::info::Identity;
+use crate::limits::{AUTH_TIMEOUT, CLOSE_FLUSH};
+use crate::router::{Bounds, Router};
+use crate::timers::{TimerKind, Timers};
+
+/// What a shard is made from.
+#[derive(Clone, Debug)]
+pub struct ShardOptions {
+    /// The configuration.
+    pub config: Options,
+    /// Our own version, as the user knows it.
+    pub version: String,
+    /// When the process started.
+    pub start: Now,
+}
+
+/// One single-threaded broker.
+#[derive(Debug)]
+pub struct Shard {
+    pub(crate) options: ShardOptions,
+    pub(crate) router: Router,
+    pub(crate) auth: Auth,
+    pub(crate) identity: Identity,
+    pub(crate) closed: ClosedRing,
+    pub(crate) rng: Rng,
+    timers: Timers,
+    cid_last: u64,
+    /// Connections that are not closing.
+    open: u32,
+    pub(crate) seed: u64,
+}
+
+/// The stream of randomness for names and jitter.
+const RNG_SHARD: u64 = 2;
+
+impl Shard {
+    /// Returns a shard without connections.
+    #[must_use]
+    pub fn new(options: ShardOptions, seed: u64) -> Self {
+        let config = &options.config;
+        let mut rng = Rng::new(seed, RNG_SHARD);
+        let mut accounts = Accounts::new(config, seed);
+        let auth = Auth::new(config, &mut accounts, seed);
+        let bounds = Bounds {
+            pending_max: usize::try_from(config.limits.pending_max).unwrap_or(usize::MAX),
+            write_deadline: config.write_deadline,
+            no_stall: config.no_fast_producer_stall,
+        };
+        Self {
+            identity: Identity::new(config, &mut rng),
+            closed: ClosedRing::new(config.limits.closed_clients_max as usize),
+            router: Router::new(accounts, bounds, seed),
+            timers: Timers::default(),
+            cid_last: 0,
+            open: 0,
+            auth,
+            rng,
+            options,
+            seed,
+        }
+    }
+
+    /// Takes in a connection and greets it with INFO.
+    pub fn accept(&mut self, now: Now, accepted: Accepted, fx: &mut Effects) -> ConnId {
+        self.router.now = now;
+        self.cid_last += 1;
+        self.router.stats.connections_total += 1;
+        let cid = self.cid_last;
+        let config = &self.options.config;
+        let login = self.auth.is_required(accepted.rules);
+        let parser = Parser::new(parser::Limits {
+            control_line_max: config.limits.control_line_max as usize,
+            payload_max: config.limits.payload_max,
+            headers: false,
+            connect_only: login,
+        });
+        let full = self.open >= config.limits.connections_max;
+        let id = self
+            .router
+            .conns
+            .insert(|id| Conn::new(id, cid, &accepted, parser, now));
+        self.open += 1;
+        let timeout = config.auth.timeout.unwrap_or(AUTH_TIMEOUT);
+        if let Some(conn) = self.router.conns.get_mut(id) {
+            if login {
+                conn.state = State::Login {
+                    deadline: now.mono + timeout,
+                };
+            } else {
+                conn.account = self.router.accounts.global;
+                Self::join(&mut self.router, id);
+            }
+        }
+        self.send_info(id);
+        if full {
+            self.fail(
+                id,
+                &ProtocolError::MaxConnections,
+                CloseReason::MaxConnectionsExceeded,
+            );
+        }
+        self.arm(id);
+        core::mem::swap(&mut self.router.fx, fx);
+        id
+    }
+
+    /// Reacts to one input. What must happen outside is in `fx` afterwards, which must be empty
+    /// before.
+    pub fn handle(&mut self, now: Now, input: Input<'_>, fx: &mut Effects) {
+        debug_assert!(fx.is_empty(), "effects are drained before the next input");
+        self.router.now = now;
+        match input {
+            Input::Bytes { conn, buf } => {
+                self.on_bytes(conn, buf);
+                self.arm(conn);
+            }
+            Input::Written { conn, bytes } => {
+                if let Some(conn) = self.router.conns.get_mut(conn) {
+                    conn.outbox.written(bytes, now.mono);
+                }
+            }
+            Input::Blocked { conn } => {
+                if let Some(conn) = self.router.conns.get_mut(conn) {
+                    conn.outbox.block(now.mono);
+                }
+                self.arm(conn);
+            }
+            Input::Closed { conn, gone } => self.on_closed(conn, gone),
+            Input::Timeout => {
+                while let Some(conn) = self.timers.pop_due(now.mono) {
+                    if let Some(conn) = self.router.conns.get_mut(conn) {
+                        conn.armed = Instant::NEVER;
+                    }
+                    self.on_deadline(conn);
+                    debug_assert!(!self.is_due(conn), "a deadline that stays due never ends");
+                    self.arm(conn);
+                }
+            }
+            Input::Shutdown => self.shut_down(),
+        }
+        core::mem::swap(&mut self.router.fx, fx);
+    }
+
+    /// Returns when [`Input::Timeout`] is wanted, and what for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, TimerKind)> {
+        self.timers.next().map(|at| (at, TimerKind::Connection))
+    }
+
+    /// Swaps `spare`, whose bytes have all been written, for what waits to be written; false when
+    /// nothing does.
+    pub fn take_outbound(&mut self, conn: ConnId, spare: &mut BytesMut) -> bool {
+        match self.router.conns.get_mut(conn) {
+            Some(conn) => conn.outbox.take(spare),
+            None => false,
+        }
+    }
+
+    /// Tells a client what it did wrong, and closes the connection.
+    pub(crate) fn fail(&mut self, id: ConnId, error: &ProtocolError<'_>, reason: CloseReason) {
+        self.router.tell(id, error);
+        self.log_conn(id, Level::Error, |cid| format!("{cid} - {error}"));
+        self.close(id, reason);
+    }
+
+    /// Ends a connection: it gets no more messages, and its socket goes once it has been told.
+    pub(crate) fn close(&mut self, id: ConnId, reason: CloseReason) {
+        let deadline = self.router.now.mono + CLOSE_FLUSH;
+        if self.router.conns.get(id).is_none_or(Conn::is_closing) {
+            return;
+        }
+        if let Some(conn) = self.view(id) {
+            let stop = self.router.now.wall;
+            self.closed.push(Closed { conn, stop, reason });
+        }
+        self.router.remove_all_subs(id);
+        let Some(conn) = self.router.conns.get_mut(id) else {
+            return;
+        };
+        let joined = matches!(conn.state, State::Open);
+        conn.state = State::Closing { reason, deadline };
+        conn.pulse.next = Instant::NEVER;
+        conn.gated_until = Instant::NEVER;
+        self.open -= 1;
+        if Router::is_abrupt(reason) {
+            conn.outbox.discard();
+            self.router.fx.abort.push(id);
+        } else {
+            self.router.fx.close.push((id, reason));
+        }
+        let account = conn.account;
+        if joined && let Some(account) = self.router.accounts.get_mut(account) {
+            account.connections = account.connections.saturating_sub(1);
+        }
+        self.arm(id);
+    }
+
+    /// Counts a connection in its account.
+    pub(crate) fn join(router: &mut Router, id: ConnId) {
+        if let Some(conn) = router.conns.get(id)
+            && let Some(account) = router.accounts.get_mut(conn.account)
+        {
+            account.connections += 1;
+        }
+    }
+
+    /// Removes subscriptions that have had their last message, and closes clients that turned out too
+    /// slow. Called after everything that routes.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        while let Some(at) = self.router.take_spent() {
+            if let Some(conn) = self.router.conns.at_mut(at.conn) {
+                let id = conn.id;
+                self.router.remove_sub(id, at.slot);
+            }
+        }
+        while let Some(id) = self.router.take_slow() {
+            if self.router.conns.get(id).is_some_and(|c| !c.is_closing()) {
+                self.router.stats.slow_consumers += 1;
+                let max = self.router.bounds.pending_max;
+                self.log_conn(id, Level::Info, |cid| {
+                    format!("{cid} - Slow Consumer Detected: MaxPending of {max} Exceeded")
+                });
+                self.close(id, CloseReason::SlowConsumerPendingBytes);
+            }
+        }
+    }
+
+    /// Sees to it that the shard is woken when the connection has a deadline.
+    pub(crate) fn arm(&mut self, id: ConnId) {
+        let write_deadline = self.router.bounds.write_deadline;
+        if let Some(conn) = self.router.conns.get_mut(id) {
+            let due = conn.deadline(write_deadline);
+            if due < conn.armed {
+                conn.armed = due;
+                self.timers.arm(due, id);
+            }
+        }
+    }
+
+    /// Logs a line that starts with the connection's address and number, as nats-server's do.
+    pub(crate) fn log_conn(&mut self, id: ConnId, level: Level, text: impl FnOnce(&str) -> String) {
+        if let Some(conn) = self.router.conns.get(id) {
+            let prefix = format!("{} - cid:{}", conn.peer, conn.cid);
+            let text = text(&prefix);
+            self.router.fx.log.push(LogLine { level, text });
+        }
+    }
+
+    fn on_closed(&mut self, id: ConnId, gone: Gone) {
+        let reason = match gone {
+            Gone::Eof | Gone::Told => CloseReason::ClientClosed,
+            Gone::ReadFailed => CloseReason::ReadError,
+            Gone::WriteFailed => CloseReason::WriteError,
+        };
+        self.close(id, reason);
+        self.router.conns.remove(id);
+    }
+
+    /// Does what a connection's deadline is for.
+    fn on_deadline(&mut self, id: ConnId) {
+        let now = self.router.now.mono;
+        let write_deadline = self.router.bounds.write_deadline;
+        let Some(conn) = self.router.conns.get_mut(id) else {
+            return;
+        };
+        if conn.gated_until <= now {
+            conn.gated_until = Instant::NEVER;
+            self.router.fx.gate.push((id, false));
+        }
+        match conn.state {
+            State::Login { deadline } if deadline <= now => {
+                return self.fail(
+                    id,
+                    &ProtocolError::AuthenticationTimeout,
+                    CloseReason::AuthenticationTimeout,
+                );
+            }
+            State::Closing { deadline, reason } => {
+                if deadline <= now {
+                    // Its last words were not read in time.
+                    conn.state = State::Closing {
+                        deadline: Instant::NEVER,
+                        reason,
+                    };
+                    self.router.fx.abort.push(id);
+                }
+                return;
+            }
+            State::Login { .. } | State::Open => {}
+        }
+        if conn
+            .outbox
+            .blocked_since()
+            .is_some_and(|since| since + write_deadline <= now)
+        {
+            self.router.stats.slow_consumers += 1;
+            self.log_conn(id, Level::Info, |cid| {
+                format!("{cid} - Slow Consumer Detected: WriteDeadline exceeded")
+            });
+            return self.close(id, CloseReason::SlowConsumerWriteDeadline);
+        }
+        self.on_pulse(id);
+    }
+
+    fn is_due(&self, id: ConnId) -> bool {
+        let write_deadline = self.router.bounds.write_deadline;
+        let conn = self.router.conns.get(id);
+        conn.is_some_and(|conn| conn.deadline(write_deadline) <= self.router.now.mono)
+    }
+
+    fn shut_down(&mut self) {
+        let all: alloc::vec::Vec<ConnId> = self.router.conns.iter().map(|conn| conn.id).collect();
+        for id in all {
+            self.close(id, CloseReason::ServerShutdown);
+        }
+    }
+
+    /// Sends the INFO that fits where the connection is.
+    pub(crate) fn send_info(&mut self, id: ConnId) {
+        let Some(json) = self.info_json(id) else {
+            return;
+        };
+        self.router
+            .send(id, |conn| encode::info(conn.outbox.buf(), &json));
+    }
+}

@@ -1,0 +1,186 @@
+//! What monitoring sees: copies, so that nothing outside holds on to the shard.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use protocol::id::ConnId;
+use protocol::time::{Now, Wall};
+
+use crate::closed::Closed;
+use crate::effects::Rules;
+use crate::shard::Shard;
+use crate::stats::{Flow, Stats};
+
+/// A connection as connz shows it.
+#[derive(Clone, Debug)]
+pub struct ConnView {
+    /// The number that users see.
+    pub cid: u64,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// The rules of its listener.
+    pub rules: Rules,
+    /// When it connected.
+    pub start: Wall,
+    /// When bytes last arrived, as a distance from now.
+    pub idle: Duration,
+    /// The last round trip; zero while unknown.
+    pub rtt: Duration,
+    /// How long it has been connected.
+    pub uptime: Duration,
+    /// Bytes that wait for it.
+    pub pending: usize,
+    /// What it published.
+    pub received: Flow,
+    /// What was sent to it.
+    pub sent: Flow,
+    /// How often it was paused for a lagging subscriber.
+    pub stalls: u64,
+    /// How many subscriptions it holds.
+    pub subscriptions: usize,
+    /// Its name.
+    pub name: String,
+    /// Its library's language.
+    pub lang: String,
+    /// Its library's version.
+    pub version: String,
+    /// Its user.
+    pub user: String,
+    /// Its account.
+    pub account: String,
+}
+
+/// A subscription as connz and subsz show it.
+#[derive(Clone, Debug)]
+pub struct SubView {
+    /// The connection's number.
+    pub cid: u64,
+    /// The account.
+    pub account: String,
+    /// The subject.
+    pub subject: Vec<u8>,
+    /// The queue group.
+    pub queue: Option<Vec<u8>>,
+    /// The client's name for it.
+    pub sid: Vec<u8>,
+    /// Messages delivered.
+    pub msgs: u64,
+    /// After how many it ends; 0 is never.
+    pub max: u64,
+}
+
+/// An account as accountz and accstatz show it.
+#[derive(Clone, Debug)]
+pub struct AccountView {
+    /// The name.
+    pub name: String,
+    /// Clients connected now.
+    pub connections: u32,
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// What its clients published.
+    pub received: Flow,
+    /// What was sent to its clients.
+    pub sent: Flow,
+    /// Whether it may use streams.
+    pub jetstream: bool,
+}
+
+impl Shard {
+    /// Returns the counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.router.stats
+    }
+
+    /// Returns how many clients are connected.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.router.conns.iter().filter(|c| !c.is_closing()).count()
+    }
+
+    /// Returns the connections, by number.
+    #[must_use]
+    pub fn conn_views(&self, now: Now) -> Vec<ConnView> {
+        let open = self.router.conns.iter().filter(|conn| !conn.is_closing());
+        let mut views: Vec<ConnView> = open.filter_map(|conn| self.view_at(conn.id, now)).collect();
+        views.sort_by_key(|view| view.cid);
+        views
+    }
+
+    /// Returns the connections that have ended, oldest first, as far as they are remembered.
+    pub fn closed_views(&self) -> impl Iterator<Item = &Closed> {
+        self.closed.iter()
+    }
+
+    /// Returns how many connections have ended.
+    #[must_use]
+    pub fn closed_total(&self) -> u64 {
+        self.closed.total()
+    }
+
+    /// Returns the subscriptions of every client.
+    #[must_use]
+    pub fn sub_views(&self) -> Vec<SubView> {
+        let mut views = Vec::new();
+        for conn in self.router.conns.iter() {
+            let account = self.router.accounts.name(conn.account);
+            views.extend(conn.subs.iter().map(|(_, sub)| SubView {
+                cid: conn.cid,
+                account: String::from(account),
+                subject: sub.subject.to_vec(),
+                queue: sub.queue.as_ref().map(|queue| queue.to_vec()),
+                sid: sub.sid.to_vec(),
+                msgs: sub.delivered,
+                max: sub.max,
+            }));
+        }
+        views
+    }
+
+    /// Returns the accounts, in the order in which they were made.
+    #[must_use]
+    pub fn account_views(&self) -> Vec<AccountView> {
+        let accounts = self.router.accounts.iter();
+        accounts
+            .map(|(_, account)| AccountView {
+                name: account.name.clone(),
+                connections: account.connections,
+                subscriptions: account.subs.len(),
+                received: account.received,
+                sent: account.sent,
+                jetstream: account.jetstream,
+            })
+            .collect()
+    }
+
+    pub(crate) fn view(&self, id: ConnId) -> Option<ConnView> {
+        self.view_at(id, self.router.now)
+    }
+
+    fn view_at(&self, id: ConnId, now: Now) -> Option<ConnView> {
+        let conn = self.router.conns.get(id)?;
+        let user = conn.user.as_ref();
+        Some(ConnView {
+            cid: conn.cid,
+            peer: conn.peer,
+            rules: conn.rules,
+            start: conn.start.wall,
+            idle: now.mono.since(conn.pulse.last_in),
+            rtt: conn.pulse.rtt,
+            uptime: now.mono.since(conn.start.mono),
+            pending: conn.outbox.pending(),
+            received: conn.received,
+            sent: conn.sent,
+            stalls: conn.stalls,
+            subscriptions: conn.subs.len(),
+            name: conn.wishes.name.clone(),
+            lang: conn.wishes.lang.clone(),
+            version: conn.wishes.version.clone(),
+            user: user.map_or_else(|| conn.wishes.user.clone(), |user| user.name.clone()),
+            account: String::from(self.router.accounts.name(conn.account)),
+        })
+    }
+}

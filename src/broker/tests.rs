@@ -1,0 +1,8 @@
+//! The shard driven with bytes: clients connect, say something, and see what they are sent.
+
+mod harness;
+
+mod limits;
+mod login;
+mod pubsub;
+mod signs_of_life;

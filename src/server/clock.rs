@@ -1,0 +1,59 @@
+//! The clocks, read in one place.
+//!
+//! *Invariant:* the monotonic clock is tokio's, so that a simulated runtime's time is the shard's
+//! time; the wall clock is a function passed in.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use protocol::time::{Instant, Now, Wall, nanos};
+
+/// Reads both clocks.
+pub struct Clock {
+    start: tokio::time::Instant,
+    wall: Box<dyn Fn() -> Wall>,
+}
+
+impl core::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Clock")
+            .field("start", &self.start)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Clock {
+    /// Starts the monotonic clock at zero; `wall` tells the time of day.
+    pub fn new(wall: impl Fn() -> Wall + 'static) -> Self {
+        Self {
+            start: tokio::time::Instant::now(),
+            wall: Box::new(wall),
+        }
+    }
+
+    /// Returns the present.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        Now {
+            mono: Instant(nanos(self.start.elapsed())),
+            wall: (self.wall)(),
+        }
+    }
+
+    /// Translates a shard's instant into one that tokio can sleep until.
+    #[must_use]
+    pub fn sleep_until(&self, at: Instant) -> tokio::time::Instant {
+        // A year is for ever, and keeps the sum below what the system's clock can represent.
+        const FOR_EVER_NS: u64 = 365 * 86_400 * 1_000_000_000;
+        self.start + core::time::Duration::from_nanos(at.0.min(FOR_EVER_NS))
+    }
+}
+
+/// The system's wall clock.
+#[must_use]
+pub fn system_wall() -> Wall {
+    Wall(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, nanos),
+    )
+}

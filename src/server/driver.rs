@@ -1,0 +1,240 @@
+//! The shard and its effects: every input goes in here, and every effect is carried out here.
+//!
+//! *Invariant:* the only file that borrows the shard. A borrow lasts for one input and never crosses
+//! an await; the effects of an input are drained before the next one.
+
+use core::cell::{Cell, RefCell};
+use core::net::SocketAddr;
+use core::task::Waker;
+
+use broker::{Accepted, ConnId, Effects, Gone, Input, LogLine, Rules, Shard};
+use bytes::BytesMut;
+use protocol::time::Instant;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::conn_io::READ_CHUNK;
+
+/// What a connection's future may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Read and write.
+    Open,
+    /// Write only, until what it feeds has drained.
+    Gated,
+    /// Write what is left, then end.
+    Closing,
+    /// End at once.
+    Dropped,
+}
+
+/// The driver's side of a connection.
+struct Slot {
+    id: ConnId,
+    standing: Standing,
+    waker: Option<Waker>,
+}
+
+/// The shard with everything that carries out what it asks for.
+pub(crate) struct Driver {
+    shard: RefCell<Shard>,
+    fx: RefCell<Effects>,
+    /// One slot per connection slot of the shard.
+    slots: RefCell<Vec<Option<Slot>>>,
+    scratch: RefCell<BytesMut>,
+    clock: Clock,
+    /// When the timer task will wake.
+    armed: Cell<Instant>,
+    rearm: Notify,
+    /// Told when a connection has ended.
+    emptied: Notify,
+    log: Box<dyn Fn(&LogLine)>,
+}
+
+impl Driver {
+    pub(crate) fn new(shard: Shard, clock: Clock, log: Box<dyn Fn(&LogLine)>) -> Self {
+        Self {
+            shard: RefCell::new(shard),
+            fx: RefCell::new(Effects::default()),
+            slots: RefCell::new(Vec::new()),
+            scratch: RefCell::new(BytesMut::with_capacity(READ_CHUNK)),
+            clock,
+            armed: Cell::new(Instant::NEVER),
+            rearm: Notify::new(),
+            emptied: Notify::new(),
+            log,
+        }
+    }
+
+    /// Takes a new connection in.
+    pub(crate) fn accept(&self, peer: SocketAddr, local: SocketAddr, rules: Rules) -> ConnId {
+        let now = self.clock.now();
+        let id = {
+            let mut shard = self.shard.borrow_mut();
+            let mut fx = self.fx.borrow_mut();
+            let id = shard.accept(now, Accepted { peer, local, rules }, &mut fx);
+            let mut slots = self.slots.borrow_mut();
+            let at = id.index as usize;
+            if slots.len() <= at {
+                slots.resize_with(at + 1, || None);
+            }
+            if let Some(slot) = slots.get_mut(at) {
+                *slot = Some(Slot {
+                    id,
+                    standing: Standing::Open,
+                    waker: None,
+                });
+            }
+            id
+        };
+        self.drain(None);
+        id
+    }
+
+    /// Hands over what was read; what is left in `buf` is the beginning of an operation.
+    pub(crate) fn bytes(&self, conn: ConnId, buf: &mut BytesMut) {
+        self.input(Some(conn), Input::Bytes { conn, buf });
+    }
+
+    /// Says that a part of what was taken has been written.
+    pub(crate) fn written(&self, conn: ConnId, bytes: usize) {
+        self.input(Some(conn), Input::Written { conn, bytes });
+    }
+
+    /// Says that the socket takes no more for now.
+    pub(crate) fn blocked(&self, conn: ConnId) {
+        self.input(Some(conn), Input::Blocked { conn });
+    }
+
+    /// Says that a connection's future has ended.
+    pub(crate) fn closed(&self, conn: ConnId, gone: Gone) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(conn.index as usize)
+            && slot.as_ref().is_some_and(|s| s.id == conn)
+        {
+            *slot = None;
+        }
+        self.input(Some(conn), Input::Closed { conn, gone });
+        self.emptied.notify_one();
+    }
+
+    /// Lets the shard do what has become due.
+    pub(crate) fn timeout(&self) {
+        self.armed.set(Instant::NEVER);
+        self.input(None, Input::Timeout);
+    }
+
+    /// Ends every connection.
+    pub(crate) fn shut_down(&self) {
+        self.input(None, Input::Shutdown);
+    }
+
+    /// Waits until no connection is left.
+    pub(crate) async fn wait_empty(&self) {
+        while self.slots.borrow().iter().any(Option::is_some) {
+            self.emptied.notified().await;
+        }
+    }
+
+    /// Swaps `spare` for what is to be written; false when nothing is.
+    pub(crate) fn take_outbound(&self, conn: ConnId, spare: &mut BytesMut) -> bool {
+        self.shard.borrow_mut().take_outbound(conn, spare)
+    }
+
+    /// Remembers whom to wake when something concerns this connection.
+    pub(crate) fn attach(&self, conn: ConnId, waker: &Waker) {
+        if let Some(Some(slot)) = self.slots.borrow_mut().get_mut(conn.index as usize)
+            && slot.id == conn
+            && !slot.waker.as_ref().is_some_and(|w| w.will_wake(waker))
+        {
+            slot.waker = Some(waker.clone());
+        }
+    }
+
+    /// Returns what the connection's future may do now.
+    pub(crate) fn standing(&self, conn: ConnId) -> Standing {
+        match self.slots.borrow().get(conn.index as usize) {
+            Some(Some(slot)) if slot.id == conn => slot.standing,
+            Some(_) | None => Standing::Dropped,
+        }
+    }
+
+    /// Lends the buffer that whole batches are read into. It is empty between two uses.
+    pub(crate) fn with_scratch<T>(&self, run: impl FnOnce(&mut BytesMut) -> T) -> T {
+        run(&mut self.scratch.borrow_mut())
+    }
+
+    /// Wakes the shard when its next deadline has come, for ever.
+    pub(crate) async fn drive_timer(&self) {
+        loop {
+            let due = self.clock.sleep_until(self.armed.get());
+            tokio::select! {
+                biased;
+                () = self.rearm.notified() => {}
+                () = tokio::time::sleep_until(due) => self.timeout(),
+            }
+        }
+    }
+
+    fn input(&self, from: Option<ConnId>, input: Input<'_>) {
+        let now = self.clock.now();
+        self.shard
+            .borrow_mut()
+            .handle(now, input, &mut self.fx.borrow_mut());
+        self.drain(from);
+    }
+
+    /// Carries out the effects of the last input. `from` is the connection whose future is running:
+    /// it looks at its own state anyway and needs no waking.
+    fn drain(&self, from: Option<ConnId>) {
+        let mut fx = self.fx.borrow_mut();
+        let mut slots = self.slots.borrow_mut();
+        let mut touch = |id: ConnId, standing: Option<Standing>| {
+            let Some(Some(slot)) = slots.get_mut(id.index as usize) else {
+                return;
+            };
+            if slot.id != id {
+                return;
+            }
+            if let Some(standing) = standing {
+                slot.standing = match (slot.standing, standing) {
+                    (Standing::Dropped, _) => Standing::Dropped,
+                    (Standing::Closing, Standing::Open | Standing::Gated) => Standing::Closing,
+                    (_, next) => next,
+                };
+            }
+            if from != Some(id)
+                && let Some(waker) = &slot.waker
+            {
+                waker.wake_by_ref();
+            }
+        };
+        for id in fx.dirty.drain(..) {
+            touch(id, None);
+        }
+        for (id, gated) in fx.gate.drain(..) {
+            let standing = if gated {
+                Standing::Gated
+            } else {
+                Standing::Open
+            };
+            touch(id, Some(standing));
+        }
+        for (id, _) in fx.close.drain(..) {
+            touch(id, Some(Standing::Closing));
+        }
+        for id in fx.abort.drain(..) {
+            touch(id, Some(Standing::Dropped));
+        }
+        for line in fx.log.drain(..) {
+            (self.log)(&line);
+        }
+        drop(slots);
+        drop(fx);
+        let due = self.shard.borrow().poll_timeout();
+        let due = due.map_or(Instant::NEVER, |(at, _)| at);
+        if due < self.armed.get() {
+            self.armed.set(due);
+            self.rearm.notify_one();
+        }
+    }
+}

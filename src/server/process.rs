@@ -1,0 +1,134 @@
+//! The process around a server: what it logs at its start and end, its files, its signals.
+
+use core::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use broker::Rules;
+use config::options::{Listen, Memphis};
+use config::{Options, Setup};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::clock::system_wall;
+use crate::log::Logger;
+use crate::net::TokioNet;
+use crate::serve::{ServeOptions, Surroundings, serve};
+
+/// Serves until a signal ends it, and says how it went.
+#[must_use]
+pub fn run(setup: Setup) -> ExitCode {
+    let log = Logger::new(&setup.options.logging);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build();
+    let served = runtime
+        .context("starting the event loop")
+        .and_then(|runtime| runtime.block_on(drive(setup, &log)));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log.fatal(format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
+    greet(&setup, log);
+    let pid_file = setup.options.pid_file.clone();
+    if let Some(path) = &pid_file {
+        std::fs::write(path, std::process::id().to_string())
+            .with_context(|| format!("writing the pid file {path}"))?;
+    }
+    let lines = log.clone();
+    let around = Surroundings {
+        wall: Box::new(system_wall),
+        log: Box::new(move |line| lines.line(line)),
+    };
+    let options = ServeOptions {
+        listeners: listeners(&setup.options),
+        config: setup.options,
+        seed: seed(),
+    };
+    let ready = |bound: &[SocketAddr]| {
+        for address in bound {
+            let shown = shown(*address);
+            log.info(format!("Listening for client connections on {shown}"));
+        }
+        log.info("Server is ready");
+    };
+    let served = serve::<TokioNet>(options, around, ready, stopped(log)).await;
+    if let Some(path) = &pid_file {
+        drop(std::fs::remove_file(path));
+    }
+    served.context("listening for clients")?;
+    log.info("Server Exiting..");
+    Ok(())
+}
+
+/// Says what is about to run, and what the operator should know about it.
+fn greet(setup: &Setup, log: &Logger) {
+    let options = &setup.options;
+    log.info("Starting beale");
+    log.info(format!("  Version:  {}", config::VERSION));
+    if let Some(name) = &options.server_name {
+        log.info(format!("  Name:     {name}"));
+    }
+    if let Some(file) = &setup.config {
+        log.info(format!("Using configuration file: {}", file.path));
+    }
+    for unsupported in &setup.unsupported {
+        log.warn(format!("Not supported yet, and ignored: {unsupported}"));
+    }
+    let Some(memphis) = &options.memphis else {
+        return;
+    };
+    if memphis.root_password == Memphis::DEFAULT_PASSWORD {
+        log.warn(
+            "The password of user root is the default one, so that only this machine can \
+             connect: set ROOT_PASSWORD (and CONNECTION_TOKEN) to listen on all interfaces",
+        );
+    }
+}
+
+/// Returns where to listen, and by which rules.
+fn listeners(options: &Options) -> Vec<(Listen, Rules)> {
+    let nats = options.listen.iter().map(|at| (at.clone(), Rules::Nats));
+    let memphis = options.memphis.iter();
+    nats.chain(memphis.map(|memphis| (memphis.listen.clone(), Rules::Memphis)))
+        .collect()
+}
+
+/// Waits for a signal that means "stop".
+async fn stopped(log: &Logger) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        log.error("signals cannot be received; only a kill will stop this server");
+        return core::future::pending().await;
+    };
+    let name = tokio::select! {
+        biased;
+        _ = interrupt.recv() => "interrupt",
+        _ = terminate.recv() => "terminated",
+    };
+    log.info(format!("Trapped \"{name}\" signal"));
+    log.info("Initiating Shutdown...");
+}
+
+/// Returns an address the way nats-server prints it: every interface is 0.0.0.0.
+fn shown(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("0.0.0.0:{}", address.port())
+    } else {
+        address.to_string()
+    }
+}
+
+/// Draws the seed of all randomness from the system.
+fn seed() -> u64 {
+    use core::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}

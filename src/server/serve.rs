@@ -1,0 +1,132 @@
+//! Running a broker on a network: listeners, connections, the timer, and the end of all of them.
+
+use core::future::Future;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io;
+use std::rc::Rc;
+
+use broker::{LogLine, Rules, Shard, ShardOptions};
+use config::Options;
+use config::options::Listen;
+use protocol::time::Wall;
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::clock::Clock;
+use crate::conn_io::drive_conn;
+use crate::driver::Driver;
+use crate::net::Net;
+
+/// How long connections may take to read their last bytes when the server stops.
+const STOP_MAX: Duration = Duration::from_secs(3);
+/// How long accepting rests when the system has no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What to serve.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The configuration.
+    pub config: Options,
+    /// Where to listen, and by which rules.
+    pub listeners: Vec<(Listen, Rules)>,
+    /// What all randomness comes from.
+    pub seed: u64,
+}
+
+/// The outside of a server: what it tells, and the clock it asks for the time of day.
+pub struct Surroundings {
+    /// Tells the time of day.
+    pub wall: Box<dyn Fn() -> Wall>,
+    /// Takes the shard's log lines.
+    pub log: Box<dyn Fn(&LogLine)>,
+}
+
+impl core::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Surroundings").finish_non_exhaustive()
+    }
+}
+
+/// Serves until `stop` is done; `ready` is told where the listeners are bound, in order.
+///
+/// # Errors
+/// When an address cannot be bound.
+///
+/// # Panics
+/// When a connection's task panics: a server that has lost its head must not go on.
+pub async fn serve<N: Net>(
+    options: ServeOptions,
+    around: Surroundings,
+    ready: impl FnOnce(&[SocketAddr]),
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let clock = Clock::new(around.wall);
+    let shard_options = ShardOptions {
+        config: options.config,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        start: clock.now(),
+    };
+    let shard = Shard::new(shard_options, options.seed);
+    let driver = Rc::new(Driver::new(shard, clock, around.log));
+    let mut listeners = Vec::new();
+    for (listen, rules) in &options.listeners {
+        listeners.push((N::bind(&listen.host, listen.port).await?, *rules));
+    }
+    let mut bound = Vec::new();
+    for (listener, _) in &listeners {
+        bound.push(N::local_addr(listener)?);
+    }
+    let tasks = LocalSet::new();
+    tasks
+        .run_until(run::<N>(driver, listeners, bound, ready, stop))
+        .await;
+    Ok(())
+}
+
+async fn run<N: Net>(
+    driver: Rc<Driver>,
+    listeners: Vec<(N::Listener, Rules)>,
+    bound: Vec<SocketAddr>,
+    ready: impl FnOnce(&[SocketAddr]),
+    stop: impl Future<Output = ()>,
+) {
+    let mut fixtures = JoinSet::new();
+    let timer = Rc::clone(&driver);
+    fixtures.spawn_local(async move { timer.drive_timer().await });
+    for ((listener, rules), local) in listeners.into_iter().zip(bound.iter().copied()) {
+        let driver = Rc::clone(&driver);
+        fixtures.spawn_local(accept_all::<N>(driver, listener, local, rules));
+    }
+    ready(&bound);
+    tokio::pin!(stop);
+    tokio::select! {
+        biased;
+        () = &mut stop => {}
+        ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
+    }
+    // First nobody comes in any more, then those who are there leave.
+    fixtures.abort_all();
+    while fixtures.join_next().await.is_some() {}
+    driver.shut_down();
+    let all_gone = driver.wait_empty();
+    drop(tokio::time::timeout(STOP_MAX, all_gone).await);
+}
+
+/// Accepts for ever. Connections are tasks of this one, so that a panic in one ends it.
+async fn accept_all<N: Net>(
+    driver: Rc<Driver>,
+    listener: N::Listener,
+    local: SocketAddr,
+    rules: Rules,
+) {
+    loop {
+        match N::accept(&listener).await {
+            Ok((stream, peer)) => {
+                let id = driver.accept(peer, local, rules);
+                tokio::task::spawn_local(drive_conn(Rc::clone(&driver), id, stream));
+            }
+            // Out of descriptors, or a peer that left already: neither ends the server.
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Over real TCP, on free ports of the loopback interface.
+
+use core::cell::Cell;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::rc::Rc;
+
+use broker::Rules;
+use config::Options;
+use config::options::Listen;
+use protocol::time::Wall;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use crate::net::TokioNet;
+use crate::serve::{ServeOptions, Surroundings, serve};
+
+const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n";
+
+#[test]
+fn messages_travel_between_two_sockets() {
+    with_server(|address| async move {
+        let mut sub = client(address).await;
+        sub.write_all(b"SUB foo 1\r\nPING\r\n").await.unwrap();
+        read_until(&mut sub, b"PONG\r\n").await;
+        let mut publisher = client(address).await;
+        let payload = vec![b'x'; 300_000];
+        publisher.write_all(b"PUB foo 300000\r\n").await.unwrap();
+        publisher.write_all(&payload).await.unwrap();
+        publisher.write_all(b"\r\n").await.unwrap();
+        let heard = read_until(&mut sub, b"x\r\n").await;
+        assert!(heard.starts_with(b"MSG foo 1 300000\r\n"));
+        assert_eq!(heard.len(), b"MSG foo 1 300000\r\n".len() + 300_002);
+    });
+}
+
+#[test]
+fn a_client_reads_its_error_before_the_connection_ends() {
+    with_server(|address| async move {
+        let mut client = client(address).await;
+        // Far more than the socket's buffers hold: the error must not drown in unread input.
+        let mut flood = b"NOPE\r\n".to_vec();
+        flood.resize(1 << 20, b'x');
+        client.write_all(&flood).await.unwrap();
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"-ERR 'Unknown Protocol Operation'\r\n");
+    });
+}
+
+#[test]
+fn stopping_ends_the_connections() {
+    let kept = Rc::new(Cell::new(None));
+    let keep = Rc::clone(&kept);
+    with_server(|address| async move {
+        keep.set(Some(client(address).await));
+    });
+    assert!(
+        kept.take().is_some(),
+        "serving ended with a client connected"
+    );
+}
+
+/// Serves while `test` runs with the address, then stops.
+fn with_server<F: Future<Output = ()>>(test: impl FnOnce(SocketAddr) -> F) {
+    let listen = Listen {
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+    };
+    let options = ServeOptions {
+        config: Options::default(),
+        listeners: vec![(listen, Rules::Nats)],
+        seed: 1,
+    };
+    let around = Surroundings {
+        wall: Box::new(|| Wall(1)),
+        log: Box::new(|_| {}),
+    };
+    let (tell, told) = oneshot::channel();
+    let (finish, finished) = oneshot::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let ready = |bound: &[SocketAddr]| {
+            tell.send(bound[0]).expect("the test waits for it");
+        };
+        let stop = async { finished.await.expect("the test ends first") };
+        let served = serve::<TokioNet>(options, around, ready, stop);
+        let tested = async {
+            test(told.await.unwrap()).await;
+            finish.send(()).expect("the server waits for it");
+        };
+        let both = async { tokio::join!(served, tested) };
+        let (served, ()) = tokio::time::timeout(Duration::from_secs(20), both)
+            .await
+            .expect("it ends in time");
+        served.unwrap();
+    });
+}
+
+/// Connects, and reads the greeting.
+async fn client(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let greeting = read_until(&mut stream, b" \r\n").await;
+    assert!(greeting.starts_with(b"INFO {"));
+    stream.write_all(CONNECT).await.unwrap();
+    stream
+}
+
+async fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
+    let mut heard = Vec::new();
+    while !heard.ends_with(end) {
+        assert_ne!(stream.read_buf(&mut heard).await.unwrap(), 0, "ended early");
+    }
+    heard
+}
