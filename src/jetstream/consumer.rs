@@ -6,6 +6,7 @@
 
 mod acks;
 mod advisory;
+mod api;
 mod apply;
 mod checkpoint;
 mod clock;
@@ -33,7 +34,6 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use protocol::id::{ConsumerId, Seq};
 use protocol::js::ack::{ACK_PREFIX, AckSubject};
-use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::enums::Retention;
 use protocol::js::info::ConsumerInfo;
 use protocol::store::{ReadError, ReadId};
@@ -190,22 +190,6 @@ impl Consumers {
             consumer.close(&mut cx, &mut self.scratch);
         }
         *self = Self::default();
-    }
-
-    /// Handles a request of one of the `ApiKind::Consumer*`. False if nothing listens there. All but
-    /// `ConsumerNext` come here when every change proposed before them has been applied.
-    pub fn api(
-        &mut self,
-        core: &mut StreamCore,
-        call: &ApiCall<'_>,
-        request: &ApiRequest<'_>,
-        shared: &mut Shared,
-        env: &mut impl Env,
-    ) -> bool {
-        if request.kind == ApiKind::ConsumerNext {
-            return self.request_next(core, request.consumer, call, shared, env);
-        }
-        false
     }
 
     /// Handles an acknowledgement; `rest` is the subject after `$JS.ACK.`. False if nobody listens.
@@ -503,3 +487,6 @@ fn touch(consumer: &mut Consumer, key: Key, touched: &mut Vec<Key>) {
         touched.push(key);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ pub(crate) const ACCOUNT: AccountId = AccountId(0);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Delivered {
     pub(crate) to: String,
+    pub(crate) subject: String,
+    pub(crate) reply: String,
     pub(crate) headers: String,
     pub(crate) payload: String,
 }
@@ -34,6 +36,8 @@ pub(crate) struct World {
     pub(crate) synced: usize,
     pub(crate) delivered: Vec<Delivered>,
     pub(crate) interest: Vec<String>,
+    /// Subjects whose subscriber has just gone.
+    pub(crate) gone: Vec<String>,
     pub(crate) bound: Vec<(String, StreamId)>,
     /// Answer reads later instead of at once.
     pub(crate) slow_reads: bool,
@@ -52,6 +56,7 @@ impl World {
             synced: 0,
             delivered: Vec::new(),
             interest: Vec::new(),
+            gone: Vec::new(),
             bound: Vec::new(),
             slow_reads: false,
             reads: Vec::new(),
@@ -117,8 +122,13 @@ impl Env for World {
 
     fn deliver(&mut self, _: AccountId, to: &[u8], msg: Outgoing<'_>) -> bool {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if self.gone.iter().any(|gone| gone.as_bytes() == to) {
+            return false;
+        }
         self.delivered.push(Delivered {
             to: text(to),
+            subject: text(msg.subject),
+            reply: text(msg.reply),
             headers: text(msg.headers),
             payload: text(msg.payload),
         });
@@ -222,6 +232,11 @@ impl Bench {
 
     /// Sends a request; false if nothing listens.
     pub(crate) fn request(&mut self, what: &str, payload: &str) -> bool {
+        self.request_with_reply(what, "api", payload)
+    }
+
+    /// Sends a request that is answered to `reply`.
+    pub(crate) fn request_with_reply(&mut self, what: &str, reply: &str, payload: &str) -> bool {
         let subject = "$JS.API.".to_string() + what;
         let call = ApiCall {
             account: ACCOUNT,
@@ -232,12 +247,22 @@ impl Bench {
             rules: NameRules::Nats,
             msg: Inbound {
                 subject: subject.as_bytes(),
-                reply: b"api",
+                reply: reply.as_bytes(),
                 headers: b"",
                 payload: payload.as_bytes(),
             },
         };
         self.js.api(&mut self.world, &call)
+    }
+
+    /// Answers the reads that wait, and those that follow from them.
+    pub(crate) fn answer_reads(&mut self) {
+        self.world.slow_reads = false;
+        for (read, loc) in core::mem::take(&mut self.world.reads) {
+            let entry = self.world.entry(loc);
+            self.js.read_done(&mut self.world, read, entry);
+        }
+        self.sync();
     }
 
     /// Sends a request, syncs, and returns the answer.

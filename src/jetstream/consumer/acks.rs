@@ -187,7 +187,7 @@ impl Consumer {
         self.ready = true;
         if p.deliveries >= self.settings.deliveries_max {
             self.change(Op::Exhaust { seq }, cx.env.now().wall);
-            advisory::max_deliveries(self, seq, p.deliveries, cx);
+            advisory::max_deliveries(self, &p, cx);
             return;
         }
         self.state.set_stage(seq, Stage::Queued);

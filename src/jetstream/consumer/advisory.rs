@@ -1,96 +1,108 @@
 //! What consumers tell whoever listens on `$JS.EVENT.>`.
-//!
-//! *Invariant:* nothing is built unless someone subscribes.
 
-use alloc::format;
 use alloc::string::String;
 
 use protocol::id::Seq;
 use protocol::js::ack::AckSubject;
-use protocol::js::json::Writer;
+use protocol::js::advisory::{
+    AckSampled, Action, ConsumerCreated, ConsumerDeleted, ConsumerPaused, Event, GroupPinned,
+    GroupUnpinned, MaxDeliveries, MessageNaked, MessageTerminated,
+};
 use protocol::text::duration::Nanos;
 
 use super::cx::Cx;
 use super::machine::Consumer;
-use crate::env::{Env, Outgoing};
+use super::pending::Pending;
+use crate::env::Env;
 
 /// Why a message is terminated that its stream removed before it was acknowledged.
-const DELETED: &[u8] = b"Unacknowledged message was deleted";
-
-/// Which kind of event it is: the end of its subject's prefix and of its type.
-#[derive(Clone, Copy, Debug)]
-struct Kind {
-    subject: &'static str,
-    schema: &'static str,
-}
-
-const CREATED: Kind = advisory("CONSUMER.CREATED", "consumer_action");
-const REMOVED: Kind = advisory("CONSUMER.DELETED", "consumer_action");
-const PAUSE: Kind = advisory("CONSUMER.PAUSE", "consumer_pause");
-const PINNED: Kind = advisory("CONSUMER.PINNED", "consumer_group_pinned");
-const UNPINNED: Kind = advisory("CONSUMER.UNPINNED", "consumer_group_unpinned");
-const MAX_DELIVERIES: Kind = advisory("CONSUMER.MAX_DELIVERIES", "max_deliver");
-const NAKED: Kind = advisory("CONSUMER.MSG_NAKED", "nak");
-const TERMINATED: Kind = advisory("CONSUMER.MSG_TERMINATED", "terminated");
-
-const fn advisory(subject: &'static str, schema: &'static str) -> Kind {
-    Kind { subject, schema }
-}
+const DELETED: &str = "Unacknowledged message was deleted";
 
 pub(super) fn created<E: Env>(consumer: &Consumer, cx: &mut Cx<'_, E>) {
-    send(consumer, CREATED, cx, |to| to.field("action", "create"));
+    let (stream, domain) = (cx.core.name(), domain(cx));
+    let event = ConsumerCreated {
+        stream,
+        consumer: consumer.name(),
+        action: Action::Create,
+        domain: &domain,
+    };
+    send(&event, cx);
 }
 
 pub(super) fn deleted<E: Env>(consumer: &Consumer, cx: &mut Cx<'_, E>) {
-    send(consumer, REMOVED, cx, |to| to.field("action", "delete"));
+    let (stream, domain) = (cx.core.name(), domain(cx));
+    let event = ConsumerDeleted {
+        stream,
+        consumer: consumer.name(),
+        action: Action::Delete,
+        domain: &domain,
+    };
+    send(&event, cx);
 }
 
 /// Tells that a pause began or ended.
 pub(super) fn paused<E: Env>(consumer: &Consumer, cx: &mut Cx<'_, E>) {
-    let paused = consumer.pause_remaining_ns(cx.env.now().wall) > 0;
-    let until = consumer.config.pause_until;
-    send(consumer, PAUSE, cx, |to| {
-        to.field("paused", &paused);
-        to.field_if_set("pause_until", &until.filter(|_| paused));
-    });
+    let (stream, domain) = (cx.core.name(), domain(cx));
+    let event = ConsumerPaused {
+        stream,
+        consumer: consumer.name(),
+        paused: consumer.pause_remaining_ns(cx.env.now().wall) > 0,
+        pause_until: consumer.config.pause_until.unwrap_or_default(),
+        domain: &domain,
+    };
+    send(&event, cx);
 }
 
 pub(super) fn pinned<E: Env>(consumer: &Consumer, id: &[u8], cx: &mut Cx<'_, E>) {
-    let id = String::from_utf8_lossy(id);
-    send(consumer, PINNED, cx, |to| {
-        put_group(consumer, to);
-        to.field_if_set("pinned_id", id.as_ref());
-    });
+    let (stream, domain) = (cx.core.name(), domain(cx));
+    let event = GroupPinned {
+        account: "",
+        stream,
+        consumer: consumer.name(),
+        domain: &domain,
+        group: group(consumer),
+        pinned_id: &String::from_utf8_lossy(id),
+    };
+    send(&event, cx);
 }
 
 pub(super) fn unpinned<E: Env>(consumer: &Consumer, reason: &str, cx: &mut Cx<'_, E>) {
-    send(consumer, UNPINNED, cx, |to| {
-        put_group(consumer, to);
-        to.field_if_set("reason", reason);
-    });
-}
-
-fn put_group(consumer: &Consumer, to: &mut Writer) {
-    if let Some(group) = consumer.config.priority_groups.first() {
-        to.field_if_set("group", group.as_str());
-    }
+    let (stream, domain) = (cx.core.name(), domain(cx));
+    let event = GroupUnpinned {
+        account: "",
+        stream,
+        consumer: consumer.name(),
+        domain: &domain,
+        group: group(consumer),
+        reason,
+    };
+    send(&event, cx);
 }
 
 /// Tells that a message will not be delivered any more.
-pub(super) fn max_deliveries<E: Env>(
-    consumer: &Consumer,
-    seq: Seq,
-    deliveries: u32,
-    cx: &mut Cx<'_, E>,
-) {
-    send(consumer, MAX_DELIVERIES, cx, |to| {
-        to.field("stream_seq", &seq.0);
-        to.field("deliveries", &u64::from(deliveries));
-    });
+pub(super) fn max_deliveries<E: Env>(consumer: &Consumer, p: &Pending, cx: &mut Cx<'_, E>) {
+    let (stream, domain) = (cx.core.name(), domain(cx));
+    let event = MaxDeliveries {
+        stream,
+        consumer: consumer.name(),
+        stream_seq: p.seq.0,
+        deliveries: u64::from(p.deliveries),
+        domain: &domain,
+    };
+    send(&event, cx);
 }
 
 pub(super) fn nak<E: Env>(consumer: &Consumer, about: &AckSubject<'_>, cx: &mut Cx<'_, E>) {
-    send(consumer, NAKED, cx, |to| put_delivery(about, to));
+    let (stream, domain) = (cx.core.name(), domain(cx));
+    let event = MessageNaked {
+        stream,
+        consumer: consumer.name(),
+        consumer_seq: about.consumer_seq,
+        stream_seq: about.stream_seq,
+        deliveries: about.deliveries,
+        domain: &domain,
+    };
+    send(&event, cx);
 }
 
 pub(super) fn terminated<E: Env>(
@@ -99,11 +111,17 @@ pub(super) fn terminated<E: Env>(
     reason: &[u8],
     cx: &mut Cx<'_, E>,
 ) {
-    let reason = String::from_utf8_lossy(reason);
-    send(consumer, TERMINATED, cx, |to| {
-        put_delivery(about, to);
-        to.field_if_set("reason", reason.as_ref());
-    });
+    let (stream, domain) = (cx.core.name(), domain(cx));
+    let event = MessageTerminated {
+        stream,
+        consumer: consumer.name(),
+        consumer_seq: about.consumer_seq,
+        stream_seq: about.stream_seq,
+        deliveries: about.deliveries,
+        reason: &String::from_utf8_lossy(reason),
+        domain: &domain,
+    };
+    send(&event, cx);
 }
 
 /// Tells that a message went away while a client worked on it.
@@ -111,22 +129,17 @@ pub(super) fn lost<E: Env>(consumer: &Consumer, seq: Seq, cx: &mut Cx<'_, E>) {
     let Some(p) = consumer.state.pending(seq) else {
         return;
     };
-    let about = AckSubject {
-        stream: "",
-        consumer: "",
-        deliveries: u64::from(p.deliveries),
-        stream_seq: seq.0,
+    let (stream, domain) = (cx.core.name(), domain(cx));
+    let event = MessageTerminated {
+        stream,
+        consumer: consumer.name(),
         consumer_seq: p.delivery.0,
-        timestamp: 0,
-        pending: 0,
+        stream_seq: seq.0,
+        deliveries: u64::from(p.deliveries),
+        reason: DELETED,
+        domain: &domain,
     };
-    terminated(consumer, &about, DELETED, cx);
-}
-
-fn put_delivery(about: &AckSubject<'_>, to: &mut Writer) {
-    to.field("consumer_seq", &about.consumer_seq);
-    to.field("stream_seq", &about.stream_seq);
-    to.field("deliveries", &about.deliveries);
+    send(&event, cx);
 }
 
 /// Tells how long an ack took.
@@ -136,63 +149,32 @@ pub(super) fn sampled<E: Env>(
     took_ns: u64,
     cx: &mut Cx<'_, E>,
 ) {
-    let subject = format!(
-        "$JS.EVENT.METRIC.CONSUMER.ACK.{}.{}",
-        cx.core.name(),
-        consumer.name()
-    );
-    let schema = "io.nats.jetstream.metric.v1.consumer_ack";
-    send_to(consumer, &subject, schema, cx, |to| {
-        to.field("consumer_seq", &about.consumer_seq);
-        to.field("stream_seq", &about.stream_seq);
-        to.field(
-            "ack_time",
-            &Nanos(i64::try_from(took_ns).unwrap_or(i64::MAX)),
-        );
-        to.field("deliveries", &about.deliveries);
-    });
-}
-
-fn send<E: Env>(
-    consumer: &Consumer,
-    kind: Kind,
-    cx: &mut Cx<'_, E>,
-    fields: impl FnOnce(&mut Writer),
-) {
-    let (stream, name) = (cx.core.name(), consumer.name());
-    let subject = format!("$JS.EVENT.ADVISORY.{}.{stream}.{name}", kind.subject);
-    let schema = format!("io.nats.jetstream.advisory.v1.{}", kind.schema);
-    send_to(consumer, &subject, &schema, cx, fields);
-}
-
-fn send_to<E: Env>(
-    consumer: &Consumer,
-    subject: &str,
-    schema: &str,
-    cx: &mut Cx<'_, E>,
-    fields: impl FnOnce(&mut Writer),
-) {
-    let account = cx.core.account();
-    if !cx.shared.live || !cx.env.has_interest(account, subject.as_bytes()) {
-        return;
-    }
-    let mut id = [0; 22];
-    cx.env.rng().fill_base62(&mut id);
-    let mut to = Writer::default();
-    to.begin_object();
-    to.field("type", schema);
-    to.field("id", String::from_utf8_lossy(&id).as_ref());
-    to.field("timestamp", &cx.env.now().wall);
-    to.field("stream", cx.core.name());
-    to.field("consumer", consumer.name());
-    fields(&mut to);
-    to.field_if_set("domain", cx.shared.options.domain.as_str());
-    to.end_object();
-    let payload = to.into_bytes();
-    let msg = Outgoing {
-        subject: subject.as_bytes(),
-        payload: &payload,
-        ..Outgoing::default()
+    let (stream, domain) = (cx.core.name(), domain(cx));
+    let event = AckSampled {
+        stream,
+        consumer: consumer.name(),
+        consumer_seq: about.consumer_seq,
+        stream_seq: about.stream_seq,
+        ack_time: Nanos(i64::try_from(took_ns).unwrap_or(i64::MAX)),
+        deliveries: about.deliveries,
+        domain: &domain,
     };
-    cx.env.deliver(account, subject.as_bytes(), msg);
+    send(&event, cx);
+}
+
+fn send<E: Env>(event: &impl Event, cx: &mut Cx<'_, E>) {
+    cx.shared.advise(cx.core.account(), event, cx.env);
+}
+
+/// Copies the domain's name, which mostly is empty and so costs nothing.
+fn domain<E: Env>(cx: &Cx<'_, E>) -> String {
+    cx.shared.options.domain.clone()
+}
+
+fn group(consumer: &Consumer) -> &str {
+    consumer
+        .config
+        .priority_groups
+        .first()
+        .map_or("", String::as_str)
 }

@@ -35,10 +35,15 @@ impl Consumers {
         match entry {
             ConsumerEntry::Create(create) | ConsumerEntry::Update(create) => {
                 self.put(&create, core, shared, env);
+                self.answer_applied(pos, create.consumer, core, shared, env);
             }
-            ConsumerEntry::Delete(id) => self.remove(id, core, shared, env),
+            ConsumerEntry::Delete(id) => {
+                self.remove(id, core, shared, env);
+                self.answer_applied(pos, id, core, shared, env);
+            }
             ConsumerEntry::Delta(id, delta) => {
                 self.apply_delta(pos, id, &delta, core);
+                self.answer_applied(pos, id, core, shared, env);
             }
         }
     }

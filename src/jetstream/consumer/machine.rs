@@ -67,6 +67,8 @@ pub struct Consumer {
     armed: Instant,
     /// How long the consumer stays without clients.
     pub(super) inactive_ns: Option<u64>,
+    /// Where the last reset went.
+    pub(super) reset_seq: Seq,
     /// Something may have come up to deliver.
     pub(super) ready: bool,
     /// It is in the list of consumers that the pump visits.
@@ -136,6 +138,7 @@ impl Consumer {
                 .into(),
             armed: Instant::NEVER,
             inactive_ns: None,
+            reset_seq: Seq(0),
             ready: false,
             touched: false,
             ending: false,
@@ -274,7 +277,7 @@ impl Consumer {
 
     /// Returns whether there is something for the pump to do.
     pub(super) fn wants_pump(&self) -> bool {
-        self.ready || !self.recorder.is_empty()
+        self.ready || !self.recorder.is_empty() || !self.released.is_empty()
     }
 
     /// Answers an ack that asked for it, once the progress it stands for is synced.
@@ -303,10 +306,10 @@ impl Consumer {
         }
     }
 
-    /// Puts what has changed into the log as one entry.
-    pub(super) fn flush<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
+    /// Puts what has changed into the log as one entry; returns where it lies, if there is one.
+    pub(super) fn flush<E: Env>(&mut self, cx: &mut Cx<'_, E>) -> Option<LogPos> {
         if self.recorder.is_empty() {
-            return;
+            return None;
         }
         let (stream, id, account) = (cx.core.id(), self.id, cx.core.account());
         let pos = self.recorder.take(|delta| {
@@ -318,6 +321,7 @@ impl Consumer {
         for reply in self.confirms.drain(..) {
             cx.shared.replies.push(pos, Waiter::Ack { account, reply });
         }
+        Some(pos)
     }
 
     /// Takes note of an applied delta; returns whether its changes were made when it was recorded.

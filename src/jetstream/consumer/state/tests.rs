@@ -1,3 +1,5 @@
+//! The rules by which a consumer's state changes.
+
 use super::*;
 
 #[test]

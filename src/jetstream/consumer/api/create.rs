@@ -1,0 +1,176 @@
+//! Creating and changing consumers on request.
+//!
+//! *Invariant:* what is proposed has passed every check, so that applying it cannot fail.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use bytes::Bytes;
+use protocol::id::ConsumerId;
+use protocol::js::check::{
+    ConsumerRules, NameRules, check_consumer, check_consumer_update, check_memphis_name,
+    check_name_length, check_work_queue, resolve_consumer_request, set_consumer_level,
+    settle_ephemeral,
+};
+use protocol::js::config::{ConsumerConfig, ConsumerCreateRequest};
+use protocol::js::enums::{ConsumerAction, Retention};
+use protocol::js::errors::{self, ApiError};
+use protocol::js::info::AccountLimits;
+use protocol::js::json::{decode, to_vec};
+use protocol::time::Wall;
+
+use super::super::Consumers;
+use super::super::machine::is_logged;
+use super::Request;
+use crate::entry::{ConsumerCreate, Entry};
+use crate::env::Env;
+use crate::shared::{Answer, Waiter};
+
+/// Digits of a generated name.
+const NAME_LEN: usize = 8;
+
+impl Consumers {
+    pub(super) fn create<E: Env>(&mut self, request: &mut Request<'_, E>) -> Result<(), ApiError> {
+        let payload = request.call.msg.payload;
+        let mut body: ConsumerCreateRequest = decode(payload, request.strictness())?;
+        resolve_consumer_request(request.api, &mut body)?;
+        let mut config = body.config;
+        set_consumer_level(&mut config);
+        let account = request.shared.accounts.get(request.call.account);
+        let limits = account
+            .and_then(|account| account.limits)
+            .ok_or(errors::NOT_ENABLED_FOR_ACCOUNT)?;
+        let rules = ConsumerRules {
+            server: &request.shared.options.limits,
+            account: &limits,
+            stream: request.core.config(),
+            pedantic: body.pedantic,
+        };
+        check_consumer(&mut config, &rules)?;
+        let name = if config.is_durable() {
+            &config.durable_name
+        } else {
+            &config.name
+        };
+        if let Some(old) = self.get(name) {
+            let (id, created) = (old.id, old.created);
+            self.check_change(&mut config, body.action, request)?;
+            return self.put_config(id, created, config, request);
+        }
+        if body.action == ConsumerAction::Update {
+            return Err(errors::CONSUMER_DOES_NOT_EXIST);
+        }
+        self.check_new(&mut config, &limits, request)?;
+        let id = request.shared.allocate_consumer();
+        let created = request.shared.clock.stamp(request.env.now());
+        self.put_config(id, created, config, request)
+    }
+
+    fn check_change<E: Env>(
+        &self,
+        config: &mut ConsumerConfig,
+        action: ConsumerAction,
+        request: &mut Request<'_, E>,
+    ) -> Result<(), ApiError> {
+        let name = if config.is_durable() {
+            &config.durable_name
+        } else {
+            &config.name
+        };
+        let Some(old) = self.get(name) else {
+            return Err(errors::CONSUMER_NOT_FOUND);
+        };
+        if action == ConsumerAction::Create && *config != old.config {
+            return Err(errors::CONSUMER_ALREADY_EXISTS);
+        }
+        if request.core.config().retention == Retention::WorkQueue {
+            let others = self.iter().filter(|c| c.id != old.id).map(|c| &c.config);
+            check_work_queue(config, others)?;
+        }
+        let account = request.core.account();
+        check_consumer_update(&old.config, config, |subject| {
+            request.env.has_interest(account, subject.as_bytes())
+        })?;
+        settle_ephemeral(config);
+        Ok(())
+    }
+
+    fn check_new<E: Env>(
+        &self,
+        config: &mut ConsumerConfig,
+        limits: &AccountLimits,
+        request: &mut Request<'_, E>,
+    ) -> Result<(), ApiError> {
+        let most = [request.core.config().max_consumers, limits.max_consumers];
+        let most = most.into_iter().filter(|max| *max > 0).min();
+        let count = i64::try_from(self.count()).unwrap_or(i64::MAX);
+        if !config.direct && most.is_some_and(|most| count >= most) {
+            return Err(errors::MAXIMUM_CONSUMERS_LIMIT);
+        }
+        if request.core.config().retention == Retention::WorkQueue {
+            check_work_queue(config, self.iter().map(|c| &c.config))?;
+        }
+        if config.name.is_empty() && !config.is_durable() {
+            config.name = self.generate_name(request);
+        }
+        if request.call.rules == NameRules::Memphis {
+            check_memphis_name(&config.name)?;
+        }
+        check_name_length(config)?;
+        settle_ephemeral(config);
+        Ok(())
+    }
+
+    fn generate_name<E: Env>(&self, request: &mut Request<'_, E>) -> String {
+        loop {
+            let mut name = [0; NAME_LEN];
+            request.env.rng().fill_base62(&mut name);
+            let name = String::from_utf8_lossy(&name).into_owned();
+            if self.get(&name).is_none() {
+                return name;
+            }
+        }
+    }
+
+    /// Makes the consumer what `config` says, through the log if it is logged, and answers then.
+    pub(super) fn put_config<E: Env>(
+        &mut self,
+        id: ConsumerId,
+        created: Wall,
+        config: ConsumerConfig,
+        request: &mut Request<'_, E>,
+    ) -> Result<(), ApiError> {
+        let name = if config.is_durable() {
+            &config.durable_name
+        } else {
+            &config.name
+        };
+        let create = ConsumerCreate {
+            stream: request.core.id(),
+            consumer: id,
+            time: created,
+            name: Bytes::copy_from_slice(name.as_bytes()),
+            config: to_vec(&config).into(),
+        };
+        if !is_logged(&config, request.core) {
+            self.put(&create, request.core, request.shared, request.env);
+            self.answer_change(id, request);
+            return Ok(());
+        }
+        let entry = if self.by_id.contains_key(&id) {
+            Entry::ConsumerUpdate(create)
+        } else {
+            Entry::ConsumerCreate(create)
+        };
+        propose(&entry, request);
+        Ok(())
+    }
+}
+
+/// Proposes a change; its request is answered when it has been applied.
+pub(super) fn propose<E: Env>(entry: &Entry, request: &mut Request<'_, E>) {
+    let pos = request.env.propose(|out| entry.encode(out));
+    request.shared.replies.proposed(pos);
+    let answer = Box::new(Answer::new(request.call));
+    request.shared.replies.push(pos, Waiter::Change(answer));
+}

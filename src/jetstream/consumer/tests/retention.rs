@@ -1,0 +1,92 @@
+//! What interest and work queue streams let go of.
+
+use super::*;
+
+#[test]
+fn a_work_queue_lets_go_of_a_message_when_its_ack_is_synced() {
+    let mut bench = stream("workqueue", "file");
+    create(&mut bench, r#""ack_policy":"explicit""#);
+    publish(&mut bench, "s.a", 2);
+    let got = pull(&mut bench, "in.1", r#"{"batch":2}"#);
+    assert_eq!(messages(&bench), 2);
+
+    assert!(ack(&mut bench, &got[1].reply, ""));
+
+    assert_eq!(messages(&bench), 1);
+    assert_eq!(messages(&restarted(bench)), 1);
+}
+
+#[test]
+fn an_interest_stream_keeps_a_message_until_everyone_has_acknowledged_it() {
+    for storage in ["file", "memory"] {
+        let mut bench = stream("interest", storage);
+        create(&mut bench, r#""ack_policy":"explicit""#);
+        let other =
+            r#"{"stream_name":"S","config":{"durable_name":"d","name":"d","ack_policy":"none"}}"#;
+        bench.ask("CONSUMER.CREATE.S.d", other);
+        publish(&mut bench, "s.a", 1);
+        let got = pull(&mut bench, "in.1", "1");
+
+        ack(&mut bench, &got[0].reply, "");
+        assert_eq!(messages(&bench), 1);
+        bench.request_with_reply("CONSUMER.MSG.NEXT.S.d", "in.2", "1");
+        bench.sync();
+
+        assert_eq!(messages(&bench), 0, "{storage}");
+    }
+}
+
+#[test]
+fn ack_all_releases_every_message_before_it() {
+    let mut bench = stream("interest", "file");
+    create(&mut bench, r#""ack_policy":"all""#);
+    publish(&mut bench, "s.a", 3);
+    let got = pull(&mut bench, "in.1", r#"{"batch":3}"#);
+
+    ack(&mut bench, &got[1].reply, "");
+
+    assert_eq!(messages(&bench), 1);
+}
+
+#[test]
+fn what_only_a_deleted_consumer_wanted_goes_with_it() {
+    let mut bench = stream("interest", "file");
+    create(&mut bench, r#""ack_policy":"explicit""#);
+    publish(&mut bench, "s.a", 3);
+
+    bench.ask("CONSUMER.DELETE.S.c", "");
+
+    assert_eq!(messages(&bench), 0);
+}
+
+#[test]
+fn a_consumer_in_memory_releases_messages_of_a_logged_stream_through_the_log() {
+    let mut bench = stream("workqueue", "file");
+    create(&mut bench, r#""ack_policy":"explicit","mem_storage":true"#);
+    publish(&mut bench, "s.a", 2);
+    let got = pull(&mut bench, "in.1", r#"{"batch":2}"#);
+
+    ack(&mut bench, &got[0].reply, "");
+
+    assert_eq!(messages(&restarted(bench)), 1);
+}
+
+fn stream(retention: &str, storage: &str) -> Bench {
+    let mut bench = Bench::new();
+    bench.world.interest.push("in.>".to_string());
+    let config = format!(
+        r#"{{"name":"S","subjects":["s.>"],"retention":"{retention}","storage":"{storage}"}}"#
+    );
+    bench.ask("STREAM.CREATE.S", &config);
+    bench
+}
+
+fn messages(bench: &Bench) -> u64 {
+    bench
+        .js
+        .stream(ACCOUNT, "S")
+        .expect("created")
+        .core
+        .index
+        .messages()
+}
