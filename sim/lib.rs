@@ -1,1 +1,3 @@
 //! Simulation: networks, disks, clocks and processes that fail on purpose.
+
+pub mod disk;
