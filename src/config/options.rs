@@ -42,7 +42,7 @@ pub struct Options {
     pub http: Option<Listen>,
     /// Where monitoring is served over TLS.
     pub https: Option<Listen>,
-    /// The path that monitoring documents are served under.
+    /// The path that monitoring documents are served under; empty is the root.
     pub http_base_path: String,
     /// Certificates of the client listener.
     pub tls: Option<Tls>,
@@ -139,7 +139,7 @@ impl Default for Options {
             feature_flags: Vec::new(),
             http: None,
             https: None,
-            http_base_path: String::from("/"),
+            http_base_path: String::new(),
             tls: None,
             allow_non_tls: false,
             limits: Limits::default(),

@@ -135,6 +135,8 @@ json_output! {
         external: Option<External> = "external" omit,
         /// How many messages it is ahead.
         lag: u64 = "lag",
+        /// The last message taken from a source; mirrors keep its number and do not show it.
+        seq: u64 = "seq" omit,
         /// Since when nothing has come; -1 is never.
         active: Nanos = "active",
         /// Why it does not work.

@@ -1,0 +1,322 @@
+//! `/accountz` and `/accstatz`: the accounts, what they share, and their traffic.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use config::options::{self, ExportKind, ImportKind, ResponseType};
+use protocol::time::Wall;
+use serde::{Deserialize, Serialize};
+
+use crate::json;
+use crate::query::Problem;
+use crate::source::Source;
+use crate::stats::{Account, Flow};
+use crate::subsz::SublistDocument;
+
+/// What `/accountz` is asked for. The name is that of system requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AccountzOptions {
+    /// This account in detail; the names of all when empty.
+    pub account: String,
+}
+
+/// What `/accstatz` is asked for. The names are those of system requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AccountStatzOptions {
+    /// Only these; all when empty.
+    pub accounts: Vec<String>,
+    /// Whether accounts without connections are shown.
+    pub include_unused: bool,
+}
+
+/// The document of `/accountz`.
+#[derive(Debug, Serialize)]
+pub struct Accountz {
+    server_id: String,
+    #[serde(serialize_with = "json::time")]
+    now: Wall,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    system_account: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    accounts: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_detail: Option<Detail>,
+}
+
+#[derive(Debug, Serialize)]
+struct Detail {
+    account_name: String,
+    #[serde(serialize_with = "json::time")]
+    update_time: Wall,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    is_system: bool,
+    expired: bool,
+    complete: bool,
+    jetstream_enabled: bool,
+    leafnode_connections: u64,
+    client_connections: u64,
+    subscriptions: u64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    mappings: BTreeMap<String, Vec<Destination>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exports: Vec<Export>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    imports: Vec<Import>,
+    name_tag: String,
+    sublist_stats: SublistDocument,
+}
+
+#[derive(Debug, Serialize)]
+struct Destination {
+    subject: String,
+    weight: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Export {
+    subject: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_token_position: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    approved_accounts: Vec<String>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Import {
+    subject: String,
+    account: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    to: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    local_subject: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    invalid: bool,
+    share: bool,
+    tracking: bool,
+}
+
+/// Returns the document of `/accountz`.
+///
+/// # Errors
+/// When there is no such account.
+pub fn accountz(source: &dyn Source, options: &AccountzOptions) -> Result<Accountz, Problem> {
+    let server = source.server();
+    let mut document = Accountz {
+        server_id: server.id,
+        now: source.now().wall,
+        system_account: server.system_account,
+        accounts: Vec::new(),
+        account_detail: None,
+    };
+    let accounts = source.accounts();
+    if options.account.is_empty() {
+        document.accounts = accounts.into_iter().map(|a| a.name).collect();
+        return Ok(document);
+    }
+    let found = accounts.into_iter().find(|a| a.name == options.account);
+    let account = found.ok_or_else(|| Problem::NoAccount(options.account.clone()))?;
+    document.account_detail = Some(detail(source, account, &document.system_account));
+    Ok(document)
+}
+
+fn detail(source: &dyn Source, account: Account, system: &str) -> Detail {
+    let options = source.options();
+    let configured = options.accounts.iter().find(|a| a.name == account.name);
+    let mappings = match configured {
+        Some(configured) => configured.mappings.as_slice(),
+        None if account.name == "$G" => options.mappings.as_slice(),
+        None => &[],
+    };
+    let exports = configured.map(|c| c.exports.as_slice()).unwrap_or_default();
+    let own_imports = configured.map(|c| c.imports.as_slice()).unwrap_or_default();
+    let is_system = account.name == system;
+    let mut imports: Vec<Import> = own_imports.iter().map(import).collect();
+    if !is_system && !system.is_empty() {
+        imports.extend(implied_imports(&account, system));
+    }
+    Detail {
+        update_time: account.updated,
+        is_system,
+        expired: false,
+        complete: true,
+        jetstream_enabled: account.jetstream,
+        leafnode_connections: 0,
+        client_connections: account.connections,
+        subscriptions: account.sublist.subscriptions,
+        mappings: mappings.iter().map(mapping).collect(),
+        exports: exports.iter().map(export).collect(),
+        imports,
+        sublist_stats: account.sublist.into(),
+        name_tag: account.name.clone(),
+        account_name: account.name,
+    }
+}
+
+fn mapping(mapping: &options::Mapping) -> (String, Vec<Destination>) {
+    let destinations = mapping.destinations.iter().map(|d| Destination {
+        subject: d.subject.clone(),
+        weight: d.weight,
+        cluster: d.cluster.clone(),
+    });
+    (mapping.source.clone(), destinations.collect())
+}
+
+fn export(export: &options::Export) -> Export {
+    let (kind, response_type) = match export.kind {
+        ExportKind::Stream => ("stream", None),
+        ExportKind::Service { response, .. } => (
+            "service",
+            Some(match response {
+                ResponseType::Singleton => "Singleton",
+                ResponseType::Stream => "Stream",
+                ResponseType::Chunked => "Chunked",
+            }),
+        ),
+    };
+    let position = export.account_token_position;
+    Export {
+        subject: export.subject.clone(),
+        kind,
+        response_type,
+        account_token_position: Some(position).filter(|p| *p > 0),
+        approved_accounts: export.accounts.clone().unwrap_or_default(),
+    }
+}
+
+fn import(import: &options::Import) -> Import {
+    let (kind, local, share) = match &import.kind {
+        ImportKind::Stream { prefix, to } => {
+            let prefixed = prefix.as_ref().map(|p| format!("{p}.{}", import.subject));
+            ("stream", to.clone().or(prefixed), false)
+        }
+        ImportKind::Service { to, share } => ("service", to.clone(), *share),
+    };
+    Import {
+        subject: import.subject.clone(),
+        account: import.account.clone(),
+        to: local.clone().unwrap_or_default(),
+        local_subject: local.unwrap_or_else(|| import.subject.clone()),
+        kind,
+        invalid: false,
+        share,
+        tracking: false,
+    }
+}
+
+/// What each account imports without being told to: questions about itself.
+fn implied_imports(account: &Account, system: &str) -> Vec<Import> {
+    let name = &account.name;
+    let service = |subject: String, to: &str, share| Import {
+        subject,
+        account: system.to_owned(),
+        to: to.to_owned(),
+        local_subject: to.to_owned(),
+        kind: "service",
+        share,
+        ..Import::default()
+    };
+    let connz = || format!("$SYS.REQ.ACCOUNT.{name}.CONNZ");
+    let statz = format!("$SYS.REQ.ACCOUNT.{name}.STATZ");
+    let info = format!("$SYS.REQ.USER.{name}.INFO");
+    let mut imports = Vec::from([
+        service(connz(), "$SYS.REQ.ACCOUNT.PING.CONNZ", false),
+        service(connz(), "$SYS.REQ.SERVER.PING.CONNZ", false),
+        service(statz, "$SYS.REQ.ACCOUNT.PING.STATZ", false),
+        service(info, "$SYS.REQ.USER.INFO", true),
+    ]);
+    if account.jetstream {
+        imports.push(service("$JS.API.>".to_string(), "$JS.API.>", true));
+    }
+    imports
+}
+
+/// The document of `/accstatz`.
+#[derive(Debug, Serialize)]
+pub struct AccountStatz {
+    server_id: String,
+    #[serde(serialize_with = "json::time")]
+    now: Wall,
+    account_statz: Vec<AccountStats>,
+}
+
+/// An account's traffic, as documents and events show it.
+#[derive(Debug, Serialize)]
+pub struct AccountStats {
+    acc: String,
+    name: String,
+    conns: u64,
+    leafnodes: u64,
+    total_conns: u64,
+    num_subscriptions: u64,
+    sent: Traffic,
+    received: Traffic,
+    slow_consumers: u64,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Traffic {
+    msgs: u64,
+    bytes: u64,
+    gateways: Amount,
+    routes: Amount,
+    leafs: Amount,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Amount {
+    msgs: u64,
+    bytes: u64,
+}
+
+impl From<Flow> for Traffic {
+    fn from(flow: Flow) -> Self {
+        Self {
+            msgs: flow.msgs,
+            bytes: flow.bytes,
+            ..Self::default()
+        }
+    }
+}
+
+/// Returns the document of `/accstatz`.
+#[must_use]
+pub fn account_statz(source: &dyn Source, options: &AccountStatzOptions) -> AccountStatz {
+    let mut accounts = source.accounts();
+    accounts.retain(|account| {
+        let asked = options.accounts.is_empty() || options.accounts.contains(&account.name);
+        asked && (options.include_unused || account.connections > 0)
+    });
+    AccountStatz {
+        server_id: source.server().id,
+        now: source.now().wall,
+        account_statz: accounts.into_iter().map(AccountStats::from).collect(),
+    }
+}
+
+impl From<Account> for AccountStats {
+    fn from(account: Account) -> Self {
+        Self {
+            acc: account.name.clone(),
+            name: account.name,
+            conns: account.connections,
+            leafnodes: 0,
+            total_conns: account.connections_total,
+            num_subscriptions: account.sublist.subscriptions,
+            sent: account.sent.into(),
+            received: account.received.into(),
+            slow_consumers: account.slow_consumers,
+        }
+    }
+}

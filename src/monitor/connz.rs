@@ -1,0 +1,417 @@
+//! `/connz`: the connections, filtered, sorted and paged.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::time::Duration;
+
+use protocol::subject;
+use protocol::time::Wall;
+use serde::{Deserialize, Serialize};
+
+use crate::json;
+use crate::query::{Problem, Query};
+use crate::source::Source;
+use crate::stats::{Connection, Subscription};
+use crate::subsz::SubscriptionDocument;
+
+/// How many connections a page shows when nothing else is said.
+const LIMIT: usize = 1024;
+
+/// What is asked for. The names are those of system requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ConnzOptions {
+    /// The order.
+    pub sort: String,
+    /// Whether users and accounts are shown.
+    pub auth: bool,
+    /// Whether subjects are shown.
+    pub subscriptions: bool,
+    /// Whether subscriptions are shown in full.
+    pub subscriptions_detail: bool,
+    /// How many to leave out.
+    pub offset: usize,
+    /// How many to show; 0 is the default.
+    pub limit: usize,
+    /// Only the connection of this number; 0 is all.
+    pub cid: u64,
+    /// Open ones, closed ones or all: a word, or the number that system requests carry.
+    pub state: State,
+    /// Only this user's.
+    pub user: String,
+    /// Only this account's.
+    pub acc: String,
+    /// Only MQTT clients with this id.
+    pub mqtt_client: String,
+    /// Only those that listen to this subject; needs an account.
+    pub filter_subject: String,
+}
+
+/// Which connections are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "u8")]
+pub enum State {
+    /// Open ones.
+    #[default]
+    Open,
+    /// Closed ones.
+    Closed,
+    /// All.
+    All,
+}
+
+impl From<u8> for State {
+    fn from(number: u8) -> Self {
+        match number {
+            0 => Self::Open,
+            1 => Self::Closed,
+            _ => Self::All,
+        }
+    }
+}
+
+impl ConnzOptions {
+    /// Reads the parameters of a URL.
+    ///
+    /// # Errors
+    /// The first parameter that cannot be read.
+    pub fn from_query(query: &Query) -> Result<Self, Problem> {
+        let detail = query.text("subs").eq_ignore_ascii_case("detail");
+        let state = match query.text("state").to_ascii_lowercase().as_str() {
+            "" | "open" => State::Open,
+            "closed" => State::Closed,
+            "any" | "all" => State::All,
+            _ => return Err(Problem::State(query.text("state").to_owned())),
+        };
+        Ok(Self {
+            sort: query.text("sort").to_owned(),
+            auth: query.boolean("auth")?,
+            subscriptions: detail || query.boolean("subs")?,
+            subscriptions_detail: detail,
+            offset: query.int("offset")?,
+            limit: query.int("limit")?,
+            cid: query.uint("cid")?,
+            state,
+            user: query.text("user").to_owned(),
+            acc: query.text("acc").to_owned(),
+            mqtt_client: query.text("mqtt_client").to_owned(),
+            filter_subject: query.text("filter_subject").to_owned(),
+        })
+    }
+}
+
+/// The document.
+#[derive(Debug, Serialize)]
+pub struct Connz {
+    server_id: String,
+    #[serde(serialize_with = "json::time")]
+    now: Wall,
+    num_connections: usize,
+    total: usize,
+    offset: usize,
+    limit: usize,
+    connections: Vec<ConnectionDocument>,
+}
+
+#[derive(Debug, Serialize)]
+struct ConnectionDocument {
+    cid: u64,
+    kind: &'static str,
+    #[serde(rename = "type")]
+    protocol: &'static str,
+    ip: String,
+    port: u16,
+    #[serde(serialize_with = "json::time")]
+    start: Wall,
+    #[serde(serialize_with = "json::time")]
+    last_activity: Wall,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<Box<serde_json::value::RawValue>>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    rtt: String,
+    uptime: String,
+    idle: String,
+    pending_bytes: u64,
+    in_msgs: u64,
+    out_msgs: u64,
+    in_bytes: u64,
+    out_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stalls: Option<u64>,
+    subscriptions: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    lang: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    version: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    authorized_user: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    account: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    subscriptions_list: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    subscriptions_list_detail: Vec<SubscriptionDocument>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name_tag: String,
+}
+
+/// Returns the document.
+///
+/// # Errors
+/// When the order is none, or not one for the connections asked for.
+pub fn connz(source: &dyn Source, options: &ConnzOptions) -> Result<Connz, Problem> {
+    let order = order(options)?;
+    let now = source.now().wall;
+    let mut conns = candidates(source, options.state);
+    if !options.acc.is_empty() {
+        conns.retain(|c| c.account == options.acc);
+    }
+    let total = conns.len();
+    let mut subs = subscriptions(source, options);
+    keep_asked(&mut conns, options, &subs);
+    conns.sort_by_key(|c| c.cid);
+    order.apply(&mut conns, now);
+    let limit = match options.limit {
+        _ if options.cid != 0 => 1,
+        0 => LIMIT,
+        limit => limit,
+    };
+    let page = conns.into_iter().skip(options.offset).take(limit);
+    let connections: Vec<_> = page
+        .map(|conn| {
+            let subs = subs.remove(&conn.cid).unwrap_or_default();
+            document(conn, subs, options, now)
+        })
+        .collect();
+    Ok(Connz {
+        server_id: source.server().id,
+        now,
+        num_connections: connections.len(),
+        total,
+        offset: options.offset,
+        limit,
+        connections,
+    })
+}
+
+fn candidates(source: &dyn Source, state: State) -> Vec<Connection> {
+    match state {
+        State::Open => source.connections(),
+        State::Closed => source.closed_connections(),
+        State::All => {
+            let mut all = source.connections();
+            all.extend(source.closed_connections());
+            all
+        }
+    }
+}
+
+/// Returns the subscriptions by connection, when they are shown or filtered by.
+fn subscriptions(source: &dyn Source, options: &ConnzOptions) -> BTreeMap<u64, Vec<Subscription>> {
+    let mut by_connection: BTreeMap<u64, Vec<Subscription>> = BTreeMap::new();
+    let shown = options.subscriptions || options.subscriptions_detail;
+    if shown || !options.filter_subject.is_empty() {
+        for sub in source.subscriptions() {
+            by_connection.entry(sub.cid).or_default().push(sub);
+        }
+    }
+    by_connection
+}
+
+fn keep_asked(
+    conns: &mut Vec<Connection>,
+    options: &ConnzOptions,
+    subs: &BTreeMap<u64, Vec<Subscription>>,
+) {
+    if options.cid != 0 {
+        conns.retain(|c| c.cid == options.cid);
+    }
+    if !options.user.is_empty() {
+        conns.retain(|c| c.user == options.user);
+    }
+    // There are no MQTT clients.
+    if !options.mqtt_client.is_empty() {
+        conns.clear();
+    }
+    let filter = options.filter_subject.as_bytes();
+    if !filter.is_empty() && !options.acc.is_empty() {
+        conns.retain(|c| {
+            let mut held = subs.get(&c.cid).into_iter().flatten();
+            held.any(|sub| subject::overlaps(sub.subject.as_bytes(), filter))
+        });
+    }
+}
+
+/// The orders; what counts is shown with the largest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Cid,
+    Subs,
+    Pending,
+    MsgsTo,
+    MsgsFrom,
+    BytesTo,
+    BytesFrom,
+    Last,
+    Idle,
+    Uptime,
+    Stop,
+    Reason,
+    Rtt,
+}
+
+fn order(options: &ConnzOptions) -> Result<Order, Problem> {
+    let of_closed = |name, order| match options.state {
+        State::Closed => Ok(order),
+        State::Open | State::All => Err(Problem::SortOfClosed(name)),
+    };
+    match options.sort.as_str() {
+        "" | "cid" | "start" => Ok(Order::Cid),
+        "subs" => Ok(Order::Subs),
+        "pending" => Ok(Order::Pending),
+        "msgs_to" => Ok(Order::MsgsTo),
+        "msgs_from" => Ok(Order::MsgsFrom),
+        "bytes_to" => Ok(Order::BytesTo),
+        "bytes_from" => Ok(Order::BytesFrom),
+        "last" => Ok(Order::Last),
+        "idle" => Ok(Order::Idle),
+        "uptime" => Ok(Order::Uptime),
+        "rtt" => Ok(Order::Rtt),
+        "stop" => of_closed("stop", Order::Stop),
+        "reason" => of_closed("reason", Order::Reason),
+        other => Err(Problem::Sort(other.to_owned())),
+    }
+}
+
+impl Order {
+    fn apply(self, conns: &mut [Connection], now: Wall) {
+        let reason = |c: &Connection| c.end.as_ref().map(|end| end.reason.clone());
+        match self {
+            Self::Cid => {}
+            Self::Subs => conns.sort_by_key(|c| Reverse(c.subscriptions)),
+            Self::Pending => conns.sort_by_key(|c| Reverse(c.pending_bytes)),
+            Self::MsgsTo => conns.sort_by_key(|c| Reverse(c.sent.msgs)),
+            Self::MsgsFrom => conns.sort_by_key(|c| Reverse(c.received.msgs)),
+            Self::BytesTo => conns.sort_by_key(|c| Reverse(c.sent.bytes)),
+            Self::BytesFrom => conns.sort_by_key(|c| Reverse(c.received.bytes)),
+            Self::Last => conns.sort_by_key(|c| Reverse(c.last_activity)),
+            Self::Idle => conns.sort_by_key(|c| c.last_activity),
+            Self::Uptime => conns.sort_by_key(|c| uptime(c, now)),
+            Self::Stop => conns.sort_by_key(|c| Reverse(c.end.as_ref().map(|end| end.at))),
+            Self::Reason => conns.sort_by_key(reason),
+            Self::Rtt => conns.sort_by_key(|c| Reverse(c.rtt)),
+        }
+    }
+}
+
+fn uptime(conn: &Connection, now: Wall) -> Duration {
+    let until = conn.end.as_ref().map_or(now, |end| end.at);
+    until.since(conn.start)
+}
+
+fn document(
+    conn: Connection,
+    subs: Vec<Subscription>,
+    options: &ConnzOptions,
+    now: Wall,
+) -> ConnectionDocument {
+    let uptime = uptime(&conn, now);
+    let until = conn.end.as_ref().map_or(now, |end| end.at);
+    let shown = |text: String| if options.auth { text } else { String::new() };
+    let (mut list, mut detail) = (Vec::new(), Vec::new());
+    if options.subscriptions_detail {
+        detail.extend(subs.into_iter().map(SubscriptionDocument::of_connection));
+    } else if options.subscriptions {
+        list.extend(subs.into_iter().map(|sub| sub.subject));
+        list.extend(conn.last_subjects);
+    }
+    let (stop, reason) = match conn.end {
+        Some(end) => (Some(json::embed(&end.at)), end.reason),
+        None => (None, String::new()),
+    };
+    ConnectionDocument {
+        cid: conn.cid,
+        kind: "Client",
+        protocol: "nats",
+        ip: conn.peer.ip().to_string(),
+        port: conn.peer.port(),
+        start: conn.start,
+        last_activity: conn.last_activity,
+        stop,
+        reason,
+        rtt: match conn.rtt {
+            Duration::ZERO => String::new(),
+            rtt => json::go_duration(rtt),
+        },
+        uptime: json::uptime(uptime),
+        idle: json::uptime(until.since(conn.last_activity)),
+        pending_bytes: conn.pending_bytes,
+        in_msgs: conn.received.msgs,
+        out_msgs: conn.sent.msgs,
+        in_bytes: conn.received.bytes,
+        out_bytes: conn.sent.bytes,
+        stalls: Some(conn.stalls).filter(|n| *n > 0),
+        subscriptions: conn.subscriptions,
+        name: conn.name,
+        lang: conn.lang,
+        version: conn.version,
+        authorized_user: shown(conn.user),
+        account: shown(conn.account.clone()),
+        subscriptions_list: list,
+        subscriptions_list_detail: detail,
+        name_tag: shown(conn.account),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Fixture;
+
+    fn cids(query: &str) -> Result<Vec<u64>, String> {
+        let options = ConnzOptions::from_query(&Query::parse(query)).map_err(|e| e.to_string())?;
+        let document = connz(&Fixture::default(), &options).map_err(|e| e.to_string())?;
+        Ok(document.connections.iter().map(|c| c.cid).collect())
+    }
+
+    #[test]
+    fn connections_are_filtered_sorted_and_paged() {
+        let table: [(&str, &[u64]); 12] = [
+            ("", &[7, 8]),
+            ("state=closed", &[20]),
+            ("state=any", &[7, 8, 20]),
+            ("cid=8", &[8]),
+            ("cid=999", &[]),
+            ("acc=A", &[7]),
+            ("user=b", &[8]),
+            ("sort=subs", &[7, 8]),
+            ("sort=bytes_to&limit=1", &[7]),
+            ("offset=1", &[8]),
+            ("acc=B&filter_subject=bar", &[8]),
+            ("state=closed&sort=stop", &[20]),
+        ];
+        for (query, expected) in table {
+            assert_eq!(cids(query).as_deref(), Ok(expected), "{query}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_told_as_nats_server_tells_it() {
+        let table = [
+            ("sort=foo", "invalid sorting option: foo"),
+            ("sort=stop", "sort by stop only valid on closed connections"),
+            ("state=foo", "Error decoding state for foo"),
+        ];
+        for (query, expected) in table {
+            assert_eq!(cids(query), Err(expected.to_string()), "{query}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The statistics that the broker hands over.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use protocol::js::info::{ConsumerInfo, StreamInfo};
+use protocol::time::Wall;
+
+/// Messages and bytes in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Messages.
+    pub msgs: u64,
+    /// Bytes of headers and payloads.
+    pub bytes: u64,
+}
+
+/// The broker's identity and counters.
+#[derive(Clone, Debug, Default)]
+pub struct Server {
+    /// The id.
+    pub id: String,
+    /// The name; the id where none is configured.
+    pub name: String,
+    /// When it started.
+    pub start: Wall,
+    /// Where clients are really served, once the listener is bound.
+    pub listen: Option<SocketAddr>,
+    /// Addresses that clients are told about.
+    pub connect_urls: Vec<String>,
+    /// Whether clients must authenticate.
+    pub auth_required: bool,
+    /// The system account's name; empty when there is none.
+    pub system_account: String,
+    /// Open connections.
+    pub connections: u64,
+    /// Connections so far.
+    pub connections_total: u64,
+    /// What clients published.
+    pub received: Flow,
+    /// What was sent to clients.
+    pub sent: Flow,
+    /// Clients cut off because they read too slowly.
+    pub slow_consumers: u64,
+    /// Connections that answered no PING.
+    pub stale_connections: u64,
+    /// How often publishers were slowed down.
+    pub stalls: u64,
+    /// The subject tries of all accounts together.
+    pub sublist: Sublist,
+}
+
+/// What the driver measures of the process, and what it counts itself.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// Resident memory.
+    pub memory_bytes: u64,
+    /// Processor cores that may be used.
+    pub cores: u32,
+    /// Use of one core in per cent.
+    pub cpu_percent: f64,
+    /// Where monitoring is really served.
+    pub http: Option<SocketAddr>,
+    /// Requests by path.
+    pub http_requests: BTreeMap<String, u64>,
+    /// When the configuration was read.
+    pub config_load: Wall,
+    /// The configuration's digest; empty without a file.
+    pub config_digest: String,
+}
+
+/// A subject trie.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sublist {
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Subjects in the match cache.
+    pub cached: u64,
+    /// Insertions so far.
+    pub inserts: u64,
+    /// Removals so far.
+    pub removes: u64,
+    /// Lookups so far.
+    pub matches: u64,
+    /// Lookups that the cache answered.
+    pub cache_hits: u64,
+    /// The most subscribers of one cached subject.
+    pub fanout_max: u64,
+    /// The subscribers of all cached subjects.
+    pub fanout_total: u64,
+}
+
+/// A client connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// The number that users see.
+    pub cid: u64,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// When it connected.
+    pub start: Wall,
+    /// When something last happened.
+    pub last_activity: Wall,
+    /// How it ended.
+    pub end: Option<End>,
+    /// The last round trip; zero while unknown.
+    pub rtt: Duration,
+    /// Bytes that wait for it.
+    pub pending_bytes: u64,
+    /// What it published.
+    pub received: Flow,
+    /// What was sent to it.
+    pub sent: Flow,
+    /// How often it was slowed down.
+    pub stalls: u64,
+    /// How many subscriptions it holds.
+    pub subscriptions: u64,
+    /// The name it gave itself.
+    pub name: String,
+    /// Its library's language.
+    pub lang: String,
+    /// Its library's version.
+    pub version: String,
+    /// The user it is; empty without authentication.
+    pub user: String,
+    /// Its account.
+    pub account: String,
+    /// The subjects it held when it ended; empty while it is open.
+    pub last_subjects: Vec<String>,
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// When.
+    pub at: Wall,
+    /// Why, in nats-server's words.
+    pub reason: String,
+}
+
+/// A subscription.
+#[derive(Clone, Debug, Default)]
+pub struct Subscription {
+    /// The connection's number.
+    pub cid: u64,
+    /// The account.
+    pub account: String,
+    /// The subject.
+    pub subject: String,
+    /// The queue group; empty without one.
+    pub queue: String,
+    /// The client's name for it.
+    pub sid: String,
+    /// Messages delivered.
+    pub msgs: u64,
+    /// After how many it ends; 0 is never.
+    pub max: u64,
+}
+
+/// An account.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// The name.
+    pub name: String,
+    /// When it was last configured.
+    pub updated: Wall,
+    /// Whether it may use JetStream.
+    pub jetstream: bool,
+    /// Clients connected.
+    pub connections: u64,
+    /// Clients that have connected so far.
+    pub connections_total: u64,
+    /// Clients cut off because they read too slowly.
+    pub slow_consumers: u64,
+    /// What its clients published.
+    pub received: Flow,
+    /// What was sent to its clients.
+    pub sent: Flow,
+    /// Its subject trie.
+    pub sublist: Sublist,
+}
+
+/// JetStream's totals.
+#[derive(Clone, Debug, Default)]
+pub struct JetStream {
+    /// Bytes that memory streams may hold.
+    pub memory_max: u64,
+    /// Bytes that file streams may hold.
+    pub file_max: u64,
+    /// Where data lies.
+    pub directory: String,
+    /// What is used.
+    pub usage: Usage,
+    /// Streams.
+    pub streams: u64,
+    /// Consumers.
+    pub consumers: u64,
+    /// Messages in all streams.
+    pub messages: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// What each account uses that may use JetStream and does.
+    pub accounts: Vec<AccountUsage>,
+}
+
+/// What is used of JetStream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes in memory streams.
+    pub memory: u64,
+    /// Bytes in file streams.
+    pub storage: u64,
+    /// Bytes of memory set aside; none is unlimited.
+    pub reserved_memory: Option<u64>,
+    /// Bytes of disk set aside; none is unlimited.
+    pub reserved_storage: Option<u64>,
+    /// API requests so far.
+    pub api_total: u64,
+    /// API requests that failed.
+    pub api_errors: u64,
+    /// API requests that are being worked on.
+    pub api_inflight: u64,
+}
+
+/// What an account uses.
+#[derive(Clone, Debug, Default)]
+pub struct AccountUsage {
+    /// The account.
+    pub account: String,
+    /// What it uses.
+    pub usage: Usage,
+}
+
+/// A stream.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// The stream.
+    pub info: StreamInfo,
+    /// Its consumers.
+    pub consumers: Vec<ConsumerInfo>,
+}
+
+/// How the broker is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Why nothing is served yet or any more, such as recovery or a failed disk.
+    pub unavailable: Option<String>,
+    /// Streams that have lost messages to damage.
+    pub damaged: Vec<Damage>,
+}
+
+/// A stream that has lost messages to damage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// The account.
+    pub account: String,
+    /// The stream.
+    pub stream: String,
+    /// How many messages.
+    pub lost: u64,
+}
