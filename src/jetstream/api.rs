@@ -163,7 +163,9 @@ impl JetStream {
             return true;
         }
         if let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) {
-            let Stream { core, consumers } = &mut **stream;
+            let Stream {
+                core, consumers, ..
+            } = &mut **stream;
             return consumers.api(core, call, request, &mut self.shared, env);
         }
         if request.kind == ApiKind::ConsumerNext {

@@ -16,7 +16,7 @@ use crate::entry::{Entry, MsgDelete, Purge, StreamCreate, StreamUpdate, is_publi
 use crate::env::Env;
 use crate::shared::{Answer, Reader, Waiter, send};
 use crate::stream::{Purged, Stream, StreamCore};
-use crate::{JetStream, Removals, bind, unbind};
+use crate::{JetStream, Removals};
 
 /// What applying a change gave; the answer to whoever asked for it is made from this.
 #[derive(Debug)]
@@ -68,7 +68,9 @@ impl JetStream {
         match self.shared.reads.remove(&read) {
             Some(Reader::Consumer(stream, consumer)) => {
                 if let Some(stream) = self.streams.get_mut(&stream) {
-                    let Stream { core, consumers } = &mut **stream;
+                    let Stream {
+                        core, consumers, ..
+                    } = &mut **stream;
                     consumers.on_read(core, consumer, read, result, &mut self.shared, env);
                 }
             }
@@ -160,7 +162,9 @@ impl JetStream {
             *next = (*next).max(create.consumer.0 + 1);
         }
         if let Some(stream) = self.streams.get_mut(&stream) {
-            let Stream { core, consumers } = &mut **stream;
+            let Stream {
+                core, consumers, ..
+            } = &mut **stream;
             consumers.apply(core, pos, entry, &mut self.shared, env);
             return;
         }
@@ -215,12 +219,9 @@ impl JetStream {
                 .streams
                 .insert(Box::from(core.name()), create.stream);
         }
-        let stream = Stream {
-            core,
-            consumers: Consumers::default(),
-        };
+        let mut stream = Stream::new(core, Consumers::default());
         if self.shared.live {
-            bind(&stream, env);
+            stream.bind(env);
         }
         self.streams.insert(create.stream, Box::new(stream));
         Ok(Outcome::Created(create.stream))
@@ -237,15 +238,15 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&update.stream) else {
             return Err(errors::STREAM_NOT_FOUND);
         };
-        if self.shared.live {
-            unbind(stream, env);
-        }
-        let Stream { core, consumers } = &mut **stream;
+        stream.unbind(env);
+        let Stream {
+            core, consumers, ..
+        } = &mut **stream;
         let shared = &mut self.shared;
         core.update(config, &mut Removals { consumers, shared });
         consumers.on_updated(core, &mut self.shared);
         if self.shared.live {
-            bind(stream, env);
+            stream.bind(env);
             self.shared.mark_dirty(update.stream);
             self.arm_expiry(update.stream, env);
         }
@@ -256,15 +257,15 @@ impl JetStream {
         let Some(mut stream) = self.streams.remove(&id) else {
             return Err(errors::STREAM_NOT_FOUND);
         };
-        let Stream { core, consumers } = &mut *stream;
+        let Stream {
+            core, consumers, ..
+        } = &mut *stream;
         consumers.on_deleted(core, &mut self.shared, env);
         if let Some(account) = self.shared.accounts.get_mut(core.account()) {
             account.streams.remove(core.name());
         }
         self.shared.timers.clear(crate::TimerKind::Expire(id));
-        if self.shared.live {
-            unbind(&stream, env);
-        }
+        stream.unbind(env);
         Ok(Outcome::Deleted)
     }
 
@@ -272,7 +273,9 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&purge.stream) else {
             return Err(errors::STREAM_NOT_FOUND);
         };
-        let Stream { core, consumers } = &mut **stream;
+        let Stream {
+            core, consumers, ..
+        } = &mut **stream;
         if core.config().sealed {
             return Err(errors::STREAM_SEALED);
         }
@@ -292,7 +295,9 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&delete.stream) else {
             return Err(errors::STREAM_NOT_FOUND);
         };
-        let Stream { core, consumers } = &mut **stream;
+        let Stream {
+            core, consumers, ..
+        } = &mut **stream;
         core.check_msg_delete(delete.seq)?;
         let shared = &mut self.shared;
         core.remove(delete.seq, &mut Removals { consumers, shared });

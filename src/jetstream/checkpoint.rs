@@ -71,7 +71,7 @@ impl JetStream {
                 account.streams.insert(Box::from(core.name()), core.id());
             }
             self.streams
-                .insert(core.id(), Box::new(Stream { core, consumers }));
+                .insert(core.id(), Box::new(Stream::new(core, consumers)));
         }
         from.finish()?;
         Ok(())
@@ -91,11 +91,8 @@ impl JetStream {
 
     /// Notes that messages have moved.
     pub fn relocated(&mut self, stream: StreamId, moved: &[(Seq, Loc)]) {
-        let Some(stream) = self.streams.get_mut(&stream) else {
-            return;
-        };
-        for &(seq, loc) in moved {
-            stream.core.index.relocate(seq, loc);
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.core.index.relocated(moved);
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Index {
     last: u64,
     /// The time of the last message given a sequence.
     last_time: Wall,
+    /// No live message below this sequence has its entry in the log.
+    flushed_below: u64,
     messages: u64,
     bytes: u64,
     overhead: Overhead,
@@ -91,6 +93,7 @@ impl Index {
             first,
             last: first - 1,
             last_time: Wall(0),
+            flushed_below: first,
             messages: 0,
             bytes: 0,
             overhead,
@@ -201,8 +204,13 @@ impl Index {
         let entry = self.chunks.get_mut(at)?;
         let chunk = entry.as_mut()?;
         chunk.kill(seq);
-        if chunk.live() == 0 && !chunk.accepts(self.last + 1) {
-            *entry = None;
+        // The last chunk takes the next message, so its slots stay as they are.
+        if !chunk.accepts(self.last + 1) {
+            if chunk.live() == 0 {
+                *entry = None;
+            } else {
+                chunk.compact();
+            }
         }
         self.subjects.removed(meta.subject, seq, next_same);
         self.messages -= 1;
@@ -309,13 +317,6 @@ impl Index {
             first: Seq(self.next_of(id, counted.first)?),
             last: Seq(self.last_of(id)?),
         })
-    }
-
-    /// Records that a message's entry has moved.
-    pub fn relocate(&mut self, seq: Seq, loc: Loc) {
-        if let Some(chunk) = self.chunk_mut(seq.0) {
-            chunk.relocate(seq.0, loc);
-        }
     }
 
     /// Returns the bytes of memory that the index holds, roughly.

@@ -114,7 +114,9 @@ fn take_in(
     shared: &mut Shared,
     env: &mut impl Env,
 ) {
-    let Stream { core, consumers } = stream;
+    let Stream {
+        core, consumers, ..
+    } = stream;
     let was_empty = core.index.messages() == 0;
     let wanted = core.is_wanted(|subject| consumers.interest_in(subject), msg.subject);
     let outcome = core.apply_publish(msg, loc, wanted, &mut Removals { consumers, shared });

@@ -34,7 +34,7 @@ use protocol::js::errors::ApiError;
 use protocol::js::info::AccountLimits;
 
 pub use checkpoint::RestoreError;
-use env::{Env, JsTarget};
+use env::Env;
 use shared::Shared;
 pub use shared::{Options, TimerKind};
 use stream::{Removal, Stream};
@@ -65,15 +65,37 @@ impl JetStream {
     /// Names an account, or changes its limits; without limits JetStream is off for it. Comes before
     /// recovery for every account of the configuration.
     pub fn configure_account(&mut self, id: AccountId, name: &str, limits: Option<AccountLimits>) {
-        self.shared.accounts.configure(id, name, limits);
+        let Some(before) = self.shared.accounts.configure(id, name, limits) else {
+            return;
+        };
+        for stream in self.streams.values_mut() {
+            if stream.core.account() == before {
+                stream.core.set_account(id);
+            }
+        }
+    }
+
+    /// Makes the streams of all accounts that may use JetStream listen, and no others: after accounts
+    /// were configured again.
+    pub fn accounts_changed(&mut self, env: &mut impl Env) {
+        for stream in self.streams.values_mut() {
+            let account = self.shared.accounts.get(stream.core.account());
+            if account.is_some_and(|account| account.limits.is_some()) {
+                stream.bind(env);
+            } else {
+                stream.unbind(env);
+            }
+        }
     }
 
     /// Recovery is over: subscriptions are made, timers set, and deliveries begin.
     pub fn recovered(&mut self, env: &mut impl Env) {
         self.shared.live = true;
+        self.accounts_changed(env);
         for stream in self.streams.values_mut() {
-            bind(stream, env);
-            let Stream { core, consumers } = &mut **stream;
+            let Stream {
+                core, consumers, ..
+            } = &mut **stream;
             consumers.on_recovered(core, &mut self.shared, env);
             self.shared.mark_dirty(core.id());
         }
@@ -105,30 +127,6 @@ impl JetStream {
     #[must_use]
     pub fn unreadable(&self) -> u64 {
         self.unreadable
-    }
-}
-
-/// Subscribes a stream to its subjects.
-fn bind(stream: &Stream, env: &mut impl Env) {
-    let core = &stream.core;
-    for subject in &core.config().subjects {
-        env.bind(
-            core.account(),
-            subject.as_bytes(),
-            JsTarget::Stream(core.id()),
-        );
-    }
-}
-
-/// Ends what [`bind`] began.
-fn unbind(stream: &Stream, env: &mut impl Env) {
-    let core = &stream.core;
-    for subject in &core.config().subjects {
-        env.unbind(
-            core.account(),
-            subject.as_bytes(),
-            JsTarget::Stream(core.id()),
-        );
     }
 }
 

@@ -29,7 +29,9 @@ impl JetStream {
             return false;
         };
         let rest = subject.strip_prefix(ACK_PREFIX).unwrap_or_default();
-        let Stream { core, consumers } = &mut **stream;
+        let Stream {
+            core, consumers, ..
+        } = &mut **stream;
         consumers.ack(core, rest, reply, payload, &mut self.shared, env)
     }
 
@@ -44,7 +46,9 @@ impl JetStream {
         };
         let id = self.shared.accounts.stream(account, stream);
         if let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) {
-            let Stream { core, consumers } = &mut **stream;
+            let Stream {
+                core, consumers, ..
+            } = &mut **stream;
             consumers.flow_reply(core, rest, &mut self.shared, env);
         }
     }
@@ -52,7 +56,9 @@ impl JetStream {
     /// A client subscribed or unsubscribed `subject`, which a consumer may deliver to.
     pub fn interest_changed(&mut self, env: &mut impl Env, account: AccountId, subject: &[u8]) {
         for stream in self.streams.values_mut() {
-            let Stream { core, consumers } = &mut **stream;
+            let Stream {
+                core, consumers, ..
+            } = &mut **stream;
             if core.account() == account {
                 consumers.interest_changed(core, subject, &mut self.shared, env);
             }
@@ -66,7 +72,9 @@ impl JetStream {
         dirty.dedup();
         for id in dirty.drain(..) {
             if let Some(stream) = self.streams.get_mut(&id) {
-                let Stream { core, consumers } = &mut **stream;
+                let Stream {
+                    core, consumers, ..
+                } = &mut **stream;
                 consumers.pump(core, &mut self.shared, env);
             }
         }

@@ -1,7 +1,7 @@
 //! One stream: its configuration, the index of its messages, and (for memory streams) the messages.
 //!
 //! *Invariant:* [`StreamCore`] knows nothing of consumers; [`Stream`] holds both side by side, so that
-//! a consumer's code can borrow the core. Everything but `proposed` and `memory` is a function of the
+//! a consumer's code can borrow the core. Everything but `proposed`, `memory` and `lost` is a function of the
 //! applied log.
 
 mod checkpoint;
@@ -13,6 +13,7 @@ mod remove;
 mod state;
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -26,6 +27,7 @@ use protocol::time::Wall;
 
 use crate::consumer::Consumers;
 use crate::dedup::Dedup;
+use crate::env::{Env, JsTarget};
 use crate::index::{Filter, Index, Overhead};
 
 pub use headers::PublishHeaders;
@@ -45,6 +47,9 @@ const OVERHEAD_MEMORY: Overhead = Overhead {
     headers: 0,
 };
 
+/// How many messages that cannot be read a stream remembers.
+const LOST_NOTED_MAX: usize = 10_000;
+
 /// A stream and its consumers.
 #[derive(Debug)]
 pub struct Stream {
@@ -52,6 +57,42 @@ pub struct Stream {
     pub core: StreamCore,
     /// Who reads them.
     pub consumers: Consumers,
+    /// Whether messages on its subjects come here now.
+    bound: bool,
+}
+
+impl Stream {
+    /// Returns a stream that does not listen yet.
+    #[must_use]
+    pub fn new(core: StreamCore, consumers: Consumers) -> Self {
+        Self {
+            core,
+            consumers,
+            bound: false,
+        }
+    }
+
+    /// Subscribes the stream to its subjects.
+    pub(crate) fn bind(&mut self, env: &mut impl Env) {
+        if core::mem::replace(&mut self.bound, true) {
+            return;
+        }
+        let (account, target) = (self.core.account, JsTarget::Stream(self.core.id));
+        for subject in &self.core.config.subjects {
+            env.bind(account, subject.as_bytes(), target);
+        }
+    }
+
+    /// Ends what [`Stream::bind`] began.
+    pub(crate) fn unbind(&mut self, env: &mut impl Env) {
+        if !core::mem::replace(&mut self.bound, false) {
+            return;
+        }
+        let (account, target) = (self.core.account, JsTarget::Stream(self.core.id));
+        for subject in &self.core.config.subjects {
+            env.unbind(account, subject.as_bytes(), target);
+        }
+    }
 }
 
 /// A stream without its consumers.
@@ -67,11 +108,13 @@ pub struct StreamCore {
     pub index: Index,
     dedup: Dedup,
     /// The id of the last message that had one.
-    last_msg_id: Box<[u8]>,
+    last_msg_id: Vec<u8>,
     /// The entries of a memory stream by sequence; nothing for a stream on disk.
     memory: Option<HashMap<u64, Bytes, FixedState>>,
     /// Where the last entry that was proposed for this stream lies.
     proposed: Option<LogPos>,
+    /// Messages that are there but could not be read: what damage took.
+    lost: BTreeSet<Seq>,
 }
 
 impl StreamCore {
@@ -91,9 +134,10 @@ impl StreamCore {
             subjects_ever: Vec::new(),
             index: Index::new(Seq(config.first_seq), overhead),
             dedup: Dedup::new(window_ns(&config)),
-            last_msg_id: Box::default(),
+            last_msg_id: Vec::new(),
             memory: is_memory.then(HashMap::default),
             proposed: None,
+            lost: BTreeSet::new(),
             config,
         };
         core.note_subjects();
@@ -110,6 +154,11 @@ impl StreamCore {
     #[must_use]
     pub fn account(&self) -> AccountId {
         self.account
+    }
+
+    /// Moves the stream to the id that its account has got.
+    pub(crate) fn set_account(&mut self, account: AccountId) {
+        self.account = account;
     }
 
     /// Returns the stream's name.
@@ -168,6 +217,13 @@ impl StreamCore {
         self.dedup.set_window(window_ns(&self.config));
         self.note_subjects();
         self.enforce_limits(removal);
+    }
+
+    /// Notes that a live message cannot be read; stream info tells.
+    pub fn note_lost(&mut self, seq: Seq) {
+        if self.lost.len() < LOST_NOTED_MAX {
+            self.lost.insert(seq);
+        }
     }
 
     fn note_subjects(&mut self) {

@@ -31,7 +31,9 @@ impl JetStream {
                 TimerKind::Expire(stream) => self.on_expiry(stream, env),
                 TimerKind::Consumer(stream, consumer) => {
                     if let Some(stream) = self.streams.get_mut(&stream) {
-                        let Stream { core, consumers } = &mut **stream;
+                        let Stream {
+                            core, consumers, ..
+                        } = &mut **stream;
                         consumers.on_timer(core, consumer, &mut self.shared, env);
                     }
                 }
@@ -73,7 +75,9 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Stream { core, consumers } = &mut **stream;
+        let Stream {
+            core, consumers, ..
+        } = &mut **stream;
         let shared = &mut self.shared;
         core.expire(cutoff, &mut Removals { consumers, shared });
         if self.shared.live {

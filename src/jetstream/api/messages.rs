@@ -56,7 +56,7 @@ impl JetStream {
                 Ok(())
             }
             MsgRead::Gone => Err(errors::NO_MESSAGE_FOUND),
-            MsgRead::Failed(error) => Err(unreadable(error)),
+            MsgRead::Failed(error) => Err(self.lost(call, request, seq, error)),
         }
     }
 
@@ -74,11 +74,26 @@ impl JetStream {
         };
         let answered = match result {
             Ok(entry) => self.answer_read(&call, &request, seq, entry, env),
-            Err(error) => Err(unreadable(*error)),
+            Err(error) => Err(self.lost(&call, &request, seq, *error)),
         };
         if let Err(error) = answered {
             self.fail(&call, request.kind, &error, env);
         }
+    }
+
+    /// Notes that a message is there but cannot be read; returns what the client is told.
+    fn lost(
+        &mut self,
+        call: &ApiCall<'_>,
+        request: &ApiRequest<'_>,
+        seq: Seq,
+        error: ReadError,
+    ) -> ApiError {
+        let id = self.shared.accounts.stream(call.account, request.stream);
+        if let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) {
+            stream.core.note_lost(seq);
+        }
+        errors::STREAM_STORE_FAILED.with(error)
     }
 
     fn answer_read(
@@ -90,7 +105,7 @@ impl JetStream {
         env: &mut impl Env,
     ) -> Result<(), ApiError> {
         let Ok(msg) = Stored::of(entry) else {
-            return Err(unreadable(ReadError::Damaged));
+            return Err(self.lost(call, request, seq, ReadError::Damaged));
         };
         if request.kind != ApiKind::MsgGet {
             direct::send(call, request.stream, seq, &msg, &mut self.shared, env);
@@ -143,9 +158,4 @@ fn check_one_message(body: &MsgGetRequest) -> Result<(), ApiError> {
         return Err(errors::BAD_REQUEST);
     }
     Ok(())
-}
-
-/// What a client is told about a message that is there but cannot be read.
-fn unreadable(error: ReadError) -> ApiError {
-    errors::STREAM_STORE_FAILED.with(error)
 }

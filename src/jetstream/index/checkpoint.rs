@@ -8,8 +8,9 @@ use alloc::vec::Vec;
 use bytes::BufMut;
 use hashbrown::HashMap;
 use protocol::id::{LogPos, Seq};
-use protocol::store::Loc;
+use protocol::store::{Loc, Place};
 
+use super::chunk::Slot;
 use super::{Filter, Index, NewMsg, Overhead, SubjectId};
 use crate::entry::{DecodeError, Reader, put_bytes};
 
@@ -75,6 +76,8 @@ impl Index {
         }
         index.last = last;
         index.last_time = last_time;
+        index.flushed_below = index.first;
+        index.relocated(&[]);
         if index.messages == 0 {
             index.first = last + 1;
         }
@@ -83,8 +86,29 @@ impl Index {
 
     /// Appends every message whose entry still lies in the log, below `below`, to `out`, in order.
     pub fn unflushed(&self, below: LogPos, out: &mut Vec<(Seq, Loc)>) {
-        for chunk in self.chunks.iter().flatten() {
+        let first = self.position(self.flushed_below).unwrap_or(0);
+        for chunk in self.chunks.iter().skip(first).flatten() {
             chunk.unflushed(below, out);
         }
+    }
+
+    /// Records where entries have moved.
+    pub fn relocated(&mut self, moved: &[(Seq, Loc)]) {
+        for &(seq, loc) in moved {
+            if let Some(chunk) = self.chunk_mut(seq.0) {
+                chunk.relocate(seq.0, loc);
+            }
+        }
+        // Messages move in order, so each is looked at once over its life.
+        let in_log = |slot: &Slot| matches!(slot.loc.place(), Place::Log(_));
+        let mut from = self.flushed_below;
+        while let Some(seq) = self.next_live(from) {
+            from = seq;
+            if self.slot(seq).as_ref().is_some_and(in_log) {
+                break;
+            }
+            from += 1;
+        }
+        self.flushed_below = from;
     }
 }

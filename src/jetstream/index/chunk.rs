@@ -1,5 +1,8 @@
 //! 4096 consecutive sequences of a stream, one array per field, so that looking for a subject reads
 //! four bytes per message.
+//!
+//! *Invariant:* a full chunk never has more than four slots per live message: key-value streams keep a
+//! few old messages for ever, and the dead ones around them must not cost memory.
 
 use alloc::vec::Vec;
 use core::mem::size_of;
@@ -13,6 +16,9 @@ use super::{NewMsg, SubjectId};
 /// How many sequences share a chunk.
 pub(super) const CHUNK_LEN: u64 = 4096;
 
+/// How many slots a live message of a full chunk may cost.
+const SLOTS_PER_LIVE_MAX: usize = 4;
+
 /// Marks in a length that the message has headers.
 const HAS_HEADERS: u32 = 1 << 31;
 
@@ -22,6 +28,8 @@ pub(super) struct Chunk {
     /// The sequence of the first slot.
     start: u64,
     live: u32,
+    /// The distance of each slot from `start`; empty while the slots are consecutive.
+    offsets: Vec<u16>,
     subjects: Vec<u32>,
     lens: Vec<u32>,
     /// How far ahead the next message on the same subject is; zero while there is none.
@@ -46,6 +54,7 @@ impl Chunk {
         Self {
             start,
             live: 0,
+            offsets: Vec::new(),
             subjects: Vec::new(),
             lens: Vec::new(),
             next: Vec::new(),
@@ -93,6 +102,27 @@ impl Chunk {
         }
     }
 
+    /// Lets the dead slots of a full chunk go once they are many.
+    pub(super) fn compact(&mut self) {
+        let live = usize::try_from(self.live).unwrap_or(usize::MAX);
+        if live.saturating_mul(SLOTS_PER_LIVE_MAX) > self.subjects.len() {
+            return;
+        }
+        let kept = || self.subjects.iter().map(|&s| s != SubjectId::DEAD.0);
+        let offset = |at| u16::try_from(self.seq_at(at) - self.start).unwrap_or(u16::MAX);
+        let offsets = (0..)
+            .zip(kept())
+            .filter(|(_, k)| *k)
+            .map(|(at, _)| offset(at))
+            .collect();
+        self.lens = keep(&self.lens, kept());
+        self.next = keep(&self.next, kept());
+        self.locs = keep(&self.locs, kept());
+        self.times = keep(&self.times, kept());
+        self.subjects = keep(&self.subjects, kept());
+        self.offsets = offsets;
+    }
+
     pub(super) fn slot(&self, seq: u64) -> Option<Slot> {
         let at = self.at(seq)?;
         let subject = SubjectId(*self.subjects.get(at)?);
@@ -119,21 +149,20 @@ impl Chunk {
         if self.live == 0 {
             return None;
         }
-        let skip = usize::try_from(from.saturating_sub(self.start)).ok()?;
+        let skip = self.first_at(from);
         let slots = self.subjects.get(skip..)?;
         let found = slots
             .iter()
             .position(|&s| s != SubjectId::DEAD.0 && wanted(SubjectId(s)))?;
-        let seq = self.start + u64::try_from(skip + found).ok()?;
+        let seq = self.seq_at(skip + found);
         (seq <= to).then_some(seq)
     }
 
     /// Returns the last live sequence at or before `to` on `subject`.
     pub(super) fn rfind(&self, to: u64, subject: SubjectId) -> Option<u64> {
-        let end = usize::try_from((to + 1).saturating_sub(self.start)).ok()?;
-        let slots = self.subjects.get(..end.min(self.subjects.len()))?;
+        let slots = self.subjects.get(..self.first_at(to + 1))?;
         let found = slots.iter().rposition(|&s| s == subject.0)?;
-        Some(self.start + u64::try_from(found).ok()?)
+        Some(self.seq_at(found))
     }
 
     pub(super) fn last_live(&self) -> Option<u64> {
@@ -141,19 +170,18 @@ impl Chunk {
             .subjects
             .iter()
             .rposition(|&s| s != SubjectId::DEAD.0)?;
-        Some(self.start + u64::try_from(found).ok()?)
+        Some(self.seq_at(found))
     }
 
-    /// Returns the first sequence, live or not, with a time of at least `time`.
+    /// Returns the first slot's sequence, live or not, with a time of at least `time`.
     pub(super) fn first_since(&self, time: Wall) -> Option<u64> {
         let at = self.times.partition_point(|&t| t < time);
-        (at < self.times.len()).then(|| self.start + u64::try_from(at).unwrap_or(0))
+        (at < self.times.len()).then(|| self.seq_at(at))
     }
 
     /// Calls `each` with the subject of every live message at or after `from`.
     pub(super) fn each_from(&self, from: u64, mut each: impl FnMut(SubjectId)) {
-        let skip = usize::try_from(from.saturating_sub(self.start)).unwrap_or(usize::MAX);
-        for &s in self.subjects.get(skip..).unwrap_or_default() {
+        for &s in self.subjects.get(self.first_at(from)..).unwrap_or_default() {
             if s != SubjectId::DEAD.0 {
                 each(SubjectId(s));
             }
@@ -184,18 +212,19 @@ impl Chunk {
 
     /// Appends the live messages whose entries lie in the log below `below`.
     pub(super) fn unflushed(&self, below: LogPos, out: &mut Vec<(Seq, Loc)>) {
-        for (seq, (&subject, &loc)) in (self.start..).zip(self.subjects.iter().zip(&self.locs)) {
+        for (at, (&subject, &loc)) in self.subjects.iter().zip(&self.locs).enumerate() {
             let Place::Log(pos) = loc.place() else {
                 continue;
             };
             if subject != SubjectId::DEAD.0 && pos < below {
-                out.push((Seq(seq), loc));
+                out.push((Seq(self.seq_at(at)), loc));
             }
         }
     }
 
     pub(super) fn memory(&self) -> usize {
         size_of::<Self>()
+            + self.offsets.capacity() * size_of::<u16>()
             + self.subjects.capacity() * 3 * size_of::<u32>()
             + self.locs.capacity() * (size_of::<Loc>() + size_of::<Wall>())
     }
@@ -212,7 +241,37 @@ impl Chunk {
         u64::try_from(self.subjects.len()).unwrap_or(CHUNK_LEN)
     }
 
+    /// Returns the slot of `seq`.
     fn at(&self, seq: u64) -> Option<usize> {
-        usize::try_from(seq.checked_sub(self.start)?).ok()
+        let offset = seq.checked_sub(self.start)?;
+        if self.offsets.is_empty() {
+            return usize::try_from(offset).ok();
+        }
+        self.offsets
+            .binary_search(&u16::try_from(offset).ok()?)
+            .ok()
     }
+
+    /// Returns the first slot at or after `seq`; one past the last if there is none.
+    fn first_at(&self, seq: u64) -> usize {
+        let offset = seq.saturating_sub(self.start);
+        if self.offsets.is_empty() {
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+            return offset.min(self.subjects.len());
+        }
+        self.offsets.partition_point(|&o| u64::from(o) < offset)
+    }
+
+    /// Returns the sequence of a slot.
+    fn seq_at(&self, at: usize) -> u64 {
+        if self.offsets.is_empty() {
+            return self.start + u64::try_from(at).unwrap_or(0);
+        }
+        self.start + u64::from(self.offsets.get(at).copied().unwrap_or(u16::MAX))
+    }
+}
+
+fn keep<T: Copy>(values: &[T], kept: impl Iterator<Item = bool>) -> Vec<T> {
+    let kept = values.iter().zip(kept).filter(|(_, kept)| *kept);
+    kept.map(|(value, _)| *value).collect()
 }

@@ -58,7 +58,9 @@ fn random_pushes_and_removals_agree_with_the_obvious_index() {
         let (mut index, mut model) = (index(), Model::default());
         let keep = 1 + rng.below(20_000);
         for step in 0..30_000u64 {
-            if rng.below(100) < 60 {
+            // Phases that grow and phases that shrink, so that chunks become sparse.
+            let pushes = if step / 4_000 % 2 == 0 { 80 } else { 20 };
+            if rng.below(100) < pushes {
                 let subject = format!("{}.{}", if step % 2 == 0 { "a" } else { "b" }, rng.below(9));
                 let seq = index.push(subject.as_bytes(), msg(model.last + 1)).0;
                 model.last += 1;
@@ -164,4 +166,48 @@ fn a_first_sequence_far_ahead_costs_no_chunks() {
     let mut index = Index::new(Seq(1 << 40), OVERHEAD);
     assert_eq!(index.push(b"a", msg(1)), Seq(1 << 40));
     assert!(index.memory() < 4_096);
+}
+
+#[test]
+fn what_has_moved_is_not_offered_for_flushing_again() {
+    let mut index = index();
+    for seq in 1..=10_000 {
+        index.push(b"a", msg(seq));
+    }
+    index.remove(Seq(3));
+    let mut found = Vec::new();
+    index.unflushed(LogPos(50), &mut found);
+    assert_eq!(found.iter().map(|f| f.0.0).collect::<Vec<_>>(), [1, 2, 4]);
+    let moved: Vec<_> = found
+        .iter()
+        .map(|(s, _)| (*s, Loc::segment(1, s.0)))
+        .collect();
+    index.relocated(&moved);
+    assert_eq!(index.meta(Seq(4)).unwrap().loc, Loc::segment(1, 4));
+    found.clear();
+    index.unflushed(LogPos(u64::MAX), &mut found);
+    assert_eq!((found.len(), found[0].0), (9_996, Seq(5)));
+}
+
+#[test]
+fn a_few_old_messages_among_many_removed_ones_cost_little() {
+    let mut index = index();
+    for seq in 1..=400_000u64 {
+        let subject = if seq % 4_096 == 7 {
+            format!("kept.{seq}")
+        } else {
+            "churn".into()
+        };
+        index.push(subject.as_bytes(), msg(seq));
+        if seq > 1 && index.subject_info(b"churn").is_some_and(|i| i.messages > 1) {
+            let first = index.subject_info(b"churn").unwrap().first;
+            index.remove(first);
+        }
+    }
+    assert_eq!(index.messages(), 99);
+    assert!(index.memory() < 300_000, "{}", index.memory());
+    assert_eq!(
+        index.next(&Filter::new(b"kept.>"), Seq(10_000)),
+        Some(Seq(12_295))
+    );
 }

@@ -32,20 +32,29 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Names an account, or changes its limits.
-    pub fn configure(&mut self, id: AccountId, name: &str, limits: Option<AccountLimits>) {
+    /// Names an account, or changes its limits. Returns the id under which the log had named it before
+    /// the configuration did: its streams belong to `id` from now on.
+    pub fn configure(
+        &mut self,
+        id: AccountId,
+        name: &str,
+        limits: Option<AccountLimits>,
+    ) -> Option<AccountId> {
         if let Some(account) = self.by_id.get_mut(&id) {
             account.limits = limits;
-            return;
+            return None;
         }
-        self.by_name.insert(Box::from(name), id);
-        let account = Account {
+        let before = self.by_name.insert(Box::from(name), id);
+        let known = before.and_then(|before| self.by_id.remove(&before));
+        let mut account = known.unwrap_or_else(|| Account {
             name: Box::from(name),
             limits,
             streams: BTreeMap::new(),
             api: ApiStats::default(),
-        };
+        });
+        account.limits = limits;
         self.by_id.insert(id, account);
+        before
     }
 
     /// Returns the account called `name`; one that nobody can use if it is not configured.

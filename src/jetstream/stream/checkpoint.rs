@@ -42,7 +42,7 @@ impl StreamCore {
         let config: StreamConfig =
             decode(&from.bytes()?, Strictness::Lax).map_err(|_| DecodeError::Config)?;
         let mut core = Self::new(id, account, config, created);
-        core.last_msg_id = Box::from(&*from.bytes()?);
+        core.last_msg_id = from.bytes()?.to_vec();
         core.subjects_ever.clear();
         for _ in 0..from.u32()? {
             core.subjects_ever.push(Box::from(&*from.bytes()?));

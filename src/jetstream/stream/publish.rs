@@ -86,7 +86,8 @@ impl StreamCore {
                 id: MsgIdHash::of(id),
                 seq,
             });
-            self.last_msg_id = Box::from(id);
+            self.last_msg_id.clear();
+            self.last_msg_id.extend_from_slice(id);
         }
         Ok(match wanted {
             Interest::Wanted => Applied::Stored(seq),
@@ -124,7 +125,7 @@ impl StreamCore {
             return Ok(Some(seq));
         }
         if let Some(id) = headers.expected_last_msg_id
-            && id != &*self.last_msg_id
+            && id != self.last_msg_id
         {
             let last = String::from_utf8_lossy(&self.last_msg_id);
             return refuse(errors::STREAM_WRONG_LAST_MSG_ID.with(last));

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use protocol::id::Seq;
-use protocol::js::info::StreamState;
+use protocol::js::info::{LostData, StreamState};
 
 use super::StreamCore;
 use crate::index::Filter;
@@ -28,8 +28,20 @@ impl StreamCore {
             num_subjects: self.index.num_subjects(),
             num_deleted: self.index.num_deleted(),
             consumer_count: u64::try_from(consumers).unwrap_or(u64::MAX),
+            lost: self.lost_data(),
             ..StreamState::default()
         }
+    }
+
+    /// Returns which live messages could not be read.
+    fn lost_data(&self) -> Option<LostData> {
+        let live = self.lost.iter().filter_map(|&seq| self.index.meta(seq));
+        let mut data = LostData::default();
+        for meta in live {
+            data.msgs.push(meta.seq.0);
+            data.bytes += u64::from(meta.size);
+        }
+        (!data.msgs.is_empty()).then_some(data)
     }
 
     /// Returns the removed sequences between the first and the last message.
