@@ -4,6 +4,7 @@
 //! when the messages that were published before it have been applied, too: each connection reads its
 //! own writes. Requests for messages of a consumer never wait.
 
+mod batch;
 mod check;
 mod direct;
 mod info;
@@ -22,6 +23,8 @@ use crate::JetStream;
 use crate::env::{ApiCall, Env};
 use crate::shared::{Answer, Waiter};
 use crate::stream::Stream;
+
+pub use batch::Batch;
 
 /// The header by which a client asks for a server that is new enough.
 const REQUIRED_API_LEVEL: &[u8] = b"Nats-Required-Api-Level";

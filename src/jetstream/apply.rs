@@ -74,6 +74,7 @@ impl JetStream {
                     consumers.on_read(core, consumer, read, result, &mut self.shared, env);
                 }
             }
+            Some(Reader::Batch(batch, seq)) => self.on_batch_read(batch, seq, &result, env),
             Some(Reader::Get(answer, seq)) => self.answer_get(&answer, seq, &result, env),
             None => {}
         }

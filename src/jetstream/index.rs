@@ -399,7 +399,11 @@ impl Index {
         if self.is_of(entry.last, id) {
             return Some(entry.last);
         }
-        let mut at = entry.last;
+        self.last_before(id, entry.last)
+    }
+
+    /// Returns the last live message of a subject at or before `at`.
+    fn last_before(&self, id: SubjectId, mut at: u64) -> Option<u64> {
         loop {
             let position = self.position(at)?;
             if let Some(chunk) = self.chunks.get(position)?

@@ -7,7 +7,7 @@
 use bytes::{Bytes, BytesMut};
 use protocol::headers;
 use protocol::id::{AccountId, LogPos, StreamId};
-use protocol::js::errors::ApiError;
+use protocol::js::errors::{self, ApiError};
 use protocol::js::pub_ack::{PubAck, encode_refusal};
 use protocol::store::Loc;
 
@@ -35,11 +35,16 @@ impl JetStream {
         stream: StreamId,
         msg: Inbound<'_>,
     ) {
+        let mut stripped = BytesMut::new();
+        let msg = strip_request_info(msg, &mut stripped);
+        let exceeded = self.exceeds_account(stream, &msg);
         let Some(stream) = self.streams.get_mut(&stream) else {
             return send_status(account, msg.reply, NO_RESPONDERS, env);
         };
-        let mut stripped = BytesMut::new();
-        let msg = strip_request_info(msg, &mut stripped);
+        if let Some(error) = exceeded {
+            let (core, shared) = (&stream.core, &mut self.shared);
+            return answer(core, account, msg.reply, Err(&error), shared, env);
+        }
         if stream.core.is_memory() {
             return publish_unlogged(stream, account, msg, &mut self.shared, env);
         }
@@ -72,6 +77,30 @@ impl JetStream {
         replies.proposed(pos);
         replies.push_publish(pos, account, msg.reply, len);
         stream.core.set_proposed(pos);
+    }
+
+    /// Returns the error of a message that the stream's account has no bytes left for. This depends on
+    /// the configuration, so it cannot be part of applying; what is under way counts as stored.
+    fn exceeds_account(&self, stream: StreamId, msg: &Inbound<'_>) -> Option<ApiError> {
+        let core = &self.streams.get(&stream)?.core;
+        let limits = self.limits(core.account());
+        let limit = if core.is_memory() {
+            limits.max_memory
+        } else {
+            limits.max_storage
+        };
+        // Without a limit, as usual, nothing is added up.
+        let limit = u64::try_from(limit).ok()?;
+        let used: u64 = self
+            .of_account(core.account())
+            .filter(|other| other.core.is_memory() == core.is_memory())
+            .map(|other| other.core.index.bytes())
+            .sum();
+        let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let size = u64::from(core.index.size_of(len, !msg.headers.is_empty()));
+        let wanted = used + self.shared.replies.in_flight_bytes() + size;
+        (wanted > limit).then_some(errors::ACCOUNT_RESOURCES_EXCEEDED)
     }
 
     /// Applies a committed message and answers its publisher.

@@ -21,6 +21,8 @@ use protocol::id::{ConsumerId, Seq, StreamId};
 use protocol::js::check::ServerLimits;
 use protocol::store::ReadId;
 
+pub use crate::api::Batch;
+
 pub use accounts::{Account, Accounts};
 pub use clock::EntryClock;
 pub use replies::{Answer, Replies, Waiter};
@@ -73,6 +75,8 @@ pub enum Reader {
     Consumer(StreamId, ConsumerId),
     /// A request for one message.
     Get(Box<Answer>, Seq),
+    /// A request for many messages.
+    Batch(Box<Batch>, Seq),
 }
 
 /// The state beside the streams.

@@ -42,6 +42,7 @@ pub(crate) struct World {
     /// Answer reads later instead of at once.
     pub(crate) slow_reads: bool,
     pub(crate) reads: Vec<(ReadId, Loc)>,
+    next_read: u64,
 }
 
 impl World {
@@ -60,6 +61,7 @@ impl World {
             bound: Vec::new(),
             slow_reads: false,
             reads: Vec::new(),
+            next_read: 0,
         }
     }
 
@@ -112,7 +114,8 @@ impl Env for World {
 
     fn read(&mut self, _: StreamId, loc: Loc) -> ReadOutcome {
         if self.slow_reads {
-            let id = ReadId(self.reads.len() as u64);
+            self.next_read += 1;
+            let id = ReadId(self.next_read);
             self.reads.push((id, loc));
             return ReadOutcome::Pending(id);
         }

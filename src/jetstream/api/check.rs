@@ -5,6 +5,7 @@
 //! against other streams.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use protocol::id::{AccountId, Seq, StreamId};
 use protocol::js::api::ApiRequest;
@@ -18,6 +19,7 @@ use protocol::js::errors::{self, ApiError};
 use protocol::js::info::AccountLimits;
 
 use crate::JetStream;
+use crate::consumer::Consumer;
 use crate::env::ApiCall;
 use crate::stream::{Stream, StreamCore};
 
@@ -58,6 +60,7 @@ impl JetStream {
         let mut config = check_stream_update(old.config(), body.config, &rules)?;
         set_stream_level(&mut config);
         self.check_update(old.id(), &config)?;
+        check_consumer_limits(self.named(call, request)?, &config)?;
         self.check_room(call.account, &config, Some(old))?;
         Ok((old.id(), config))
     }
@@ -142,7 +145,7 @@ impl JetStream {
     }
 
     /// Returns the streams of an account, sorted by name.
-    pub(super) fn of_account(&self, account: AccountId) -> impl Iterator<Item = &Stream> {
+    pub(crate) fn of_account(&self, account: AccountId) -> impl Iterator<Item = &Stream> {
         static NONE: BTreeMap<alloc::boxed::Box<str>, StreamId> = BTreeMap::new();
         let account = self.shared.accounts.get(account);
         let ids = account.map_or(&NONE, |account| &account.streams).values();
@@ -162,6 +165,28 @@ impl JetStream {
             find,
         }
     }
+}
+
+/// Refuses limits for consumers that existing ones do not keep.
+fn check_consumer_limits(stream: &Stream, config: &StreamConfig) -> Result<(), ApiError> {
+    let limits = &config.consumer_limits;
+    let exceeds = |limit: i64, value: i64| limit > 0 && value > limit;
+    let violators: Vec<&str> = stream
+        .consumers
+        .iter()
+        .filter(|consumer| {
+            let consumer = consumer.config();
+            exceeds(limits.max_ack_pending, consumer.max_ack_pending)
+                || exceeds(limits.inactive_threshold.0, consumer.inactive_threshold.0)
+        })
+        .map(Consumer::name)
+        .collect();
+    if violators.is_empty() {
+        return Ok(());
+    }
+    let names = violators.join(", ");
+    let text = alloc::format!("change to limits violates consumers: {names}");
+    Err(errors::STREAM_INVALID_CONFIG.with(text))
 }
 
 impl StreamCore {

@@ -1,8 +1,8 @@
-//! Direct gets: one message as it is, with where it comes from in its headers.
+//! Direct gets: messages as they are, with where it comes from in its headers.
 
 use bytes::{BufMut, BytesMut};
 use protocol::headers::VERSION;
-use protocol::id::Seq;
+use protocol::id::{AccountId, Seq};
 use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{Strictness, decode};
@@ -38,24 +38,21 @@ impl JetStream {
         env: &mut impl Env,
     ) {
         let reply = call.msg.reply;
-        let body = if request.kind == ApiKind::DirectGetLast {
-            MsgGetRequest {
-                last_by_subj: request.rest.into(),
-                ..MsgGetRequest::default()
-            }
-        } else if call.msg.payload.is_empty() {
-            return send_status(call.account, reply, EMPTY_REQUEST, env);
-        } else {
-            match decode(call.msg.payload, Strictness::Lax) {
-                Ok(body) => body,
-                Err(_) => return send_status(call.account, reply, MALFORMED_REQUEST, env),
-            }
+        let mut body = match read_body(call) {
+            Ok(body) => body,
+            Err(status) => return send_status(call.account, reply, status, env),
         };
-        if body == MsgGetRequest::default() {
-            return send_status(call.account, reply, EMPTY_REQUEST, env);
+        if request.kind == ApiKind::DirectGetLast {
+            body.last_by_subj = request.rest.into();
+        }
+        if let Some(status) = refusal(&body) {
+            return send_status(call.account, reply, status, env);
         }
         if body.batch != 0 || !body.multi_last.is_empty() {
-            return send_status(call.account, reply, BAD_REQUEST, env);
+            if let Some(id) = self.shared.accounts.stream(call.account, request.stream) {
+                self.direct_batch(call, id, &body, env);
+            }
+            return;
         }
         let found = self.named(call, request).map(|s| find(&s.core, &body));
         let result = match found {
@@ -82,12 +79,43 @@ pub(super) fn refuse(call: &ApiCall<'_>, error: &ApiError, env: &mut impl Env) {
     send_status(call.account, reply, text.as_bytes(), env);
 }
 
+/// Reads the body of a direct get; a get by subject need not have one.
+fn read_body(call: &ApiCall<'_>) -> Result<MsgGetRequest, &'static [u8]> {
+    decode(call.msg.payload, Strictness::Lax).map_err(|_| MALFORMED_REQUEST)
+}
+
+/// Returns the status of a request that does not say which messages it wants, or says it twice.
+fn refusal(body: &MsgGetRequest) -> Option<&'static [u8]> {
+    let by_seq = body.seq > 0;
+    let by_time = body.start_time.is_some();
+    let by_last = !body.last_by_subj.is_empty();
+    let by_next = !body.next_by_subj.is_empty();
+    let by_lasts = !body.multi_last.is_empty();
+    if !(by_seq || by_time || by_last || by_next || by_lasts) {
+        return Some(EMPTY_REQUEST);
+    }
+    let twice = (by_seq && (by_time || by_last))
+        || (by_last && (by_next || by_time || body.batch != 0))
+        || (body.up_to_seq > 0 && body.up_to_time.is_some());
+    twice.then_some(BAD_REQUEST)
+}
+
+/// What a message of a batch tells in addition.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extra {
+    /// How many messages come after it.
+    pub(super) pending: u64,
+    /// The message before it.
+    pub(super) last: Seq,
+}
+
 /// Sends a stored message with where it comes from added to its headers.
 pub(super) fn send(
-    call: &ApiCall<'_>,
+    (account, reply): (AccountId, &[u8]),
     stream: &str,
     seq: Seq,
     msg: &Stored<'_>,
+    extra: Option<Extra>,
     shared: &mut Shared,
     env: &mut impl Env,
 ) {
@@ -102,22 +130,41 @@ pub(super) fn send(
     }
     line(headers, b"Nats-Stream: ", stream.as_bytes());
     line(headers, b"Nats-Subject: ", msg.subject);
-    line(
-        headers,
-        b"Nats-Sequence: ",
-        itoa::Buffer::new().format(seq.0).as_bytes(),
-    );
+    number(headers, b"Nats-Sequence: ", seq.0);
     let time = alloc::format!("{}", Rfc3339(msg.time));
     line(headers, b"Nats-Time-Stamp: ", time.as_bytes());
+    if let Some(extra) = extra {
+        number(headers, b"Nats-Num-Pending: ", extra.pending);
+        number(headers, b"Nats-Last-Sequence: ", extra.last.0);
+    }
     headers.put_slice(BLOCK_END);
     let out = Outgoing {
-        subject: call.msg.reply,
+        subject: reply,
         reply: &[],
         headers,
         payload: msg.payload,
         shared: Some(msg.entry),
     };
-    env.deliver(call.account, call.msg.reply, out);
+    env.deliver(account, reply, out);
+}
+
+/// Sends a stored message without any headers.
+pub(super) fn send_bare(
+    (account, reply): (AccountId, &[u8]),
+    msg: &Stored<'_>,
+    env: &mut impl Env,
+) {
+    let out = Outgoing {
+        subject: reply,
+        payload: msg.payload,
+        shared: Some(msg.entry),
+        ..Outgoing::default()
+    };
+    env.deliver(account, reply, out);
+}
+
+fn number(out: &mut BytesMut, key: &[u8], value: u64) {
+    line(out, key, itoa::Buffer::new().format(value).as_bytes());
 }
 
 fn line(out: &mut BytesMut, key: &[u8], value: &[u8]) {

@@ -8,7 +8,7 @@ use protocol::id::Seq;
 use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::errors::{self, ApiError};
 use protocol::js::info::StoredMessage;
-use protocol::js::json::decode;
+use protocol::js::json::{Strictness, decode};
 use protocol::js::request::MsgGetRequest;
 use protocol::js::response::Message;
 use protocol::store::ReadError;
@@ -108,7 +108,14 @@ impl JetStream {
             return Err(self.lost(call, request, seq, ReadError::Damaged));
         };
         if request.kind != ApiKind::MsgGet {
-            direct::send(call, request.stream, seq, &msg, &mut self.shared, env);
+            let to = (call.account, call.msg.reply);
+            let body: MsgGetRequest = decode(call.msg.payload, Strictness::Lax)?;
+            if body.no_hdr {
+                direct::send_bare(to, &msg, env);
+            } else {
+                let stream = request.stream;
+                direct::send(to, stream, seq, &msg, None, &mut self.shared, env);
+            }
             return Ok(());
         }
         let body: MsgGetRequest = decode(call.msg.payload, self.strictness())?;

@@ -45,6 +45,36 @@ impl Index {
         }
     }
 
+    /// Appends what [`Index::last_per_subject`] did when `up_to` was the last message, as far as it is
+    /// still there, without repetition.
+    pub fn last_per_subject_up_to(&self, filters: &[Filter], up_to: Seq, out: &mut Vec<Seq>) {
+        let begin = out.len();
+        for filter in filters {
+            let ids = self
+                .subjects
+                .all()
+                .filter(|&id| filter.matches(self.subjects.name(id)));
+            out.extend(ids.filter_map(|id| self.last_at(id, up_to.0)).map(Seq));
+        }
+        let mut added = out.split_off(begin);
+        added.sort_unstable();
+        added.dedup();
+        out.append(&mut added);
+    }
+
+    /// Returns the last live message of a subject at or before `up_to`.
+    fn last_at(&self, id: SubjectId, up_to: u64) -> Option<u64> {
+        let last = self.last_of(id)?;
+        if last <= up_to {
+            return Some(last);
+        }
+        let first = self.next_of(id, 0)?;
+        if first > up_to {
+            return None;
+        }
+        self.last_before(id, up_to)
+    }
+
     /// Returns the subjects that match, with what is stored on each, sorted by name.
     #[must_use]
     pub fn subjects(&self, filter: &Filter) -> Vec<(&[u8], SubjectInfo)> {

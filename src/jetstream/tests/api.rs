@@ -150,6 +150,23 @@ fn direct_gets_answer_with_the_message_itself() {
         ("DIRECT.GET.S", "", "408 Empty Request"),
         ("DIRECT.GET.S", "{}", "408 Empty Request"),
         ("DIRECT.GET.S", "{", "408 Malformed Request"),
+        ("DIRECT.GET.S.s.1", "xx", "408 Malformed Request"),
+        ("DIRECT.GET.S", "{\"batch\":3}", "408 Empty Request"),
+        (
+            "DIRECT.GET.S",
+            "{\"seq\":1,\"last_by_subj\":\"s.1\"}",
+            "408 Bad Request",
+        ),
+        (
+            "DIRECT.GET.S",
+            "{\"seq\":100,\"batch\":3}",
+            "404 Message Not Found",
+        ),
+        (
+            "DIRECT.GET.S",
+            "{\"multi_last\":[\"x.>\"]}",
+            "404 No Results",
+        ),
         ("DIRECT.GET.S", "{\"seq\":5}", "404 Message Not Found"),
         ("DIRECT.GET.S.s.9", "", "404 Message Not Found"),
     ] {
@@ -162,6 +179,61 @@ fn direct_gets_answer_with_the_message_itself() {
 }
 
 #[test]
+fn a_batch_of_direct_gets_ends_in_a_status() {
+    for slow in [false, true] {
+        let mut bench = bench();
+        for i in 0..10 {
+            bench.publish_acked(&format!("s.{}", i % 3), &[], &format!("x{i}"));
+        }
+        for (body, seqs, pending, end) in [
+            ("{\"seq\":1,\"batch\":3}", &[1, 2, 3][..], 7, "7,3"),
+            ("{\"seq\":9,\"batch\":3}", &[9, 10], 0, "0,10"),
+            ("{\"batch\":2,\"next_by_subj\":\"s.1\"}", &[2, 5], 1, "1,5"),
+            (
+                "{\"seq\":1,\"batch\":10,\"max_bytes\":40}",
+                &[1, 2, 3, 4, 5, 6, 7, 8],
+                2,
+                "2,8",
+            ),
+            ("{\"multi_last\":[\"s.>\"]}", &[8, 9, 10], 0, "0,10,10"),
+            (
+                "{\"multi_last\":[\"s.1\",\"s.2\"],\"batch\":1}",
+                &[8],
+                1,
+                "1,8,10",
+            ),
+            (
+                "{\"multi_last\":[\"s.>\"],\"up_to_seq\":5}",
+                &[3, 4, 5],
+                0,
+                "0,5,5",
+            ),
+        ] {
+            bench.world.slow_reads = slow;
+            bench.request("DIRECT.GET.S", body);
+            bench.answer_reads();
+            let mut answers = bench.world.take("api");
+            let last = answers.pop().unwrap();
+            assert!(last.starts_with("NATS/1.0 204 EOB\r\n"), "{last}");
+            let told: alloc::vec::Vec<_> =
+                last.lines().filter_map(|l| l.split(": ").nth(1)).collect();
+            assert_eq!(told.join(","), end, "{body}");
+            let sent: alloc::vec::Vec<u64> = answers
+                .iter()
+                .map(|a| a.split("Nats-Sequence: ").nth(1).unwrap())
+                .map(|a| a.lines().next().unwrap().parse().unwrap())
+                .collect();
+            assert_eq!(sent, seqs, "{body}");
+            let of_last = format!("Nats-Num-Pending: {pending}\r\n");
+            assert!(
+                answers.last().unwrap().contains(&of_last),
+                "{body} {answers:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_message_on_disk_is_answered_when_the_disk_has() {
     let mut bench = bench();
     bench.publish_acked("s.1", &[], "hello");
@@ -169,10 +241,7 @@ fn a_message_on_disk_is_answered_when_the_disk_has() {
     bench.request("STREAM.MSG.GET.S", "{\"seq\":1}");
     bench.request("DIRECT.GET.S.s.1", "");
     assert!(bench.world.take("api").is_empty());
-    for (read, loc) in core::mem::take(&mut bench.world.reads) {
-        let entry = bench.world.entry(loc);
-        bench.js.read_done(&mut bench.world, read, entry);
-    }
+    bench.answer_reads();
     let answers = bench.world.take("api");
     assert!(answers[0].contains("aGVsbG8="), "{answers:?}");
     assert!(answers[1].ends_with("\r\n\r\nhello"), "{answers:?}");

@@ -1,5 +1,7 @@
 use alloc::string::String;
 
+use protocol::js::info::AccountLimits;
+
 use crate::testing::{ACCOUNT, Bench};
 
 fn bench(config: &str) -> Bench {
@@ -263,6 +265,24 @@ fn a_publish_beyond_what_may_wait_gets_a_status() {
     );
     bench.sync();
     assert_eq!(answers.len() + bench.world.take("ack").len(), 128);
+}
+
+#[test]
+fn an_account_out_of_bytes_is_refused_before_the_log() {
+    let mut bench = bench("");
+    let limits = AccountLimits {
+        max_storage: 70,
+        ..AccountLimits::UNLIMITED
+    };
+    bench.js.configure_account(ACCOUNT, "$G", Some(limits));
+    assert_eq!(bench.publish_acked("s.1", &[], "x"), ack(1));
+    assert_eq!(bench.publish_acked("s.1", &[], "x"), ack(2));
+    let entries = bench.world.log.len();
+    assert_eq!(
+        bench.publish_acked("s.1", &[], "x"),
+        refusal(400, 10002, "resource limits exceeded for account")
+    );
+    assert_eq!(bench.world.log.len(), entries);
 }
 
 #[test]
