@@ -4,7 +4,9 @@
 #![allow(missing_docs, reason = "tests are named as sentences")]
 #![allow(clippy::indexing_slicing, reason = "a panic here is a failed test")]
 
+mod consumer;
 mod parser;
 mod subject;
 mod sublist;
 mod text;
+mod world;

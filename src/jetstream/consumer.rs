@@ -337,6 +337,7 @@ impl Consumers {
 
     /// Recovery is over: timers are set, subscriptions looked for, deliveries begin.
     pub fn on_recovered(&mut self, core: &mut StreamCore, shared: &mut Shared, env: &mut impl Env) {
+        self.release_unneeded(core);
         let mut cx = Cx::new(core, shared, env);
         for (key, consumer) in &mut self.table {
             consumer.resume(cx.core);
@@ -459,16 +460,7 @@ impl Consumers {
         match core.config().retention {
             Retention::Limits => false,
             Retention::WorkQueue => true,
-            Retention::Interest => {
-                let Some(meta) = core.index.meta(seq) else {
-                    return false;
-                };
-                let mut needed = false;
-                self.routes.each(core.index.subject(meta.subject), |key| {
-                    needed |= self.table.get(key).is_some_and(|c| c.state.needs(seq));
-                });
-                !needed
-            }
+            Retention::Interest => self.is_unneeded(seq, core),
         }
     }
 }

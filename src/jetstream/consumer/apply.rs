@@ -167,21 +167,39 @@ impl Consumers {
         }
     }
 
-    /// Removes what an interest stream kept for a consumer that no longer wants it.
-    fn release_unneeded(&mut self, core: &mut StreamCore) {
-        if core.config().retention != Retention::Interest {
+    /// Removes what retention kept for consumers that do not need it any more: when one ends or
+    /// changes its filter, and after a restart that lost acks which a checkpoint already counts.
+    pub(super) fn release_unneeded(&mut self, core: &mut StreamCore) {
+        if core.config().retention == Retention::Limits {
             return;
         }
         let mut free: Vec<Seq> = Vec::new();
         let mut next = core.index.first_seq();
         while let Some(seq) = core.index.next_any(&[], next) {
-            if self.is_free(seq, core) {
+            if self.is_unneeded(seq, core) {
                 free.push(seq);
             }
             next = seq.next();
         }
         for seq in free {
             core.remove_consumed(seq);
+        }
+    }
+
+    pub(super) fn is_unneeded(&self, seq: Seq, core: &StreamCore) -> bool {
+        let Some(meta) = core.index.meta(seq) else {
+            return false;
+        };
+        let (mut wanted, mut needed) = (false, false);
+        self.routes.each(core.index.subject(meta.subject), |key| {
+            wanted = true;
+            needed |= self.table.get(key).is_some_and(|c| c.state.needs(seq));
+        });
+        match core.config().retention {
+            Retention::Limits => false,
+            // What nobody wants yet waits for its consumer.
+            Retention::WorkQueue => wanted && !needed,
+            Retention::Interest => !needed,
         }
     }
 }

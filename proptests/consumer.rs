@@ -1,0 +1,483 @@
+//! A pull consumer with explicit acks against a model that keeps everything in plain lists.
+//!
+//! The model knows which messages the stream holds, which were delivered how often, which are
+//! acknowledged, and what is due when. Machine and model must agree on every delivery, on every number
+//! that consumer info shows, and after a crash at any moment.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use crate::world::{ACCOUNT, Bench, Delivered};
+
+const ACK_WAIT_MS: u64 = 1_000;
+const INBOX: &str = "in.1";
+
+#[derive(Clone, Debug)]
+enum Op {
+    Publish { wanted: bool },
+    Fetch(u64),
+    Ack(prop::sample::Index),
+    Term(prop::sample::Index),
+    Nak(prop::sample::Index),
+    NakLater(prop::sample::Index, u64),
+    Progress(prop::sample::Index),
+    Advance(u64),
+    Delete(prop::sample::Index),
+    Purge,
+    Sync,
+    Checkpoint,
+    SlowReads(bool),
+    Crash,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    pending_acks_max: usize,
+    deliveries_max: u32,
+    work_queue: bool,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_pull_consumer_delivers_as_its_model_says(settings in settings(), ops in ops()) {
+        let mut bench = start(settings);
+        let mut model = Model::new(settings);
+        // What is left of the model if the process ends now.
+        let mut synced = model.clone();
+        let mut handed_out: Vec<String> = Vec::new();
+
+        for op in ops {
+            apply(&op, &mut bench, &mut model, &mut synced, &handed_out);
+            let got = deliveries(&mut bench);
+            prop_assert_eq!(numbers_of(&got), std::mem::take(&mut model.sent), "{:?}", op);
+            handed_out.extend(got.into_iter().map(|d| d.reply));
+            prop_assert_eq!(shown(&bench), model.shown(), "{:?}", op);
+            prop_assert_eq!(stored(&bench), model.stored(), "{:?}", op);
+        }
+    }
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    (1usize..6, 1u32..4, any::<bool>()).prop_map(|(acks, deliveries_max, work_queue)| Settings {
+        pending_acks_max: acks * 3,
+        deliveries_max,
+        work_queue,
+    })
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let index = any::<prop::sample::Index>;
+    let op = prop_oneof![
+        6 => any::<bool>().prop_map(|wanted| Op::Publish { wanted }),
+        6 => (1u64..6).prop_map(Op::Fetch),
+        8 => index().prop_map(Op::Ack),
+        1 => index().prop_map(Op::Term),
+        2 => index().prop_map(Op::Nak),
+        1 => (index(), 1u64..3_000).prop_map(|(at, ms)| Op::NakLater(at, ms)),
+        1 => index().prop_map(Op::Progress),
+        3 => (1u64..1_500).prop_map(Op::Advance),
+        1 => index().prop_map(Op::Delete),
+        1 => Just(Op::Purge),
+        3 => Just(Op::Sync),
+        1 => Just(Op::Checkpoint),
+        1 => any::<bool>().prop_map(Op::SlowReads),
+        1 => Just(Op::Crash),
+    ];
+    prop::collection::vec(op, 1..80)
+}
+
+fn start(settings: Settings) -> Bench {
+    let mut bench = Bench::new();
+    let retention = if settings.work_queue {
+        "workqueue"
+    } else {
+        "limits"
+    };
+    let stream = format!(r#"{{"name":"S","subjects":["s.*"],"retention":"{retention}"}}"#);
+    bench.request("STREAM.CREATE.S", "", &stream);
+    bench.sync();
+    let Settings {
+        pending_acks_max,
+        deliveries_max,
+        ..
+    } = settings;
+    let config = format!(
+        r#"{{"durable_name":"c","name":"c","ack_policy":"explicit","ack_wait":1000000000,
+            "filter_subject":"s.yes","max_ack_pending":{pending_acks_max},
+            "max_deliver":{deliveries_max},"max_waiting":100000}}"#
+    );
+    let body = format!(r#"{{"stream_name":"S","config":{config}}}"#);
+    bench.request("CONSUMER.CREATE.S.c", "", &body);
+    bench.sync();
+    assert!(
+        bench
+            .js
+            .stream(ACCOUNT, "S")
+            .is_some_and(|s| s.consumers.get("c").is_some())
+    );
+    bench
+}
+
+/// Does the same to the machine and to the model.
+fn apply(op: &Op, bench: &mut Bench, model: &mut Model, synced: &mut Model, acks: &[String]) {
+    let say = |bench: &mut Bench, at: &prop::sample::Index, payload: &str| {
+        let subject = (!acks.is_empty()).then(|| at.get(acks))?;
+        bench.js.ack(
+            &mut bench.world,
+            ACCOUNT,
+            subject.as_bytes(),
+            b"",
+            payload.as_bytes(),
+        );
+        Some(token(subject, 5))
+    };
+    match op {
+        Op::Publish { wanted } => {
+            let subject = if *wanted { "s.yes" } else { "s.no" };
+            bench.publish(subject, subject);
+            bench.sync();
+            model.publish(*wanted);
+        }
+        Op::Fetch(batch) => {
+            bench.request("CONSUMER.MSG.NEXT.S.c", INBOX, &batch.to_string());
+            model.credit += batch;
+        }
+        Op::Ack(at) => model.each(say(bench, at, ""), Model::settle),
+        Op::Term(at) => model.each(say(bench, at, "+TERM"), Model::settle),
+        Op::Nak(at) => model.each(say(bench, at, "-NAK"), Model::nak),
+        Op::NakLater(at, ms) => {
+            let body = format!("-NAK {ms}ms");
+            model.each(say(bench, at, &body), |model, seq| model.wait(seq, *ms));
+        }
+        Op::Progress(at) => {
+            model.each(say(bench, at, "+WPI"), |model, seq| model.progress(seq));
+        }
+        Op::Advance(ms) => {
+            bench.advance_ms(*ms);
+            model.advance(*ms);
+        }
+        Op::Delete(at) => {
+            if !model.messages.is_empty() {
+                let seq = at.index(model.messages.len()) as u64 + 1;
+                bench.request("STREAM.MSG.DELETE.S", "", &format!(r#"{{"seq":{seq}}}"#));
+                bench.sync();
+                model.delete(seq);
+            }
+        }
+        Op::Purge => {
+            bench.request("STREAM.PURGE.S", "", "");
+            bench.sync();
+            model.purge();
+        }
+        Op::Sync => bench.sync(),
+        Op::Checkpoint => {
+            bench.sync();
+            bench.checkpoint();
+        }
+        Op::SlowReads(slow) => bench.world.slow_reads = *slow,
+        Op::Crash => {
+            bench.pump();
+            bench.crash();
+            let now_ms = model.now_ms;
+            *model = synced.clone();
+            model.recover(now_ms);
+        }
+    }
+    bench.pump();
+    model.deliver();
+    if matches!(
+        op,
+        Op::Publish { .. } | Op::Delete(_) | Op::Purge | Op::Sync | Op::Checkpoint
+    ) {
+        bench.sync();
+        model.release();
+        synced.clone_from(model);
+    }
+}
+
+/// A message that is out.
+#[derive(Clone, Debug)]
+struct Out {
+    delivery: u64,
+    deliveries: u32,
+    due_ms: u64,
+    queued: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Model {
+    settings: Settings,
+    now_ms: u64,
+    /// Whether message `i + 1` is there, and whether the consumer wants it.
+    messages: Vec<Option<bool>>,
+    /// The last sequence looked at.
+    cursor: u64,
+    delivered: (u64, u64),
+    floor: (u64, u64),
+    out: BTreeMap<u64, Out>,
+    queue: Vec<u64>,
+    /// Messages that used up their deliveries.
+    exhausted: Vec<u64>,
+    /// Settled messages that a work queue has not yet let go.
+    settled: Vec<u64>,
+    credit: u64,
+    /// What was delivered since this was last looked at: sequence, deliveries, delivery, pending.
+    sent: Vec<[u64; 4]>,
+}
+
+impl Model {
+    fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            now_ms: 0,
+            messages: Vec::new(),
+            cursor: 0,
+            delivered: (0, 0),
+            floor: (0, 0),
+            out: BTreeMap::new(),
+            queue: Vec::new(),
+            exhausted: Vec::new(),
+            settled: Vec::new(),
+            credit: 0,
+            sent: Vec::new(),
+        }
+    }
+
+    fn each(&mut self, seq: Option<u64>, f: impl FnOnce(&mut Self, u64)) {
+        if let Some(seq) = seq {
+            f(self, seq);
+        }
+    }
+
+    fn publish(&mut self, wanted: bool) {
+        self.messages.push(Some(wanted));
+    }
+
+    fn message(&self, seq: u64) -> Option<bool> {
+        self.messages[usize::try_from(seq).expect("fits") - 1]
+    }
+
+    fn settle(&mut self, seq: u64) {
+        if seq > self.delivered.1 {
+            return;
+        }
+        self.settled.push(seq);
+        self.exhausted.retain(|s| *s != seq);
+        let Some(out) = self.out.remove(&seq) else {
+            return;
+        };
+        if self.out.is_empty() {
+            self.floor = self.delivered;
+        } else if out.delivery == self.floor.0 + 1 {
+            let (first, out) = self.out.first_key_value().expect("not empty");
+            self.floor = (out.delivery - 1, first - 1);
+        }
+    }
+
+    fn nak(&mut self, seq: u64) {
+        if self.out.get(&seq).is_some_and(|out| !out.queued) {
+            self.again(seq);
+        }
+    }
+
+    fn again(&mut self, seq: u64) {
+        let out = self.out.get_mut(&seq).expect("known");
+        if out.deliveries >= self.settings.deliveries_max {
+            self.out.remove(&seq);
+            self.exhausted.push(seq);
+            return;
+        }
+        out.queued = true;
+        self.queue.push(seq);
+    }
+
+    fn wait(&mut self, seq: u64, ms: u64) {
+        if let Some(out) = self.out.get_mut(&seq) {
+            out.due_ms = self.now_ms + ms;
+            out.queued = false;
+            self.queue.retain(|s| *s != seq);
+        }
+    }
+
+    fn progress(&mut self, seq: u64) {
+        if let Some(out) = self.out.get_mut(&seq) {
+            out.due_ms = self.now_ms + ACK_WAIT_MS;
+        }
+    }
+
+    fn advance(&mut self, ms: u64) {
+        self.now_ms += ms;
+        let due = |out: &Out| !out.queued && out.due_ms <= self.now_ms;
+        let due: Vec<u64> = self
+            .out
+            .iter()
+            .filter(|(_, out)| due(out))
+            .map(|(s, _)| *s)
+            .collect();
+        for seq in due {
+            self.again(seq);
+        }
+    }
+
+    fn delete(&mut self, seq: u64) {
+        let at = usize::try_from(seq).expect("fits") - 1;
+        if self.messages[at].take().is_some() && self.out.contains_key(&seq) {
+            self.settle(seq);
+        }
+        self.exhausted.retain(|s| *s != seq);
+    }
+
+    fn purge(&mut self) {
+        for seq in 1..=self.messages.len() as u64 {
+            self.delete(seq);
+        }
+        let last = self.messages.len() as u64;
+        if last > self.delivered.1 {
+            self.delivered.1 = last;
+            self.floor = self.delivered;
+        }
+        self.cursor = self.cursor.max(last);
+    }
+
+    fn deliver(&mut self) {
+        while self.credit > 0 {
+            if let Some(seq) = self.queue.first().copied() {
+                self.queue.remove(0);
+                if self.out.get(&seq).is_some_and(|out| out.queued) {
+                    self.send(seq);
+                }
+                continue;
+            }
+            if self.out.len() >= self.settings.pending_acks_max {
+                return;
+            }
+            let ahead = self.cursor + 1..=self.messages.len() as u64;
+            let Some(seq) = ahead
+                .into_iter()
+                .find(|seq| self.message(*seq) == Some(true))
+            else {
+                return;
+            };
+            self.send(seq);
+        }
+    }
+
+    fn send(&mut self, seq: u64) {
+        self.credit -= 1;
+        self.delivered.0 += 1;
+        if seq > self.cursor {
+            self.cursor = seq;
+            self.delivered.1 = seq;
+        }
+        let delivery = self.delivered.0;
+        let out = self.out.entry(seq).or_insert(Out {
+            delivery,
+            deliveries: 0,
+            due_ms: 0,
+            queued: false,
+        });
+        out.deliveries += 1;
+        out.queued = false;
+        out.due_ms = self.now_ms + ACK_WAIT_MS;
+        let deliveries = u64::from(out.deliveries);
+        self.sent
+            .push([seq, deliveries, delivery, self.num_pending()]);
+    }
+
+    /// Lets go of what is acknowledged, if the stream is a work queue.
+    fn release(&mut self) {
+        for seq in std::mem::take(&mut self.settled) {
+            if self.settings.work_queue {
+                let at = usize::try_from(seq).expect("fits") - 1;
+                self.messages[at] = None;
+            }
+        }
+    }
+
+    /// Nobody waits any more; what was queued comes again when its ack is overdue.
+    fn recover(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+        self.credit = 0;
+        self.sent.clear();
+        self.queue.clear();
+        for out in self.out.values_mut() {
+            out.queued = false;
+        }
+    }
+
+    fn num_pending(&self) -> u64 {
+        let ahead = self.cursor + 1..=self.messages.len() as u64;
+        ahead.filter(|seq| self.message(*seq) == Some(true)).count() as u64
+    }
+
+    fn stored(&self) -> u64 {
+        self.messages.iter().flatten().count() as u64
+    }
+
+    /// Returns what consumer info shows.
+    fn shown(&self) -> [u64; 7] {
+        let redelivered = self.out.values().filter(|out| out.deliveries > 1).count();
+        let redelivered = match self.settings.deliveries_max {
+            1 => 0,
+            _ => redelivered + self.exhausted.len(),
+        };
+        [
+            self.delivered.0,
+            self.delivered.1,
+            self.floor.0,
+            self.floor.1,
+            self.out.len() as u64,
+            redelivered as u64,
+            self.num_pending(),
+        ]
+    }
+}
+
+/// Takes the messages that were delivered; statuses have no body.
+fn deliveries(bench: &mut Bench) -> Vec<Delivered> {
+    let all = std::mem::take(&mut bench.world.delivered);
+    all.into_iter()
+        .filter(|d| d.to == INBOX && !d.payload.is_empty())
+        .collect()
+}
+
+fn numbers_of(delivered: &[Delivered]) -> Vec<[u64; 4]> {
+    let numbers = |d: &Delivered| [5, 4, 6, 8].map(|at| token(&d.reply, at));
+    delivered.iter().map(numbers).collect()
+}
+
+fn token(subject: &str, at: usize) -> u64 {
+    subject
+        .split('.')
+        .nth(at)
+        .and_then(|t| t.parse().ok())
+        .expect("an ack subject")
+}
+
+fn shown(bench: &Bench) -> [u64; 7] {
+    let stream = bench.js.stream(ACCOUNT, "S").expect("created");
+    let consumer = stream.consumers.get("c").expect("created");
+    let info = consumer.snapshot_info("S", bench.world.now.wall);
+    [
+        info.delivered.consumer_seq,
+        info.delivered.stream_seq,
+        info.ack_floor.consumer_seq,
+        info.ack_floor.stream_seq,
+        info.num_ack_pending,
+        info.num_redelivered,
+        info.num_pending,
+    ]
+}
+
+fn stored(bench: &Bench) -> u64 {
+    bench
+        .js
+        .stream(ACCOUNT, "S")
+        .expect("created")
+        .core
+        .index
+        .messages()
+}

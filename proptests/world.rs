@@ -1,0 +1,240 @@
+//! A world for the JetStream machine: a log in memory, of which the tail may be lost, and everything
+//! that was delivered.
+
+use bytes::{Bytes, BytesMut};
+use jetstream::env::{ApiCall, Env, Inbound, JsTarget, NameRules, Outgoing};
+use jetstream::{JetStream, Options};
+use protocol::id::{AccountId, ConnId, LogPos, StreamId};
+use protocol::js::advisory::ClientInfo;
+use protocol::js::info::AccountLimits;
+use protocol::rng::Rng;
+use protocol::store::{Loc, Place, ReadError, ReadId, ReadOutcome};
+use protocol::time::{Instant, Now, Wall};
+
+pub(crate) const ACCOUNT: AccountId = AccountId(0);
+
+/// A message that was delivered.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivered {
+    pub(crate) to: String,
+    pub(crate) reply: String,
+    pub(crate) payload: String,
+}
+
+/// The world. The position of an entry is its place in the log, plus one.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) now: Now,
+    rng: Rng,
+    log: Vec<Bytes>,
+    synced: usize,
+    pub(crate) delivered: Vec<Delivered>,
+    bound: Vec<(String, StreamId)>,
+    /// Reads are answered later.
+    pub(crate) slow_reads: bool,
+    reads: Vec<(ReadId, Loc)>,
+    next_read: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            now: Now {
+                mono: Instant(1_000),
+                wall: Wall(1_700_000_000_000_000_000),
+            },
+            rng: Rng::new(1, 1),
+            log: Vec::new(),
+            synced: 0,
+            delivered: Vec::new(),
+            bound: Vec::new(),
+            slow_reads: false,
+            reads: Vec::new(),
+            next_read: 0,
+        }
+    }
+
+    fn entry(&self, loc: Loc) -> Result<Bytes, ReadError> {
+        let Place::Log(LogPos(pos)) = loc.place() else {
+            return Err(ReadError::Missing);
+        };
+        let at = usize::try_from(pos - 1).expect("fits");
+        self.log.get(at).cloned().ok_or(ReadError::Missing)
+    }
+}
+
+impl Env for World {
+    fn now(&self) -> Now {
+        self.now
+    }
+
+    fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    fn propose(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        let mut entry = BytesMut::new();
+        encode(&mut entry);
+        self.log.push(entry.freeze());
+        LogPos(self.log.len() as u64)
+    }
+
+    fn read(&mut self, _: StreamId, loc: Loc) -> ReadOutcome {
+        if self.slow_reads {
+            self.next_read += 1;
+            let read = ReadId(self.next_read);
+            self.reads.push((read, loc));
+            return ReadOutcome::Pending(read);
+        }
+        self.entry(loc)
+            .map_or_else(ReadOutcome::Failed, ReadOutcome::Hit)
+    }
+
+    fn deliver(&mut self, _: AccountId, to: &[u8], msg: Outgoing<'_>) -> bool {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.delivered.push(Delivered {
+            to: text(to),
+            reply: text(msg.reply),
+            payload: text(msg.payload),
+        });
+        true
+    }
+
+    fn has_interest(&mut self, _: AccountId, subject: &[u8]) -> bool {
+        subject.starts_with(b"in.")
+    }
+
+    fn bind(&mut self, _: AccountId, subject: &[u8], target: JsTarget) {
+        let JsTarget::Stream(id) = target;
+        self.bound
+            .push((String::from_utf8_lossy(subject).into_owned(), id));
+    }
+
+    fn unbind(&mut self, _: AccountId, subject: &[u8], target: JsTarget) {
+        let JsTarget::Stream(id) = target;
+        self.bound
+            .retain(|(s, i)| s.as_bytes() != subject || *i != id);
+    }
+
+    fn client_info(&mut self, _: ConnId) -> Option<ClientInfo> {
+        None
+    }
+}
+
+/// A machine in its world.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) js: JetStream,
+    pub(crate) world: World,
+    /// A checkpoint and how much of the log it stands for.
+    checkpoint: Option<(Bytes, usize)>,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let mut bench = Self {
+            js: machine(),
+            world: World::new(),
+            checkpoint: None,
+        };
+        bench.js.recovered(&mut bench.world);
+        bench
+    }
+
+    /// Ends the process without warning: what was not synced is lost. Recovers from what is left.
+    pub(crate) fn crash(&mut self) {
+        self.world.log.truncate(self.world.synced);
+        self.world.delivered.clear();
+        self.world.bound.clear();
+        self.world.reads.clear();
+        self.js = machine();
+        self.world.synced = 0;
+        if let Some((bytes, upto)) = &self.checkpoint {
+            self.js.restore(bytes).expect("just written");
+            self.world.synced = *upto;
+        }
+        while self.world.synced < self.world.log.len() {
+            self.apply_one();
+        }
+        self.js.recovered(&mut self.world);
+        self.pump();
+    }
+
+    /// Writes a checkpoint of everything applied.
+    pub(crate) fn checkpoint(&mut self) {
+        let mut out = Vec::new();
+        self.js.snapshot(&mut out);
+        self.checkpoint = Some((out.into(), self.world.synced));
+    }
+
+    /// Ends a batch of input; nothing is synced.
+    pub(crate) fn pump(&mut self) {
+        self.js.pump(&mut self.world);
+        while let Some((read, loc)) = self.world.reads.pop() {
+            let entry = self.world.entry(loc);
+            self.js.read_done(&mut self.world, read, entry);
+            self.js.pump(&mut self.world);
+        }
+    }
+
+    /// Commits and applies everything proposed, and what that proposes.
+    pub(crate) fn sync(&mut self) {
+        self.pump();
+        while self.world.synced < self.world.log.len() {
+            self.apply_one();
+            self.pump();
+        }
+    }
+
+    fn apply_one(&mut self) {
+        let entry = self.world.log[self.world.synced].clone();
+        self.world.synced += 1;
+        let pos = LogPos(self.world.synced as u64);
+        self.js.apply(&mut self.world, pos, Loc::log(pos), &entry);
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance_ms(&mut self, ms: u64) {
+        self.world.now.mono.0 += ms * 1_000_000;
+        self.world.now.wall.0 += ms * 1_000_000;
+        self.js.handle_timeout(&mut self.world);
+    }
+
+    /// Publishes to the one stream that there is.
+    pub(crate) fn publish(&mut self, subject: &str, payload: &str) {
+        let msg = Inbound {
+            subject: subject.as_bytes(),
+            reply: b"",
+            headers: b"",
+            payload: payload.as_bytes(),
+        };
+        let stream = self.world.bound[0].1;
+        self.js.publish(&mut self.world, ACCOUNT, stream, msg);
+    }
+
+    /// Sends a request whose answer goes to `reply`.
+    pub(crate) fn request(&mut self, what: &str, reply: &str, payload: &str) {
+        let subject = format!("$JS.API.{what}");
+        let call = ApiCall {
+            account: ACCOUNT,
+            client: ConnId {
+                index: 0,
+                generation: 0,
+            },
+            rules: NameRules::Nats,
+            msg: Inbound {
+                subject: subject.as_bytes(),
+                reply: reply.as_bytes(),
+                headers: b"",
+                payload: payload.as_bytes(),
+            },
+        };
+        self.js.api(&mut self.world, &call);
+    }
+}
+
+fn machine() -> JetStream {
+    let mut js = JetStream::new(Options::default());
+    js.configure_account(ACCOUNT, "$G", Some(AccountLimits::UNLIMITED));
+    js
+}
