@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::conn_io::READ_CHUNK;
+use crate::process_stats::Monitored;
 
 /// What a connection's future may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +50,16 @@ pub(crate) struct Driver {
     /// Told when a connection has ended.
     emptied: Notify,
     log: Box<dyn Fn(&LogLine)>,
+    monitored: RefCell<Monitored>,
 }
 
 impl Driver {
-    pub(crate) fn new(shard: Shard, clock: Clock, log: Box<dyn Fn(&LogLine)>) -> Self {
+    pub(crate) fn new(
+        shard: Shard,
+        clock: Clock,
+        log: Box<dyn Fn(&LogLine)>,
+        monitored: Monitored,
+    ) -> Self {
         Self {
             shard: RefCell::new(shard),
             fx: RefCell::new(Effects::default()),
@@ -63,7 +70,19 @@ impl Driver {
             rearm: Notify::new(),
             emptied: Notify::new(),
             log,
+            monitored: RefCell::new(monitored),
         }
+    }
+
+    /// Answers a request for a monitoring document.
+    pub(crate) fn monitor(&self, path: &str, query: &str) -> monitor::http::Response {
+        let now = self.clock.now();
+        let shard = self.shard.borrow();
+        let mut monitored = self.monitored.borrow_mut();
+        let endpoint = monitor::http::endpoint(&monitored.base_path, path).unwrap_or_default();
+        let process = monitored.measure(endpoint, now);
+        let source = shard.monitoring(now, process);
+        monitor::http::respond(&source, endpoint, query)
     }
 
     /// Takes a new connection in.

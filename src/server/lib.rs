@@ -8,10 +8,12 @@ pub mod clock;
 mod conn_io;
 pub mod disk;
 mod driver;
+mod http;
 pub mod launch;
 pub mod log;
 pub mod net;
 pub mod process;
+mod process_stats;
 mod serve;
 mod signal_sender;
 

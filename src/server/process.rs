@@ -48,6 +48,7 @@ async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
     };
     let options = ServeOptions {
         listeners: listeners(&setup.options),
+        config_digest: setup.config.map(|file| file.digest).unwrap_or_default(),
         config: setup.options,
         seed: seed(),
     };

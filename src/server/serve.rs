@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io;
 use std::rc::Rc;
 
-use broker::{LogLine, Rules, Shard, ShardOptions};
+use broker::{Level, LogLine, Rules, Shard, ShardOptions};
 use config::Options;
 use config::options::Listen;
 use protocol::time::Wall;
@@ -15,7 +15,9 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::clock::Clock;
 use crate::conn_io::drive_conn;
 use crate::driver::Driver;
+use crate::http::serve_monitoring;
 use crate::net::Net;
+use crate::process_stats::Monitored;
 
 /// How long connections may take to read their last bytes when the server stops.
 const STOP_MAX: Duration = Duration::from_secs(3);
@@ -29,6 +31,8 @@ pub struct ServeOptions {
     pub config: Options,
     /// Where to listen, and by which rules.
     pub listeners: Vec<(Listen, Rules)>,
+    /// The digest of the configuration file, which monitoring shows; empty without one.
+    pub config_digest: String,
     /// What all randomness comes from.
     pub seed: u64,
 }
@@ -66,8 +70,22 @@ pub async fn serve<N: Net>(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         start: clock.now(),
     };
+    let config = &shard_options.config;
+    let loaded = clock.now().wall;
+    let mut monitored = Monitored::new(&config.http_base_path, options.config_digest, loaded);
+    let mut monitoring = None;
+    if let Some(listen) = &config.http {
+        let listener = N::bind(&listen.host, listen.port).await?;
+        let bound = N::local_addr(&listener)?;
+        monitored.bound = Some(bound);
+        monitoring = Some(listener);
+        (around.log)(&LogLine {
+            level: Level::Info,
+            text: format!("Starting http monitor on {}:{}", listen.host, bound.port()),
+        });
+    }
     let shard = Shard::new(shard_options, options.seed);
-    let driver = Rc::new(Driver::new(shard, clock, around.log));
+    let driver = Rc::new(Driver::new(shard, clock, around.log, monitored));
     let mut listeners = Vec::new();
     for (listen, rules) in &options.listeners {
         listeners.push((N::bind(&listen.host, listen.port).await?, *rules));
@@ -78,7 +96,7 @@ pub async fn serve<N: Net>(
     }
     let tasks = LocalSet::new();
     tasks
-        .run_until(run::<N>(driver, listeners, bound, ready, stop))
+        .run_until(run::<N>(driver, listeners, monitoring, bound, ready, stop))
         .await;
     Ok(())
 }
@@ -86,6 +104,7 @@ pub async fn serve<N: Net>(
 async fn run<N: Net>(
     driver: Rc<Driver>,
     listeners: Vec<(N::Listener, Rules)>,
+    monitoring: Option<N::Listener>,
     bound: Vec<SocketAddr>,
     ready: impl FnOnce(&[SocketAddr]),
     stop: impl Future<Output = ()>,
@@ -96,6 +115,9 @@ async fn run<N: Net>(
     for ((listener, rules), local) in listeners.into_iter().zip(bound.iter().copied()) {
         let driver = Rc::clone(&driver);
         fixtures.spawn_local(accept_all::<N>(driver, listener, local, rules));
+    }
+    if let Some(listener) = monitoring {
+        fixtures.spawn_local(serve_monitoring::<N>(Rc::clone(&driver), listener));
     }
     ready(&bound);
     tokio::pin!(stop);

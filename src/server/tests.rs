@@ -69,6 +69,7 @@ fn with_server<F: Future<Output = ()>>(test: impl FnOnce(SocketAddr) -> F) {
         port: 0,
     };
     let options = ServeOptions {
+        config_digest: String::new(),
         config: Options::default(),
         listeners: vec![(listen, Rules::Nats)],
         seed: 1,
