@@ -6,6 +6,7 @@
 
 mod consumer;
 mod parser;
+mod recovery;
 mod subject;
 mod sublist;
 mod text;

@@ -3,7 +3,7 @@
 //! *Invariant:* a segment is removed only when a durable checkpoint covers the entry that made it
 //! needless: until then a restart may need it.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use protocol::id::{LogPos, StreamId};
@@ -22,6 +22,8 @@ pub(crate) struct Segments {
     /// Segments to be removed once a checkpoint from this position on is durable.
     doomed: VecDeque<(LogPos, SegmentKey)>,
     removing: Vec<OpId>,
+    /// Files that nothing refers to and that stay all the same: their numbers are taken.
+    orphans: BTreeSet<SegmentKey>,
     /// The segment that each stream's next flush continues; none after a restart, when the end of the
     /// last one may be torn.
     current: BTreeMap<StreamId, u32>,
@@ -35,6 +37,16 @@ impl Segments {
     /// Notes a segment of this length.
     pub(crate) fn insert(&mut self, key: SegmentKey, len: u64) {
         self.table.insert(key, len);
+    }
+
+    /// Notes a file that nothing refers to and that is kept.
+    pub(crate) fn insert_orphan(&mut self, key: SegmentKey) {
+        self.orphans.insert(key);
+    }
+
+    /// Notes a file that nothing refers to and that is to go once a checkpoint from `at` on is durable.
+    pub(crate) fn insert_doomed(&mut self, key: SegmentKey, at: LogPos) {
+        self.doomed.push_back((at, key));
     }
 
     pub(crate) fn len_of(&self, key: SegmentKey) -> Option<u64> {
@@ -68,7 +80,12 @@ impl Segments {
         let all = (stream, 0)..=(stream, u32::MAX);
         let last = self.table.range(all).next_back();
         let doomed = self.doomed.iter().filter(|(_, key)| key.0 == stream);
+        let orphan = self
+            .orphans
+            .range((stream, 0)..=(stream, u32::MAX))
+            .next_back();
         let numbers = last.map(|(key, _)| key.1).into_iter();
+        let numbers = numbers.chain(orphan.map(|key| key.1));
         let last = numbers.chain(doomed.map(|(_, key)| key.1)).max();
         let number = last.map_or(0, |last| last + 1);
         self.current.insert(stream, number);

@@ -91,10 +91,10 @@ impl Scan {
         }
     }
 
-    /// A record of a later epoch proves itself only when it begins that epoch, or behind damage that
-    /// may have taken the beginning.
+    /// A record of a later epoch must be one that can begin it: the epoch's mark, or, where that did
+    /// not fit, the end of the file and the head of the next.
     fn accepts(&self, record: &Record<'_>) -> bool {
-        record.epoch == self.epoch || matches!(record.kind, Kind::Epoch | Kind::File)
+        record.epoch == self.epoch || matches!(record.kind, Kind::Epoch | Kind::End | Kind::File)
     }
 
     fn note(&mut self, pos: LogPos, record: &Record<'_>) {

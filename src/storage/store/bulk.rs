@@ -4,7 +4,7 @@
 //! from the older one on: if the newest cannot be read, the one before and the log give the same state.
 //! A full disk stops neither publishing nor reading; what it stopped is tried again.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use crate::events::StoreEvent;
 use crate::flush::{self, Flush, Flushed};
 use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::places::{Places, epoch_at};
+use crate::report::{Damage, RecoveryReport};
 use crate::segments::{Segments, file_of};
 
 /// A checkpoint on the disk.
@@ -312,49 +313,48 @@ impl Store {
         }
     }
 
-    /// Reports segments that the checkpoint names and that are missing or too short, and decides about
-    /// those that nothing refers to.
+    /// Takes over the segments that the checkpoint refers to, in the length that it knows: what a flush
+    /// of an earlier life left behind that may not be durable. Segments that are missing or too short
+    /// are reported; those that nothing refers to go, unless anything is damaged: then they may be the
+    /// last copy of something.
     pub(super) fn take_segments(
         &mut self,
         listed: &[(FileName, u64)],
         head: Option<&Head>,
-        report: &mut crate::report::RecoveryReport,
+        report: &mut RecoveryReport,
     ) {
+        let mut files = BTreeMap::new();
         for &(name, len) in listed {
             if let FileName::Segment { stream, number } = name {
-                self.bulk.segments.insert((stream, number), len);
+                files.insert((stream, number), len);
             }
         }
-        for (key, len) in head.iter().flat_map(|head| &head.segments) {
-            let found = self.bulk.segments.len_of(*key).unwrap_or(0);
-            if found < *len {
-                report.damage.push(crate::report::Damage {
-                    file: file_of(*key),
-                    from: found,
-                    to: *len,
+        let segments = &mut self.bulk.segments;
+        for &(key, len) in head.iter().flat_map(|head| &head.segments) {
+            let found = files.remove(&key);
+            if let Some(found) = found {
+                segments.insert(key, len.min(found));
+            }
+            let from = found.unwrap_or(0);
+            if from < len {
+                let file = file_of(key);
+                report.damage.push(Damage {
+                    file,
+                    from,
+                    to: len,
                 });
             }
         }
-    }
-
-    /// Gives up segments that a flush left behind before a checkpoint referred to them, unless
-    /// anything is damaged: then they may be the last copy of something.
-    pub(super) fn doom_orphans(
-        &mut self,
-        head: Option<&Head>,
-        report: &mut crate::report::RecoveryReport,
-    ) {
-        let known =
-            |key| head.is_some_and(|head| head.segments.iter().any(|(segment, _)| *segment == key));
-        let keys = self.bulk.segments.iter().map(|(key, _)| key);
-        let orphans: Vec<_> = keys.filter(|key| !known(*key)).collect();
-        let doomed = head.map_or(&[][..], |head| &head.doomed);
-        for key in orphans {
-            if doomed.contains(&key) {
-                self.bulk.segments.doom(key, LogPos(0));
-            } else if report.damage.is_empty() {
-                self.bulk.segments.doom(key, report.tail);
+        for key in head.iter().flat_map(|head| &head.doomed) {
+            if files.remove(key).is_some() {
+                segments.insert_doomed(*key, LogPos(0));
+            }
+        }
+        for key in files.into_keys() {
+            if report.damage.is_empty() {
+                segments.insert_doomed(key, report.tail);
             } else {
+                segments.insert_orphan(key);
                 report.orphans += 1;
             }
         }

@@ -330,7 +330,6 @@ impl Store {
         let broken = opening.broken.iter().chain(&opening.candidates);
         self.bulk.older = broken.map(|&(number, _)| number).collect();
         self.take_segments(&listed, head.as_ref(), &mut report);
-        self.doom_orphans(head.as_ref(), &mut report);
         if let Phase::Opening(opening) = &mut self.phase {
             opening.report = report;
         }

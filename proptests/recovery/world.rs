@@ -1,0 +1,242 @@
+//! A store on a simulated disk with a user that does what the broker does: keeps the places of its
+//! entries, flushes and writes checkpoints when asked, and remembers what was acknowledged.
+
+use std::collections::BTreeMap;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use protocol::id::{LogPos, Seq, StreamId};
+use protocol::rng::Rng;
+use protocol::store::{Loc, Place, ReadOutcome};
+use sim::disk::SimDisk;
+use storage::{DiskOp, RecoveryReport, Store, StoreEvent, StoreOptions};
+
+/// Small enough that a few hundred entries cross every border.
+pub(crate) const OPTIONS: StoreOptions = StoreOptions {
+    log_file_len: 8 << 10,
+    log_file_len_first: 4 << 10,
+    log_files_ahead: 1,
+    log_reserve: 512,
+    tail_cache_max: 4 << 10,
+    read_cache_max: 8 << 10,
+    read_len: 1 << 10,
+    chunk_len: 2 << 10,
+    recovery_read_len: 4 << 10,
+    flush_threshold: 12 << 10,
+    segment_len_max: 16 << 10,
+};
+
+/// The entry with this number: it says which it is.
+pub(crate) fn body(number: u64) -> Vec<u8> {
+    let mut body = number.to_le_bytes().to_vec();
+    body.resize(
+        8 + usize::try_from(number * 37 % 300).expect("small"),
+        number.to_le_bytes()[0],
+    );
+    body
+}
+
+fn stream_of(number: u64) -> StreamId {
+    StreamId(1 + number % 2)
+}
+
+/// What a user knows about its entries: where they are.
+pub(crate) type State = BTreeMap<u64, Loc>;
+
+fn encode(state: &State) -> Bytes {
+    let mut out = BytesMut::new();
+    for (number, loc) in state {
+        out.put_u64_le(*number);
+        out.put_u64_le(loc.to_bits());
+    }
+    out.freeze()
+}
+
+fn decode(mut bytes: Bytes) -> State {
+    let mut state = State::new();
+    while bytes.has_remaining() {
+        state.insert(bytes.get_u64_le(), Loc::from_bits(bytes.get_u64_le()));
+    }
+    state
+}
+
+/// One life of a process.
+pub(crate) struct World {
+    pub(crate) disk: SimDisk,
+    pub(crate) store: Store,
+    pub(crate) state: State,
+    /// The number of the next entry to append.
+    pub(crate) next: u64,
+    /// Entries below this number have been acknowledged, in this life or an earlier one.
+    pub(crate) acked: u64,
+    /// The position of the last one.
+    pub(crate) acked_pos: LogPos,
+    pub(crate) report: Option<RecoveryReport>,
+    pub(crate) poisoned: bool,
+    pub(crate) checkpoints: usize,
+    /// Entries that flushes could not read.
+    pub(crate) lost: Vec<Seq>,
+    flushing: usize,
+    reads: BTreeMap<u64, Result<Bytes, protocol::store::ReadError>>,
+}
+
+impl World {
+    /// Starts a process on `disk` and lets it recover.
+    pub(crate) fn open(disk: SimDisk) -> Self {
+        let mut world = Self {
+            disk,
+            store: Store::new(OPTIONS),
+            state: State::new(),
+            next: 0,
+            acked: 0,
+            acked_pos: LogPos(0),
+            report: None,
+            poisoned: false,
+            checkpoints: 0,
+            lost: Vec::new(),
+            flushing: 0,
+            reads: BTreeMap::new(),
+        };
+        let mut ops = Vec::new();
+        world.store.start(&mut ops);
+        world.disk.submit(&mut ops);
+        while world.report.is_none() && world.step() {}
+        world.next = world.acked;
+        world
+    }
+
+    /// Appends the next entry.
+    pub(crate) fn append(&mut self) {
+        let body = body(self.next);
+        self.store.append(|out| out.extend_from_slice(&body));
+        self.next += 1;
+    }
+
+    pub(crate) fn pump(&mut self) {
+        let mut ops = Vec::new();
+        self.store.pump(&mut ops);
+        self.disk.submit(&mut ops);
+    }
+
+    pub(crate) fn tick(&mut self) {
+        let mut ops = Vec::new();
+        self.store.tick(&mut ops);
+        self.disk.submit(&mut ops);
+    }
+
+    /// Lets the disk do one thing; false if there is nothing to do.
+    pub(crate) fn step(&mut self) -> bool {
+        let Some(done) = self.disk.step() else {
+            return false;
+        };
+        let mut ops: Vec<DiskOp> = Vec::new();
+        self.store.handle(done, &mut ops);
+        while let Some(event) = self.store.poll() {
+            self.take(event);
+        }
+        self.disk.submit(&mut ops);
+        self.pump();
+        true
+    }
+
+    /// Lets the disk do everything there is.
+    pub(crate) fn settle(&mut self) {
+        self.pump();
+        while self.step() {}
+    }
+
+    fn take(&mut self, event: StoreEvent) {
+        match event {
+            StoreEvent::CheckpointLoaded(state) => {
+                self.state = decode(state);
+                self.acked = self.state.keys().next_back().map_or(0, |last| last + 1);
+            }
+            StoreEvent::Entry { pos, loc, entry } => {
+                let number = entry.as_ref().get_u64_le();
+                assert_eq!(entry, body(number), "an entry that nobody wrote");
+                let gap = self.report.is_none() && number > self.acked;
+                assert!(
+                    gap || number == self.acked,
+                    "entry {number} after {}",
+                    self.acked
+                );
+                assert!(pos > self.acked_pos, "{pos:?} was used before");
+                self.state.insert(number, loc);
+                (self.acked, self.acked_pos) = (number + 1, pos);
+            }
+            StoreEvent::Recovered(report) => self.report = Some(report),
+            StoreEvent::ReadDone { read, result } => {
+                self.reads.insert(read.0, result);
+            }
+            StoreEvent::FlushWanted { below } => self.flush(below),
+            StoreEvent::Flushed { moved, lost, .. } => {
+                self.lost.extend(lost);
+                for (Seq(number), loc) in moved {
+                    self.state.insert(number, loc);
+                }
+                self.flushing -= 1;
+                if self.flushing == 0 {
+                    self.checkpoint();
+                }
+            }
+            StoreEvent::CheckpointWritten { .. } => self.checkpoints += 1,
+            StoreEvent::CheckpointRefused(_) => {}
+            StoreEvent::Poisoned(_) => self.poisoned = true,
+        }
+    }
+
+    fn flush(&mut self, below: LogPos) {
+        self.flushing = 2;
+        for stream in [StreamId(1), StreamId(2)] {
+            let due = |(number, loc): (&u64, &Loc)| {
+                let in_log = matches!(loc.place(), Place::Log(pos) if pos < below);
+                (in_log && stream_of(*number) == stream).then_some((Seq(*number), *loc))
+            };
+            let entries = self.state.iter().filter_map(due).collect();
+            self.store.flush(stream, entries);
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        let applied = LogPos(self.acked_pos.0 + 1);
+        let in_log = self.state.values().filter_map(|loc| match loc.place() {
+            Place::Log(pos) => Some(pos),
+            Place::Segment { .. } => None,
+        });
+        let keep = in_log.min().unwrap_or(applied);
+        self.store
+            .write_checkpoint(encode(&self.state), applied, keep);
+    }
+
+    /// Reads an entry: its bytes, or none if the store says that it cannot be had.
+    pub(crate) fn read(&mut self, number: u64) -> Option<Bytes> {
+        let loc = *self.state.get(&number)?;
+        let read = match self.store.read(stream_of(number), loc) {
+            ReadOutcome::Hit(bytes) => return Some(bytes),
+            ReadOutcome::Failed(_) => return None,
+            ReadOutcome::Pending(read) => read,
+        };
+        self.pump();
+        while !self.reads.contains_key(&read.0) && self.step() {}
+        self.reads.remove(&read.0).expect("reads are answered").ok()
+    }
+
+    /// Appends and flushes at random until `count` entries are there, and calls `each` before and
+    /// after each answer of the disk.
+    pub(crate) fn work(&mut self, count: u64, rng: &mut Rng, mut each: impl FnMut(&Self)) {
+        while self.next < count && !self.poisoned {
+            for _ in 0..=rng.below(3) {
+                if self.store.refuses(308).is_none() {
+                    self.append();
+                }
+            }
+            self.pump();
+            each(self);
+            for _ in 0..=rng.below(4) {
+                if !self.step() {
+                    self.tick();
+                }
+                each(self);
+            }
+        }
+    }
+}
