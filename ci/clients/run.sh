@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# Runs unmodified NATS clients against a server and sums up their checks.
+#
+#   ci/clients/run.sh --server nats|beale|both [--only python|go|js|rust|natscli|walkthroughs]
+#
+# NATS_SERVER names the real nats-server (default: the one on PATH), BEALE our broker (default: built by
+# cargo). Clients are installed in pinned versions into ci/.cache. With `both`, checks that pass on the real
+# server and fail on ours are listed, and make the run fail.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cache=$root/ci/.cache
+which=beale only=''
+while [ $# -gt 0 ]; do
+    case $1 in
+    --server) which=$2; shift 2 ;;
+    --only) only=$2; shift 2 ;;
+    *) echo "unknown argument $1" >&2; exit 2 ;;
+    esac
+done
+wanted() { [ -z "$only" ] || [ "$only" = "$1" ]; }
+
+install() {
+    mkdir -p "$cache/bin"
+    if [ ! -x "$cache/python/bin/python" ]; then python3 -m venv "$cache/python"; fi
+    "$cache/python/bin/pip" install --quiet -r "$here/python/requirements.txt"
+    if wanted go; then (cd "$here/go" && go build -o "$cache/bin/go-checks" .); fi
+    if wanted natscli || wanted walkthroughs; then
+        (cd "$here/natscli" && go build -o "$cache/bin/nats" github.com/nats-io/natscli/nats)
+    fi
+    if wanted js; then (cd "$here/js" && npm ci --silent --no-fund --no-audit); fi
+    if wanted rust; then
+        (cd "$here/rust" && CARGO_TARGET_DIR="$cache/rust" cargo build --quiet --locked)
+    fi
+}
+
+free_port() {
+    "$cache/python/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+folders=()
+stop_all() {
+    for folder in "${folders[@]}"; do
+        if [ -f "$folder/pid" ]; then kill -KILL "$(cat "$folder/pid")" 2>/dev/null || true; fi
+        rm -rf "$folder"
+    done
+    folders=()
+}
+trap stop_all EXIT
+
+# Starts a server with the given configuration; sets $url, $folder and RESTART.
+serve() {
+    folder=$(mktemp -d)
+    folders+=("$folder")
+    local port
+    port=$(free_port)
+    { printf 'port: %s\nhost: 127.0.0.1\nserver_name: test\njetstream { store_dir: "store" }\n' "$port"; echo "$1"; } \
+        >"$folder/server.conf"
+    printf '#!/bin/sh\nexec "%s" "%s" "%s"\n' "$here/start-server.sh" "$folder" "$binary" >"$folder/restart"
+    chmod +x "$folder/restart"
+    export RESTART=$folder/restart
+    url=nats://127.0.0.1:$port
+    "$RESTART"
+}
+
+# Runs one client; a client that can not start or hangs is a failed check of its own.
+client() {
+    local name=$1 status=0
+    shift
+    timeout 300 "$@" >"$folder/client.out" 2>"$folder/client.err" || status=$?
+    cat "$folder/client.out"
+    if [ "$status" -ne 0 ] && ! grep -q '^FAIL' "$folder/client.out"; then
+        echo "FAIL $name/program: status $status $(tail -n 1 "$folder/client.err")"
+    fi
+}
+
+each() {
+    if serve ''; then client "$@" "$url"; else echo "FAIL $1/program: the server did not start"; fi
+    stop_all
+}
+
+clients() {
+    if wanted python; then each python "$cache/python/bin/python" "$here/python/checks.py"; fi
+    if wanted go; then each go "$cache/bin/go-checks"; fi
+    if wanted js; then each js node "$here/js/checks.mjs"; fi
+    if wanted rust; then each rust "$cache/rust/debug/rust-checks"; fi
+    if wanted natscli; then each natscli python3 "$here/natscli/checks.py" "$cache/bin/nats"; fi
+    if wanted walkthroughs; then walkthroughs; fi
+}
+
+# The migration guides of Memphis. nats-server needs a server for each form of credentials.
+walkthroughs() {
+    local add=("$here/walkthroughs/stream_add.py" guide "$cache/bin/nats")
+    if [ "$server" = beale ]; then
+        local memphis
+        memphis=$(free_port)
+        if serve "memphis { listen: \"127.0.0.1:$memphis\" }"; then
+            url=nats://127.0.0.1:$memphis
+            guides
+        else
+            echo "FAIL guide/program: the server did not start"
+        fi
+    else
+        # shellcheck disable=SC2016 # `root$1` is a user's name
+        serve 'authorization { users = [ {user: root, password: memphis}, {user: "root$1", password: memphis} ] }'
+        guides password
+        stop_all
+        serve 'authorization { token: "root::memphis" }'
+        guides token
+    fi
+    stop_all
+}
+
+guides() {
+    local forms=${1:-password token}
+    case " $forms " in *" password "*)
+        client guide "$cache/python/bin/python" "$here/walkthroughs/migrated.py" "$url"
+        add[1]=guide-password
+        client guide-password python3 "${add[@]}" "$url" --user=root --password=memphis
+        add[1]=guide-account
+        # shellcheck disable=SC2016 # `root$1` is a user's name
+        client guide-account python3 "${add[@]}" "$url" '--user=root$1' --password=memphis ;;
+    esac
+    case " $forms " in *" token "*)
+        add[1]=guide-token
+        client guide-token python3 "${add[@]}" "$url" --user=root::memphis ;;
+    esac
+}
+
+run() {
+    server=$1
+    if [ "$server" = nats ]; then
+        binary=${NATS_SERVER:-$(command -v nats-server)}
+    else
+        binary=${BEALE:-}
+        if [ -z "$binary" ]; then
+            (cd "$root" && cargo build --quiet -p server --bin beale)
+            binary=${CARGO_TARGET_DIR:-$root/target}/debug/beale
+        fi
+    fi
+    clients | tee "$cache/results-$server.txt"
+    echo "$server: $(grep -c '^ok ' "$cache/results-$server.txt" || true) ok," \
+        "$(grep -c '^FAIL ' "$cache/results-$server.txt" || true) failed"
+}
+
+install
+case $which in
+nats | beale)
+    run "$which"
+    ! grep -q '^FAIL ' "$cache/results-$which.txt"
+    ;;
+both)
+    run nats
+    run beale
+    passed() { grep '^ok ' "$cache/results-$1.txt" | sort; }
+    missing=$(comm -23 <(passed nats) <(passed beale))
+    echo "passing on nats-server only: $(echo -n "$missing" | grep -c '' || true)"
+    echo "$missing"
+    [ -z "$missing" ]
+    ;;
+*)
+    echo "--server nats, beale or both" >&2
+    exit 2
+    ;;
+esac
