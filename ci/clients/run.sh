@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs unmodified NATS clients against a server and sums up their checks.
+# Runs unmodified NATS clients against a server and sums up their checks: the last line about a server is
+# `N passed, M failed`, as ci/run.sh wants it.
 #
 #   ci/clients/run.sh --server nats|beale|both [--only python|go|js|rust|natscli|walkthroughs]
 #
@@ -139,7 +140,8 @@ run() {
         fi
     fi
     clients | tee "$cache/results-$server.txt"
-    echo "$server: $(grep -c '^ok ' "$cache/results-$server.txt" || true) ok," \
+    echo "$server:"
+    echo "$(grep -c '^ok ' "$cache/results-$server.txt" || true) passed," \
         "$(grep -c '^FAIL ' "$cache/results-$server.txt" || true) failed"
 }
 
