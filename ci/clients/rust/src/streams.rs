@@ -12,7 +12,7 @@ pub(crate) async fn account_info(env: &Env) -> Result<()> {
 }
 
 pub(crate) async fn stream_create_update_delete(env: &Env) -> Result<()> {
-    let mut made = stream(
+    let mut made = fresh(
         env,
         "rslife",
         stream::Config {
@@ -43,7 +43,7 @@ pub(crate) async fn stream_create_update_delete(env: &Env) -> Result<()> {
 }
 
 pub(crate) async fn replicas_refused(env: &Env) -> Result<()> {
-    let result = stream(
+    let result = fresh(
         env,
         "rsreplicas",
         stream::Config {
@@ -142,7 +142,7 @@ pub(crate) async fn purge_and_delete_message(env: &Env) -> Result<()> {
 }
 
 pub(crate) async fn direct_get(env: &Env) -> Result<()> {
-    let stream = stream(
+    let stream = fresh(
         env,
         "rsdirect",
         stream::Config {
