@@ -17,11 +17,7 @@ const INBOX: &str = "in.1";
 enum Op {
     Publish { wanted: bool },
     Fetch(u64),
-    Ack(prop::sample::Index),
-    Term(prop::sample::Index),
-    Nak(prop::sample::Index),
-    NakLater(prop::sample::Index, u64),
-    Progress(prop::sample::Index),
+    Ack(prop::sample::Index, Say),
     Advance(u64),
     Delete(prop::sample::Index),
     Purge,
@@ -29,6 +25,16 @@ enum Op {
     Checkpoint,
     SlowReads(bool),
     Crash,
+}
+
+/// What a client says about a message that it was given at any time.
+#[derive(Clone, Copy, Debug)]
+enum Say {
+    Done,
+    Term,
+    Nak,
+    NakLater(u64),
+    Progress,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +58,7 @@ proptest! {
         for op in ops {
             apply(&op, &mut bench, &mut model, &mut synced, &handed_out);
             let got = deliveries(&mut bench);
-            prop_assert_eq!(numbers_of(&got), std::mem::take(&mut model.sent), "{:?}", op);
+            prop_assert_eq!(numbers_of(&got), core::mem::take(&mut model.sent), "{:?}", op);
             handed_out.extend(got.into_iter().map(|d| d.reply));
             prop_assert_eq!(shown(&bench), model.shown(), "{:?}", op);
             prop_assert_eq!(stored(&bench), model.stored(), "{:?}", op);
@@ -70,14 +76,17 @@ fn settings() -> impl Strategy<Value = Settings> {
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let index = any::<prop::sample::Index>;
+    let say = prop_oneof![
+        8 => Just(Say::Done),
+        1 => Just(Say::Term),
+        2 => Just(Say::Nak),
+        1 => (1u64..3_000).prop_map(Say::NakLater),
+        1 => Just(Say::Progress),
+    ];
     let op = prop_oneof![
         6 => any::<bool>().prop_map(|wanted| Op::Publish { wanted }),
         6 => (1u64..6).prop_map(Op::Fetch),
-        8 => index().prop_map(Op::Ack),
-        1 => index().prop_map(Op::Term),
-        2 => index().prop_map(Op::Nak),
-        1 => (index(), 1u64..3_000).prop_map(|(at, ms)| Op::NakLater(at, ms)),
-        1 => index().prop_map(Op::Progress),
+        13 => (index(), say).prop_map(|(at, say)| Op::Ack(at, say)),
         3 => (1u64..1_500).prop_map(Op::Advance),
         1 => index().prop_map(Op::Delete),
         1 => Just(Op::Purge),
@@ -123,49 +132,31 @@ fn start(settings: Settings) -> Bench {
 
 /// Does the same to the machine and to the model.
 fn apply(op: &Op, bench: &mut Bench, model: &mut Model, synced: &mut Model, acks: &[String]) {
-    let say = |bench: &mut Bench, at: &prop::sample::Index, payload: &str| {
-        let subject = (!acks.is_empty()).then(|| at.get(acks))?;
-        bench.js.ack(
-            &mut bench.world,
-            ACCOUNT,
-            subject.as_bytes(),
-            b"",
-            payload.as_bytes(),
-        );
-        Some(token(subject, 5))
-    };
     match op {
         Op::Publish { wanted } => {
             let subject = if *wanted { "s.yes" } else { "s.no" };
             bench.publish(subject, subject);
             bench.sync();
-            model.publish(*wanted);
+            model.messages.push(Some(*wanted));
         }
         Op::Fetch(batch) => {
             bench.request("CONSUMER.MSG.NEXT.S.c", INBOX, &batch.to_string());
             model.credit += batch;
         }
-        Op::Ack(at) => model.each(say(bench, at, ""), Model::settle),
-        Op::Term(at) => model.each(say(bench, at, "+TERM"), Model::settle),
-        Op::Nak(at) => model.each(say(bench, at, "-NAK"), Model::nak),
-        Op::NakLater(at, ms) => {
-            let body = format!("-NAK {ms}ms");
-            model.each(say(bench, at, &body), |model, seq| model.wait(seq, *ms));
-        }
-        Op::Progress(at) => {
-            model.each(say(bench, at, "+WPI"), |model, seq| model.progress(seq));
+        Op::Ack(at, say) => {
+            if !acks.is_empty() {
+                acknowledge(&acks[at.index(acks.len())], *say, bench, model);
+            }
         }
         Op::Advance(ms) => {
             bench.advance_ms(*ms);
             model.advance(*ms);
         }
         Op::Delete(at) => {
-            if !model.messages.is_empty() {
-                let seq = at.index(model.messages.len()) as u64 + 1;
-                bench.request("STREAM.MSG.DELETE.S", "", &format!(r#"{{"seq":{seq}}}"#));
-                bench.sync();
-                model.delete(seq);
-            }
+            let seq = at.index(model.messages.len() + 1) as u64;
+            bench.request("STREAM.MSG.DELETE.S", "", &format!(r#"{{"seq":{seq}}}"#));
+            bench.sync();
+            model.delete(seq);
         }
         Op::Purge => {
             bench.request("STREAM.PURGE.S", "", "");
@@ -195,6 +186,30 @@ fn apply(op: &Op, bench: &mut Bench, model: &mut Model, synced: &mut Model, acks
         bench.sync();
         model.release();
         synced.clone_from(model);
+    }
+}
+
+fn acknowledge(subject: &str, say: Say, bench: &mut Bench, model: &mut Model) {
+    let payload = match say {
+        Say::Done => String::new(),
+        Say::Term => "+TERM".to_string(),
+        Say::Nak => "-NAK".to_string(),
+        Say::NakLater(ms) => format!("-NAK {ms}ms"),
+        Say::Progress => "+WPI".to_string(),
+    };
+    bench.js.ack(
+        &mut bench.world,
+        ACCOUNT,
+        subject.as_bytes(),
+        b"",
+        payload.as_bytes(),
+    );
+    let seq = token(subject, 5);
+    match say {
+        Say::Done | Say::Term => model.settle(seq),
+        Say::Nak => model.nak(seq),
+        Say::NakLater(ms) => model.wait(seq, ms),
+        Say::Progress => model.progress(seq),
     }
 }
 
@@ -244,16 +259,6 @@ impl Model {
             credit: 0,
             sent: Vec::new(),
         }
-    }
-
-    fn each(&mut self, seq: Option<u64>, f: impl FnOnce(&mut Self, u64)) {
-        if let Some(seq) = seq {
-            f(self, seq);
-        }
-    }
-
-    fn publish(&mut self, wanted: bool) {
-        self.messages.push(Some(wanted));
     }
 
     fn message(&self, seq: u64) -> Option<bool> {
@@ -323,7 +328,9 @@ impl Model {
     }
 
     fn delete(&mut self, seq: u64) {
-        let at = usize::try_from(seq).expect("fits") - 1;
+        let Some(at) = usize::try_from(seq).expect("fits").checked_sub(1) else {
+            return;
+        };
         if self.messages[at].take().is_some() && self.out.contains_key(&seq) {
             self.settle(seq);
         }
@@ -389,7 +396,7 @@ impl Model {
 
     /// Lets go of what is acknowledged, if the stream is a work queue.
     fn release(&mut self) {
-        for seq in std::mem::take(&mut self.settled) {
+        for seq in core::mem::take(&mut self.settled) {
             if self.settings.work_queue {
                 let at = usize::try_from(seq).expect("fits") - 1;
                 self.messages[at] = None;
@@ -438,7 +445,7 @@ impl Model {
 
 /// Takes the messages that were delivered; statuses have no body.
 fn deliveries(bench: &mut Bench) -> Vec<Delivered> {
-    let all = std::mem::take(&mut bench.world.delivered);
+    let all = core::mem::take(&mut bench.world.delivered);
     all.into_iter()
         .filter(|d| d.to == INBOX && !d.payload.is_empty())
         .collect()
