@@ -56,6 +56,8 @@ pub(crate) struct Auth {
     users: BTreeMap<String, Entry>,
     token: Option<Secret>,
     no_auth_user: Option<Rc<User>>,
+    /// All users are the system account's: everybody else needs no credentials.
+    system_only: bool,
     memphis: Option<Tenants>,
     global: AccountId,
 }
@@ -66,6 +68,7 @@ impl Auth {
             users: BTreeMap::new(),
             token: options.auth.token.as_deref().map(Secret::new),
             no_auth_user: None,
+            system_only: false,
             memphis: None,
             global: accounts.global,
         };
@@ -92,6 +95,11 @@ impl Auth {
         auth.no_auth_user = no_auth
             .and_then(|name| auth.users.get(name))
             .map(|entry| Rc::clone(&entry.user));
+        auth.system_only = !auth.users.is_empty()
+            && auth
+                .users
+                .values()
+                .all(|entry| Some(entry.user.account) == accounts.system);
         auth.memphis = options
             .memphis
             .as_ref()
@@ -126,6 +134,12 @@ impl Auth {
         let anonymous = shown.user.is_empty() && shown.token.is_empty();
         if anonymous && let Some(user) = &self.no_auth_user {
             return Self::accept(user);
+        }
+        if anonymous && self.system_only {
+            return Verdict::Accepted {
+                account: self.global,
+                user: None,
+            };
         }
         if let Some(entry) = self.users.get(shown.user) {
             return if entry.secret.is(shown.pass) {
