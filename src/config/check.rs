@@ -104,11 +104,23 @@ impl File {
             }
             "client_advertise" => set(&mut o.client_advertise, read.name(node)),
             "http" => self.http.get_or_insert_default().listen(read, node),
-            "https" => self.https.get_or_insert_default().listen(read, node),
+            "https" => {
+                self.https.get_or_insert_default().listen(read, node);
+                read.refused(key, node);
+            }
             "http_port" | "monitor_port" => self.http.get_or_insert_default().port(read, node),
-            "https_port" => self.https.get_or_insert_default().port(read, node),
+            "https_port" => {
+                self.https.get_or_insert_default().port(read, node);
+                read.refused(key, node);
+            }
             "http_base_path" => set(&mut o.http_base_path, read.text(node)),
-            "tls" => o.tls = listen::tls(read, node),
+            "tls" => {
+                o.tls = listen::tls(read, node);
+                // Clients that were to be served over TLS must not be served in the clear.
+                if o.tls.is_some() {
+                    read.refused(key, node);
+                }
+            }
             "allow_non_tls" => set(&mut o.allow_non_tls, read.boolean(node)),
             _ => return false,
         }

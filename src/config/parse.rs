@@ -252,7 +252,11 @@ impl<'a> Parser<'a> {
                 None => return Err(self.syntax(&unexpected("an array value", "]", '\0'))),
                 Some(_) => {}
             }
-            let at = self.here();
+            let mut at = self.here();
+            if self.cursor.peek() == Some('{') {
+                // nats-server places a map in a list behind its brace.
+                at.column += 1;
+            }
             let value = self.value(around)?;
             items.push(Node {
                 value,

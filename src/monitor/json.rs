@@ -24,6 +24,38 @@ pub fn indented<T: Serialize>(document: &T) -> Vec<u8> {
     indent(&compact(document))
 }
 
+/// A number that is written without a fraction where there is none, as Go does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Number {
+    /// Without a fraction.
+    Whole(u64),
+    /// With one.
+    Fraction(f64),
+}
+
+impl From<f64> for Number {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "only what is whole and not negative is cast; a huge number is no measurement"
+    )]
+    fn from(number: f64) -> Self {
+        if number >= 0.0 && number % 1.0 == 0.0 {
+            Self::Whole(number as u64)
+        } else {
+            Self::Fraction(number)
+        }
+    }
+}
+
+impl From<core::time::Duration> for Number {
+    /// Returns seconds.
+    fn from(duration: core::time::Duration) -> Self {
+        duration.as_secs_f64().into()
+    }
+}
+
 /// Embeds what the protocol crate knows how to write.
 pub(crate) fn embed<T: ToJson + ?Sized>(value: &T) -> Box<RawValue> {
     let bytes = protocol::js::json::to_vec(value);

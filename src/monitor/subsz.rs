@@ -8,7 +8,7 @@ use protocol::subject;
 use protocol::time::Wall;
 use serde::{Deserialize, Serialize};
 
-use crate::json;
+use crate::json::{self, Number};
 use crate::query::{Problem, Query};
 use crate::source::Source;
 use crate::stats::{Sublist, Subscription};
@@ -71,28 +71,19 @@ pub(crate) struct SublistDocument {
     num_inserts: u64,
     num_removes: u64,
     num_matches: u64,
-    cache_hit_rate: Ratio,
+    cache_hit_rate: Number,
     max_fanout: u64,
-    avg_fanout: Ratio,
-}
-
-/// A ratio that is written without a fraction where there is none, as Go does.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Ratio {
-    Whole(u64),
-    Fraction(f64),
+    avg_fanout: Number,
 }
 
 #[expect(
     clippy::cast_precision_loss,
     reason = "a ratio for people; counters beyond 2^53 are shown a little off"
 )]
-fn ratio(part: u64, of: u64) -> Ratio {
+fn ratio(part: u64, of: u64) -> Number {
     match of {
-        0 => Ratio::Whole(0),
-        _ if part.is_multiple_of(of) => Ratio::Whole(part / of),
-        _ => Ratio::Fraction(part as f64 / of as f64),
+        0 => Number::Whole(0),
+        _ => (part as f64 / of as f64).into(),
     }
 }
 

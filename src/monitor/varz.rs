@@ -11,7 +11,7 @@ use protocol::text::duration::Nanos;
 use protocol::time::Wall;
 use serde::Serialize;
 
-use crate::json;
+use crate::json::{self, Number};
 use crate::jsz::{Config, Limits, UsageDocument};
 use crate::source::Source;
 
@@ -111,7 +111,7 @@ struct Settings {
     http_port: u16,
     http_base_path: String,
     https_port: u16,
-    auth_timeout: Seconds,
+    auth_timeout: Number,
     max_control_line: u32,
     max_payload: u32,
     max_pending: u64,
@@ -119,7 +119,7 @@ struct Settings {
 
 #[derive(Debug, Serialize)]
 struct Counters {
-    tls_timeout: Seconds,
+    tls_timeout: Number,
     write_deadline: Nanos,
     #[serde(serialize_with = "json::time")]
     start: Wall,
@@ -129,7 +129,7 @@ struct Counters {
     mem: u64,
     cores: u32,
     gomaxprocs: u32,
-    cpu: f64,
+    cpu: Number,
     connections: u64,
     total_connections: u64,
     routes: u64,
@@ -162,23 +162,6 @@ struct Configuration {
     feature_flags: BTreeMap<String, bool>,
     #[serde(skip_serializing_if = "String::is_empty")]
     system_account: String,
-}
-
-/// Seconds as a number without a fraction where there is none.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Seconds {
-    Whole(u64),
-    Fraction(f64),
-}
-
-impl From<Duration> for Seconds {
-    fn from(duration: Duration) -> Self {
-        match duration.subsec_nanos() {
-            0 => Self::Whole(duration.as_secs()),
-            _ => Self::Fraction(duration.as_secs_f64()),
-        }
-    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -257,7 +240,7 @@ fn counters(source: &dyn Source) -> Counters {
         cores: process.cores,
         // One thread decides everything.
         gomaxprocs: 1,
-        cpu: process.cpu_percent,
+        cpu: process.cpu_percent.into(),
         connections: server.connections,
         total_connections: server.connections_total,
         routes: 0,

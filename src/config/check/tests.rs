@@ -290,3 +290,14 @@ fn what_has_no_effect_is_listed_and_what_protects_is_refused() {
         .collect();
     assert_eq!(listed, [("mqtt", false), ("jetstream.key", true)]);
 }
+
+#[test]
+fn clients_that_were_to_use_tls_are_not_served_in_the_clear() {
+    let checked = checked("tls { cert_file: c, key_file: k }");
+    assert!(
+        checked
+            .unsupported
+            .iter()
+            .any(|u| u.key == "tls" && u.refuse)
+    );
+}

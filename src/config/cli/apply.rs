@@ -28,21 +28,32 @@ impl CommandLine {
                 Given::Text(text) => apply_text(options, *flag, text),
             }
         }
-        self.apply_tls(options)?;
+        if self.apply_tls(options)? {
+            unsupported.push(Unsupported {
+                key: String::from("--tls"),
+                at: None,
+                refuse: true,
+            });
+        }
+        if options.tls.is_none() {
+            // Switched off here, or never on.
+            unsupported.retain(|u| u.key != "tls");
+        }
         self.note_unsupported(unsupported)
     }
 
-    fn apply_tls(&self, options: &mut Options) -> Result<(), LaunchError> {
+    /// Tells whether the flags ask for TLS.
+    fn apply_tls(&self, options: &mut Options) -> Result<bool, LaunchError> {
         let is_on = |flag| self.is_on(flag);
         let path = |flag| self.text(flag).map(String::from);
         if self.last(Flag::Tls) == Some(&Given::Switch(false)) {
             options.tls = None;
-            return Ok(());
+            return Ok(false);
         }
         let files = [Flag::TlsCert, Flag::TlsKey, Flag::TlsCaCert].map(path);
         let named = files.iter().any(Option::is_some);
         if !(is_on(Flag::Tls) || is_on(Flag::TlsVerify) || named) {
-            return Ok(());
+            return Ok(false);
         }
         let [cert_file, key_file, ca_file] = files;
         let cert_file = cert_file.ok_or(LaunchError::TlsCertificate)?;
@@ -54,7 +65,7 @@ impl CommandLine {
             verify: is_on(Flag::TlsVerify),
             ..Tls::default()
         });
-        Ok(())
+        Ok(true)
     }
 
     fn note_unsupported(&self, unsupported: &mut Vec<Unsupported>) -> Result<(), LaunchError> {

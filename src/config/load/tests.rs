@@ -186,3 +186,13 @@ fn signals_are_taken_apart() {
         Ok(Launch::Signal { command, target: Some(target) }) if command == "ldm" && target == "123"
     ));
 }
+
+#[test]
+fn tls_is_refused_until_it_is_served_but_can_be_switched_off() {
+    let config = "tls { cert_file: c, key_file: k }";
+    assert_eq!(
+        error("-c nats.conf", config),
+        "not supported yet, and unsafe to ignore: tls (nats.conf:1:0)"
+    );
+    assert_eq!(serve("-c nats.conf --tls=false", config).options.tls, None);
+}
