@@ -96,6 +96,35 @@ impl JetStream {
         }
     }
 
+    /// Notes messages that cannot be read; their stream's info tells.
+    pub fn note_lost(&mut self, stream: StreamId, lost: &[Seq]) {
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            for &seq in lost {
+                stream.core.note_lost(seq);
+            }
+        }
+    }
+
+    /// Takes the segments that hold no live message any more: the store can give them up.
+    pub fn take_dead_segments(&mut self, out: &mut Vec<(StreamId, u32)>) {
+        for (&id, stream) in &mut self.streams {
+            let index = &mut stream.core.index;
+            index.take_dead_segments(|number| out.push((id, number)));
+        }
+    }
+
+    /// Appends, for each stream, the live messages of a segment that is mostly waste to `out`: moving
+    /// them as in a flush empties it.
+    pub fn wasteful(&self, out: &mut Vec<(StreamId, Vec<(Seq, Loc)>)>) {
+        for (&id, stream) in &self.streams {
+            let mut messages = Vec::new();
+            stream.core.index.wasteful_segment(&mut messages);
+            if !messages.is_empty() {
+                out.push((id, messages));
+            }
+        }
+    }
+
     /// Returns a hash of the durable state: equal for machines that applied the same entries.
     #[must_use]
     pub fn state_hash(&self) -> u64 {

@@ -22,6 +22,12 @@ pub trait Env {
     /// Appends an entry to the log; it comes back through `apply` once it is synced.
     fn propose(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos;
 
+    /// Returns whether an entry of `len` bytes can be appended now.
+    fn has_room(&self, len: usize, purpose: Purpose) -> bool {
+        let _ = (len, purpose);
+        true
+    }
+
     /// Asks for the bytes of a stored entry.
     fn read(&mut self, stream: StreamId, loc: Loc) -> ReadOutcome;
 
@@ -39,6 +45,15 @@ pub trait Env {
 
     /// Returns how advisories describe a client; nothing if it is gone.
     fn client_info(&mut self, client: ConnId) -> Option<ClientInfo>;
+}
+
+/// What an entry is for: a full disk leaves some room for what frees space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It stores something.
+    Store,
+    /// It lets go of something.
+    Free,
 }
 
 /// A message that leaves the machine.

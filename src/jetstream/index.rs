@@ -9,6 +9,7 @@ mod checkpoint;
 mod chunk;
 mod filter;
 mod pending;
+mod segments;
 mod subjects;
 
 use alloc::boxed::Box;
@@ -22,6 +23,7 @@ use protocol::time::Wall;
 use chunk::{CHUNK_LEN, Chunk, Slot};
 pub use filter::Filter;
 pub use protocol::subject::matches as subject_matches;
+use segments::Segments;
 use subjects::Subjects;
 pub use subjects::{SubjectId, SubjectInfo};
 
@@ -43,6 +45,7 @@ pub struct Index {
     bytes: u64,
     overhead: Overhead,
     subjects: Subjects,
+    segments: Segments,
 }
 
 /// What one stored message counts beyond its subject, headers and body.
@@ -98,6 +101,7 @@ impl Index {
             bytes: 0,
             overhead,
             subjects: Subjects::default(),
+            segments: Segments::default(),
         }
     }
 
@@ -213,6 +217,7 @@ impl Index {
             }
         }
         self.subjects.removed(meta.subject, seq, next_same);
+        self.segments.removed(meta.loc, meta.size);
         self.messages -= 1;
         self.bytes -= u64::from(meta.size);
         if seq == self.first {
@@ -226,6 +231,7 @@ impl Index {
     pub fn clear(&mut self, next: Seq) {
         self.chunks.clear();
         self.subjects.clear();
+        self.segments.clear();
         self.messages = 0;
         self.bytes = 0;
         self.last = self.last.max(next.0.saturating_sub(1));

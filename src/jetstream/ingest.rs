@@ -12,7 +12,7 @@ use protocol::js::pub_ack::{PubAck, encode_refusal};
 use protocol::store::Loc;
 
 use crate::entry::{Publish, Stored};
-use crate::env::{Env, Inbound};
+use crate::env::{Env, Inbound, Purpose};
 use crate::shared::{Shared, Waiter, send, send_status};
 use crate::stream::{Applied, Refusal, Stream, StreamCore};
 use crate::{JetStream, Removals};
@@ -68,6 +68,11 @@ impl JetStream {
         } = &mut self.shared;
         if replies.in_flight_bytes() + u64::from(len) > options.in_flight_bytes_max {
             return send_status(account, msg.reply, TOO_MANY_REQUESTS, env);
+        }
+        let whole = Publish::HEADER_LEN + msg.subject.len() + msg.headers.len() + msg.payload.len();
+        if !env.has_room(whole, Purpose::Store) {
+            let (core, error) = (&stream.core, &errors::INSUFFICIENT_RESOURCES);
+            return answer(core, account, msg.reply, Err(error), &mut self.shared, env);
         }
         let time = clock.stamp(env.now());
         let id = stream.core.id();

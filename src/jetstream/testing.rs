@@ -11,7 +11,7 @@ use protocol::rng::Rng;
 use protocol::store::{Loc, Place, ReadError, ReadId, ReadOutcome};
 use protocol::time::{Instant, Now, Wall};
 
-use crate::env::{ApiCall, Env, Inbound, JsTarget, NameRules, Outgoing};
+use crate::env::{ApiCall, Env, Inbound, JsTarget, NameRules, Outgoing, Purpose};
 use crate::{JetStream, Options};
 
 pub(crate) const ACCOUNT: AccountId = AccountId(0);
@@ -43,6 +43,7 @@ pub(crate) struct World {
     pub(crate) slow_reads: bool,
     pub(crate) reads: Vec<(ReadId, Loc)>,
     next_read: u64,
+    pub(crate) log_len_max: usize,
 }
 
 impl World {
@@ -62,7 +63,12 @@ impl World {
             slow_reads: false,
             reads: Vec::new(),
             next_read: 0,
+            log_len_max: usize::MAX,
         }
+    }
+
+    fn log_len(&self) -> usize {
+        self.log.iter().map(Bytes::len).sum()
     }
 
     pub(crate) fn advance_ms(&mut self, ms: u64) {
@@ -110,6 +116,10 @@ impl Env for World {
         encode(&mut entry);
         self.log.push(entry.freeze());
         LogPos(self.log.len() as u64)
+    }
+
+    fn has_room(&self, len: usize, purpose: Purpose) -> bool {
+        purpose == Purpose::Free || self.log_len() + len <= self.log_len_max
     }
 
     fn read(&mut self, _: StreamId, loc: Loc) -> ReadOutcome {

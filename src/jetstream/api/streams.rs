@@ -17,7 +17,7 @@ use super::info::Cluster;
 use crate::JetStream;
 use crate::apply::Outcome;
 use crate::entry::{Entry, MsgDelete, Purge, StreamCreate, StreamUpdate};
-use crate::env::{ApiCall, Env};
+use crate::env::{ApiCall, Env, Purpose};
 use crate::shared::{Answer, Waiter};
 
 type Done = Result<(), ApiError>;
@@ -130,7 +130,11 @@ impl JetStream {
         if let Some(error) = &self.poisoned {
             return Err(error.clone());
         }
-        let pos = env.propose(|out| entry.encode(out));
+        let bytes = entry.to_bytes();
+        if !env.has_room(bytes.len(), purpose(entry)) {
+            return Err(errors::INSUFFICIENT_RESOURCES);
+        }
+        let pos = env.propose(|out| out.extend_from_slice(&bytes));
         self.shared.replies.proposed(pos);
         self.shared.replies.push(pos, Waiter::Change(answer));
         Ok(())
@@ -198,5 +202,22 @@ impl JetStream {
             self.shared.advise(call.account, &event, env);
             self.succeed(call, kind, &info, env);
         }
+    }
+}
+
+fn purpose(entry: &Entry) -> Purpose {
+    match entry {
+        Entry::StreamDelete(_)
+        | Entry::Purge(_)
+        | Entry::MsgDelete(_)
+        | Entry::Expire { .. }
+        | Entry::ConsumerDelete { .. }
+        | Entry::ConsumerDelta { .. } => Purpose::Free,
+        Entry::Publish(_)
+        | Entry::StreamCreate(_)
+        | Entry::StreamUpdate(_)
+        | Entry::ConsumerCreate(_)
+        | Entry::ConsumerUpdate(_)
+        | Entry::Memphis(_) => Purpose::Store,
     }
 }

@@ -22,6 +22,12 @@ impl Index {
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64_le(self.last);
         out.put_u64_le(self.last_time.0);
+        let segments = self.segments.iter();
+        out.put_u32_le(u32::try_from(segments.len()).unwrap_or(u32::MAX));
+        for (number, used) in segments {
+            out.put_u32_le(number);
+            out.put_u64_le(used.total_bytes);
+        }
         out.put_u64_le(self.messages);
         let mut numbers: HashMap<SubjectId, u32, foldhash::fast::FixedState> = HashMap::default();
         let mut from = Seq(0);
@@ -50,6 +56,10 @@ impl Index {
     /// If the bytes are cut short or contradict themselves.
     pub(crate) fn restore(from: &mut Reader, overhead: Overhead) -> Result<Self, DecodeError> {
         let (last, last_time) = (from.u64()?, from.time()?);
+        let mut segments = Vec::new();
+        for _ in 0..from.u32()? {
+            segments.push((from.u32()?, from.u64()?));
+        }
         let messages = from.u64()?;
         let mut index = Self::new(Seq(1), overhead);
         let mut subjects = Vec::new();
@@ -73,6 +83,12 @@ impl Index {
                 has_headers: len & HAS_HEADERS != 0,
             };
             index.push(subject, msg);
+            index
+                .segments
+                .added(loc, index.size_of(msg.len, msg.has_headers));
+        }
+        for (number, total_bytes) in segments {
+            index.segments.set_total(number, total_bytes);
         }
         index.last = last;
         index.last_time = last_time;
@@ -84,17 +100,54 @@ impl Index {
         Ok(index)
     }
 
+    /// Takes the numbers of segments that hold no live message.
+    pub fn take_dead_segments(&mut self, each: impl FnMut(u32)) {
+        self.segments.take_dead(each);
+    }
+
+    /// Appends the live messages of a segment that is mostly waste to `out`, in order; nothing if there
+    /// is no such segment.
+    pub fn wasteful_segment(&self, out: &mut Vec<(Seq, Loc)>) {
+        let Some(wasteful) = self.segments.wasteful() else {
+            return;
+        };
+        let inside = |loc: Loc| match loc.place() {
+            Place::Segment { number, .. } => number == wasteful,
+            Place::Log(_) => false,
+        };
+        for chunk in self.chunks.iter().flatten() {
+            chunk.each_loc(|seq, loc| {
+                if inside(loc) {
+                    out.push((seq, loc));
+                }
+            });
+        }
+    }
+
     /// Appends every message whose entry still lies in the log, below `below`, to `out`, in order.
     pub fn unflushed(&self, below: LogPos, out: &mut Vec<(Seq, Loc)>) {
+        let in_log = |loc: Loc| match loc.place() {
+            Place::Log(pos) => pos < below,
+            Place::Segment { .. } => false,
+        };
         let first = self.position(self.flushed_below).unwrap_or(0);
         for chunk in self.chunks.iter().skip(first).flatten() {
-            chunk.unflushed(below, out);
+            chunk.each_loc(|seq, loc| {
+                if in_log(loc) {
+                    out.push((seq, loc));
+                }
+            });
         }
     }
 
     /// Records where entries have moved.
     pub fn relocated(&mut self, moved: &[(Seq, Loc)]) {
         for &(seq, loc) in moved {
+            let Some(meta) = self.meta(seq) else {
+                continue;
+            };
+            self.segments.removed(meta.loc, meta.size);
+            self.segments.added(loc, meta.size);
             if let Some(chunk) = self.chunk_mut(seq.0) {
                 chunk.relocate(seq.0, loc);
             }

@@ -7,8 +7,8 @@
 use alloc::vec::Vec;
 use core::mem::size_of;
 
-use protocol::id::{LogPos, Seq};
-use protocol::store::{Loc, Place};
+use protocol::id::Seq;
+use protocol::store::Loc;
 use protocol::time::Wall;
 
 use super::{NewMsg, SubjectId};
@@ -210,14 +210,11 @@ impl Chunk {
         }
     }
 
-    /// Appends the live messages whose entries lie in the log below `below`.
-    pub(super) fn unflushed(&self, below: LogPos, out: &mut Vec<(Seq, Loc)>) {
+    /// Calls `each` with every live message and where its entry lies.
+    pub(super) fn each_loc(&self, mut each: impl FnMut(Seq, Loc)) {
         for (at, (&subject, &loc)) in self.subjects.iter().zip(&self.locs).enumerate() {
-            let Place::Log(pos) = loc.place() else {
-                continue;
-            };
-            if subject != SubjectId::DEAD.0 && pos < below {
-                out.push((Seq(self.seq_at(at)), loc));
+            if subject != SubjectId::DEAD.0 {
+                each(Seq(self.seq_at(at)), loc);
             }
         }
     }

@@ -286,6 +286,19 @@ fn an_account_out_of_bytes_is_refused_before_the_log() {
 }
 
 #[test]
+fn a_full_disk_refuses_what_stores_and_allows_what_frees() {
+    let mut bench = bench("");
+    bench.publish_acked("s.1", &[], "x");
+    bench.world.log_len_max = 0;
+    let full = refusal(503, 10023, "insufficient resources");
+    assert_eq!(bench.publish_acked("s.1", &[], "x"), full);
+    let answer = bench.ask("STREAM.CREATE.T", "{\"name\":\"T\"}");
+    assert!(answer.contains("\"err_code\":10023"), "{answer}");
+    let answer = bench.ask("STREAM.PURGE.S", "");
+    assert!(answer.contains("\"purged\":1"), "{answer}");
+}
+
+#[test]
 fn no_ack_streams_stay_silent() {
     let mut bench = bench(",\"no_ack\":true");
     assert_eq!(bench.publish_acked("s.1", &[], "x"), "");

@@ -155,4 +155,10 @@ fn moved_messages_are_no_longer_asked_for() {
     unflushed.clear();
     bench.js.unflushed(LogPos(u64::MAX), &mut unflushed);
     assert!(unflushed.is_empty());
+    let mut checkpoint = Vec::new();
+    bench.js.snapshot(&mut checkpoint);
+    let mut js = machine();
+    js.restore(&Bytes::from(checkpoint))
+        .expect("it was just written");
+    assert_eq!(js.state_hash(), bench.js.state_hash());
 }
