@@ -1,3 +1,5 @@
+//! The faults that the simulated disk makes, each shown to happen.
+
 use storage::OpId;
 
 use super::*;

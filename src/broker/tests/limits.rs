@@ -1,3 +1,5 @@
+//! What one connection may do, and what happens when it does more.
+
 use alloc::format;
 use alloc::string::String;
 use core::time::Duration;

@@ -1,3 +1,5 @@
+//! Who is let in, and what those who are not are told.
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

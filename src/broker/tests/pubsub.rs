@@ -1,3 +1,5 @@
+//! Messages from publishers to subscribers and queue groups.
+
 use alloc::format;
 use alloc::vec::Vec;
 

@@ -1,3 +1,5 @@
+//! PINGs, stale connections and deadlines.
+
 use core::time::Duration;
 
 use config::Options;

@@ -1,3 +1,5 @@
+//! Requests about streams, as clients send them.
+
 use alloc::format;
 use alloc::string::String;
 

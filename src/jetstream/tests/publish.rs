@@ -1,3 +1,5 @@
+//! Publishing to streams: what is stored, what is refused, what is answered.
+
 use alloc::string::String;
 
 use protocol::js::info::AccountLimits;

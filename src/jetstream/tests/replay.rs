@@ -1,3 +1,5 @@
+//! A log that is replayed gives the state that was there before.
+
 use alloc::format;
 use alloc::vec::Vec;
 

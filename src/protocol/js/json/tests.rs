@@ -1,3 +1,5 @@
+//! JSON in both directions, and the texts of faults.
+
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
