@@ -27,6 +27,8 @@ const READ_SPAN: u64 = 1 << 20;
 const READ_SLACK: u64 = 8 << 10;
 /// A read that fails is repeated with less, down to this: one bad sector must not cost its neighbours.
 const READ_LEAST: u64 = 512;
+/// How many ticks a flush waits for entries that the disk refuses to read before it goes on without.
+const WAITS_MAX: u32 = 10;
 
 /// What a finished flush has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub(crate) struct Flush {
     doing: Option<(OpId, Step)>,
     asked: Option<Ask>,
     span_max: u64,
+    /// How often the flush has waited because an entry could not be read.
+    waits: u32,
 }
 
 /// A read of the flush's.
@@ -90,7 +94,7 @@ enum Why {
 pub(crate) enum Outcome {
     /// Call [`Flush::advance`].
     Going,
-    /// Waits for space.
+    /// Waits for the next tick: for space, or for a read to succeed.
     Waiting,
     Done(Flushed),
     Failed(DiskError),
@@ -113,6 +117,7 @@ impl Flush {
             doing: None,
             asked: None,
             span_max: READ_SPAN,
+            waits: 0,
         }
     }
 
@@ -144,6 +149,7 @@ impl Flush {
         ops: &mut Vec<DiskOp>,
     ) {
         (self.next, self.at, self.indexed) = (0, self.start, false);
+        (self.block, self.asked) = (None, None);
         self.out.clear();
         self.moved.clear();
         self.lost.clear();
@@ -329,10 +335,7 @@ impl Flush {
         let (_, step) = self.doing.filter(|&(doing, _)| doing == op)?;
         self.doing = None;
         Some(match (step, result) {
-            (Step::Reading, result) => {
-                self.take_block(result.clone().unwrap_or_default());
-                Outcome::Going
-            }
+            (Step::Reading, result) => self.take_block(result.clone().unwrap_or_default()),
             (Step::Creating | Step::Writing, Ok(_)) => Outcome::Going,
             (Step::Syncing, Ok(_)) => Outcome::Done(Flushed {
                 stream: self.stream,
@@ -348,7 +351,7 @@ impl Flush {
     }
 
     /// Takes what a read gave; empty if it failed.
-    fn take_block(&mut self, bytes: Bytes) {
+    fn take_block(&mut self, bytes: Bytes) -> Outcome {
         let Some(Ask {
             file,
             offset,
@@ -356,17 +359,22 @@ impl Flush {
             why,
         }) = self.asked
         else {
-            return;
+            return Outcome::Going;
         };
         if !bytes.is_empty() {
             self.span_max = READ_SPAN;
             self.block = Some((file, offset, bytes));
         } else if why == Why::Span && u64::from(len) > READ_LEAST {
             self.span_max = (u64::from(len) / 8).max(READ_LEAST);
+        } else if self.waits < WAITS_MAX {
+            // The fault may pass, and an entry told as lost does not come back.
+            self.waits += 1;
+            return Outcome::Waiting;
         } else if let Some(&(seq, _)) = self.entries.get(self.next) {
             self.lost.push(seq);
             self.next += 1;
         }
+        Outcome::Going
     }
 }
 

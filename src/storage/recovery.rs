@@ -89,6 +89,8 @@ pub(crate) struct Recovery {
     /// Invalid file heads: damage if the file turns out to have been durable.
     heads: Vec<Extent>,
     pub(crate) tail: LogPos,
+    /// Where the last valid record ends; no damage lies between what is proven durable and here.
+    pub(crate) valid_to: LogPos,
     pub(crate) cut: u64,
 }
 
@@ -108,6 +110,7 @@ impl Recovery {
             damage: Vec::new(),
             heads: Vec::new(),
             tail: origin.from,
+            valid_to: LogPos(0),
             cut: 0,
         }
     }
@@ -238,6 +241,7 @@ impl Recovery {
                 bytes: bytes.slice(..done),
             });
             self.cursor += done as u64;
+            self.valid_to = LogPos(self.cursor);
         }
         (done, stop)
     }

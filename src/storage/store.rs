@@ -154,15 +154,18 @@ impl Store {
                 log.reuse(bytes);
             }
         }
-        self.check_flush();
         self.check_open(ops);
+        self.check_flush();
     }
 
     fn poison(&mut self, error: DiskError) {
-        if self.poisoned.is_none() {
-            self.poisoned = Some(error);
-            self.events.push(StoreEvent::Poisoned(error));
+        if self.poisoned.is_some() {
+            return;
         }
+        self.poisoned = Some(error);
+        self.bulk.stop();
+        self.wanted.retain(|op| matches!(op, DiskOp::Read { .. }));
+        self.events.push(StoreEvent::Poisoned(error));
     }
 
     /// Returns the next thing the user must know.
@@ -238,6 +241,7 @@ impl Store {
             log.pump(&mut self.ids, ops);
             log.settle(&mut self.ids, ops);
         }
+        ops.append(&mut self.wanted);
     }
 
     /// Returns the bytes of a stored entry, or asks the disk for them; the operation is handed out by

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use protocol::id::{LogPos, Seq, StreamId};
 use protocol::store::Loc;
 
-use super::Store;
+use super::{Phase, Store};
 use crate::checkpoint::{self, Head, Writer};
 use crate::events::StoreEvent;
 use crate::flush::{self, Flush, Flushed};
@@ -53,11 +53,23 @@ pub(super) struct Bulk {
     pub(super) flushed: LogPos,
 }
 
+impl Bulk {
+    /// Drops what is under way: nothing is written any more.
+    pub(super) fn stop(&mut self) {
+        self.queue.clear();
+        self.flush = None;
+        self.writer = None;
+    }
+}
+
 impl Store {
     /// Copies live entries of a stream, given in log order, to the stream's segment;
     /// [`StoreEvent::Flushed`] follows once they are durable there. Entries that already lie in a
     /// segment may be among them: that is how a segment is rewritten.
     pub fn flush(&mut self, stream: StreamId, entries: Vec<(Seq, Loc)>) {
+        if self.poisoned.is_some() {
+            return;
+        }
         if entries.is_empty() {
             let (moved, lost) = (Vec::new(), Vec::new());
             self.events.push(StoreEvent::Flushed {
@@ -288,7 +300,7 @@ impl Store {
 
     /// Asks the user to flush when the log has grown long.
     pub(super) fn check_flush(&mut self) {
-        let Some(log) = &self.log else {
+        let (Some(log), Phase::Live) = (&self.log, &self.phase) else {
             return;
         };
         let (synced, flushed) = (log.synced().0, self.bulk.flushed.0);

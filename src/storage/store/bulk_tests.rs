@@ -343,6 +343,41 @@ fn rot_found_by_a_flush_is_told_as_lost() {
 }
 
 #[test]
+fn entry_that_a_flush_cannot_read_is_lost_only_if_it_stays_so() {
+    let mut user = User::new();
+    user.publish(A, 100);
+    let Place::Log(pos) = user.streams[0][3].1.place() else {
+        panic!("flushed");
+    };
+    let entries: Vec<_> = user.streams[0]
+        .iter()
+        .map(|(seq, loc, _)| (*seq, *loc))
+        .collect();
+    let flushed = |user: &User| {
+        let mut events = user.rig.events.iter();
+        events.find_map(|event| match event {
+            StoreEvent::Flushed { moved, lost, .. } => Some((moved.len(), lost.clone())),
+            _ => None,
+        })
+    };
+    user.rig.disk.fail_read = Some((FileName::Log(0), pos.0 + 17));
+    user.rig.store.flush(A, entries.clone());
+    user.rig.pump();
+    assert_eq!(flushed(&user), None, "it waits");
+    user.rig.disk.fail_read = None;
+    user.rig.tick();
+    assert_eq!(flushed(&user), Some((100, vec![])));
+    user.rig.events.clear();
+    user.rig.disk.fail_read = Some((FileName::Log(0), pos.0 + 17));
+    user.rig.store.flush(A, entries);
+    user.rig.pump();
+    for _ in 0..20 {
+        user.rig.tick();
+    }
+    assert_eq!(flushed(&user), Some((99, vec![Seq(4)])));
+}
+
+#[test]
 fn removed_segments_go_only_when_no_checkpoint_needs_them() {
     let mut user = User::new();
     user.publish(A, 50);

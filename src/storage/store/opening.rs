@@ -266,7 +266,7 @@ impl Store {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
-        let tail = opening.recovery.tail.0;
+        let tail = opening.recovery.valid_to.0;
         let last = |file: &&Extent| file.base < tail && tail <= file.end();
         let files = opening.log_files();
         let Some(file) = files.iter().find(last).copied() else {

@@ -192,6 +192,21 @@ fn unreadable_sector_is_damage_and_what_lies_behind_it_is_replayed() {
 }
 
 #[test]
+fn unreadable_sector_in_the_newest_file_does_not_stop_the_start() {
+    let mut rig = rig();
+    let positions: Vec<LogPos> = bodies(20).iter().map(|body| rig.put(body)).collect();
+    rig.disk.fail_read = Some((FileName::Log(0), positions[19].0));
+    let mut rig = rig.reopen();
+    let report = rig.report();
+    assert_eq!(report.damage.len(), 1, "{report:?}");
+    assert!(report.tail > positions[19], "no position is used again");
+    rig.put(b"goes on");
+    rig.disk.fail_read = None;
+    let rig = rig.reopen();
+    assert_eq!(rig.entries().last().unwrap(), "goes on");
+}
+
+#[test]
 fn missing_newest_file_is_reported_and_its_positions_are_not_reused() {
     let mut rig = rig();
     let positions: Vec<LogPos> = bodies(150).iter().map(|body| rig.put(body)).collect();
