@@ -126,6 +126,8 @@ pub(crate) struct Conn {
     pub(crate) stalls: u64,
     /// Until when reading is paused; `NEVER` when it is not.
     pub(crate) gated_until: Instant,
+    /// Whether reading is paused until the disk has caught up.
+    pub(crate) held: bool,
     /// The earliest wake-up on its way.
     pub(crate) armed: Instant,
 }
@@ -161,6 +163,7 @@ impl Conn {
             sent: Flow::default(),
             stalls: 0,
             gated_until: Instant::NEVER,
+            held: false,
             armed: Instant::NEVER,
         }
     }

@@ -10,6 +10,7 @@ use core::net::SocketAddr;
 use bytes::BytesMut;
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
+use storage::{DiskDone, DiskOp};
 
 /// Something that happened outside.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub enum Input<'a> {
         /// How it went.
         gone: Gone,
     },
+    /// The disk has answered. Drained.
+    Disk(&'a mut Vec<DiskDone>),
     /// The time that [`poll_timeout`](crate::Shard::poll_timeout) named has come.
     Timeout,
     /// The process is about to stop: every connection ends.
@@ -91,6 +94,8 @@ pub struct Effects {
     pub abort: Vec<ConnId>,
     /// Connections whose reading is to pause (true) or to go on.
     pub gate: Vec<(ConnId, bool)>,
+    /// Operations for the disk, in order.
+    pub disk: Vec<DiskOp>,
     /// Lines for the log.
     pub log: Vec<LogLine>,
 }
@@ -125,6 +130,7 @@ impl Effects {
             && self.close.is_empty()
             && self.abort.is_empty()
             && self.gate.is_empty()
+            && self.disk.is_empty()
             && self.log.is_empty()
     }
 }

@@ -26,6 +26,7 @@ mod router;
 mod shard;
 mod snapshot;
 mod stats;
+mod streams;
 mod subscribe;
 mod timers;
 
@@ -41,4 +42,5 @@ pub use protocol::id::ConnId;
 pub use shard::{Shard, ShardOptions};
 pub use snapshot::{AccountView, ConnView, SubView};
 pub use stats::{Flow, Stats};
+pub use streams::{Storage, StorageView};
 pub use timers::TimerKind;

@@ -18,5 +18,10 @@ pub(crate) const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const CLOSE_FLUSH: Duration = Duration::from_secs(2);
 /// An outbox above this is given back once it has been written.
 pub(crate) const OUTBOX_KEEP: usize = 64 << 10;
+/// Bytes of publishes that wait for the disk before their publishers' reading is paused. Enough for
+/// many syncs' worth at full speed, and far below the limit at which they are refused.
+pub(crate) const JS_IN_FLIGHT_MAX: u64 = 32 << 20;
+/// Messages that streams pass on to streams in one batch of input; the rest waits for the next one.
+pub(crate) const FORWARDS_PER_BATCH: usize = 1000;
 /// How long a measured round trip counts as known.
 pub(crate) const RTT_FRESH: Duration = Duration::from_secs(3600);

@@ -5,9 +5,11 @@ use protocol::errors::ProtocolError;
 use protocol::id::ConnId;
 use protocol::message::Message;
 use protocol::subject;
+use protocol::time::Instant;
 
 use crate::limits::STALL;
 use crate::shard::Shard;
+use crate::streams::Served;
 
 impl Shard {
     /// Routes a client's message.
@@ -22,6 +24,7 @@ impl Shard {
         self.router.stats.received.add(body);
         let account = conn.account;
         let wants_verdict = conn.wishes.no_responders && !msg.reply.is_empty();
+        let rules = conn.rules;
         let verbose = conn.wishes.verbose;
         let invalid = conn.wishes.pedantic && !subject::is_valid_literal(msg.subject);
         let internal = Some(account) == system;
@@ -51,14 +54,54 @@ impl Shard {
             self.router
                 .send(from, |conn| conn.outbox.buf().extend_from_slice(encode::OK));
         }
-        let routed = self.router.route(account, msg.subject, msg, Some(from));
+        let mut routed = self.router.route(account, msg.subject, msg, Some(from));
         if routed.lagging {
             self.stall(from);
         }
-        if !routed.reached && wants_verdict {
+        if let Some(stream) = routed.stream
+            && let Some(streams) = &mut self.streams
+        {
+            streams.publish(&mut self.router, account, stream, msg);
+            if streams.is_behind() {
+                self.hold(from);
+            }
+        } else if msg.subject.starts_with(b"$JS.")
+            && let Some(streams) = &mut self.streams
+        {
+            let served = streams.serve(&mut self.router, account, (from, rules), msg);
+            routed.reached |= served == Served::Taken;
+        }
+        if !routed.reached && routed.stream.is_none() && wants_verdict {
             self.router.tell_no_responders(account, from, msg);
         }
         self.settle();
+    }
+
+    /// Pauses a publisher until the disk has caught up.
+    fn hold(&mut self, id: ConnId) {
+        let (Some(conn), Some(streams)) = (self.router.conns.get_mut(id), &mut self.streams) else {
+            return;
+        };
+        if !conn.held {
+            conn.held = true;
+            streams.gate(id);
+            self.router.fx.gate.push((id, true));
+        }
+    }
+
+    /// Lets publishers go on that waited for the disk.
+    pub(crate) fn release_held(&mut self) {
+        let Some(streams) = &mut self.streams else {
+            return;
+        };
+        for id in streams.take_released() {
+            if let Some(conn) = self.router.conns.get_mut(id) {
+                conn.held = false;
+                if conn.gated_until == Instant::NEVER {
+                    self.router.fx.gate.push((id, false));
+                }
+            }
+        }
     }
 
     /// Pauses a publisher for a client that cannot keep up with it.

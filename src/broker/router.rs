@@ -3,6 +3,8 @@
 //! *Invariant:* while a message is being routed no subscription is removed; those that have had all
 //! they asked for, and clients that turned out too slow, are noted and settled afterwards.
 
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -26,7 +28,6 @@ pub(crate) enum Target {
     /// A client's subscription.
     Sub(SubRef),
     /// A stream, which stores what it gets.
-    #[expect(dead_code, reason = "streams are bound once the store is wired in")]
     Stream(StreamId),
 }
 
@@ -36,6 +37,29 @@ pub(crate) enum Target {
 pub(crate) struct SubRef {
     pub(crate) conn: u32,
     pub(crate) slot: u32,
+}
+
+/// A message on its way from JetStream to a stream. It is a copy, since it outlives the turn that made
+/// it; how many there are is bounded by what the machine delivers in one batch.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    pub(crate) account: AccountId,
+    pub(crate) stream: StreamId,
+    subject: Box<[u8]>,
+    reply: Box<[u8]>,
+    headers: Box<[u8]>,
+    payload: Box<[u8]>,
+}
+
+impl Forward {
+    pub(crate) fn message(&self) -> Message<'_> {
+        Message {
+            subject: &self.subject,
+            reply: &self.reply,
+            headers: &self.headers,
+            payload: &self.payload,
+        }
+    }
 }
 
 /// What became of a message.
@@ -68,6 +92,12 @@ pub(crate) struct Router {
     pub(crate) stats: Stats,
     pub(crate) bounds: Bounds,
     rng: Rng,
+    /// Messages that JetStream sent to subjects of its own streams.
+    pub(crate) forwards: VecDeque<Forward>,
+    /// Subjects that clients began or ceased to subscribe, for consumers that deliver to them.
+    pub(crate) interest_changes: VecDeque<(AccountId, Box<[u8]>)>,
+    /// Whether there is anybody who wants to know.
+    pub(crate) watch_interest: bool,
     /// Subscriptions that have had their last message.
     spent: Vec<SubRef>,
     /// Clients over `max_pending`.
@@ -87,6 +117,9 @@ impl Router {
             stats: Stats::default(),
             bounds,
             rng: Rng::new(seed, RNG_QUEUES),
+            forwards: VecDeque::new(),
+            interest_changes: VecDeque::new(),
+            watch_interest: false,
             spent: Vec::new(),
             slow: Vec::new(),
         }
@@ -181,6 +214,32 @@ impl Router {
         true
     }
 
+    /// Keeps a message for a stream until the end of the batch.
+    pub(crate) fn forward(
+        &mut self,
+        account: AccountId,
+        stream: StreamId,
+        to: &[u8],
+        msg: &Message<'_>,
+    ) {
+        self.forwards.push_back(Forward {
+            account,
+            stream,
+            subject: Box::from(to),
+            reply: Box::from(msg.reply),
+            headers: Box::from(msg.headers),
+            payload: Box::from(msg.payload),
+        });
+    }
+
+    /// Notes that the interest in a subject has changed.
+    pub(crate) fn note_interest(&mut self, account: AccountId, subject: &[u8]) {
+        if self.watch_interest {
+            self.interest_changes
+                .push_back((account, Box::from(subject)));
+        }
+    }
+
     /// Tells a client that nobody is there to answer, on the plain subscription that it awaits the
     /// answer on. Without one it is told nothing.
     pub(crate) fn tell_no_responders(&mut self, account: AccountId, to: ConnId, msg: &Message<'_>) {
@@ -254,6 +313,7 @@ impl Router {
                 .subs
                 .remove(&sub.subject, sub.queue.as_deref(), target);
         }
+        self.note_interest(account, &sub.subject);
     }
 
     /// Takes all of a client's subscriptions out.
@@ -261,17 +321,18 @@ impl Router {
         let Some(entry) = self.conns.get_mut(conn) else {
             return;
         };
-        let Some(account) = self.accounts.get_mut(entry.account) else {
-            return;
-        };
+        let account = entry.account;
         for (slot, sub) in entry.subs.take_all() {
             let target = Target::Sub(SubRef {
                 conn: conn.index,
                 slot,
             });
-            account
-                .subs
-                .remove(&sub.subject, sub.queue.as_deref(), target);
+            if let Some(account) = self.accounts.get_mut(account) {
+                account
+                    .subs
+                    .remove(&sub.subject, sub.queue.as_deref(), target);
+            }
+            self.note_interest(account, &sub.subject);
         }
     }
 

@@ -5,15 +5,18 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::BytesMut;
 use config::Options;
+use jetstream::JetStream;
 use protocol::encode;
 use protocol::errors::{CloseReason, ProtocolError};
 use protocol::id::ConnId;
 use protocol::parser::{self, Parser};
 use protocol::rng::Rng;
 use protocol::time::{Instant, Now};
+use storage::DiskOp;
 
 use crate::accounts::Accounts;
 use crate::auth::Auth;
@@ -23,6 +26,7 @@ use crate::effects::{Accepted, Effects, Gone, Input, Level, LogLine};
 use crate::info::Identity;
 use crate::limits::{AUTH_TIMEOUT, CLOSE_FLUSH};
 use crate::router::{Bounds, Router};
+use crate::streams::{Storage, StorageView, Streams};
 use crate::timers::{TimerKind, Timers};
 
 /// What a shard is made from.
@@ -45,6 +49,8 @@ pub struct Shard {
     pub(crate) identity: Identity,
     pub(crate) closed: ClosedRing,
     pub(crate) rng: Rng,
+    /// JetStream, where it is on.
+    pub(crate) streams: Option<Streams>,
     timers: Timers,
     cid_last: u64,
     /// Connections that are not closing.
@@ -68,10 +74,16 @@ impl Shard {
             write_deadline: config.write_deadline,
             no_stall: config.no_fast_producer_stall,
         };
+        let identity = Identity::new(config, &mut rng);
+        let router = Router::new(accounts, bounds, seed);
+        let js = &config.jetstream;
         Self {
-            identity: Identity::new(config, &mut rng),
+            streams: js
+                .enabled
+                .then(|| Streams::new(config, &identity, &router, seed)),
+            identity,
             closed: ClosedRing::new(config.limits.closed_clients_max as usize),
-            router: Router::new(accounts, bounds, seed),
+            router,
             timers: Timers::default(),
             cid_last: 0,
             open: 0,
@@ -134,6 +146,7 @@ impl Shard {
         match input {
             Input::Bytes { conn, buf } => {
                 self.on_bytes(conn, buf);
+                self.pump();
                 self.arm(conn);
             }
             Input::Written { conn, bytes } => {
@@ -147,7 +160,15 @@ impl Shard {
                 }
                 self.arm(conn);
             }
-            Input::Closed { conn, gone } => self.on_closed(conn, gone),
+            Input::Closed { conn, gone } => {
+                self.on_closed(conn, gone);
+                self.pump();
+            }
+            Input::Disk(done) => {
+                self.with_streams(|streams, router, ops| streams.on_disk(router, done, ops));
+                self.release_held();
+                self.pump();
+            }
             Input::Timeout => {
                 while let Some(conn) = self.timers.pop_due(now.mono) {
                     if let Some(conn) = self.router.conns.get_mut(conn) {
@@ -157,8 +178,14 @@ impl Shard {
                     debug_assert!(!self.is_due(conn), "a deadline that stays due never ends");
                     self.arm(conn);
                 }
+                self.with_streams(Streams::on_timeout);
+                self.pump();
             }
-            Input::Shutdown => self.shut_down(),
+            Input::Shutdown => {
+                self.shut_down();
+                self.pump();
+                self.with_streams(|streams, _, ops| streams.on_shutdown(ops));
+            }
         }
         core::mem::swap(&mut self.router.fx, fx);
     }
@@ -166,7 +193,63 @@ impl Shard {
     /// Returns when [`Input::Timeout`] is wanted, and what for.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, TimerKind)> {
-        self.timers.next().map(|at| (at, TimerKind::Connection))
+        let conns = self.timers.next().map(|at| (at, TimerKind::Connection));
+        let forwards = !self.router.forwards.is_empty() || !self.router.interest_changes.is_empty();
+        let streams = self.streams.as_ref();
+        let streams = streams.and_then(|streams| streams.next_timeout(forwards));
+        let streams = streams.map(|at| (at, TimerKind::Streams));
+        conns.into_iter().chain(streams).min_by_key(|(at, _)| *at)
+    }
+
+    /// Begins to read what the disk holds. JetStream is in service when [`Shard::storage`] says so;
+    /// until then no connection may be taken in.
+    pub fn start(&mut self, now: Now, fx: &mut Effects) {
+        self.router.now = now;
+        self.with_streams(|streams, _, ops| streams.start(ops));
+        core::mem::swap(&mut self.router.fx, fx);
+    }
+
+    /// Returns how far the store is; none without JetStream.
+    #[must_use]
+    pub fn storage(&self) -> Option<StorageView> {
+        let streams = self.streams.as_ref()?;
+        let damaged = streams
+            .report
+            .as_ref()
+            .map_or(0, |report| report.damage.len());
+        Some(StorageView {
+            storage: streams.storage,
+            stats: streams.store.stats(),
+            unreadable: streams.machine.unreadable(),
+            damaged,
+        })
+    }
+
+    /// Returns the JetStream machine, to look at; none without JetStream.
+    #[must_use]
+    pub fn jetstream(&self) -> Option<&JetStream> {
+        self.streams.as_ref().map(|streams| &streams.machine)
+    }
+
+    /// Says whether connections can be taken in.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let streams = self.streams.as_ref();
+        streams.is_none_or(|streams| streams.storage != Storage::Recovering)
+    }
+
+    /// Ends a batch of input.
+    fn pump(&mut self) {
+        self.with_streams(Streams::pump);
+        self.settle();
+    }
+
+    fn with_streams(&mut self, run: impl FnOnce(&mut Streams, &mut Router, &mut Vec<DiskOp>)) {
+        if let Some(streams) = &mut self.streams {
+            let mut ops = core::mem::take(&mut self.router.fx.disk);
+            run(streams, &mut self.router, &mut ops);
+            self.router.fx.disk = ops;
+        }
     }
 
     /// Swaps `spare`, whose bytes have all been written, for what waits to be written; false when
@@ -288,7 +371,9 @@ impl Shard {
         };
         if conn.gated_until <= now {
             conn.gated_until = Instant::NEVER;
-            self.router.fx.gate.push((id, false));
+            if !conn.held {
+                self.router.fx.gate.push((id, false));
+            }
         }
         match conn.state {
             State::Login { deadline } if deadline <= now => {
@@ -332,7 +417,7 @@ impl Shard {
     }
 
     fn shut_down(&mut self) {
-        let all: alloc::vec::Vec<ConnId> = self.router.conns.iter().map(|conn| conn.id).collect();
+        let all: Vec<ConnId> = self.router.conns.iter().map(|conn| conn.id).collect();
         for id in all {
             self.close(id, CloseReason::ServerShutdown);
         }

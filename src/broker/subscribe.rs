@@ -62,11 +62,13 @@ impl Shard {
                 conn: id.index,
                 slot,
             });
-            let account = self.router.accounts.get_mut(conn.account);
-            if account.is_some_and(|a| a.subs.insert(subject, queue, target).is_err()) {
+            let account = conn.account;
+            let entry = self.router.accounts.get_mut(account);
+            if entry.is_some_and(|a| a.subs.insert(subject, queue, target).is_err()) {
                 conn.subs.remove(slot);
                 return self.router.tell(id, &ProtocolError::InvalidSubject);
             }
+            self.router.note_interest(account, subject);
         }
         self.confirm(id);
     }

@@ -6,3 +6,4 @@ mod limits;
 mod login;
 mod pubsub;
 mod signs_of_life;
+mod streams;

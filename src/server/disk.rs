@@ -22,9 +22,9 @@ use directory::Directory;
 /// A disk that has been opened and not used yet.
 pub trait Disk {
     /// Where operations go.
-    type Queue: DiskQueue;
+    type Queue: DiskQueue + 'static;
     /// Where answers come from.
-    type Answers: DiskAnswers;
+    type Answers: DiskAnswers + 'static;
 
     /// Gives the two ends.
     fn split(self) -> (Self::Queue, Self::Answers);

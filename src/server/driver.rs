@@ -7,13 +7,15 @@ use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::task::Waker;
 
-use broker::{Accepted, ConnId, Effects, Gone, Input, LogLine, Rules, Shard};
+use broker::{Accepted, ConnId, Effects, Gone, Input, LogLine, Rules, Shard, Storage};
 use bytes::BytesMut;
 use protocol::time::Instant;
+use storage::DiskDone;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::conn_io::READ_CHUNK;
+use crate::disk::DiskQueue;
 use crate::process_stats::Monitored;
 
 /// What a connection's future may do.
@@ -49,8 +51,12 @@ pub(crate) struct Driver {
     rearm: Notify,
     /// Told when a connection has ended.
     emptied: Notify,
+    /// Told when the disk has answered.
+    answered: Notify,
     log: Box<dyn Fn(&LogLine)>,
     monitored: RefCell<Monitored>,
+    /// Where disk operations go.
+    disk: Option<Box<dyn DiskQueue>>,
 }
 
 impl Driver {
@@ -59,6 +65,7 @@ impl Driver {
         clock: Clock,
         log: Box<dyn Fn(&LogLine)>,
         monitored: Monitored,
+        disk: Option<Box<dyn DiskQueue>>,
     ) -> Self {
         Self {
             shard: RefCell::new(shard),
@@ -69,8 +76,10 @@ impl Driver {
             armed: Cell::new(Instant::NEVER),
             rearm: Notify::new(),
             emptied: Notify::new(),
+            answered: Notify::new(),
             log,
             monitored: RefCell::new(monitored),
+            disk,
         }
     }
 
@@ -142,9 +151,49 @@ impl Driver {
         self.input(None, Input::Timeout);
     }
 
+    /// Begins to read what the disk holds.
+    pub(crate) fn start(&self) {
+        let now = self.clock.now();
+        self.shard
+            .borrow_mut()
+            .start(now, &mut self.fx.borrow_mut());
+        self.drain(None);
+    }
+
+    /// Hands over the disk's answers.
+    pub(crate) fn disk_done(&self, done: &mut Vec<DiskDone>) {
+        self.input(None, Input::Disk(done));
+        self.answered.notify_one();
+    }
+
+    /// Says whether connections can be taken in.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.shard.borrow().is_ready()
+    }
+
+    /// Says whether something is on its way to the disk.
+    pub(crate) fn is_writing(&self) -> bool {
+        let storage = self.shard.borrow().storage();
+        storage.is_some_and(|view| view.storage == Storage::Live && view.stats.unsynced_bytes > 0)
+    }
+
     /// Ends every connection.
     pub(crate) fn shut_down(&self) {
         self.input(None, Input::Shutdown);
+    }
+
+    /// Waits until connections can be taken in.
+    pub(crate) async fn wait_ready(&self) {
+        while !self.is_ready() {
+            self.answered.notified().await;
+        }
+    }
+
+    /// Waits until nothing is on its way to the disk.
+    pub(crate) async fn wait_written(&self) {
+        while self.is_writing() {
+            self.answered.notified().await;
+        }
     }
 
     /// Waits until no connection is left.
@@ -243,6 +292,11 @@ impl Driver {
         }
         for id in fx.abort.drain(..) {
             touch(id, Some(Standing::Dropped));
+        }
+        if let Some(disk) = &self.disk
+            && !fx.disk.is_empty()
+        {
+            disk.submit(&mut fx.disk);
         }
         for line in fx.log.drain(..) {
             (self.log)(&line);

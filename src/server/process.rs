@@ -1,6 +1,7 @@
 //! The process around a server: what it logs at its start and end, its files, its signals.
 
 use core::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -10,6 +11,7 @@ use config::{Options, Setup};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::system_wall;
+use crate::disk::FileDisk;
 use crate::log::Logger;
 use crate::net::TokioNet;
 use crate::serve::{ServeOptions, Surroundings, serve};
@@ -59,13 +61,27 @@ async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
         }
         log.info("Server is ready");
     };
-    let served = serve::<TokioNet>(options, around, ready, stopped(log)).await;
+    let disk = match options.config.jetstream.enabled {
+        true => Some(open_store(&options.config, log)?),
+        false => None,
+    };
+    let served = serve::<TokioNet, _>(options, disk, around, ready, stopped(log)).await;
     if let Some(path) = &pid_file {
         drop(std::fs::remove_file(path));
     }
     served.context("listening for clients")?;
     log.info("Server Exiting..");
     Ok(())
+}
+
+/// Opens the directory that streams lie in.
+fn open_store(options: &Options, log: &Logger) -> anyhow::Result<FileDisk> {
+    let temp = std::env::temp_dir();
+    let dir = options.jetstream.directory(&temp.to_string_lossy());
+    let disk = FileDisk::open(Path::new(&dir)).context("opening the JetStream store")?;
+    log.info("Starting JetStream");
+    log.info(format!("  Store Directory: {dir:?}"));
+    Ok(disk)
 }
 
 /// Says what is about to run, and what the operator should know about it.

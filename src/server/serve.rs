@@ -14,6 +14,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::Clock;
 use crate::conn_io::drive_conn;
+use crate::disk::{Disk, DiskAnswers, DiskQueue};
 use crate::driver::Driver;
 use crate::http::serve_monitoring;
 use crate::net::Net;
@@ -51,15 +52,20 @@ impl core::fmt::Debug for Surroundings {
     }
 }
 
-/// Serves until `stop` is done; `ready` is told where the listeners are bound, in order.
+/// Serves until `stop` is done; `ready` is told where the listeners are bound, in order. The disk is
+/// needed where JetStream is on.
+///
+/// Listeners are bound first, so that a port in use is noticed at once; connections are accepted when
+/// the store has been recovered, so that no client ever meets streams that are not back yet.
 ///
 /// # Errors
 /// When an address cannot be bound.
 ///
 /// # Panics
 /// When a connection's task panics: a server that has lost its head must not go on.
-pub async fn serve<N: Net>(
+pub async fn serve<N: Net, D: Disk>(
     options: ServeOptions,
+    disk: Option<D>,
     around: Surroundings,
     ready: impl FnOnce(&[SocketAddr]),
     stop: impl Future<Output = ()>,
@@ -85,7 +91,11 @@ pub async fn serve<N: Net>(
         });
     }
     let shard = Shard::new(shard_options, options.seed);
-    let driver = Rc::new(Driver::new(shard, clock, around.log, monitored));
+    let (queue, answers) = match disk.map(Disk::split) {
+        Some((queue, answers)) => (Some(Box::new(queue) as Box<dyn DiskQueue>), Some(answers)),
+        None => (None, None),
+    };
+    let driver = Rc::new(Driver::new(shard, clock, around.log, monitored, queue));
     let mut listeners = Vec::new();
     for (listen, rules) in &options.listeners {
         listeners.push((N::bind(&listen.host, listen.port).await?, *rules));
@@ -96,13 +106,16 @@ pub async fn serve<N: Net>(
     }
     let tasks = LocalSet::new();
     tasks
-        .run_until(run::<N>(driver, listeners, monitoring, bound, ready, stop))
+        .run_until(run::<N, D>(
+            driver, answers, listeners, monitoring, bound, ready, stop,
+        ))
         .await;
     Ok(())
 }
 
-async fn run<N: Net>(
+async fn run<N: Net, D: Disk>(
     driver: Rc<Driver>,
+    answers: Option<D::Answers>,
     listeners: Vec<(N::Listener, Rules)>,
     monitoring: Option<N::Listener>,
     bound: Vec<SocketAddr>,
@@ -112,26 +125,51 @@ async fn run<N: Net>(
     let mut fixtures = JoinSet::new();
     let timer = Rc::clone(&driver);
     fixtures.spawn_local(async move { timer.drive_timer().await });
+    // Monitoring answers while the store is being recovered: that is when it is asked.
+    if let Some(listener) = monitoring {
+        fixtures.spawn_local(serve_monitoring::<N>(Rc::clone(&driver), listener));
+    }
+    driver.start();
+    let mut disk = JoinSet::new();
+    if let Some(answers) = answers {
+        disk.spawn_local(drive_disk(Rc::clone(&driver), answers));
+    }
+    tokio::pin!(stop);
+    tokio::select! {
+        biased;
+        () = &mut stop => return,
+        ended = disk.join_next(), if !disk.is_empty() => panic!("the disk's task ended: {ended:?}"),
+        () = driver.wait_ready() => {}
+    }
     for ((listener, rules), local) in listeners.into_iter().zip(bound.iter().copied()) {
         let driver = Rc::clone(&driver);
         fixtures.spawn_local(accept_all::<N>(driver, listener, local, rules));
     }
-    if let Some(listener) = monitoring {
-        fixtures.spawn_local(serve_monitoring::<N>(Rc::clone(&driver), listener));
-    }
     ready(&bound);
-    tokio::pin!(stop);
     tokio::select! {
         biased;
         () = &mut stop => {}
+        ended = disk.join_next(), if !disk.is_empty() => panic!("the disk's task ended: {ended:?}"),
         ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
     }
     // First nobody comes in any more, then those who are there leave.
     fixtures.abort_all();
     while fixtures.join_next().await.is_some() {}
     driver.shut_down();
-    let all_gone = driver.wait_empty();
+    let all_gone = async {
+        driver.wait_empty().await;
+        driver.wait_written().await;
+    };
     drop(tokio::time::timeout(STOP_MAX, all_gone).await);
+}
+
+/// Hands the disk's answers over, for ever.
+async fn drive_disk<A: DiskAnswers>(driver: Rc<Driver>, mut answers: A) {
+    let mut done = Vec::new();
+    loop {
+        answers.next(&mut done).await;
+        driver.disk_done(&mut done);
+    }
 }
 
 /// Accepts for ever. Connections are tasks of this one, so that a panic in one ends it.

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::path::Path;
 use std::rc::Rc;
 
 use broker::Rules;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use crate::disk::FileDisk;
 use crate::net::TokioNet;
 use crate::serve::{ServeOptions, Surroundings, serve};
 
@@ -62,15 +64,61 @@ fn stopping_ends_the_connections() {
     );
 }
 
+#[test]
+fn what_was_acknowledged_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    with_store(dir.path(), |address| async move {
+        let mut client = client(address).await;
+        let create = "{\"name\":\"S\",\"subjects\":[\"s\"]}";
+        let line = format!(
+            "SUB in 1\r\nPUB $JS.API.STREAM.CREATE.S in {}\r\n{create}\r\n",
+            create.len()
+        );
+        client.write_all(line.as_bytes()).await.unwrap();
+        read_until(&mut client, b"}\r\n").await;
+        client.write_all(b"PUB s in 2\r\nhi\r\n").await.unwrap();
+        let ack = read_until(&mut client, b"}\r\n").await;
+        assert!(
+            ack.ends_with(b"{\"stream\":\"S\",\"seq\":1}\r\n"),
+            "{ack:?}"
+        );
+    });
+    with_store(dir.path(), |address| async move {
+        let mut client = client(address).await;
+        let ask = b"SUB in 1\r\nPUB $JS.API.DIRECT.GET.S in 0\r\n\r\nPUB s in 2\r\nyo\r\n";
+        client.write_all(ask).await.unwrap();
+        let ack = read_until(&mut client, b"}\r\n").await;
+        assert!(
+            ack.ends_with(b"{\"stream\":\"S\",\"seq\":2}\r\n"),
+            "{ack:?}"
+        );
+    });
+}
+
+/// Serves with streams in `dir` while `test` runs, then stops.
+fn with_store<F: Future<Output = ()>>(dir: &Path, test: impl FnOnce(SocketAddr) -> F) {
+    let mut config = Options::default();
+    config.jetstream.enabled = true;
+    run_server(config, Some(FileDisk::open(dir).unwrap()), test);
+}
+
 /// Serves while `test` runs with the address, then stops.
 fn with_server<F: Future<Output = ()>>(test: impl FnOnce(SocketAddr) -> F) {
+    run_server(Options::default(), None, test);
+}
+
+fn run_server<F: Future<Output = ()>>(
+    config: Options,
+    disk: Option<FileDisk>,
+    test: impl FnOnce(SocketAddr) -> F,
+) {
     let listen = Listen {
         host: "127.0.0.1".to_owned(),
         port: 0,
     };
     let options = ServeOptions {
         config_digest: String::new(),
-        config: Options::default(),
+        config,
         listeners: vec![(listen, Rules::Nats)],
         seed: 1,
     };
@@ -89,7 +137,7 @@ fn with_server<F: Future<Output = ()>>(test: impl FnOnce(SocketAddr) -> F) {
             tell.send(bound[0]).expect("the test waits for it");
         };
         let stop = async { finished.await.expect("the test ends first") };
-        let served = serve::<TokioNet>(options, around, ready, stop);
+        let served = serve::<TokioNet, FileDisk>(options, disk, around, ready, stop);
         let tested = async {
             test(told.await.unwrap()).await;
             finish.send(()).expect("the server waits for it");

@@ -1,16 +1,18 @@
 //! A shard, a clock that only moves when told, and clients that are byte strings.
 
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use config::Options;
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
 use protocol::time::{Instant, Now, Wall};
+use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName};
 
 use crate::effects::{Accepted, Effects, Gone, Input, Rules};
 use crate::shard::{Shard, ShardOptions};
@@ -26,6 +28,9 @@ pub(crate) struct World {
     pub(crate) aborted: Vec<ConnId>,
     pub(crate) gates: Vec<(ConnId, bool)>,
     fx: Effects,
+    /// Operations that the disk has not been let do.
+    ops: Vec<DiskOp>,
+    files: BTreeMap<FileName, Vec<u8>>,
     /// What each connection has not had parsed yet.
     rest: Vec<(ConnId, BytesMut)>,
 }
@@ -48,6 +53,8 @@ impl World {
             aborted: Vec::new(),
             gates: Vec::new(),
             fx: Effects::default(),
+            ops: Vec::new(),
+            files: BTreeMap::new(),
             rest: Vec::new(),
         }
     }
@@ -71,6 +78,73 @@ impl World {
         self.say(id, CONNECT);
         self.hear(id);
         id
+    }
+
+    /// Opens the store.
+    pub(crate) fn recover(&mut self) {
+        self.shard.start(self.now, &mut self.fx);
+        self.drain();
+        self.settle_disk();
+    }
+
+    /// Lets the disk do all that was asked of it.
+    pub(crate) fn settle_disk(&mut self) {
+        while !self.ops.is_empty() {
+            let ops = core::mem::take(&mut self.ops);
+            let mut done = ops.into_iter().map(|op| self.run(op)).collect();
+            self.shard
+                .handle(self.now, Input::Disk(&mut done), &mut self.fx);
+            self.drain();
+        }
+    }
+
+    /// Does one operation on files in memory.
+    fn run(&mut self, op: DiskOp) -> DiskDone {
+        let id = op.id();
+        let files = &mut self.files;
+        let range = |offset: u64, len: usize| {
+            let start = usize::try_from(offset).unwrap();
+            start..start + len
+        };
+        let result = match op {
+            DiskOp::List { .. } => Ok(DiskAnswer::Listed(
+                files
+                    .iter()
+                    .map(|(name, f)| (*name, f.len() as u64))
+                    .collect(),
+            )),
+            DiskOp::Read {
+                file, offset, len, ..
+            } => match files.get(&file).map(|f| f.get(range(offset, len as usize))) {
+                Some(Some(bytes)) => Ok(DiskAnswer::Read(Bytes::copy_from_slice(bytes))),
+                Some(None) => Err(DiskError::Io(5)),
+                None => Err(DiskError::NotFound),
+            },
+            DiskOp::Create { file, len, .. } => {
+                files.insert(file, alloc::vec![0; usize::try_from(len).unwrap()]);
+                Ok(DiskAnswer::Done)
+            }
+            DiskOp::Write {
+                file, offset, data, ..
+            } => {
+                let file = files.get_mut(&file).expect("files are made before");
+                let range = range(offset, data.len());
+                file.resize(file.len().max(range.end), 0);
+                file[range].copy_from_slice(&data);
+                Ok(DiskAnswer::Done)
+            }
+            DiskOp::Sync { .. } => Ok(DiskAnswer::Done),
+            DiskOp::Recycle { from, to, .. } => {
+                let file = files.remove(&from).expect("files are made before");
+                files.insert(to, file);
+                Ok(DiskAnswer::Done)
+            }
+            DiskOp::Remove { file, .. } => {
+                files.remove(&file);
+                Ok(DiskAnswer::Done)
+            }
+        };
+        DiskDone { op: id, result }
     }
 
     /// Hands a client's bytes over.
@@ -148,6 +222,7 @@ impl World {
         self.closed.append(&mut self.fx.close);
         self.aborted.append(&mut self.fx.abort);
         self.gates.append(&mut self.fx.gate);
+        self.ops.append(&mut self.fx.disk);
     }
 }
 

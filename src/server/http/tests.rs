@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::disk::FileDisk;
 use crate::net::TokioNet;
 use crate::serve::{ServeOptions, Surroundings, serve};
 
@@ -93,7 +94,8 @@ fn exchange(request: &str) -> String {
         .enable_all()
         .build()
         .unwrap();
-    let both = async { tokio::join!(serve::<TokioNet>(options, around, |_| {}, stop), client) };
+    let served = serve::<TokioNet, FileDisk>(options, None, around, |_| {}, stop);
+    let both = async { tokio::join!(served, client) };
     let (served, answer) = runtime
         .block_on(async { tokio::time::timeout(Duration::from_secs(20), both).await })
         .expect("it ends in time");

@@ -1,0 +1,370 @@
+//! JetStream in the shard: the machine, the store under it, and what goes between them.
+//!
+//! *Invariant:* committed entries reach the machine in log order, each before anything that came
+//! later; a batch of input ends in one pump of the machine and one of the store.
+
+mod accounts;
+mod flushing;
+mod world;
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use config::Options;
+use jetstream::JetStream;
+use jetstream::entry::{Entry, is_publish};
+use jetstream::env::{ApiCall, Inbound, NameRules};
+use protocol::id::{AccountId, ConnId, LogPos, StreamId};
+use protocol::message::Message;
+use protocol::rng::Rng;
+use protocol::store::Loc;
+use protocol::time::Instant;
+use storage::{DiskDone, DiskOp, RecoveryReport, Store, StoreEvent, StoreOptions, StoreStats};
+
+use crate::effects::{Level, LogLine, Rules};
+use crate::info::Identity;
+use crate::limits::{FORWARDS_PER_BATCH, JS_IN_FLIGHT_MAX};
+use crate::router::Router;
+use flushing::Flushing;
+use world::World;
+
+/// The stream of randomness for JetStream's names and ids.
+const RNG_STREAMS: u64 = 3;
+/// How often the store looks after what it has put off.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Where the store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// Reading what the disk holds; nothing is served before it is done.
+    Recovering,
+    /// In service.
+    Live,
+    /// A write or a sync has failed: reads only, until the process starts anew.
+    Poisoned,
+}
+
+/// The machine and its store.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    pub(crate) machine: JetStream,
+    pub(crate) store: Store,
+    pub(crate) storage: Storage,
+    pub(crate) report: Option<RecoveryReport>,
+    rng: Rng,
+    server_name: alloc::string::String,
+    flushing: Flushing,
+    next_tick: Instant,
+    /// Publishers whose reading is paused because too much waits for the disk.
+    gated: Vec<ConnId>,
+}
+
+/// What a subject that belongs to JetStream led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// Somebody took the message.
+    Taken,
+    /// Nobody is there.
+    Nobody,
+}
+
+impl Streams {
+    pub(crate) fn new(options: &Options, identity: &Identity, router: &Router, seed: u64) -> Self {
+        let mut machine = JetStream::new(accounts::machine_options(options, identity));
+        for (id, account) in router.accounts.iter() {
+            let limits = accounts::limits(options, account);
+            machine.configure_account(id, &account.name, limits);
+        }
+        Self {
+            machine,
+            store: Store::new(StoreOptions::default()),
+            storage: Storage::Recovering,
+            report: None,
+            rng: Rng::new(seed, RNG_STREAMS),
+            server_name: identity.name.clone(),
+            flushing: Flushing::default(),
+            next_tick: Instant::NEVER,
+            gated: Vec::new(),
+        }
+    }
+
+    /// Begins recovery.
+    pub(crate) fn start(&mut self, ops: &mut Vec<DiskOp>) {
+        self.store.start(ops);
+    }
+
+    /// Hands a message to the stream that stores its subject.
+    #[inline]
+    pub(crate) fn publish(
+        &mut self,
+        router: &mut Router,
+        account: AccountId,
+        stream: StreamId,
+        msg: &Message<'_>,
+    ) {
+        let (machine, mut world) = self.split(router);
+        machine.publish(&mut world, account, stream, inbound(msg));
+    }
+
+    /// Handles a message on a subject that starts with `$JS.`.
+    pub(crate) fn serve(
+        &mut self,
+        router: &mut Router,
+        account: AccountId,
+        from: (ConnId, Rules),
+        msg: &Message<'_>,
+    ) -> Served {
+        let (machine, mut world) = self.split(router);
+        let (client, rules) = from;
+        let rules = match rules {
+            Rules::Nats => NameRules::Nats,
+            Rules::Memphis => NameRules::Memphis,
+        };
+        let taken = if msg.subject.starts_with(b"$JS.ACK.") {
+            machine.ack(&mut world, account, msg.subject, msg.reply, msg.payload)
+        } else if msg.subject.starts_with(b"$JS.API.") {
+            let msg = inbound(msg);
+            let call = ApiCall {
+                account,
+                client,
+                rules,
+                msg,
+            };
+            machine.api(&mut world, &call)
+        } else if msg.subject.starts_with(b"$JS.FC.") {
+            machine.flow_reply(&mut world, account, msg.subject);
+            true
+        } else {
+            false
+        };
+        if taken { Served::Taken } else { Served::Nobody }
+    }
+
+    /// Takes the disk's answers.
+    pub(crate) fn on_disk(
+        &mut self,
+        router: &mut Router,
+        done: &mut Vec<DiskDone>,
+        ops: &mut Vec<DiskOp>,
+    ) {
+        for done in done.drain(..) {
+            self.store.handle(done, ops);
+        }
+        while let Some(event) = self.store.poll() {
+            self.on_event(router, event);
+        }
+    }
+
+    /// Ends a batch of input: what was forwarded to streams goes there, consumers deliver, and
+    /// everything that was appended is on its way to the disk.
+    pub(crate) fn pump(&mut self, router: &mut Router, ops: &mut Vec<DiskOp>) {
+        if self.storage == Storage::Recovering {
+            return;
+        }
+        for _ in 0..FORWARDS_PER_BATCH {
+            let Some(forward) = router.forwards.pop_front() else {
+                break;
+            };
+            let msg = forward.message();
+            self.publish(router, forward.account, forward.stream, &msg);
+        }
+        while let Some((account, subject)) = router.interest_changes.pop_front() {
+            let (machine, mut world) = self.split(router);
+            machine.interest_changed(&mut world, account, &subject);
+        }
+        let (machine, mut world) = self.split(router);
+        machine.pump(&mut world);
+        self.store.pump(ops);
+        router.watch_interest = self.machine.streams().next().is_some();
+    }
+
+    /// Says whether a publisher should wait until the disk has caught up.
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        self.machine.shared().replies.in_flight_bytes() > JS_IN_FLIGHT_MAX
+    }
+
+    /// Remembers a publisher whose reading is paused.
+    pub(crate) fn gate(&mut self, id: ConnId) {
+        self.gated.push(id);
+    }
+
+    /// Returns the publishers that may go on.
+    pub(crate) fn take_released(&mut self) -> Vec<ConnId> {
+        let left = self.machine.shared().replies.in_flight_bytes();
+        if self.gated.is_empty() || left > JS_IN_FLIGHT_MAX / 2 {
+            return Vec::new();
+        }
+        core::mem::take(&mut self.gated)
+    }
+
+    /// Returns when something is due.
+    pub(crate) fn next_timeout(&self, now_pending: bool) -> Option<Instant> {
+        if now_pending {
+            return Some(Instant::default());
+        }
+        let machine = self.machine.poll_timeout().map(|(at, _)| at);
+        let tick = Some(self.next_tick).filter(|at| *at != Instant::NEVER);
+        [machine, tick].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn on_timeout(&mut self, router: &mut Router, ops: &mut Vec<DiskOp>) {
+        if self.storage == Storage::Recovering {
+            return;
+        }
+        let now = router.now.mono;
+        let (machine, mut world) = self.split(router);
+        machine.handle_timeout(&mut world);
+        if self.next_tick <= now {
+            self.next_tick = now + TICK;
+            self.store.tick(ops);
+            while let Some(event) = self.store.poll() {
+                self.on_event(router, event);
+            }
+        }
+    }
+
+    /// Makes what was acknowledged quick to find at the next start.
+    pub(crate) fn on_shutdown(&mut self, ops: &mut Vec<DiskOp>) {
+        if self.storage == Storage::Live {
+            self.store.tick(ops);
+        }
+    }
+
+    fn on_event(&mut self, router: &mut Router, event: StoreEvent) {
+        match event {
+            StoreEvent::Entry { pos, loc, entry } => self.on_entry(router, pos, loc, &entry),
+            StoreEvent::ReadDone { read, result } => {
+                let (machine, mut world) = self.split(router);
+                machine.read_done(&mut world, read, result);
+            }
+            StoreEvent::CheckpointLoaded(state) => {
+                if let Err(error) = self.machine.restore(&state) {
+                    log(
+                        router,
+                        Level::Error,
+                        format!("JetStream checkpoint: {error}"),
+                    );
+                }
+            }
+            StoreEvent::Recovered(report) => self.on_recovered(router, report),
+            StoreEvent::FlushWanted { below } => {
+                self.flushing
+                    .begin(below, &mut self.machine, &mut self.store);
+            }
+            StoreEvent::Flushed {
+                stream,
+                moved,
+                lost,
+            } => {
+                if !lost.is_empty() {
+                    let count = lost.len();
+                    log(
+                        router,
+                        Level::Error,
+                        format!(
+                            "JetStream stream {}: {count} messages are damaged",
+                            stream.0
+                        ),
+                    );
+                }
+                self.machine.relocated(stream, &moved);
+                self.flushing
+                    .flushed(stream, &self.machine, &mut self.store);
+            }
+            StoreEvent::CheckpointWritten { .. } => {}
+            StoreEvent::CheckpointRefused(error) => {
+                log(
+                    router,
+                    Level::Warn,
+                    format!("JetStream checkpoint refused: {error}"),
+                );
+            }
+            StoreEvent::Poisoned(error) => {
+                self.storage = Storage::Poisoned;
+                log(
+                    router,
+                    Level::Error,
+                    format!("JetStream storage failed, nothing is stored any more: {error}"),
+                );
+                let reason = format!("{error}");
+                let (machine, mut world) = self.split(router);
+                machine.poison(&mut world, &reason);
+            }
+        }
+    }
+
+    #[inline]
+    fn on_entry(&mut self, router: &mut Router, pos: LogPos, loc: Loc, entry: &Bytes) {
+        let (machine, mut world) = self.split(router);
+        // The Memphis layer's entries are kept for it; it is not wired in yet.
+        drop(machine.apply(&mut world, pos, loc, entry));
+        self.flushing.applied(pos);
+        if !is_publish(entry)
+            && let Ok(Entry::StreamDelete(stream)) = Entry::decode(entry)
+        {
+            self.store.remove_stream(stream);
+            self.flushing
+                .flushed(stream, &self.machine, &mut self.store);
+        }
+    }
+
+    fn on_recovered(&mut self, router: &mut Router, report: RecoveryReport) {
+        self.storage = Storage::Live;
+        self.next_tick = router.now.mono + TICK;
+        let (machine, mut world) = self.split(router);
+        machine.recovered(&mut world);
+        let streams = self.machine.streams().count();
+        let replayed = report.replayed;
+        let text = format!("JetStream recovered {streams} streams, {replayed} entries replayed");
+        log(router, Level::Info, text);
+        for damage in &report.damage {
+            let text = format!(
+                "JetStream storage is damaged: {} from byte {} to {}",
+                damage.file, damage.from, damage.to
+            );
+            log(router, Level::Error, text);
+        }
+        self.report = Some(report);
+    }
+
+    /// Splits into the machine and the world around it.
+    fn split<'a>(&'a mut self, router: &'a mut Router) -> (&'a mut JetStream, World<'a>) {
+        let world = World {
+            router,
+            store: &mut self.store,
+            rng: &mut self.rng,
+            server_name: &self.server_name,
+        };
+        (&mut self.machine, world)
+    }
+}
+
+fn inbound<'a>(msg: &Message<'a>) -> Inbound<'a> {
+    Inbound {
+        subject: msg.subject,
+        reply: msg.reply,
+        headers: msg.headers,
+        payload: msg.payload,
+    }
+}
+
+fn log(router: &mut Router, level: Level, text: alloc::string::String) {
+    router.fx.log.push(LogLine { level, text });
+}
+
+/// How far JetStream is, for health checks.
+#[derive(Clone, Copy, Debug)]
+pub struct StorageView {
+    /// Where the store is.
+    pub storage: Storage,
+    /// Its numbers.
+    pub stats: StoreStats,
+    /// Entries of the log that could not be read.
+    pub unreadable: u64,
+    /// Ranges that were found damaged when the store was opened.
+    pub damaged: usize,
+}

@@ -1,0 +1,64 @@
+//! From the configuration to what the JetStream machine is told.
+
+use alloc::string::String;
+
+use config::options::{AccountJetStream, Options};
+use jetstream::Options as MachineOptions;
+use protocol::js::check::ServerLimits;
+use protocol::js::info::AccountLimits;
+use protocol::text::duration::Nanos;
+
+use crate::accounts::Account;
+use crate::info::Identity;
+
+/// Returns what the machine is made with.
+pub(super) fn machine_options(options: &Options, identity: &Identity) -> MachineOptions {
+    let js = &options.jetstream;
+    let window = js.limits.duplicate_window.as_nanos();
+    MachineOptions {
+        server_name: identity.name.clone(),
+        server_id: identity.id.clone(),
+        domain: js.domain.clone().unwrap_or_default(),
+        strict: js.strict,
+        limits: ServerLimits {
+            duplicate_window: Nanos(i64::try_from(window).unwrap_or(i64::MAX)),
+            max_ack_pending: signed(js.limits.ack_pending_max.map(u64::from)),
+            max_request_batch: signed(js.limits.request_batch_max.map(u64::from)),
+        },
+        version: String::from(config::NATS_VERSION),
+        store_bytes_max: js.file_max.map_or(i64::MAX, |max| signed(Some(max))),
+        memory_bytes_max: js.memory_max.map_or(i64::MAX, |max| signed(Some(max))),
+        in_flight_bytes_max: js.buffered_size_max,
+    }
+}
+
+/// Returns what an account may use; none when it may use nothing.
+pub(super) fn limits(options: &Options, account: &Account) -> Option<AccountLimits> {
+    if !account.jetstream {
+        return None;
+    }
+    let mut configured = options.accounts.iter();
+    let own = configured.find(|own| own.name == account.name);
+    match own.and_then(|own| own.jetstream.as_ref()) {
+        Some(own) => Some(from_config(own)),
+        None => Some(AccountLimits::UNLIMITED),
+    }
+}
+
+fn from_config(own: &AccountJetStream) -> AccountLimits {
+    AccountLimits {
+        max_memory: signed(own.memory_max),
+        max_storage: signed(own.file_max),
+        max_streams: signed(own.streams_max.map(u64::from)),
+        max_consumers: signed(own.consumers_max.map(u64::from)),
+        max_ack_pending: signed(own.ack_pending_max.map(u64::from)),
+        memory_max_stream_bytes: signed(own.memory_stream_bytes_max),
+        storage_max_stream_bytes: signed(own.file_stream_bytes_max),
+        max_bytes_required: own.max_bytes_required,
+    }
+}
+
+/// Returns a limit the way the API writes it: -1 for none.
+fn signed(limit: Option<u64>) -> i64 {
+    limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,61 @@
+//! From the log to segments: when the log has grown long, live messages move to their streams'
+//! segments, and a checkpoint lets the old log go.
+//!
+//! *Invariant:* the checkpoint is taken after the last message has moved, at the entry that was
+//! applied last, so that it refers to nothing that lies below `keep`.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use jetstream::JetStream;
+use protocol::id::{LogPos, StreamId};
+use storage::Store;
+
+#[derive(Debug, Default)]
+pub(super) struct Flushing {
+    /// Streams whose flushes have not been answered.
+    open: Vec<StreamId>,
+    /// Where the log that must stay begins, once they have.
+    keep: LogPos,
+    /// Every entry below has been applied.
+    applied: LogPos,
+}
+
+impl Flushing {
+    /// Notes that the entry at `pos` has been applied.
+    #[inline]
+    pub(super) fn applied(&mut self, pos: LogPos) {
+        self.applied = LogPos(pos.0 + 1);
+    }
+
+    /// Moves everything below `below` out of the log.
+    pub(super) fn begin(&mut self, below: LogPos, machine: &mut JetStream, store: &mut Store) {
+        self.keep = below;
+        let mut all = Vec::new();
+        machine.unflushed(below, &mut all);
+        for (stream, messages) in all {
+            self.open.push(stream);
+            store.flush(stream, messages);
+        }
+        self.finish(machine, store);
+    }
+
+    /// Notes that a stream's flush is durable, or that it will not be because the stream is gone.
+    pub(super) fn flushed(&mut self, stream: StreamId, machine: &JetStream, store: &mut Store) {
+        let open = self.open.len();
+        self.open.retain(|flushing| *flushing != stream);
+        if self.open.len() < open {
+            self.finish(machine, store);
+        }
+    }
+
+    fn finish(&mut self, machine: &JetStream, store: &mut Store) {
+        if !self.open.is_empty() {
+            return;
+        }
+        let mut state = Vec::new();
+        machine.snapshot(&mut state);
+        // Refused while another one is being written; the store asks again.
+        let _begun = store.write_checkpoint(Bytes::from(state), self.applied, self.keep);
+    }
+}

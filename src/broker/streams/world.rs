@@ -1,0 +1,110 @@
+//! The world that the JetStream machine sees: the router and the store, borrowed side by side.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use bytes::BytesMut;
+use jetstream::env::{Env, JsTarget, Outgoing};
+use protocol::id::{AccountId, ConnId, LogPos, StreamId};
+use protocol::js::advisory::ClientInfo;
+use protocol::message::Message;
+use protocol::rng::Rng;
+use protocol::store::{Loc, ReadOutcome};
+use protocol::text::duration::Nanos;
+use protocol::time::Now;
+use storage::Store;
+
+use crate::router::{Router, Target};
+
+pub(super) struct World<'a> {
+    pub(super) router: &'a mut Router,
+    pub(super) store: &'a mut Store,
+    pub(super) rng: &'a mut Rng,
+    pub(super) server_name: &'a str,
+}
+
+impl Env for World<'_> {
+    fn now(&self) -> Now {
+        self.router.now
+    }
+
+    fn rng(&mut self) -> &mut Rng {
+        self.rng
+    }
+
+    #[inline]
+    fn propose(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        self.store.append(encode)
+    }
+
+    #[inline]
+    fn read(&mut self, stream: StreamId, loc: Loc) -> ReadOutcome {
+        self.store.read(stream, loc)
+    }
+
+    #[inline]
+    fn deliver(&mut self, account: AccountId, to: &[u8], msg: Outgoing<'_>) -> bool {
+        let shown = Message {
+            subject: msg.subject,
+            reply: msg.reply,
+            headers: msg.headers,
+            payload: msg.payload,
+        };
+        let routed = self.router.route(account, to, &shown, None);
+        match routed.stream {
+            // A machine is not called back: the message goes there at the end of the batch.
+            Some(stream) => {
+                self.router.forward(account, stream, to, &shown);
+                true
+            }
+            None => routed.reached,
+        }
+    }
+
+    fn has_interest(&mut self, account: AccountId, subject: &[u8]) -> bool {
+        let account = self.router.accounts.get_mut(account);
+        account.is_some_and(|account| {
+            account
+                .subs
+                .has_interest_of(subject, |target| matches!(target, Target::Sub(_)))
+        })
+    }
+
+    fn bind(&mut self, account: AccountId, subject: &[u8], target: JsTarget) {
+        let JsTarget::Stream(stream) = target;
+        if let Some(account) = self.router.accounts.get_mut(account) {
+            let bound = account.subs.insert(subject, None, Target::Stream(stream));
+            debug_assert!(bound.is_ok(), "a stream's subjects have been checked");
+        }
+    }
+
+    fn unbind(&mut self, account: AccountId, subject: &[u8], target: JsTarget) {
+        let JsTarget::Stream(stream) = target;
+        if let Some(account) = self.router.accounts.get_mut(account) {
+            account.subs.remove(subject, None, Target::Stream(stream));
+        }
+    }
+
+    fn client_info(&mut self, client: ConnId) -> Option<ClientInfo> {
+        let conn = self.router.conns.get(client)?;
+        let rtt = i64::try_from(conn.pulse.rtt.as_nanos()).unwrap_or(i64::MAX);
+        Some(ClientInfo {
+            start: Some(conn.start.wall),
+            host: format!("{}", conn.peer.ip()),
+            id: conn.cid,
+            account: String::from(self.router.accounts.name(conn.account)),
+            user: conn
+                .user
+                .as_ref()
+                .map_or_else(String::new, |u| u.name.clone()),
+            name: conn.wishes.name.clone(),
+            lang: conn.wishes.lang.clone(),
+            version: conn.wishes.version.clone(),
+            rtt: Nanos(rtt),
+            server: self.server_name.to_string(),
+            kind: String::from("Client"),
+            client_type: String::from("nats"),
+            ..ClientInfo::default()
+        })
+    }
+}

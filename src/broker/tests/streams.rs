@@ -1,0 +1,155 @@
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use config::Options;
+use protocol::id::ConnId;
+
+use super::harness::World;
+use crate::effects::Rules;
+use crate::streams::Storage;
+
+#[test]
+fn a_publish_is_acknowledged_when_the_disk_has_it_and_not_before() {
+    let mut world = world();
+    let a = world.client();
+    create(&mut world, a, "S", "s.*");
+    world.say(a, "PUB s.a in 2\r\nhi\r\n");
+    assert_eq!(world.hear(a), "");
+    world.settle_disk();
+    assert_eq!(
+        world.hear(a),
+        "MSG in 1 22\r\n{\"stream\":\"S\",\"seq\":1}\r\n"
+    );
+}
+
+#[test]
+fn a_batch_of_publishes_shares_one_sync() {
+    let mut world = world();
+    let a = world.client();
+    create(&mut world, a, "S", "s.*");
+    let before = world.shard.storage().unwrap().stats.syncs;
+    world.say(a, &"PUB s.a in 2\r\nhi\r\n".repeat(100));
+    world.settle_disk();
+    assert_eq!(world.hear(a).matches("\"seq\":").count(), 100);
+    assert_eq!(world.shard.storage().unwrap().stats.syncs, before + 1);
+}
+
+#[test]
+fn core_subscribers_get_what_a_stream_stores_at_once() {
+    let mut world = world();
+    let (a, b) = (world.client(), world.client());
+    create(&mut world, a, "S", "s.*");
+    world.say(b, "SUB s.> 9\r\n");
+    world.say(a, "PUB s.a 2\r\nhi\r\n");
+    assert_eq!(world.hear(b), "MSG s.a 9 2\r\nhi\r\n");
+}
+
+#[test]
+fn subjects_of_jetstream_nobody_serves_have_no_responders() {
+    let mut world = world();
+    let a = world.client();
+    world.say(a, "SUB in 1\r\n");
+    let heard = world.ask(a, "PUB $JS.ACK.nope.c.1.1.1.1.1 in 0\r\n\r\n");
+    assert!(heard.starts_with("HMSG in 1 "), "{heard}");
+    // An unknown request is met with silence, for a newer server might know it.
+    assert_eq!(world.ask(a, "PUB $JS.API.NOPE in 0\r\n\r\n"), "");
+}
+
+#[test]
+fn without_jetstream_its_api_has_no_responders() {
+    let mut world = World::new(Options::default());
+    let a = world.client();
+    let heard = world.ask(a, "SUB in 1\r\nPUB $JS.API.INFO in 0\r\n\r\n");
+    assert!(heard.starts_with("HMSG in 1 "), "{heard}");
+    assert!(world.shard.storage().is_none());
+}
+
+#[test]
+fn a_push_consumer_delivers_once_somebody_listens() {
+    let mut world = world();
+    let (a, b) = (world.client(), world.client());
+    create(&mut world, a, "S", "s.*");
+    let config = "{\"stream_name\":\"S\",\"config\":{\"durable_name\":\"C\",\
+                  \"deliver_subject\":\"to\",\"ack_policy\":\"none\"}}";
+    let subject = "$JS.API.CONSUMER.DURABLE.CREATE.S.C";
+    let heard = request(&mut world, a, subject, config);
+    assert!(heard.contains("consumer_create_response"), "{heard}");
+    world.say(a, "PUB s.a in 2\r\nhi\r\n");
+    world.settle_disk();
+    world.say(b, "SUB to 3\r\n");
+    world.settle_disk();
+    let heard = world.hear(b);
+    assert!(heard.starts_with("MSG s.a 3 $JS.ACK.S.C.1.1.1."), "{heard}");
+    assert!(heard.ends_with(" 2\r\nhi\r\n"), "{heard}");
+}
+
+#[test]
+fn a_publisher_that_outruns_the_disk_is_paused() {
+    let mut options = Options::default();
+    options.jetstream.enabled = true;
+    options.limits.payload_max = 8 << 20;
+    let mut world = World::new(options);
+    world.recover();
+    let a = world.client();
+    create(&mut world, a, "S", "s.*");
+    let payload = "x".repeat(8 << 20);
+    for _ in 0..5 {
+        world.say(a, &format!("PUB s.a in {}\r\n{payload}\r\n", payload.len()));
+    }
+    assert_eq!(world.gates, [(a, true)]);
+    world.settle_disk();
+    assert_eq!(world.gates, [(a, true), (a, false)]);
+    assert_eq!(world.hear(a).matches("\"seq\":").count(), 5);
+}
+
+#[test]
+fn memphis_clients_name_streams_by_memphis_rules() {
+    let mut options = Options::default();
+    options.jetstream.enabled = true;
+    options.memphis = Some(config::options::Memphis::default());
+    let mut world = World::new(options);
+    world.recover();
+    let a = world.accept(Rules::Memphis);
+    let login = "CONNECT {\"verbose\":false,\"user\":\"root\",\"pass\":\"memphis\"}\r\n";
+    world.say(a, login);
+    world.hear(a);
+    create(&mut world, a, "S", "s.*");
+}
+
+fn world() -> World {
+    let mut options = Options::default();
+    options.jetstream.enabled = true;
+    let mut world = World::new(options);
+    assert_eq!(
+        world.shard.storage().map(|view| view.storage),
+        Some(Storage::Recovering)
+    );
+    world.recover();
+    assert!(world.shard.is_ready());
+    world
+}
+
+fn create(world: &mut World, client: ConnId, name: &str, subject: &str) {
+    world.say(client, "SUB in 1\r\n");
+    let config = format!("{{\"name\":\"{name}\",\"subjects\":[\"{subject}\"]}}");
+    let heard = request(
+        world,
+        client,
+        &format!("$JS.API.STREAM.CREATE.{name}"),
+        &config,
+    );
+    assert!(heard.contains("\"did_create\":true"), "{heard}");
+}
+
+/// Asks the API, and returns what comes back on the inbox.
+fn request(world: &mut World, client: ConnId, subject: &str, body: &str) -> String {
+    world.say(
+        client,
+        &format!("PUB {subject} in {}\r\n{body}\r\n", body.len()),
+    );
+    world.settle_disk();
+    let heard = world.hear(client);
+    let lines: Vec<&str> = heard.split("\r\n").collect();
+    String::from(lines.get(1).copied().unwrap_or_default())
+}
