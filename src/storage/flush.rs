@@ -25,8 +25,9 @@ const WRITE_LEN: usize = 1 << 20;
 const READ_SPAN: u64 = 1 << 20;
 /// What a read fetches behind the start of the last record it is for.
 const READ_SLACK: u64 = 8 << 10;
-/// A read that fails is repeated with less, down to this: one bad sector must not cost its neighbours.
-const READ_LEAST: u64 = 512;
+/// A read that fails is repeated with less, down to a record's head, which tells the record's length:
+/// one bad sector must not cost its neighbours.
+const READ_LEAST: u64 = record::HEAD as u64;
 /// How many ticks a flush waits for entries that the disk refuses to read before it goes on without.
 const WAITS_MAX: u32 = 10;
 

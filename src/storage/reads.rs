@@ -16,8 +16,10 @@ use crate::options::StoreOptions;
 use crate::places::Target;
 use crate::record::{HEAD, Kind, Parsed, Site, parse};
 
-/// A read that fails is repeated with this length: one bad sector must not cost its neighbours.
-const RETRY_LEN: u32 = 4096;
+/// A read that fails is repeated with a record's head, which tells the record's length, and then with
+/// the record alone: one bad sector must not cost its neighbours.
+#[expect(clippy::cast_possible_truncation, reason = "16")]
+const RETRY_LEN: u32 = HEAD as u32;
 
 #[derive(Debug)]
 struct Block {

@@ -192,6 +192,23 @@ fn unreadable_sector_is_damage_and_what_lies_behind_it_is_replayed() {
 }
 
 #[test]
+fn unreadable_entry_does_not_cost_its_neighbours() {
+    let mut rig = rig();
+    let bodies = bodies(100);
+    let positions: Vec<LogPos> = bodies.iter().map(|body| rig.put(body)).collect();
+    rig.disk.fail_read = Some((FileName::Log(0), positions[10].0 + 20));
+    for (at, (pos, body)) in positions.iter().zip(&bodies).enumerate() {
+        let read = read_now(&mut rig, Loc::log(*pos));
+        let want = if at == 10 {
+            Err(ReadError::Io(5))
+        } else {
+            Ok(body.clone())
+        };
+        assert_eq!(read, want, "entry {at}");
+    }
+}
+
+#[test]
 fn unreadable_sector_in_the_newest_file_does_not_stop_the_start() {
     let mut rig = rig();
     let positions: Vec<LogPos> = bodies(20).iter().map(|body| rig.put(body)).collect();
