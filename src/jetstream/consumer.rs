@@ -33,7 +33,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use protocol::id::{ConsumerId, Seq};
-use protocol::js::ack::{ACK_PREFIX, AckSubject};
+use protocol::js::ack::AckSubject;
 use protocol::js::enums::Retention;
 use protocol::js::info::ConsumerInfo;
 use protocol::store::{ReadError, ReadId};
@@ -192,39 +192,30 @@ impl Consumers {
         *self = Self::default();
     }
 
-    /// Handles an acknowledgement; `rest` is the subject after `$JS.ACK.`. False if nobody listens.
+    /// Handles what a client says about a delivery. False if nobody listens.
     pub fn ack(
         &mut self,
         core: &mut StreamCore,
-        rest: &[u8],
+        about: &AckSubject<'_>,
         reply: &[u8],
         payload: &[u8],
         shared: &mut Shared,
         env: &mut impl Env,
     ) -> bool {
-        let scratch = &mut self.scratch.reply;
-        scratch.clear();
-        scratch.extend_from_slice(ACK_PREFIX);
-        scratch.extend_from_slice(rest);
-        let subject = core::mem::take(scratch);
-        let found = AckSubject::parse(&subject).is_some_and(|about| {
-            self.with_named(
-                about.consumer,
-                core,
-                shared,
-                env,
-                |consumer, cx, scratch| {
-                    if consumer.settings.acks == state::Acks::None {
-                        return false;
-                    }
-                    consumer.on_ack(&about, payload, reply, cx, scratch);
-                    true
-                },
-            )
-            .unwrap_or(false)
-        });
-        self.scratch.reply = subject;
-        found
+        self.with_named(
+            about.consumer,
+            core,
+            shared,
+            env,
+            |consumer, cx, scratch| {
+                if consumer.settings.acks == state::Acks::None {
+                    return false;
+                }
+                consumer.on_ack(about, payload, reply, cx, scratch);
+                true
+            },
+        )
+        .unwrap_or(false)
     }
 
     /// Handles a request for messages; false if there is no such consumer.

@@ -2,7 +2,7 @@
 //! each batch.
 
 use protocol::id::AccountId;
-use protocol::js::ack::{ACK_PREFIX, AckSubject};
+use protocol::js::ack::AckSubject;
 
 use crate::JetStream;
 use crate::env::Env;
@@ -28,11 +28,10 @@ impl JetStream {
         let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) else {
             return false;
         };
-        let rest = subject.strip_prefix(ACK_PREFIX).unwrap_or_default();
         let Stream {
             core, consumers, ..
         } = &mut **stream;
-        consumers.ack(core, rest, reply, payload, &mut self.shared, env)
+        consumers.ack(core, &ack, reply, payload, &mut self.shared, env)
     }
 
     /// Handles a message on `$JS.FC.>`.
