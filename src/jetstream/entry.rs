@@ -10,7 +10,7 @@ use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use protocol::id::{ConsumerId, Seq, StreamId};
 use protocol::time::Wall;
 
-pub(crate) use codec::{Reader, put_bytes};
+pub(crate) use codec::{Reader, put_bytes, put_step, put_varint};
 
 /// The version written into new entries.
 const VERSION: u8 = 1;

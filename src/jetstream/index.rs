@@ -173,8 +173,12 @@ impl Index {
 
     /// Adds a message and returns its sequence.
     pub fn push(&mut self, subject: &[u8], msg: NewMsg) -> Seq {
-        let seq = self.last + 1;
         let id = self.subjects.intern(subject);
+        self.push_to(id, msg)
+    }
+
+    fn push_to(&mut self, id: SubjectId, msg: NewMsg) -> Seq {
+        let seq = self.last + 1;
         if let Some(previous) = self.subjects.pushed(id, seq) {
             self.link(previous, seq);
         }
@@ -459,7 +463,10 @@ impl Index {
             self.chunks.push_back(None);
         }
         let entry = self.chunks.get_mut(at).expect("pushed above");
-        let chunk = entry.get_or_insert_with(|| Box::new(Chunk::new(seq)));
+        // A stream that has filled a chunk will fill the next; a small one grows as it must.
+        let slots = if at > 0 { CHUNK_LEN } else { 0 };
+        let slots = usize::try_from(slots).unwrap_or(0);
+        let chunk = entry.get_or_insert_with(|| Box::new(Chunk::new(seq, slots)));
         chunk.pad(seq);
         chunk
     }

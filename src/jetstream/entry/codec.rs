@@ -14,6 +14,23 @@ pub(crate) fn put_bytes(out: &mut impl BufMut, bytes: &[u8]) {
     out.put_slice(bytes);
 }
 
+/// Appends a number in as few bytes as it needs: seven bits per byte, the lowest first.
+pub(crate) fn put_varint(out: &mut impl BufMut, mut value: u64) {
+    while value >= 0x80 {
+        // The low seven bits fit, with the mark that more follow.
+        out.put_u8(u8::try_from(value & 0x7f).unwrap_or(0) | 0x80);
+        value >>= 7;
+    }
+    out.put_u8(u8::try_from(value).unwrap_or(0));
+}
+
+/// Appends the way from one number to another, which is short when they are close.
+pub(crate) fn put_step(out: &mut impl BufMut, from: u64, to: u64) {
+    let step = to.wrapping_sub(from);
+    // Steps back are short, too: the sign goes to the lowest bit.
+    put_varint(out, (step << 1) ^ (step >> 63).wrapping_neg());
+}
+
 /// Takes fields off the front of an entry.
 pub(crate) struct Reader(Bytes);
 
@@ -32,6 +49,25 @@ impl Reader {
 
     pub(crate) fn u64(&mut self) -> Result<u64, DecodeError> {
         self.0.try_get_u64_le().map_err(|_| DecodeError::Length)
+    }
+
+    pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0;
+        for shift in (0..u64::BITS).step_by(7) {
+            let byte = self.u8()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(DecodeError::Length)
+    }
+
+    /// Returns the number that lies a step away from `from`.
+    pub(crate) fn step(&mut self, from: u64) -> Result<u64, DecodeError> {
+        let coded = self.varint()?;
+        let step = (coded >> 1) ^ (coded & 1).wrapping_neg();
+        Ok(from.wrapping_add(step))
     }
 
     pub(crate) fn stream(&mut self) -> Result<StreamId, DecodeError> {
@@ -74,5 +110,40 @@ impl Reader {
         } else {
             Err(DecodeError::Length)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+
+    #[test]
+    fn steps_survive_in_both_directions() {
+        for from in [0, 1, 1 << 40, 1 << 63, u64::MAX] {
+            for to in [0, 1, 127, 128, 1 << 35, (1 << 63) + 1, u64::MAX] {
+                let mut out = BytesMut::new();
+                put_step(&mut out, from, to);
+                let mut reader = Reader::new(out.freeze());
+                assert_eq!(reader.step(from), Ok(to));
+                assert_eq!(reader.finish(), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_step_takes_one_byte() {
+        for to in [1_000, 1_063, 937] {
+            let mut out = BytesMut::new();
+            put_step(&mut out, 1_000, to);
+            assert_eq!(out.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_number_that_never_ends_is_refused() {
+        let mut reader = Reader::new(Bytes::from_static(&[0xff; 11]));
+        assert_eq!(reader.varint(), Err(DecodeError::Length));
     }
 }

@@ -3,19 +3,26 @@
 //! *Invariant:* the bytes are a function of the live messages and the last sequence alone, so that two
 //! indexes that got there on different ways write the same. Subjects are numbered as they first appear.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::BufMut;
-use hashbrown::HashMap;
 use protocol::id::{LogPos, Seq};
 use protocol::store::{Loc, Place};
+use protocol::time::Wall;
 
 use super::chunk::Slot;
-use super::{Filter, Index, NewMsg, Overhead, SubjectId};
-use crate::entry::{DecodeError, Reader, put_bytes};
+use super::{Filter, Index, NewMsg, Overhead};
+use crate::entry::{DecodeError, Reader, put_bytes, put_step, put_varint};
 
-/// Marks in a length that the message has headers.
-const HAS_HEADERS: u32 = 1 << 31;
+/// The message before, from which the next one is a short step: about ten bytes per message instead of
+/// thirty.
+#[derive(Clone, Copy, Debug, Default)]
+struct Before {
+    seq: u64,
+    loc: u64,
+    time: u64,
+}
 
 impl Index {
     /// Appends the index to a checkpoint.
@@ -29,24 +36,35 @@ impl Index {
             out.put_u64_le(used.total_bytes);
         }
         out.put_u64_le(self.messages);
-        let mut numbers: HashMap<SubjectId, u32, foldhash::fast::FixedState> = HashMap::default();
+        let mut numbers = vec![None; self.subjects.slots()];
+        let mut fresh = 0u64;
+        let mut before = Before::default();
         let mut from = Seq(0);
         while let Some(seq) = self.next(&Filter::All, from) {
             from = seq.next();
             let Some(slot) = self.slot(seq.0) else {
                 continue;
             };
-            let fresh = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-            let number = *numbers.entry(slot.subject).or_insert(fresh);
-            let flag = if slot.has_headers { HAS_HEADERS } else { 0 };
-            out.put_u64_le(seq.0);
-            out.put_u64_le(slot.loc.to_bits());
-            out.put_u64_le(slot.time.0);
-            out.put_u32_le(slot.len | flag);
-            out.put_u32_le(number);
-            if number == fresh {
-                put_bytes(out, self.subjects.name(slot.subject));
+            put_varint(out, seq.0 - before.seq);
+            put_step(out, before.loc, slot.loc.to_bits());
+            put_step(out, before.time, slot.time.0);
+            put_varint(out, u64::from(slot.len) << 1 | u64::from(slot.has_headers));
+            before = Before {
+                seq: seq.0,
+                loc: slot.loc.to_bits(),
+                time: slot.time.0,
+            };
+            let at = usize::try_from(slot.subject.0).unwrap_or(usize::MAX);
+            if let Some(known) = numbers.get(at).copied().flatten() {
+                put_varint(out, known);
+                continue;
             }
+            if let Some(number) = numbers.get_mut(at) {
+                *number = Some(fresh);
+            }
+            put_varint(out, fresh);
+            put_bytes(out, self.subjects.name(slot.subject));
+            fresh += 1;
         }
     }
 
@@ -63,26 +81,32 @@ impl Index {
         let messages = from.u64()?;
         let mut index = Self::new(Seq(1), overhead);
         let mut subjects = Vec::new();
+        let mut before = Before::default();
         for _ in 0..messages {
-            let seq = from.u64()?;
-            let (loc, time) = (Loc::from_bits(from.u64()?), from.time()?);
-            let (len, number) = (from.u32()?, from.u32()?);
-            let number = usize::try_from(number).map_err(|_| DecodeError::Length)?;
+            let ahead = from.varint()?;
+            let seq = before.seq.checked_add(ahead).ok_or(DecodeError::Length)?;
+            let loc = from.step(before.loc)?;
+            let time = from.step(before.time)?;
+            before = Before { seq, loc, time };
+            let coded = from.varint()?;
+            let len = u32::try_from(coded >> 1).map_err(|_| DecodeError::Length)?;
+            let number = usize::try_from(from.varint()?).map_err(|_| DecodeError::Length)?;
             if number == subjects.len() {
-                subjects.push(from.bytes()?);
+                subjects.push(index.subjects.intern(&from.bytes()?));
             }
-            let subject = subjects.get(number).ok_or(DecodeError::Length)?;
+            let subject = *subjects.get(number).ok_or(DecodeError::Length)?;
             if seq <= index.last || seq > last {
                 return Err(DecodeError::Length);
             }
             index.last = seq - 1;
+            let loc = Loc::from_bits(loc);
             let msg = NewMsg {
                 loc,
-                time,
-                len: len & !HAS_HEADERS,
-                has_headers: len & HAS_HEADERS != 0,
+                time: Wall(time),
+                len,
+                has_headers: coded & 1 != 0,
             };
-            index.push(subject, msg);
+            index.push_to(subject, msg);
             index
                 .segments
                 .added(loc, index.size_of(msg.len, msg.has_headers));

@@ -49,17 +49,17 @@ pub(super) struct Slot {
 }
 
 impl Chunk {
-    /// Returns an empty chunk whose first slot is `start`.
-    pub(super) fn new(start: u64) -> Self {
+    /// Returns an empty chunk whose first slot is `start`, with room for `slots`.
+    pub(super) fn new(start: u64, slots: usize) -> Self {
         Self {
             start,
             live: 0,
             offsets: Vec::new(),
-            subjects: Vec::new(),
-            lens: Vec::new(),
-            next: Vec::new(),
-            locs: Vec::new(),
-            times: Vec::new(),
+            subjects: Vec::with_capacity(slots),
+            lens: Vec::with_capacity(slots),
+            next: Vec::with_capacity(slots),
+            locs: Vec::with_capacity(slots),
+            times: Vec::with_capacity(slots),
         }
     }
 

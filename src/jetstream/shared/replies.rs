@@ -197,7 +197,12 @@ impl Replies {
         {
             reply.clear();
             let len = usize::try_from(reply_len).unwrap_or(0);
-            reply.extend(self.subjects.drain(..len.min(self.subjects.len())));
+            let len = len.min(self.subjects.len());
+            let (head, tail) = self.subjects.as_slices();
+            let in_head = head.get(..len).unwrap_or(head);
+            reply.extend_from_slice(in_head);
+            reply.extend_from_slice(tail.get(..len - in_head.len()).unwrap_or_default());
+            self.subjects.drain(..len);
             self.in_flight_bytes = self.in_flight_bytes.saturating_sub(u64::from(bytes));
         }
         Some(waiter)
