@@ -36,7 +36,8 @@ count() {
   )
   passed=$((passed + p))
   failed=$((failed + f))
-  # A step that broke before it could count.
+  # A step that broke before it could count, or forgot to.
+  grep -qE "$lines" "$log" || status=1
   if [ "$status" -ne 0 ] && [ "$failed" -eq "$before" ]; then
     failed=$((failed + 1))
   fi

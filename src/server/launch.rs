@@ -22,9 +22,9 @@ pub enum Next {
 /// Works out what the process is to do, and does all of it that is not serving.
 #[must_use]
 pub fn launch() -> Next {
-    let mut args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
-    let program = program_name(&args.next().unwrap_or_default());
-    let args: Vec<String> = args.collect();
+    let args = std::env::args_os().skip(1);
+    let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let program = program_name();
     match config::load(&program, &args, &mut Process) {
         Ok(Launch::Serve(setup)) => {
             for warning in &setup.warnings {
@@ -62,8 +62,13 @@ fn fail(program: &str, error: &dyn core::fmt::Display) -> Next {
 }
 
 /// Returns the file name that the program was started under.
-fn program_name(arg0: &str) -> String {
-    let name = Path::new(arg0).file_stem();
+pub(crate) fn program_name() -> String {
+    let arg0 = std::env::args_os().next().unwrap_or_default();
+    name_of(Path::new(&arg0))
+}
+
+fn name_of(arg0: &Path) -> String {
+    let name = arg0.file_stem();
     name.map_or_else(|| "beale".to_owned(), |n| n.to_string_lossy().into_owned())
 }
 
@@ -105,9 +110,9 @@ mod tests {
 
     #[test]
     fn the_program_is_known_by_its_file_name() {
-        assert_eq!(program_name("/usr/bin/nats-server"), "nats-server");
-        assert_eq!(program_name("./beale"), "beale");
-        assert_eq!(program_name(""), "beale");
+        assert_eq!(name_of(Path::new("/usr/bin/nats-server")), "nats-server");
+        assert_eq!(name_of(Path::new("./beale")), "beale");
+        assert_eq!(name_of(Path::new("")), "beale");
     }
 
     #[test]

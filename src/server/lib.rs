@@ -11,7 +11,9 @@ mod driver;
 mod http;
 pub mod launch;
 pub mod log;
+mod log_file;
 pub mod net;
+mod ports_file;
 pub mod process;
 mod process_stats;
 mod serve;
@@ -20,4 +22,5 @@ mod signal_sender;
 #[cfg(test)]
 mod tests;
 
+pub use ports_file::Bound;
 pub use serve::{ServeOptions, Surroundings, serve};

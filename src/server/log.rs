@@ -1,13 +1,16 @@
-//! The log on standard error, in nats-server's format, because tools wait for its lines.
+//! The log on standard error or in a file, in nats-server's format, because tools wait for its lines.
 
+use core::cell::RefCell;
 use core::fmt::Display;
 use std::io::Write;
+use std::rc::Rc;
 
 use broker::{Level, LogLine};
 use protocol::text::rfc3339::Rfc3339;
 use protocol::time::Wall;
 
 use crate::clock::system_wall;
+use crate::log_file::LogFile;
 
 /// Writes lines.
 #[derive(Clone, Debug)]
@@ -17,16 +20,33 @@ pub struct Logger {
     time: bool,
     /// Whether lines for debugging are written.
     debug: bool,
+    /// Where lines go instead of standard error.
+    file: Option<Rc<RefCell<LogFile>>>,
 }
 
 impl Logger {
     /// Returns the logger that the configuration asks for.
     #[must_use]
     pub fn new(options: &config::options::Logging) -> Self {
-        Self {
+        let mut logger = Self {
             pid: std::process::id(),
             time: options.logtime,
             debug: options.debug || options.trace,
+            file: None,
+        };
+        if let Some(path) = &options.file {
+            match LogFile::open(path, options) {
+                Ok(file) => logger.file = Some(Rc::new(RefCell::new(file))),
+                Err(error) => logger.error(format!("Opening the log file {path}: {error}")),
+            }
+        }
+        logger
+    }
+
+    /// Opens the file again, because somebody has moved it away.
+    pub fn reopen(&self) {
+        if let Some(file) = &self.file {
+            file.borrow_mut().reopen();
         }
     }
 
@@ -67,6 +87,10 @@ impl Logger {
             line.push_str(&stamp(system_wall()));
         }
         line.push_str(&format!("[{tag}] {text}\n"));
+        if let Some(file) = &self.file {
+            file.borrow_mut().write(&line, &file_stamp(system_wall()));
+            return;
+        }
         // A closed standard error is no reason to stop serving.
         drop(std::io::stderr().lock().write_all(line.as_bytes()));
     }
@@ -81,9 +105,23 @@ fn stamp(now: Wall) -> String {
     format!("{}.{micros:06} ", date_time.replace('T', " "))
 }
 
+/// Returns `2006.01.02.15.04.05.000000000`, which names a rotated file.
+fn file_stamp(now: Wall) -> String {
+    let whole = stamp(now);
+    let date_time = whole.split('.').next().unwrap_or_default();
+    let date_time = date_time.replace(['/', ' ', ':'], ".");
+    format!("{date_time}.{:09}", now.0 % 1_000_000_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rotated_files_are_named_by_their_time() {
+        let at = Wall(1_136_214_245_000_123_456);
+        assert_eq!(file_stamp(at), "2006.01.02.15.04.05.000123456");
+    }
 
     #[test]
     fn times_look_like_nats_servers() {

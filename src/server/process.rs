@@ -12,8 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::system_wall;
 use crate::disk::FileDisk;
+use crate::launch::program_name;
 use crate::log::Logger;
 use crate::net::TokioNet;
+use crate::ports_file::{Bound, PortsFile};
 use crate::serve::{ServeOptions, Surroundings, serve};
 
 /// Serves until a signal ends it, and says how it went.
@@ -39,6 +41,7 @@ pub fn run(setup: Setup) -> ExitCode {
 async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
     greet(&setup, log);
     let pid_file = setup.options.pid_file.clone();
+    let ports_dir = setup.options.ports_file_dir.clone();
     if let Some(path) = &pid_file {
         std::fs::write(path, std::process::id().to_string())
             .with_context(|| format!("writing the pid file {path}"))?;
@@ -54,10 +57,17 @@ async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
         config: setup.options,
         seed: seed(),
     };
-    let ready = |bound: &[SocketAddr]| {
-        for address in bound {
+    let mut ports_file = None;
+    let ready = |bound: &Bound| {
+        for address in &bound.clients {
             let shown = shown(*address);
             log.info(format!("Listening for client connections on {shown}"));
+        }
+        if let Some(folder) = &ports_dir {
+            match PortsFile::write(folder, &program_name(), bound) {
+                Ok(file) => ports_file = Some(file),
+                Err(error) => log.error(format!("Writing the ports file in {folder}: {error}")),
+            }
         }
         log.info("Server is ready");
     };
@@ -69,6 +79,7 @@ async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
     if let Some(path) = &pid_file {
         drop(std::fs::remove_file(path));
     }
+    drop(ports_file);
     served.context("listening for clients")?;
     log.info("Server Exiting..");
     Ok(())
@@ -117,19 +128,23 @@ fn listeners(options: &Options) -> Vec<(Listen, Rules)> {
         .collect()
 }
 
-/// Waits for a signal that means "stop".
+/// Waits for a signal that means "stop"; until then, opens the log again when asked to.
 async fn stopped(log: &Logger) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut reopen)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
+        signal(SignalKind::user_defined1()),
     ) else {
         log.error("signals cannot be received; only a kill will stop this server");
         return core::future::pending().await;
     };
-    let name = tokio::select! {
-        biased;
-        _ = interrupt.recv() => "interrupt",
-        _ = terminate.recv() => "terminated",
+    let name = loop {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => break "interrupt",
+            _ = terminate.recv() => break "terminated",
+            _ = reopen.recv() => log.reopen(),
+        }
     };
     log.info(format!("Trapped \"{name}\" signal"));
     log.info("Initiating Shutdown...");

@@ -18,6 +18,7 @@ use crate::disk::{Disk, DiskAnswers, DiskQueue};
 use crate::driver::Driver;
 use crate::http::serve_monitoring;
 use crate::net::Net;
+use crate::ports_file::Bound;
 use crate::process_stats::Monitored;
 
 /// How long connections may take to read their last bytes when the server stops.
@@ -52,8 +53,8 @@ impl core::fmt::Debug for Surroundings {
     }
 }
 
-/// Serves until `stop` is done; `ready` is told where the listeners are bound, in order. The disk is
-/// needed where JetStream is on.
+/// Serves until `stop` is done; `ready` is told where the listeners are bound. The disk is needed
+/// where JetStream is on.
 ///
 /// Listeners are bound first, so that a port in use is noticed at once; connections are accepted when
 /// the store has been recovered, so that no client ever meets streams that are not back yet.
@@ -67,7 +68,7 @@ pub async fn serve<N: Net, D: Disk>(
     options: ServeOptions,
     disk: Option<D>,
     around: Surroundings,
-    ready: impl FnOnce(&[SocketAddr]),
+    ready: impl FnOnce(&Bound),
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let clock = Clock::new(around.wall);
@@ -90,6 +91,7 @@ pub async fn serve<N: Net, D: Disk>(
             text: format!("Starting http monitor on {}:{}", listen.host, bound.port()),
         });
     }
+    let monitored_at = monitored.bound;
     let shard = Shard::new(shard_options, options.seed);
     let (queue, answers) = match disk.map(Disk::split) {
         Some((queue, answers)) => (Some(Box::new(queue) as Box<dyn DiskQueue>), Some(answers)),
@@ -100,9 +102,12 @@ pub async fn serve<N: Net, D: Disk>(
     for (listen, rules) in &options.listeners {
         listeners.push((N::bind(&listen.host, listen.port).await?, *rules));
     }
-    let mut bound = Vec::new();
+    let mut bound = Bound {
+        monitoring: monitored_at,
+        ..Bound::default()
+    };
     for (listener, _) in &listeners {
-        bound.push(N::local_addr(listener)?);
+        bound.clients.push(N::local_addr(listener)?);
     }
     let tasks = LocalSet::new();
     tasks
@@ -118,8 +123,8 @@ async fn run<N: Net, D: Disk>(
     answers: Option<D::Answers>,
     listeners: Vec<(N::Listener, Rules)>,
     monitoring: Option<N::Listener>,
-    bound: Vec<SocketAddr>,
-    ready: impl FnOnce(&[SocketAddr]),
+    bound: Bound,
+    ready: impl FnOnce(&Bound),
     stop: impl Future<Output = ()>,
 ) {
     let mut fixtures = JoinSet::new();
@@ -141,7 +146,7 @@ async fn run<N: Net, D: Disk>(
         ended = disk.join_next(), if !disk.is_empty() => panic!("the disk's task ended: {ended:?}"),
         () = driver.wait_ready() => {}
     }
-    for ((listener, rules), local) in listeners.into_iter().zip(bound.iter().copied()) {
+    for ((listener, rules), local) in listeners.into_iter().zip(bound.clients.iter().copied()) {
         let driver = Rc::clone(&driver);
         fixtures.spawn_local(accept_all::<N>(driver, listener, local, rules));
     }

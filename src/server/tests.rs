@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::disk::FileDisk;
 use crate::net::TokioNet;
+use crate::ports_file::Bound;
 use crate::serve::{ServeOptions, Surroundings, serve};
 
 const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n";
@@ -133,8 +134,8 @@ fn run_server<F: Future<Output = ()>>(
         .build()
         .unwrap();
     runtime.block_on(async {
-        let ready = |bound: &[SocketAddr]| {
-            tell.send(bound[0]).expect("the test waits for it");
+        let ready = |bound: &Bound| {
+            tell.send(bound.clients[0]).expect("the test waits for it");
         };
         let stop = async { finished.await.expect("the test ends first") };
         let served = serve::<TokioNet, FileDisk>(options, disk, around, ready, stop);

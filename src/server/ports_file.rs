@@ -1,0 +1,84 @@
+//! The file that tells which ports a server has taken, for whoever started it with random ones.
+
+use core::net::SocketAddr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+/// Where a server is bound.
+#[derive(Clone, Debug, Default)]
+pub struct Bound {
+    /// The listeners of clients, in the order of the options.
+    pub clients: Vec<SocketAddr>,
+    /// Monitoring.
+    pub monitoring: Option<SocketAddr>,
+}
+
+/// The file; it is gone when this is dropped.
+#[derive(Debug)]
+pub(crate) struct PortsFile(PathBuf);
+
+impl PortsFile {
+    /// Writes `<program>_<process id>.ports` in `folder`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn write(folder: &str, program: &str, bound: &Bound) -> io::Result<Self> {
+        let path = Path::new(folder).join(format!("{program}_{}.ports", std::process::id()));
+        let urls = |scheme: &str, addresses: &[SocketAddr]| -> Vec<String> {
+            let urls = addresses.iter().map(|address| reachable(*address));
+            urls.map(|address| format!("{scheme}://{address}"))
+                .collect()
+        };
+        let mut ports = Map::new();
+        ports.insert("nats".to_owned(), urls("nats", &bound.clients).into());
+        if let Some(monitoring) = bound.monitoring {
+            let urls = urls("http", &[monitoring]);
+            ports.insert("monitoring".to_owned(), urls.into());
+        }
+        fs::write(&path, Value::Object(ports).to_string())?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for PortsFile {
+    fn drop(&mut self) {
+        // Somebody else may have removed it.
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+/// Returns the address to dial: every interface is reached over the loopback one.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    if bound.ip().is_unspecified() {
+        SocketAddr::from(([127, 0, 0, 1], bound.port()))
+    } else {
+        bound
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_told_while_the_server_runs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bound = Bound {
+            clients: vec![SocketAddr::from(([0, 0, 0, 0], 4222))],
+            monitoring: Some(SocketAddr::from(([127, 0, 0, 1], 8222))),
+        };
+        let path = folder.path().to_string_lossy().into_owned();
+        let file = PortsFile::write(&path, "beale", &bound).expect("writes");
+        let name = format!("beale_{}.ports", std::process::id());
+        let text = fs::read_to_string(folder.path().join(&name)).expect("reads");
+        assert_eq!(
+            text,
+            "{\"monitoring\":[\"http://127.0.0.1:8222\"],\"nats\":[\"nats://127.0.0.1:4222\"]}"
+        );
+        drop(file);
+        assert!(!folder.path().join(name).exists());
+    }
+}
