@@ -124,9 +124,12 @@ fn entry_longer_than_a_buffer_is_stored_and_read() {
 fn torn_batch_is_cut_silently_and_its_place_is_written_anew() {
     let mut rig = rig();
     rig.put(b"acknowledged");
-    for body in [&b"torn away"[..], b"whole but behind"] {
-        rig.store.append(|out| out.extend_from_slice(body));
-    }
+    // As long as what the next life will write in its place: the marks of its epoch and of that
+    // batch, a new entry, the marks behind it.
+    let torn = [0; 160 - HEAD];
+    let torn_at = rig.store.append(|out| out.extend_from_slice(&torn));
+    rig.store
+        .append(|out| out.extend_from_slice(b"whole but behind"));
     let mut ops = Vec::new();
     rig.store.pump(&mut ops);
     let tail = rig.store.tail();
@@ -142,9 +145,14 @@ fn torn_batch_is_cut_silently_and_its_place_is_written_anew() {
     assert_eq!((report.lost, report.damage.len()), (0, 0));
     assert!(report.cut > 0);
     assert!(report.tail < tail);
-    // An entry as long as the torn one must not make the one behind it valid again.
     rig.store.append(|out| out.extend_from_slice(b"new entry"));
     rig.pump();
+    let behind = torn_at.0 + 160;
+    assert_eq!(
+        rig.store.tail(),
+        LogPos(behind),
+        "the old entry follows the new one directly"
+    );
     let rig = rig.reopen();
     assert_eq!(rig.entries(), ["acknowledged", "new entry"]);
     assert_eq!(rig.report().damage, []);
