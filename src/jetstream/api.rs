@@ -90,9 +90,6 @@ impl JetStream {
             self.shared.replies.push_behind_all(answer);
             return true;
         }
-        if let Some(account) = self.shared.accounts.get_mut(call.account) {
-            account.api.total += 1;
-        }
         if !level_is_enough(call) {
             self.fail(call, kind, &errors::REQUIRED_API_LEVEL, env);
             return true;

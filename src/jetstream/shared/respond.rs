@@ -2,7 +2,7 @@
 
 use protocol::id::AccountId;
 use protocol::js::api::ApiKind;
-use protocol::js::errors::ApiError;
+use protocol::js::errors::{self, ApiError};
 use protocol::js::response::{encode_error, encode_response};
 
 use super::Shared;
@@ -19,7 +19,11 @@ impl Shared {
     ) {
         let response = encode_response(kind, body);
         send(call.account, call.msg.reply, &response, env);
-        self.audit(call, &response, env);
+        // A message that was found is neither counted nor audited, as in NATS.
+        if kind != ApiKind::MsgGet {
+            self.count(call.account, None);
+            self.audit(call, &response, env);
+        }
     }
 
     /// Answers a request with an error.
@@ -30,12 +34,21 @@ impl Shared {
         error: &ApiError,
         env: &mut impl Env,
     ) {
-        if let Some(account) = self.accounts.get_mut(call.account) {
-            account.api.errors += 1;
-        }
         let response = encode_error(kind, error);
         send(call.account, call.msg.reply, &response, env);
+        self.count(call.account, Some(error));
         self.audit(call, &response, env);
+    }
+
+    /// Counts an answer; INFO does not count itself, so this comes after it was sent.
+    fn count(&mut self, account: AccountId, error: Option<&ApiError>) {
+        let Some(account) = self.accounts.get_mut(account) else {
+            return;
+        };
+        account.api.total += 1;
+        // That a message to delete is gone already counts as no error, as in NATS.
+        let failed = error.is_some_and(|error| !error.is(&errors::SEQUENCE_NOT_FOUND));
+        account.api.errors += u64::from(failed);
     }
 }
 

@@ -373,9 +373,28 @@ fn the_account_tells_what_it_uses() {
     assert!(info.contains("\"memory\":0,\"storage\":34,"), "{info}");
     assert!(info.contains("\"streams\":1,\"consumers\":0,"), "{info}");
     assert!(
-        info.ends_with("\"api\":{\"level\":5,\"total\":2,\"errors\":0}}"),
+        info.ends_with("\"api\":{\"level\":5,\"total\":1,\"errors\":0}}"),
         "{info}"
     );
+}
+
+#[test]
+fn requests_and_errors_are_counted_as_nats_does() {
+    let mut bench = bench();
+    bench.publish_acked("s.1", &[], "x");
+    for (request, body) in [
+        ("STREAM.MSG.GET.S", "{\"seq\":1}"),
+        ("STREAM.MSG.GET.S", "{\"seq\":9}"),
+        ("DIRECT.GET.S", "{\"seq\":9}"),
+        ("STREAM.MSG.DELETE.S", "{\"seq\":1}"),
+        ("STREAM.MSG.DELETE.S", "{\"seq\":1}"),
+        ("STREAM.INFO.nope", ""),
+    ] {
+        bench.ask(request, body);
+    }
+    let info = bench.ask("INFO", "");
+    let counted = "\"total\":5,\"errors\":2}}";
+    assert!(info.ends_with(counted), "{info}");
 }
 
 #[test]
