@@ -1,18 +1,32 @@
 //! Stations and what Memphis clients ask for, on top of the JetStream API types.
 //!
-//! A station is derived from streams and has no second source of truth: a station made the Memphis way
-//! is its partition streams `<station>$<n>`, and a stream made by a NATS client is a station of its
-//! lower-cased name. [`machine::Memphis`] answers the requests on `$memphis_*` by asking the JetStream
-//! API through [`machine::Host`].
+//! A station made the Memphis way is its partition streams `<station>$<n>`, and a stream made by a NATS
+//! client is a station of its lower-cased name: which stations there are is read off the streams.
+//! [`machine::Memphis`] answers the requests on `$memphis_*` by asking the JetStream API through
+//! [`machine::Host`]; what streams do not say (options, producers, groups, schemas, dead letters) is
+//! its [`book::Book`], which the log keeps.
 //!
-//! *Invariant:* it speaks to streams through JetStream API requests only; it knows nothing of logs,
-//! disks or connections.
+//! *Invariant:* it speaks to streams through JetStream API requests only; it knows nothing of disks or
+//! connections, and of the log only that what it records comes back once it is safe.
 
 #![no_std]
 
 extern crate alloc;
 
+mod answer;
+pub mod book;
+pub mod clients;
+mod consumer;
+mod dead;
+mod dispatch;
 pub mod machine;
+mod making;
 pub mod name;
+mod producer;
+mod removing;
+mod reply;
 pub mod request;
+mod schema;
 pub mod station;
+mod turns;
+mod work;

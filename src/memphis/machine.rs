@@ -1,55 +1,96 @@
-//! Answers the requests on `$memphis_*`. Each request is a short task of JetStream API requests.
+//! Answers the requests on `$memphis_*`. Each is a short task of JetStream requests and log entries.
 //!
-//! *Invariant:* a station is whole or absent: when one of its partitions cannot be made, those made
-//! before are removed again.
+//! *Invariant:* an SDK is answered only after what it asked for is in the log. Requests that concern
+//! the same station run one after the other. After a crash, [`Memphis::recovered`] takes up what was
+//! begun, so that a station or group is whole or absent.
+
+mod resend;
+mod sweep;
 
 use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use protocol::id::AccountId;
-use protocol::js::json;
-use serde_json::Value;
+use protocol::id::{AccountId, LogPos};
+use protocol::time::{Instant, Now};
 
-use crate::name::{Kind, Name, station_of_stream};
-use crate::request::Fields;
-use crate::station::Station;
+use crate::book::{Book, Change, Entry, EntryError};
+use crate::clients::Clients;
+use crate::dispatch;
+use crate::turns::{Topic, Turns};
+use crate::work::{Cx, Event, Step, Work};
 
-/// Subjects that Memphis clients send requests to.
-pub const SUBJECTS: [&str; 2] = [STATION_CREATIONS, STATION_DESTRUCTIONS];
-const STATION_CREATIONS: &str = "$memphis_station_creations";
-const STATION_DESTRUCTIONS: &str = "$memphis_station_destructions";
+pub use crate::dispatch::SUBJECTS;
+pub use resend::ResendError;
 
 /// Most requests under way at once; more are refused.
 pub const TASKS_MAX: usize = 10_000;
 
-/// JetStream error code: more than one replica asked of a single server.
-const REPLICAS_NOT_CLUSTERED: u64 = 10_074;
-/// JetStream error code: the stream is gone.
-const STREAM_NOT_FOUND: u64 = 10_059;
-
-/// Names a JetStream request that the machine waits for.
+/// Names a request that the machine waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TaskId(pub u64);
 
-/// What the machine needs from the broker.
-pub trait Host {
-    /// Sends a JetStream API request; the answer comes through [`Memphis::api_done`].
-    fn api(&mut self, account: AccountId, task: TaskId, subject: &str, body: &[u8]);
-
-    /// Publishes an answer.
-    fn reply(&mut self, account: AccountId, to: &[u8], payload: &[u8]);
-
-    /// Returns the names of the account's streams, sorted.
-    fn streams(&self, account: AccountId) -> Vec<String>;
+/// A message that leaves the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// The subject.
+    pub subject: &'a [u8],
+    /// The whole header block; empty for none.
+    pub headers: &'a [u8],
+    /// The body.
+    pub payload: &'a [u8],
 }
 
-/// The requests under way.
-#[derive(Debug, Default)]
+/// What the machine needs from the broker. It does not call back into the machine.
+pub trait Host {
+    /// Returns the time of the input being handled.
+    fn now(&self) -> Now;
+
+    /// Publishes a message as a request. The answer, or an empty one if there will be none, comes
+    /// through [`Memphis::answered`] with the same task.
+    fn request(&mut self, account: AccountId, task: TaskId, msg: Message<'_>);
+
+    /// Publishes a message.
+    fn publish(&mut self, account: AccountId, msg: Message<'_>);
+
+    /// Puts an entry into the log; it comes back through [`Memphis::apply`] once it is synced.
+    fn record(&mut self, entry: &[u8]) -> LogPos;
+
+    /// Names each of the account's streams.
+    fn streams(&self, account: AccountId, each: &mut dyn FnMut(&str));
+
+    /// Says whether the account has a user, whose name is in lower case.
+    fn has_user(&self, account: AccountId, user: &str) -> bool;
+
+    /// Returns the name of an account.
+    fn account_name(&self, account: AccountId) -> String;
+
+    /// Returns the account of a name.
+    fn account_named(&self, name: &str) -> Option<AccountId>;
+}
+
+/// What the configuration says.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long dead letters are kept.
+    pub dead_letters_kept: Duration,
+    /// After how long producers and consumers are forgotten whose connection does not come back.
+    pub clients_kept: Duration,
+}
+
+/// The machine.
+#[derive(Debug)]
 pub struct Memphis {
+    options: Options,
+    book: Book,
+    clients: Clients,
     tasks: BTreeMap<TaskId, Task>,
-    next: u64,
+    turns: Turns,
+    /// Who waits for which entry.
+    recording: BTreeMap<LogPos, TaskId>,
+    last_task: u64,
+    next_sweep: Instant,
 }
 
 #[derive(Debug)]
@@ -59,20 +100,52 @@ struct Task {
     work: Work,
 }
 
-#[derive(Debug)]
-enum Work {
-    /// Makes one partition after the other; `made` are those that were not there before.
-    Create {
-        station: Station,
-        current: u32,
-        made: Vec<String>,
-    },
-    /// Removes streams, then answers `outcome`.
-    Remove { left: Vec<String>, outcome: String },
-}
-
 impl Memphis {
-    /// Handles a request on one of [`SUBJECTS`].
+    /// Returns a machine that knows nothing yet: it is told by [`Memphis::restore`] and
+    /// [`Memphis::apply`], and works after [`Memphis::recovered`].
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            book: Book::default(),
+            clients: Clients::default(),
+            tasks: BTreeMap::new(),
+            turns: Turns::default(),
+            recording: BTreeMap::new(),
+            last_task: 0,
+            next_sweep: Instant::NEVER,
+        }
+    }
+
+    /// Returns what is known beyond the streams.
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Returns which SDK connections are there.
+    #[must_use]
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// Returns all rows as bytes for a checkpoint.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        // Writing into memory does not fail, and every map has texts or numbers as keys.
+        serde_json::to_vec(&self.book).expect("rows are representable in JSON")
+    }
+
+    /// Takes all rows from a checkpoint.
+    ///
+    /// # Errors
+    /// If the bytes are no rows.
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), EntryError> {
+        self.book = serde_json::from_slice(snapshot).map_err(|_| EntryError::Damaged)?;
+        Ok(())
+    }
+
+    /// Handles a message on one of [`SUBJECTS`].
     pub fn request(
         &mut self,
         account: AccountId,
@@ -81,160 +154,150 @@ impl Memphis {
         body: &[u8],
         host: &mut impl Host,
     ) {
-        let outcome = if self.tasks.len() >= TASKS_MAX {
-            Err("the broker is busy, try again later".into())
-        } else if subject == STATION_CREATIONS.as_bytes() {
-            create(account, body, host)
-        } else {
-            remove(account, body, host)
+        let Ok(subject) = core::str::from_utf8(subject) else {
+            return;
         };
-        match outcome {
-            Ok(Some(work)) => self.run(
-                Task {
+        let asked = if self.tasks.len() < TASKS_MAX {
+            dispatch::read(subject, body)
+        } else {
+            let text = "the broker is busy, try again later";
+            Err(dispatch::refusal(subject, text))
+        };
+        match asked {
+            Ok(Some(asked)) => {
+                let reply = reply.to_vec();
+                let task = Task {
                     account,
-                    reply: reply.to_vec(),
-                    work,
-                },
-                host,
-            ),
-            Ok(None) => host.reply(account, reply, b""),
-            Err(text) => host.reply(account, reply, text.as_bytes()),
+                    reply,
+                    work: asked.work,
+                };
+                self.start(task, asked.topics, host);
+            }
+            Ok(None) => {}
+            Err(text) => answer(account, reply, &text, host),
         }
     }
 
-    /// Handles the answer to a request made through [`Host::api`].
-    pub fn api_done(&mut self, task: TaskId, answer: &[u8], host: &mut impl Host) {
-        let Some(mut task) = self.tasks.remove(&task) else {
-            return;
-        };
-        task.work = match task.work {
-            Work::Create {
-                station,
-                current,
-                made,
-            } => match created(station, current, made, answer) {
-                Some(work) => work,
-                None => return host.reply(task.account, &task.reply, b""),
-            },
-            Work::Remove { mut left, outcome } => {
-                left.pop();
-                let failed = ApiFailure::parse(answer).filter(|f| f.code != STREAM_NOT_FOUND);
-                let outcome = match failed {
-                    Some(failure) if outcome.is_empty() => failure.text,
-                    Some(_) | None => outcome,
-                };
-                if left.is_empty() {
-                    return host.reply(task.account, &task.reply, outcome.as_bytes());
-                }
-                Work::Remove { left, outcome }
-            }
-        };
-        self.run(task, host);
+    /// Handles the answer to a request made through [`Host::request`].
+    pub fn answered(&mut self, task: TaskId, answer: &[u8], host: &mut impl Host) {
+        self.run(task, &Event::Answer(answer), host);
     }
 
-    /// Sends the task's next request.
-    fn run(&mut self, task: Task, host: &mut impl Host) {
-        let (subject, body) = match &task.work {
-            Work::Create {
-                station, current, ..
-            } => {
-                let config = station.stream_config(*current);
-                (
-                    format!("$JS.API.STREAM.CREATE.{}", config.name),
-                    json::to_vec(&config),
-                )
-            }
-            Work::Remove { left, outcome } => match left.last() {
-                Some(stream) => (format!("$JS.API.STREAM.DELETE.{stream}"), Vec::new()),
-                None => return host.reply(task.account, &task.reply, outcome.as_bytes()),
-            },
-        };
-        self.next += 1;
-        let (id, account) = (TaskId(self.next), task.account);
+    /// Applies a committed entry, in log order; the same in life and at recovery.
+    ///
+    /// # Errors
+    /// If the entry cannot be read; then nothing changes.
+    pub fn apply(
+        &mut self,
+        pos: LogPos,
+        entry: &[u8],
+        host: &mut impl Host,
+    ) -> Result<(), EntryError> {
+        let entry = Entry::decode(entry)?;
+        self.book.apply(entry);
+        if let Some(task) = self.recording.remove(&pos) {
+            self.run(task, &Event::Recorded, host);
+        }
+        Ok(())
+    }
+
+    /// A client has logged in on the Memphis listener, under the name that it gave itself.
+    pub fn connected(&mut self, account: AccountId, name: &str) {
+        self.clients.connected(account, name);
+    }
+
+    /// A client that had logged in is gone.
+    pub fn disconnected(&mut self, account: AccountId, name: &str) {
+        self.clients.disconnected(account, name);
+    }
+
+    /// Queues a task behind those that concern the same.
+    fn start(&mut self, task: Task, topics: Vec<Topic>, host: &mut impl Host) {
+        self.last_task += 1;
+        let id = TaskId(self.last_task);
+        let account = task.account;
         self.tasks.insert(id, task);
-        host.api(account, id, &subject, &body);
+        if self.turns.enter(id, account, topics) {
+            self.run(id, &Event::Begin, host);
+        }
     }
-}
 
-/// Returns the work of a creation request; nothing if the station is there already, which is a
-/// success that changes nothing: SDKs create before each use.
-fn create(account: AccountId, body: &[u8], host: &impl Host) -> Result<Option<Work>, String> {
-    let fields = Fields::parse(body).map_err(|e| e.to_string())?;
-    let station = Station::from_request(&fields).map_err(|e| e.to_string())?;
-    if !streams_of(&station.name, account, host).is_empty() {
-        return Ok(None);
+    /// Runs a task until it waits or ends, and then those that waited for its end.
+    fn run(&mut self, id: TaskId, event: &Event<'_>, host: &mut impl Host) {
+        let mut ready = self.step(id, event, host);
+        while let Some(id) = ready.pop() {
+            ready.extend(self.step(id, &Event::Begin, host));
+        }
     }
-    Ok(Some(Work::Create {
-        station,
-        current: 1,
-        made: Vec::new(),
-    }))
-}
 
-fn remove(account: AccountId, body: &[u8], host: &impl Host) -> Result<Option<Work>, String> {
-    let fields = Fields::parse(body).map_err(|e| e.to_string())?;
-    let name = Name::new(Kind::Station, fields.text("station_name")).map_err(|e| e.to_string())?;
-    let left = streams_of(&name, account, host);
-    if left.is_empty() {
-        return Err(format!("Station {} does not exist", name.external()));
-    }
-    Ok(Some(Work::Remove {
-        left,
-        outcome: String::new(),
-    }))
-}
-
-/// Returns the streams behind a station: its partitions, or the one stream that a NATS client made
-/// under this name in any case.
-fn streams_of(name: &Name, account: AccountId, host: &impl Host) -> Vec<String> {
-    let mut streams = host.streams(account);
-    streams.retain(|stream| station_of_stream(stream).0 == name.external());
-    streams
-}
-
-/// Returns what follows the answer to a partition's creation; nothing when the station is complete.
-fn created(station: Station, current: u32, mut made: Vec<String>, answer: &[u8]) -> Option<Work> {
-    if let Some(failure) = ApiFailure::parse(answer) {
-        let outcome = if failure.code == REPLICAS_NOT_CLUSTERED {
-            "station can not be created, probably since replicas count is larger than the cluster size"
-                .into()
-        } else {
-            failure.text
+    /// Runs one task until it waits or ends; returns the tasks whose turn has come.
+    fn step(&mut self, id: TaskId, event: &Event<'_>, host: &mut impl Host) -> Vec<TaskId> {
+        let Some(mut task) = self.tasks.remove(&id) else {
+            return Vec::new();
         };
-        return Some(Work::Remove {
-            left: made,
-            outcome,
-        });
+        let account = task.account;
+        let tenant = host.account_name(account);
+        let mut event = event;
+        loop {
+            let mut cx = Cx {
+                account,
+                tenant: &tenant,
+                book: &self.book,
+                clients: &self.clients,
+                host,
+            };
+            match task.work.on(event, &mut cx) {
+                Step::Become(work) => {
+                    task.work = *work;
+                    event = &Event::Begin;
+                }
+                Step::Ask {
+                    subject,
+                    headers,
+                    body,
+                } => {
+                    self.tasks.insert(id, task);
+                    let msg = Message {
+                        subject: subject.as_bytes(),
+                        headers: &headers,
+                        payload: &body,
+                    };
+                    host.request(account, id, msg);
+                    return Vec::new();
+                }
+                Step::Record(change) => {
+                    self.tasks.insert(id, task);
+                    let pos = record(tenant, change, host);
+                    self.recording.insert(pos, id);
+                    return Vec::new();
+                }
+                Step::Answer(payload) => {
+                    answer(account, &task.reply, &payload, host);
+                    return self.turns.leave(id);
+                }
+            }
+        }
     }
-    made.push(station.name.partition_stream(current));
-    (current < station.partitions).then(|| Work::Create {
-        station,
-        current: current + 1,
-        made,
-    })
 }
 
-/// The error of a JetStream API answer.
-struct ApiFailure {
-    code: u64,
-    text: String,
+/// Puts a change into the log.
+fn record(account: String, change: Change, host: &mut impl Host) -> LogPos {
+    let entry = Entry {
+        account,
+        time: host.now().wall.0,
+        change,
+    };
+    host.record(&entry.encode())
 }
 
-impl ApiFailure {
-    fn parse(answer: &[u8]) -> Option<Self> {
-        let answer: Value = serde_json::from_slice(answer).ok()?;
-        let error = answer.get("error")?;
-        Some(Self {
-            code: error
-                .get("err_code")
-                .and_then(Value::as_u64)
-                .unwrap_or_default(),
-            text: error
-                .get("description")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .into(),
-        })
+fn answer(account: AccountId, to: &[u8], payload: &[u8], host: &mut impl Host) {
+    if !to.is_empty() {
+        let msg = Message {
+            subject: to,
+            headers: b"",
+            payload,
+        };
+        host.publish(account, msg);
     }
 }
 

@@ -3,6 +3,8 @@
 use alloc::format;
 use alloc::string::String;
 
+use serde::{Deserialize, Serialize};
+
 /// What is named; the error texts begin with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -48,7 +50,7 @@ pub enum NameError {
 pub const NAME_BYTES_MAX: usize = 128;
 
 /// A checked name in lower case, as users see it; dots allowed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name(String);
 
 impl Name {

@@ -35,13 +35,38 @@ impl Fields {
     /// Returns a whole number, 0 if the key is missing or no such number.
     #[must_use]
     pub fn integer(&self, key: &str) -> i64 {
-        self.value(key).and_then(Value::as_i64).unwrap_or_default()
+        self.integer_if_set(key).unwrap_or_default()
     }
 
-    /// Returns a whole number, `None` if the key is missing.
+    /// Returns a whole number, `None` if the key is missing. The .NET SDK sends some as text.
     #[must_use]
     pub fn integer_if_set(&self, key: &str) -> Option<i64> {
-        self.value(key).and_then(Value::as_i64)
+        let value = self.value(key)?;
+        match value.as_str() {
+            Some(text) => text.parse().ok(),
+            None => value.as_i64(),
+        }
+    }
+
+    /// Returns a truth value, `None` if the key is missing or no such value.
+    #[must_use]
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        self.value(key).and_then(Value::as_bool)
+    }
+
+    /// Returns an object within; an empty one if the key is missing or no object.
+    #[must_use]
+    pub fn object(&self, key: &str) -> Self {
+        match self.value(key) {
+            Some(Value::Object(map)) => Self(map.clone()),
+            Some(_) | None => Self(Map::new()),
+        }
+    }
+
+    /// Returns the keys and those values that are texts.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter();
+        pairs.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
     }
 
     fn value(&self, key: &str) -> Option<&Value> {

@@ -9,6 +9,7 @@ use protocol::js::config::StreamConfig;
 use protocol::js::enums::{Retention, Storage};
 use protocol::text::duration::Nanos;
 use protocol::time::nanos;
+use serde::{Deserialize, Serialize};
 
 use crate::name::{Kind, Name, NameError};
 use crate::request::Fields;
@@ -25,7 +26,7 @@ const IDEMPOTENCY_MIN_MS: i64 = 100;
 const IDEMPOTENCY_MAX_MS: i64 = 86_400_000;
 
 /// When a station's messages go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StationRetention {
     /// After so many seconds.
     AgeSeconds(i64),
@@ -37,14 +38,15 @@ pub enum StationRetention {
     AckBased,
 }
 
-/// A checked station.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A checked station, as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Station {
     /// The name.
     pub name: Name,
     /// When messages go.
     pub retention: StationRetention,
     /// Where messages are kept.
+    #[serde(with = "storage")]
     pub storage: Storage,
     /// How many servers keep a copy: 1, 3 or 5.
     pub replicas: i64,
@@ -52,6 +54,46 @@ pub struct Station {
     pub idempotency: Duration,
     /// How many partitions it has, from 1.
     pub partitions: u32,
+    /// Which dead letters are kept.
+    pub dead_letters: DeadLetters,
+    /// The station that gets copies of dead letters.
+    pub dls_station: Option<Name>,
+    /// The schema attached from the start.
+    pub schema: Option<Name>,
+    /// Whether messages that go are to be copied to an object store.
+    pub tiered: bool,
+    /// Who asked for it.
+    pub username: String,
+}
+
+/// Which dead letters a station keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetters {
+    /// Messages that were delivered as often as allowed and never acknowledged.
+    pub poison: bool,
+    /// Messages that broke the schema.
+    pub schemaverse: bool,
+}
+
+/// [`Storage`] in the log.
+mod storage {
+    use protocol::js::enums::Storage;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(storage: &Storage, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(match storage {
+            Storage::File => "file",
+            Storage::Memory => "memory",
+        })
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Storage, D::Error> {
+        match <&str>::deserialize(from)? {
+            "memory" => Ok(Storage::Memory),
+            _ => Ok(Storage::File),
+        }
+    }
 }
 
 /// Why a station is refused, in Memphis' words.
@@ -98,10 +140,7 @@ impl Station {
     pub fn from_request(fields: &Fields) -> Result<Self, StationError> {
         let name = Name::new(Kind::Station, fields.text("name"))?;
         let partitions = partitions(fields, &name)?;
-        let schema = fields.text("schema_name");
-        if !schema.is_empty() {
-            return Err(StationError::Schema(schema.into()));
-        }
+        let schema = name_if_set(Kind::Schema, fields.text("schema_name"))?;
         let retention = retention(fields)?;
         let storage = match fields.text("storage_type").to_lowercase().as_str() {
             "" | "file" | "disk" => Storage::File,
@@ -109,23 +148,51 @@ impl Station {
             _ => return Err(StationError::Storage),
         };
         let idempotency = idempotency(fields, retention)?;
-        let dls_station = fields.text("dls_station");
-        if !dls_station.is_empty() {
-            Name::new(Kind::Station, dls_station)?;
-        }
+        let dls_station = name_if_set(Kind::Station, fields.text("dls_station"))?;
+        let dead_letters = fields.object("dls_configuration");
         let replicas = match fields.integer("replicas") {
             ..=1 => 1,
             2..=4 => 3,
             5.. => 5,
         };
         Ok(Self {
-            name,
             retention,
             storage,
             replicas,
             idempotency,
             partitions,
+            dead_letters: DeadLetters {
+                poison: dead_letters.flag("poison").unwrap_or(true),
+                schemaverse: dead_letters.flag("schemaverse").unwrap_or(true),
+            },
+            // A station is not its own dead-letter station: its dead letters would die again.
+            dls_station: dls_station.filter(|dls| *dls != name),
+            schema,
+            tiered: fields.flag("tiered_storage_enabled").unwrap_or_default(),
+            username: fields.text("username").to_lowercase(),
+            name,
         })
+    }
+
+    /// Returns the station that comes to be when something is created on a station that is missing.
+    #[must_use]
+    pub fn default_of(name: Name, username: &str) -> Self {
+        Self {
+            name,
+            retention: StationRetention::AgeSeconds(RETENTION_DEFAULT_S),
+            storage: Storage::File,
+            replicas: 1,
+            idempotency: Duration::from_millis(IDEMPOTENCY_DEFAULT_MS.unsigned_abs()),
+            partitions: 1,
+            dead_letters: DeadLetters {
+                poison: true,
+                schemaverse: true,
+            },
+            dls_station: None,
+            schema: None,
+            tiered: false,
+            username: username.into(),
+        }
     }
 
     /// Returns the configuration of the stream behind partition `number`.
@@ -156,6 +223,13 @@ impl Station {
         }
         config
     }
+}
+
+fn name_if_set(kind: Kind, typed: &str) -> Result<Option<Name>, NameError> {
+    if typed.is_empty() {
+        return Ok(None);
+    }
+    Name::new(kind, typed).map(Some)
 }
 
 fn partitions(fields: &Fields, name: &Name) -> Result<u32, StationError> {

@@ -1,0 +1,61 @@
+//! What is known beyond the streams: options of stations, producers, groups, schemas, dead letters.
+//!
+//! *Invariant:* it changes by [`Book::apply`] only, in log order, so that replaying the log gives the
+//! same book. What streams say themselves (which partitions there are, what a station's limits are)
+//! is not kept here a second time.
+
+mod apply;
+mod change;
+mod dead;
+mod rows;
+mod schema;
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+pub use change::{Change, Entry, EntryError};
+pub(crate) use dead::hex;
+pub use dead::{DeadLetter, DeadLetterId, DeadLetterKind, DeadLettersKept, Letter};
+pub(crate) use rows::stamp;
+pub use rows::{Attached, Client, Consumer, Group, Phase, Producer, Start, StationRow};
+pub use schema::{Schema, SchemaKind, Version};
+
+/// The rows of all tenants, by the names of their accounts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Book {
+    tenants: BTreeMap<String, Tenant>,
+}
+
+/// The rows of one account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Stations by external name. One made by a NATS client gets a row when something is noted of it.
+    pub stations: BTreeMap<String, StationRow>,
+    /// Schemas by name.
+    pub schemas: BTreeMap<String, Schema>,
+    /// Dead letters.
+    pub dead_letters: DeadLettersKept,
+}
+
+impl Book {
+    /// Returns the rows of an account; nothing if none was ever made.
+    #[must_use]
+    pub fn tenant(&self, account: &str) -> Option<&Tenant> {
+        self.tenants.get(account)
+    }
+
+    /// Returns every account that has rows, with its rows.
+    pub fn tenants(&self) -> impl Iterator<Item = (&str, &Tenant)> {
+        self.tenants
+            .iter()
+            .map(|(name, rows)| (name.as_str(), rows))
+    }
+
+    /// Returns the row of a station.
+    #[must_use]
+    pub fn station(&self, account: &str, station: &str) -> Option<&StationRow> {
+        self.tenant(account)?.stations.get(station)
+    }
+}

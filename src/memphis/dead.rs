@@ -1,0 +1,194 @@
+//! Dead letters on their way into the book: messages that were delivered as often as allowed, that a
+//! consumer gave up, or that broke a schema.
+//!
+//! *Invariant:* the copy for the dead-letter station is stored before the row, so that a row means that
+//! the copy is there.
+
+mod sources;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use protocol::headers::Headers;
+use protocol::text::rfc3339;
+use serde_json::{Value, json};
+
+use crate::answer;
+use crate::book::{Change, DeadLetter, DeadLetterKind, Letter, hex};
+use crate::machine::Host;
+use crate::name::{Kind, Name};
+use crate::work::{Cx, Event, Step, numbers};
+
+pub(crate) use sources::{acked, gave_up, poisoned, terminated, unfit};
+
+/// The header with the producer's name.
+const PRODUCED_BY: &str = "$memphis_producedBy";
+/// The producer of messages that were sent again from the dead letters.
+pub(crate) const PRODUCER_DLS: &str = "$memphis_dls";
+/// The producer of messages that name none.
+const PRODUCER_UNKNOWN: &str = "Unknown";
+
+/// A message dies.
+#[derive(Debug)]
+pub(crate) struct Burial {
+    station: Name,
+    dead: DeadLetter,
+    at: At,
+}
+
+#[derive(Debug)]
+enum At {
+    Start,
+    /// The message is being read.
+    Message,
+    /// The copy is being stored in the dead-letter station.
+    Copy,
+    /// The row is on its way into the log.
+    Row,
+}
+
+impl Burial {
+    const fn new(station: Name, dead: DeadLetter) -> Self {
+        Self {
+            station,
+            dead,
+            at: At::Start,
+        }
+    }
+
+    pub(crate) const fn station(&self) -> &Name {
+        &self.station
+    }
+
+    pub(crate) fn on<H: Host>(&mut self, event: &Event<'_>, cx: &mut Cx<'_, H>) -> Step {
+        match (&self.at, event) {
+            (At::Start, _) => self.begin(cx),
+            (At::Message, Event::Answer(answer)) => match letter(answer) {
+                Some(letter) => self.on_letter(letter, cx),
+                // It has gone since, and there is nobody to tell.
+                None => Step::done(),
+            },
+            // The row matters more than the copy, which a full dead-letter station may refuse.
+            (At::Copy, _) => self.record(),
+            (At::Row | At::Message, _) => Step::done(),
+        }
+    }
+
+    fn begin<H: Host>(&mut self, cx: &mut Cx<'_, H>) -> Step {
+        let kept = cx.row(&self.station).map(|row| row.dead_letters());
+        match self.dead.kind {
+            DeadLetterKind::Poison => self.begin_poison(cx),
+            DeadLetterKind::Schema if kept.is_some_and(|kept| kept.schemaverse) => self.copy(cx),
+            DeadLetterKind::Schema => Step::done(),
+        }
+    }
+
+    fn begin_poison<H: Host>(&mut self, cx: &Cx<'_, H>) -> Step {
+        let Some(row) = cx.row(&self.station) else {
+            return Step::done();
+        };
+        self.dead
+            .groups
+            .retain(|group| row.groups.contains_key(group));
+        if !row.dead_letters().poison || self.dead.groups.is_empty() {
+            return Step::done();
+        }
+        let partitions = cx.partitions(&self.station);
+        // SDKs that know no partitions name none, and some name one that cannot be.
+        let partition = partitions.iter().find(|p| p.number == self.dead.partition);
+        let Some(partition) = partition.or(partitions.first()) else {
+            return Step::done();
+        };
+        self.dead.partition = partition.number;
+        let dead = &self.dead;
+        let letters = cx.rows().map(|rows| &rows.dead_letters);
+        let known = letters.and_then(|letters| {
+            letters.get(letters.of_message(&dead.station, dead.partition, dead.seq)?)
+        });
+        if let Some(known) = known {
+            let is_news = dead
+                .groups
+                .iter()
+                .any(|group| !known.groups.contains(group))
+                || (!dead.reason.is_empty() && dead.reason != known.reason);
+            return if is_news { self.record() } else { Step::done() };
+        }
+        self.at = At::Message;
+        let subject = format!("$JS.API.STREAM.MSG.GET.{}", partition.stream);
+        let body = format!("{}", json!({"seq": dead.seq}));
+        Step::ask(subject, body.into_bytes())
+    }
+
+    fn on_letter<H: Host>(&mut self, letter: Letter, cx: &mut Cx<'_, H>) -> Step {
+        let producer = letter.headers.iter().find(|(key, _)| key == PRODUCED_BY);
+        self.dead.producer = match producer {
+            // It has died before.
+            Some((_, producer)) if producer == PRODUCER_DLS => return Step::done(),
+            Some((_, producer)) => producer.clone(),
+            None => PRODUCER_UNKNOWN.into(),
+        };
+        self.dead.letter = letter;
+        self.copy(cx)
+    }
+
+    /// Stores a copy in the dead-letter station, if there is one.
+    fn copy<H: Host>(&mut self, cx: &Cx<'_, H>) -> Step {
+        let Some(dls) = cx.row(&self.station).and_then(|row| row.dls_station()) else {
+            return self.record();
+        };
+        let partitions = numbers(&cx.partitions(dls));
+        let letters = cx.rows().map(|rows| rows.dead_letters.next_id().0);
+        let turn = letters.unwrap_or_default() % (partitions.len() as u64).max(1);
+        let number = usize::try_from(turn)
+            .ok()
+            .and_then(|turn| partitions.get(turn));
+        let Some(number) = number else {
+            return self.record();
+        };
+        self.at = At::Copy;
+        let kind = match self.dead.kind {
+            DeadLetterKind::Poison => "unacked",
+            DeadLetterKind::Schema => "failed_schema",
+        };
+        let more = [("station", self.dead.station.as_str()), ("type", kind)];
+        Step::Ask {
+            subject: format!("{}.final", dls.partition_stream(*number)),
+            headers: self.dead.letter.header_block(&more),
+            body: self.dead.letter.body(),
+        }
+    }
+
+    fn record(&mut self) -> Step {
+        self.at = At::Row;
+        Step::Record(Change::DeadLetter(self.dead.clone()))
+    }
+}
+
+/// Reads a stored message from the answer of `STREAM.MSG.GET`.
+fn letter(answer: &[u8]) -> Option<Letter> {
+    let answer = answer::read(answer).ok()?;
+    let message = answer.get("message")?;
+    let decode = |key| -> Option<Vec<u8>> {
+        let text = message.get(key).and_then(Value::as_str).unwrap_or_default();
+        STANDARD.decode(text).ok()
+    };
+    let block = decode("hdrs")?;
+    let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let lines = Headers::new(&block).iter();
+    let time = message.get("time").and_then(Value::as_str)?;
+    Some(Letter {
+        headers: lines
+            .map(|(key, value)| (lossy(key), lossy(value)))
+            .collect(),
+        data: hex(&decode("data")?),
+        sent: rfc3339::parse(time).map_or(0, |time| time.0),
+    })
+}
+
+fn station_named(internal: &str) -> Option<Name> {
+    // Requests name the station by its streams' name.
+    Name::new(Kind::Station, &internal.replace('#', ".")).ok()
+}

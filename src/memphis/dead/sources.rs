@@ -1,0 +1,102 @@
+//! What tells of dead messages: JetStream's advisories, and what SDKs publish without waiting for an
+//! answer. Whatever cannot be read is dropped: nobody would hear of it.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{Burial, PRODUCER_UNKNOWN, station_named};
+use crate::book::{Change, DeadLetter, DeadLetterId, DeadLetterKind, Letter};
+use crate::name::{Kind, Name, station_of_stream};
+use crate::request::Fields;
+
+/// Why JetStream terminates a message whose stream removed it: nobody gave that one up.
+const DELETED: &str = "Unacknowledged message was deleted";
+
+/// A message was delivered as often as allowed.
+pub(crate) fn poisoned(advisory: &Fields) -> Option<Burial> {
+    of_advisory(advisory, String::new())
+}
+
+/// A consumer gave a message up. The Python SDK never gets to say why, so the end of the delivery
+/// counts; a reason that follows is added to the row.
+pub(crate) fn terminated(advisory: &Fields) -> Option<Burial> {
+    let reason = advisory.text("reason");
+    (reason != DELETED).then(|| of_advisory(advisory, reason.into()))?
+}
+
+fn of_advisory(advisory: &Fields, reason: String) -> Option<Burial> {
+    let (station, partition) = station_of_stream(advisory.text("stream"));
+    let station = Name::new(Kind::Station, &station).ok()?;
+    let group = advisory.text("consumer").replace('#', ".");
+    let seq = u64::try_from(advisory.integer("stream_seq")).ok()?;
+    Some(stored(station, partition, seq, group, reason))
+}
+
+/// The SDK says why a consumer gave a message up.
+pub(crate) fn gave_up(fields: &Fields) -> Option<Burial> {
+    let station = station_named(fields.text("station_name"))?;
+    let partition = u32::try_from(fields.integer("partition")).unwrap_or_default();
+    let seq = u64::try_from(fields.integer("seq")).ok()?;
+    let group = fields.text("cg_name").to_lowercase().replace('#', ".");
+    Some(stored(
+        station,
+        partition,
+        seq,
+        group,
+        fields.text("error").into(),
+    ))
+}
+
+fn stored(station: Name, partition: u32, seq: u64, group: String, reason: String) -> Burial {
+    let dead = DeadLetter {
+        kind: DeadLetterKind::Poison,
+        station: station.external().into(),
+        partition,
+        seq,
+        groups: vec![group],
+        reason,
+        producer: String::new(),
+        letter: Letter::default(),
+        updated: 0,
+    };
+    Burial::new(station, dead)
+}
+
+/// The SDK refused a message because of its schema.
+pub(crate) fn unfit(fields: &Fields) -> Option<Burial> {
+    let station = station_named(&fields.text("station_name").to_lowercase())?;
+    let message = fields.object("message");
+    let headers = message.object("headers");
+    let producer = match fields.object("producer").text("name") {
+        "" => PRODUCER_UNKNOWN.into(),
+        name => String::from(name),
+    };
+    let one_line = |text: &str| text.replace(['\r', '\n'], " ");
+    let headers = headers
+        .texts()
+        .map(|(key, value)| (one_line(key), one_line(value)));
+    let dead = DeadLetter {
+        kind: DeadLetterKind::Schema,
+        station: station.external().into(),
+        partition: u32::try_from(fields.integer("partition_number")).unwrap_or_default(),
+        seq: 0,
+        groups: Vec::new(),
+        reason: fields.text("validation_error").into(),
+        producer,
+        letter: Letter {
+            headers: headers.collect(),
+            data: message.text("data").into(),
+            sent: 0,
+        },
+        updated: 0,
+    };
+    Some(Burial::new(station, dead))
+}
+
+/// A group has dealt with a dead letter that was sent to it again.
+pub(crate) fn acked(fields: &Fields) -> Option<Change> {
+    let id = u64::try_from(fields.integer("id")).ok()?;
+    let group = fields.text("cg_name").to_lowercase();
+    Some(Change::DeadLetterAcked(DeadLetterId(id), group))
+}

@@ -1,0 +1,131 @@
+//! What SDKs are told: answers to creations, and pushes on their subjects.
+//!
+//! *Invariant:* `partitions_list` and `station_partitions_first_functions` are never null, and `error`
+//! is always there: SDKs look these keys up without asking whether they exist.
+
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use serde_json::{Value, json};
+
+use crate::book::{StationRow, Tenant};
+use crate::name::Name;
+
+/// Where SDKs listen for what concerns all stations.
+pub(crate) const CLIENTS_UPDATES: &str = "$memphis_sdk_clients_updates";
+/// The version of stations with partitions and functions.
+const STATION_VERSION: u32 = 2;
+/// Schema push: this version counts from now on.
+const UPDATE_ATTACH: u32 = 1;
+/// Schema push: no schema any more.
+const UPDATE_DETACH: u32 = 2;
+
+/// Writes the answer to a producer's creation.
+pub(crate) fn producer(
+    tenant: Option<&Tenant>,
+    row: Option<&StationRow>,
+    partitions: &[u32],
+) -> Vec<u8> {
+    let schemaverse = row.map(|row| row.dead_letters().schemaverse);
+    to_vec(&json!({
+        "schema_update": schema(tenant, row),
+        "partitions_update": {"partitions_list": partitions},
+        "schemaverse_to_dls": schemaverse.unwrap_or_default(),
+        "send_notification": false,
+        "station_version": STATION_VERSION,
+        "station_partitions_first_functions": {},
+        "error": "",
+    }))
+}
+
+/// Writes the answer to a producer's creation that failed.
+pub(crate) fn producer_refused(text: &str) -> Vec<u8> {
+    to_vec(&json!({
+        "schema_update": no_schema(),
+        "partitions_update": {"partitions_list": []},
+        "schemaverse_to_dls": false,
+        "send_notification": false,
+        "station_version": STATION_VERSION,
+        "station_partitions_first_functions": {},
+        "error": text,
+    }))
+}
+
+/// Writes the answer to a consumer's creation.
+pub(crate) fn consumer(
+    tenant: Option<&Tenant>,
+    row: Option<&StationRow>,
+    partitions: &[u32],
+) -> Vec<u8> {
+    to_vec(&json!({
+        "schema_update": schema(tenant, row),
+        "partitions_update": {"partitions_list": partitions},
+        "error": "",
+    }))
+}
+
+/// Writes the answer to a schema's creation.
+pub(crate) fn schema_created(error: &str) -> Vec<u8> {
+    to_vec(&json!({"error": error}))
+}
+
+/// Returns subject and payload of what tells a station's producers about their schema.
+pub(crate) fn schema_push(station: &Name, tenant: Option<&Tenant>) -> (String, Vec<u8>) {
+    let row = tenant.and_then(|t| t.stations.get(station.external()));
+    let (update, init) = match attached(tenant, row) {
+        Some(schema) => (UPDATE_ATTACH, schema),
+        None => (UPDATE_DETACH, no_schema()),
+    };
+    let subject = format!("$memphis_schema_updates_{}", station.internal());
+    (
+        subject,
+        to_vec(&json!({"UpdateType": update, "init": init})),
+    )
+}
+
+/// Writes what makes SDKs forget a station's producers and consumers.
+pub(crate) fn remove_station_push(station: &Name) -> Vec<u8> {
+    to_vec(&json!({
+        "station_name": station.internal(),
+        "type": "remove_station",
+        "update": null,
+    }))
+}
+
+fn schema(tenant: Option<&Tenant>, row: Option<&StationRow>) -> Value {
+    attached(tenant, row).unwrap_or_else(no_schema)
+}
+
+fn attached(tenant: Option<&Tenant>, row: Option<&StationRow>) -> Option<Value> {
+    let attached = row?.schema.as_ref()?;
+    let schema = tenant?.schemas.get(&attached.schema)?;
+    let version = schema.version(attached.version)?;
+    Some(json!({
+        "schema_name": attached.schema,
+        "active_version": {
+            "version_number": attached.version,
+            "descriptor": "",
+            "schema_content": version.content,
+            "message_struct_name": version.message_struct,
+        },
+        "type": schema.kind.as_str(),
+    }))
+}
+
+fn no_schema() -> Value {
+    json!({
+        "schema_name": "",
+        "active_version": {
+            "version_number": 0,
+            "descriptor": "",
+            "schema_content": "",
+            "message_struct_name": "",
+        },
+        "type": "",
+    })
+}
+
+fn to_vec(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
+}
