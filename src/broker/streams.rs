@@ -271,6 +271,7 @@ impl Streams {
                         ),
                     );
                 }
+                self.machine.note_lost(stream, &lost);
                 self.machine.relocated(stream, &moved);
                 self.flushing
                     .flushed(stream, &self.machine, &mut self.store);

@@ -77,11 +77,13 @@ impl JetStream {
         Ok(())
     }
 
-    /// Appends the messages of each stream whose entries lie in the log below `below` to `out`: what has
-    /// to be moved before that part of the log can go.
+    /// Appends the messages of each stream that are to be moved to `out`: those whose entries lie in the
+    /// log below `below`, so that it can go, and before them those of a segment that is mostly waste,
+    /// which empties it.
     pub fn unflushed(&self, below: LogPos, out: &mut Vec<(StreamId, Vec<(Seq, Loc)>)>) {
         for stream in self.streams.values().filter(|s| !s.core.is_memory()) {
             let mut messages = Vec::new();
+            stream.core.index.wasteful_segment(&mut messages);
             stream.core.index.unflushed(below, &mut messages);
             if !messages.is_empty() {
                 out.push((stream.core.id(), messages));
@@ -110,18 +112,6 @@ impl JetStream {
         for (&id, stream) in &mut self.streams {
             let index = &mut stream.core.index;
             index.take_dead_segments(|number| out.push((id, number)));
-        }
-    }
-
-    /// Appends, for each stream, the live messages of a segment that is mostly waste to `out`: moving
-    /// them as in a flush empties it.
-    pub fn wasteful(&self, out: &mut Vec<(StreamId, Vec<(Seq, Loc)>)>) {
-        for (&id, stream) in &self.streams {
-            let mut messages = Vec::new();
-            stream.core.index.wasteful_segment(&mut messages);
-            if !messages.is_empty() {
-                out.push((id, messages));
-            }
         }
     }
 

@@ -28,9 +28,14 @@ impl Flushing {
         self.applied = LogPos(pos.0 + 1);
     }
 
-    /// Moves everything below `below` out of the log.
+    /// Moves everything below `below` out of the log, and gives up segments that have become empty.
     pub(super) fn begin(&mut self, below: LogPos, machine: &mut JetStream, store: &mut Store) {
         self.keep = below;
+        let mut dead = Vec::new();
+        machine.take_dead_segments(&mut dead);
+        for (stream, number) in dead {
+            store.remove_segment(stream, number);
+        }
         let mut all = Vec::new();
         machine.unflushed(below, &mut all);
         for (stream, messages) in all {

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use bytes::BytesMut;
-use jetstream::env::{Env, JsTarget, Outgoing};
+use jetstream::env::{Env, JsTarget, Outgoing, Purpose};
 use protocol::id::{AccountId, ConnId, LogPos, StreamId};
 use protocol::js::advisory::ClientInfo;
 use protocol::message::Message;
@@ -35,6 +35,15 @@ impl Env for World<'_> {
     #[inline]
     fn propose(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
         self.store.append(encode)
+    }
+
+    #[inline]
+    fn has_room(&self, len: usize, purpose: Purpose) -> bool {
+        let refused = match purpose {
+            Purpose::Store => self.store.refuses(len),
+            Purpose::Free => self.store.is_full(len),
+        };
+        refused.is_none()
     }
 
     #[inline]

@@ -164,3 +164,35 @@ fn moved_messages_are_no_longer_asked_for() {
         .expect("it was just written");
     assert_eq!(js.state_hash(), bench.js.state_hash());
 }
+
+#[test]
+fn segments_empty_out_and_are_given_up() {
+    let mut bench = Bench::new();
+    bench.ask("STREAM.CREATE.S", "{\"name\":\"S\",\"subjects\":[\"s\"]}");
+    let move_all = |bench: &mut Bench, number: u32| {
+        let mut unflushed = Vec::new();
+        bench.js.unflushed(LogPos(u64::MAX), &mut unflushed);
+        for (stream, messages) in unflushed.drain(..) {
+            let moved: Vec<_> = messages
+                .iter()
+                .map(|(seq, _)| (*seq, Loc::segment(number, seq.0 * 100)))
+                .collect();
+            bench.js.relocated(stream, &moved);
+        }
+        let mut dead = Vec::new();
+        bench.js.take_dead_segments(&mut dead);
+        dead.into_iter()
+            .map(|(_, number)| number)
+            .collect::<Vec<_>>()
+    };
+    for number in 1..=3 {
+        for _ in 0..10 {
+            bench.publish_acked("s", &[], "x");
+        }
+        assert!(move_all(&mut bench, number).is_empty());
+    }
+    // The first segment loses everything, the second all but one message, which then moves.
+    bench.ask("STREAM.PURGE.S", "{\"seq\":20}");
+    assert_eq!(move_all(&mut bench, 4), [1, 2]);
+    assert_eq!(bench.js.streams().next().unwrap().core.index.messages(), 11);
+}
