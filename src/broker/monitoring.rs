@@ -16,6 +16,8 @@ use crate::shard::Shard;
 use crate::snapshot::{ConnView, SubView};
 use crate::stats;
 
+mod streams;
+
 /// A shard at one moment, with what the driver measured of the process.
 #[derive(Debug)]
 pub struct Monitoring<'a> {
@@ -116,15 +118,15 @@ impl Source for Monitoring<'_> {
     }
 
     fn jetstream(&self) -> Option<JetStream> {
-        None
+        streams::totals(self.shard)
     }
 
-    fn streams(&self, _account: &str) -> Option<Vec<Stream>> {
-        None
+    fn streams(&self, account: &str) -> Option<Vec<Stream>> {
+        streams::of_account(self.shard, account, self.now.wall)
     }
 
     fn health(&self) -> Health {
-        Health::default()
+        streams::health(self.shard)
     }
 }
 

@@ -1,0 +1,140 @@
+//! JetStream as monitoring sees it: totals, accounts, streams, and whether all of it is well.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use monitor::stats::{AccountUsage, Damage, Health, JetStream, Stream, Usage};
+use protocol::id::AccountId;
+use protocol::js::info::{AccountInfo, StreamInfo};
+use protocol::time::Wall;
+
+use crate::shard::Shard;
+use crate::streams::Storage;
+
+/// The system's temporary directory, where nothing else is configured.
+const TEMP: &str = "/tmp";
+
+/// Returns the totals; none without JetStream.
+pub(super) fn totals(shard: &Shard) -> Option<JetStream> {
+    let machine = shard.jetstream()?;
+    let shared = machine.shared();
+    let options = &shared.options;
+    let mut js = JetStream {
+        memory_max: u64::try_from(options.memory_bytes_max).unwrap_or(0),
+        file_max: u64::try_from(options.store_bytes_max).unwrap_or(0),
+        directory: shard.options.config.jetstream.directory(TEMP),
+        ..JetStream::default()
+    };
+    js.usage.reserved_memory = Some(0);
+    js.usage.reserved_storage = Some(0);
+    for (id, account) in shared.accounts.iter() {
+        let Some(limits) = account.limits else {
+            continue;
+        };
+        let info = machine.account_usage(id);
+        add(&mut js, &info);
+        let limit = |limit: i64| u64::try_from(limit).ok();
+        js.accounts.push(AccountUsage {
+            account: account.name.to_string(),
+            usage: Usage {
+                reserved_memory: limit(limits.max_memory),
+                reserved_storage: limit(limits.max_storage),
+                ..usage(&info)
+            },
+        });
+    }
+    for stream in machine.streams() {
+        let state = stream.core.state(0);
+        js.messages += state.messages;
+        js.bytes += state.bytes;
+    }
+    Some(js)
+}
+
+fn usage(info: &AccountInfo) -> Usage {
+    Usage {
+        memory: info.memory,
+        storage: info.storage,
+        reserved_memory: Some(info.reserved_memory),
+        reserved_storage: Some(info.reserved_storage),
+        api_total: info.api.total,
+        api_errors: info.api.errors,
+        api_inflight: 0,
+    }
+}
+
+fn add(js: &mut JetStream, info: &AccountInfo) {
+    let whole = &mut js.usage;
+    whole.memory += info.memory;
+    whole.storage += info.storage;
+    whole.api_total += info.api.total;
+    whole.api_errors += info.api.errors;
+    whole.reserved_memory = whole.reserved_memory.map(|n| n + info.reserved_memory);
+    whole.reserved_storage = whole.reserved_storage.map(|n| n + info.reserved_storage);
+    js.streams += info.streams;
+    js.consumers += info.consumers;
+}
+
+/// Returns an account's streams by name; none when it may not use JetStream.
+pub(super) fn of_account(shard: &Shard, account: &str, now: Wall) -> Option<Vec<Stream>> {
+    let machine = shard.jetstream()?;
+    let shared = machine.shared();
+    let (id, found) = shared
+        .accounts
+        .iter()
+        .find(|(_, a)| *a.name == *account && a.limits.is_some())?;
+    let names = found.streams.keys();
+    let streams = names.filter_map(|name| machine.stream(id, name));
+    Some(streams.map(|stream| view(stream, now)).collect())
+}
+
+fn view(stream: &jetstream::stream::Stream, now: Wall) -> Stream {
+    let core = &stream.core;
+    let consumers = stream.consumers.iter();
+    Stream {
+        info: StreamInfo {
+            config: core.config().clone(),
+            created: core.created(),
+            state: core.state(stream.consumers.count()),
+            ts: now,
+            ..StreamInfo::default()
+        },
+        consumers: consumers
+            .map(|consumer| consumer.snapshot_info(core.name(), now))
+            .collect(),
+    }
+}
+
+/// Tells whether everything that was acknowledged is there and can be served.
+pub(super) fn health(shard: &Shard) -> Health {
+    let mut health = Health::default();
+    let Some(storage) = shard.storage() else {
+        return health;
+    };
+    health.unavailable = match storage.storage {
+        Storage::Recovering => Some(String::from("JetStream is still recovering")),
+        Storage::Poisoned => Some(String::from(
+            "JetStream has stopped: a write to the disk has failed",
+        )),
+        Storage::Live if storage.unreadable > 0 => Some(format!(
+            "JetStream could not read {} entries of its log",
+            storage.unreadable
+        )),
+        Storage::Live => None,
+    };
+    let Some(machine) = shard.jetstream() else {
+        return health;
+    };
+    let name = |id: AccountId| shard.router.accounts.name(id).to_string();
+    for stream in machine.streams() {
+        if let Some(lost) = stream.core.state(0).lost {
+            health.damaged.push(Damage {
+                account: name(stream.core.account()),
+                stream: stream.core.name().to_string(),
+                lost: lost.msgs.len() as u64,
+            });
+        }
+    }
+    health
+}
