@@ -1,3 +1,5 @@
+//! Streams through the whole shard, with a disk that answers when told to.
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
