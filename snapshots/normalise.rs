@@ -74,6 +74,11 @@ impl Normaliser {
                 text = format!("{header}{shown}");
             }
         }
+        if text.starts_with("Nats-Stream-Source: ")
+            && let Some((kept, _)) = text.rsplit_once(' ')
+        {
+            text = format!("{kept} <identity>");
+        }
         subjects(&text)
     }
 }
@@ -117,12 +122,18 @@ fn split_value<'a>(after: &'a str, quote: &str) -> (&'a str, &'a str) {
         .unwrap_or((after, ""))
 }
 
-/// Ack subjects carry the time of storing, flow control subjects a random token.
+/// Ack subjects carry the time of storing, flow control subjects a random token, replies to
+/// imported services two of them, and events the server's id.
 fn subjects(text: &str) -> String {
     let words: Vec<String> = text
         .split(' ')
         .map(|word| {
             let mut tokens: Vec<&str> = word.split('.').collect();
+            for token in &mut tokens {
+                if is_server_id(token) {
+                    *token = "<id>";
+                }
+            }
             let moment = match (tokens.first(), tokens.get(1), tokens.len()) {
                 (Some(&"$JS"), Some(&"ACK"), 9) => tokens.get_mut(7),
                 (Some(&"$JS"), Some(&"FC"), _) => tokens.last_mut(),
@@ -131,10 +142,19 @@ fn subjects(text: &str) -> String {
             if let Some(token) = moment {
                 *token = "<ns>";
             }
+            if tokens.first() == Some(&"_R_") && tokens.len() == 3 {
+                return String::from("_R_.<account>.<request>");
+            }
             tokens.join(".")
         })
         .collect();
     words.join(" ")
+}
+
+/// A public key in base 32, as servers are named by.
+fn is_server_id(token: &str) -> bool {
+    let base32 = |b: u8| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b);
+    token.len() == 56 && token.starts_with('N') && token.bytes().all(base32)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::thread;
 use std::time::Instant;
@@ -76,6 +77,7 @@ impl Player<'_> {
                 self.conns.clear();
                 self.process.restart(*abruptly)?;
             }
+            Step::Http(path) => self.http(path)?,
             Step::Let { name, key } => {
                 let value = text_at(&self.answer, key).unwrap_or_default().to_owned();
                 // It has already been shown where it first appeared.
@@ -127,6 +129,30 @@ impl Player<'_> {
                 request,
             } => self.ack(name, *index, payload, *request),
         }
+    }
+
+    /// Shows status, content type and body.
+    fn http(&mut self, path: &str) -> io::Result<()> {
+        let mut stream = TcpStream::connect(self.process.http)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: test\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.lines().next().unwrap_or_default();
+        let kind = head
+            .lines()
+            .filter(|l| l.to_ascii_lowercase().starts_with("content-type:"));
+        let lines = status.lines().take(1).chain(kind).chain(body.lines());
+        for line in lines {
+            let line = self.names.line(line);
+            let _ok = writeln!(
+                self.out,
+                "|{}{line}",
+                if line.is_empty() { "" } else { " " }
+            );
+        }
+        Ok(())
     }
 
     fn open(&mut self, name: &str) -> io::Result<()> {
@@ -305,7 +331,8 @@ impl Player<'_> {
             let raw = body_lines(body);
             lines = raw.iter().map(|l| self.names.line(l)).collect();
             if raw != lines {
-                let head = line.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
+                let sizes = if line.starts_with('H') { 2 } else { 1 };
+                let head = line.rsplitn(sizes + 1, ' ').last().unwrap_or_default();
                 line = format!("{head} <size>");
             }
         }

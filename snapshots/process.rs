@@ -29,6 +29,8 @@ pub struct Process {
     starts: usize,
     /// Where clients connect.
     pub addr: SocketAddr,
+    /// Where the monitoring port is, for cases that configure one.
+    pub http: SocketAddr,
 }
 
 impl Process {
@@ -38,11 +40,12 @@ impl Process {
     /// When it does not listen in time; with the end of its log.
     pub fn start(binary: &Path, case: &Case) -> io::Result<Process> {
         let folder = tempfile::Builder::new().prefix("beale-case-").tempdir()?;
-        let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        fs::write(
-            folder.path().join("server.conf"),
-            config(case, folder.path(), addr),
-        )?;
+        // Both are held until both are known, so that they differ.
+        let (clients, monitor) = (listen()?, listen()?);
+        let (addr, http) = (clients.local_addr()?, monitor.local_addr()?);
+        drop((clients, monitor));
+        let text = config(case, folder.path(), addr, http);
+        fs::write(folder.path().join("server.conf"), text)?;
         let child = spawn(binary, folder.path())?;
         let mut process = Process {
             binary: binary.to_owned(),
@@ -50,6 +53,7 @@ impl Process {
             folder,
             starts: 1,
             addr,
+            http,
         };
         process.wait_ready()?;
         Ok(process)
@@ -119,7 +123,11 @@ fn spawn(binary: &Path, folder: &Path) -> io::Result<Child> {
         .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", binary.display())))
 }
 
-fn config(case: &Case, folder: &Path, addr: SocketAddr) -> String {
+fn listen() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn config(case: &Case, folder: &Path, addr: SocketAddr, http: SocketAddr) -> String {
     let mut text = format!(
         "host: \"127.0.0.1\"\nport: {}\nserver_name: test\n",
         addr.port()
@@ -128,6 +136,7 @@ fn config(case: &Case, folder: &Path, addr: SocketAddr) -> String {
         text.push_str("jetstream { store_dir: \"${folder}/store\" }\n");
     }
     text.push_str(&case.config);
+    let text = text.replace("${http}", &http.port().to_string());
     text.replace("${folder}", &folder.to_string_lossy())
 }
 

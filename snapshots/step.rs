@@ -17,6 +17,7 @@
 //! A ack! 2                  the same as a request
 //! let NAME = key            NAME is the text at `"key":` of the last answer; shown as <NAME> from now on
 //! wait 300ms                let time pass
+//! http /healthz             a GET on the monitoring port, which the configuration calls ${http}
 //! restart                   stop the server (SIGTERM), start it on the same port and store
 //! kill                      the same with SIGKILL
 //! # text                    a remark, kept in the transcript
@@ -44,6 +45,8 @@ pub enum Step {
     Let { name: String, key: String },
     /// Lets time pass.
     Wait(Duration),
+    /// Asks the monitoring port.
+    Http(String),
     /// Stops and starts the server; `true` means without warning.
     Restart(bool),
     /// Repeated in the transcript.
@@ -98,6 +101,7 @@ impl Step {
                 });
             }
             "wait" => return Ok(Step::Wait(duration(rest)?)),
+            "http" => return Ok(Step::Http(rest.to_owned())),
             "restart" => return Ok(Step::Restart(false)),
             "kill" => return Ok(Step::Restart(true)),
             _ => {}
