@@ -12,13 +12,14 @@ pub const HEADER_MARK: &str = "# Recorded from ";
 
 /// `None` if `ours` says the same as `recorded` apart from the wanted differences.
 #[must_use]
-pub fn compare(recorded: &str, ours: &str, wanted: &[Difference]) -> Option<String> {
+pub fn compare(case: &str, recorded: &str, ours: &str, wanted: &[Difference]) -> Option<String> {
+    let reduce = |line: &str| reduce(case, line, wanted);
     let theirs: Vec<String> = recorded
         .lines()
         .filter(|line| !line.starts_with(HEADER_MARK))
-        .map(|line| reduce(line, wanted))
+        .map(reduce)
         .collect();
-    let ours: Vec<String> = ours.lines().map(|line| reduce(line, wanted)).collect();
+    let ours: Vec<String> = ours.lines().map(reduce).collect();
     let longest = theirs.len().max(ours.len());
     let at = (0..longest).find(|&i| theirs.get(i) != ours.get(i))?;
     let mut report = String::new();
@@ -51,18 +52,22 @@ fn shorten(line: &str, differs_at: usize) -> String {
     format!("{}{cut}{}", dots(from > 0), dots(to < line.len()))
 }
 
-fn reduce(line: &str, wanted: &[Difference]) -> String {
+fn reduce(case: &str, line: &str, wanted: &[Difference]) -> String {
     let mut line = line.to_owned();
     for difference in wanted {
         match difference {
             Difference::Text(ours, theirs) => line = line.replace(ours, theirs),
-            Difference::Member(key) => line = without(&line, key),
+            Difference::Member { key, case: only } => {
+                if only.as_ref().is_none_or(|only| only == case) {
+                    line = without(&line, key);
+                }
+            }
         }
     }
     line
 }
 
-/// Removes `"key":value` and one comma beside it; nested values are not needed so far.
+/// Removes every `"key":value` and one comma beside it; nested values are not needed so far.
 fn without(line: &str, key: &str) -> String {
     let quoted = format!("\"{key}\":");
     let Some((before, rest)) = line.split_once(&quoted) else {
@@ -73,11 +78,12 @@ fn without(line: &str, key: &str) -> String {
         None => rest.find([',', '}']),
     };
     let after = rest.get(end.unwrap_or(rest.len())..).unwrap_or_default();
-    match (before.strip_suffix(','), after.strip_prefix(',')) {
+    let line = match (before.strip_suffix(','), after.strip_prefix(',')) {
         (Some(before), _) => format!("{before}{after}"),
         (None, Some(after)) => format!("{before}{after}"),
         (None, None) => format!("{before}{after}"),
-    }
+    };
+    without(&line, key)
 }
 
 #[cfg(test)]
@@ -86,20 +92,28 @@ mod tests {
 
     #[test]
     fn a_wanted_difference_does_not_count() {
-        let wanted = [Difference::Member("go".to_owned())];
+        let wanted = [Difference::Member {
+            key: "go".to_owned(),
+            case: None,
+        }];
         assert_eq!(
-            compare(r#"{"a":1,"go":"go1","b":2}"#, r#"{"a":1,"b":2}"#, &wanted),
+            compare(
+                "x/y",
+                r#"{"a":1,"go":"go1","b":2}"#,
+                r#"{"a":1,"b":2}"#,
+                &wanted
+            ),
             None
         );
         assert_eq!(
-            compare(r#"{"go":"go1","b":2}"#, r#"{"b":2}"#, &wanted),
+            compare("x/y", r#"{"go":"go1","b":2}"#, r#"{"b":2}"#, &wanted),
             None
         );
     }
 
     #[test]
     fn the_first_differing_line_is_shown() {
-        let report = compare("a\nb\nc", "a\nx\nc", &[]).unwrap();
+        let report = compare("x/y", "a\nb\nc", "a\nx\nc", &[]).unwrap();
         assert!(
             report.contains("nats  b") && report.contains("ours  x"),
             "{report}"
@@ -108,6 +122,6 @@ mod tests {
 
     #[test]
     fn a_missing_line_is_a_difference() {
-        assert!(compare("a\nb", "a", &[]).is_some());
+        assert!(compare("x/y", "a\nb", "a", &[]).is_some());
     }
 }

@@ -26,7 +26,7 @@ fn difference(binary: &Path, case: &Case, wanted: &[Difference]) -> Option<Strin
         Err(e) => return Some(format!("not recorded: {e}\n")),
     };
     match play::play(binary, case) {
-        Ok(ours) => compare::compare(&recorded, &ours, wanted),
+        Ok(ours) => compare::compare(&case.id, &recorded, &ours, wanted),
         Err(e) => Some(format!("{e}\n")),
     }
 }

@@ -23,8 +23,8 @@ pub fn pending() -> io::Result<BTreeMap<String, String>> {
 /// A way in which our answers differ on purpose.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// This JSON member is left out of the comparison.
-    Member(String),
+    /// This JSON member is left out of the comparison, everywhere or in one case.
+    Member { key: String, case: Option<String> },
     /// This text counts as that one.
     Text(String, String),
 }
@@ -47,7 +47,14 @@ fn parse_differences(text: &str) -> io::Result<Vec<Difference>> {
         }
         let (kind, rest) = what.split_once(' ').ok_or_else(bad)?;
         list.push(match kind {
-            "member" => Difference::Member(rest.trim().to_owned()),
+            "member" => {
+                let (key, case) = match rest.trim().split_once(" in ") {
+                    Some((key, case)) => (key, Some(case.to_owned())),
+                    None => (rest.trim(), None),
+                };
+                let key = key.to_owned();
+                Difference::Member { key, case }
+            }
             "text" => {
                 let (ours, theirs) = rest.split_once(" => ").ok_or_else(bad)?;
                 Difference::Text(ours.to_owned(), theirs.to_owned())
@@ -71,6 +78,10 @@ mod tests {
     fn a_difference_needs_a_reason() {
         assert!(parse_differences("member go").is_err());
         let list = parse_differences("# x\nmember go because we have none\n").unwrap();
-        assert_eq!(list, [Difference::Member("go".to_owned())]);
+        let go = Difference::Member {
+            key: "go".to_owned(),
+            case: None,
+        };
+        assert_eq!(list, [go]);
     }
 }

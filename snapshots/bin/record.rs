@@ -67,7 +67,7 @@ fn record(binary: &Path, version: &str, case: &Case) -> io::Result<()> {
         )));
     }
     for _ in 1..PLAYS {
-        if let Some(report) = compare(&transcript, &play::play(binary, case)?, &[]) {
+        if let Some(report) = compare(&case.id, &transcript, &play::play(binary, case)?, &[]) {
             return Err(io::Error::other(format!(
                 "differs from run to run\n{report}"
             )));
