@@ -129,11 +129,15 @@ fn listeners(options: &Options) -> Vec<(Listen, Rules)> {
 }
 
 /// Waits for a signal that means "stop"; until then, opens the log again when asked to.
+///
+/// Left alone, SIGHUP would end the process: who asks for a reload must not get an end.
 async fn stopped(log: &Logger) {
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut reopen)) = (
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut reopen), Ok(mut reload), Ok(mut leave)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
         signal(SignalKind::user_defined1()),
+        signal(SignalKind::hangup()),
+        signal(SignalKind::user_defined2()),
     ) else {
         log.error("signals cannot be received; only a kill will stop this server");
         return core::future::pending().await;
@@ -143,7 +147,11 @@ async fn stopped(log: &Logger) {
             biased;
             _ = interrupt.recv() => break "interrupt",
             _ = terminate.recv() => break "terminated",
+            _ = leave.recv() => break "user defined signal 2",
             _ = reopen.recv() => log.reopen(),
+            _ = reload.recv() => log.warn(
+                "The configuration cannot be reloaded yet, and stays as it is: restart to change it",
+            ),
         }
     };
     log.info(format!("Trapped \"{name}\" signal"));
