@@ -277,6 +277,14 @@ impl Log {
         }
     }
 
+    /// Forgets what waits to be written: for a poisoned store, which must not collect for ever.
+    #[cold]
+    pub(crate) fn discard(&mut self) {
+        self.ready.clear();
+        self.building.start = self.building.tail();
+        self.building.bytes.clear();
+    }
+
     /// Writes what has arrived, with one sync, unless a sync is under way.
     pub(crate) fn pump(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
         self.files.drive(self.building.file, ids, ops);

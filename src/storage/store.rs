@@ -182,7 +182,11 @@ impl Store {
     #[inline]
     pub fn append(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
         let log = self.log.as_mut().expect("appends begin after Recovered");
-        log.append(encode)
+        let pos = log.append(encode);
+        if self.poisoned.is_some() {
+            log.discard();
+        }
+        pos
     }
 
     /// Returns the longest entry, in bytes, that may be appended.

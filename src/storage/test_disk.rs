@@ -17,6 +17,7 @@ pub(crate) struct TestDisk {
     pub(crate) fail_create: Option<DiskError>,
     pub(crate) fail_read: Option<(FileName, u64)>,
     pub(crate) syncs: u64,
+    pub(crate) recycled: u64,
 }
 
 impl TestDisk {
@@ -74,6 +75,7 @@ impl TestDisk {
                 self.durable.insert(*file, bytes.clone());
             }
             DiskOp::Recycle { from, to, .. } => {
+                self.recycled += 1;
                 let bytes = self.files.remove(from).ok_or(DiskError::NotFound)?;
                 self.durable.remove(from);
                 self.files.insert(*to, bytes.clone());

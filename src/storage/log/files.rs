@@ -41,6 +41,8 @@ pub(crate) struct Files {
     table: BTreeMap<u64, (u64, State)>,
     /// Files that nothing needs any more, to be renamed for reuse.
     free: Vec<Extent>,
+    /// How many of them are kept; the others are removed.
+    spares: usize,
     removing: Vec<OpId>,
     len_first: u64,
     len_max: u64,
@@ -48,11 +50,15 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// How many files that are not needed are kept for reuse.
-    const SPARE_FILES: usize = 2;
+    /// How many files that are not needed are kept for reuse, at most.
+    const SPARES_MAX: u64 = 8;
 
     pub(crate) fn new(options: &StoreOptions) -> Self {
+        // As many as are filled from one flush to the next.
+        let spares = options.flush_threshold / options.log_file_len.max(1);
+        let spares = spares.clamp(1, Self::SPARES_MAX);
         Self {
+            spares: usize::try_from(spares).unwrap_or(1),
             table: BTreeMap::new(),
             free: Vec::new(),
             removing: Vec::new(),
@@ -140,10 +146,11 @@ impl Files {
                 },
             });
         }
-        // One is kept for the next file, if it has the right length.
+        let fits = self.free.iter().filter(|free| free.len == self.len_max);
+        let kept = fits.count().min(self.spares);
         self.free
             .sort_unstable_by_key(|free| free.len != self.len_max);
-        for free in self.free.drain(self.free.len().min(Self::SPARE_FILES)..) {
+        for free in self.free.drain(kept..) {
             let op = ids.take();
             self.removing.push(op);
             let file = FileName::Log(free.base);

@@ -213,6 +213,21 @@ fn log_and_checkpoints_do_not_grow_without_end() {
 }
 
 #[test]
+fn log_files_are_used_again() {
+    let mut user = User::new();
+    let mut reused = 0;
+    for _ in 0..6 {
+        user.publish(A, 150);
+        user.flush_all_and_checkpoint();
+        reused += core::mem::take(&mut user.rig.disk.recycled);
+    }
+    assert!(reused > 4, "{reused} files were used again");
+    let mut user = user.reopen();
+    assert_eq!(user.rig.report().damage, []);
+    user.assert_all_readable();
+}
+
+#[test]
 fn damaged_newest_checkpoint_is_reported_and_the_one_before_gives_the_same() {
     let mut user = User::new();
     user.publish(A, 150);

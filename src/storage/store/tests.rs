@@ -280,6 +280,28 @@ fn failed_sync_poisons_the_store_for_good() {
 }
 
 #[test]
+fn poisoned_store_gives_positions_that_grow_and_reads_what_it_has() {
+    let mut rig = rig();
+    let stored = rig.put(b"stored");
+    rig.disk.fail_sync = true;
+    let mut last = rig.put(b"lost");
+    for _ in 0..500 {
+        let pos = rig.put(&[1; 50]);
+        assert!(pos > last);
+        last = pos;
+    }
+    assert_eq!(
+        read_now(&mut rig, Loc::log(stored)).as_deref(),
+        Ok(&b"stored"[..])
+    );
+    rig.disk.fail_sync = false;
+    assert!(
+        rig.reopen().entries().len() <= 2,
+        "nothing was written afterwards"
+    );
+}
+
+#[test]
 fn what_no_mark_proves_is_written_and_synced_again_before_the_store_opens() {
     let mut rig = rig();
     rig.store
