@@ -46,8 +46,8 @@ impl Consumer {
             name: self.owned_name(),
             created: self.created,
             config: self.config.clone(),
-            delivered: sequence(state.delivered(), state.delivered_at()),
-            ack_floor: sequence(state.ack_floor(), state.acked_at()),
+            delivered: self.sequence(state.delivered(), state.delivered_at()),
+            ack_floor: self.sequence(state.ack_floor(), state.acked_at()),
             num_ack_pending: state.num_pending_acks() as u64,
             num_redelivered: redelivered,
             num_waiting,
@@ -80,12 +80,12 @@ impl Consumer {
             .into_iter()
             .collect()
     }
-}
 
-fn sequence(position: Position, at: Wall) -> SequenceInfo {
-    SequenceInfo {
-        consumer_seq: position.delivery.0,
-        stream_seq: position.stream.0,
-        last_active: (at != Wall(0)).then_some(at),
+    fn sequence(&self, position: Position, at: Wall) -> SequenceInfo {
+        SequenceInfo {
+            consumer_seq: position.delivery.0,
+            stream_seq: position.stream.0,
+            last_active: (at != Wall(0) && at >= self.live_since).then_some(at),
+        }
     }
 }

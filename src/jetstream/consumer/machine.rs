@@ -67,6 +67,8 @@ pub struct Consumer {
     armed: Instant,
     /// How long the consumer stays without clients.
     pub(super) inactive_ns: Option<u64>,
+    /// Since when it lives in this process; what happened before is not shown as its activity.
+    pub(super) live_since: Wall,
     /// Where the last reset went.
     pub(super) reset_seq: Seq,
     /// Something may have come up to deliver.
@@ -75,6 +77,14 @@ pub struct Consumer {
     pub(super) touched: bool,
     /// Its end is in the log.
     pub(super) ending: bool,
+}
+
+/// What stays the same through all changes of a consumer.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) id: ConsumerId,
+    pub(super) name: String,
+    pub(super) created: Wall,
 }
 
 /// Who takes the first step.
@@ -138,6 +148,7 @@ impl Consumer {
                 .into(),
             armed: Instant::NEVER,
             inactive_ns: None,
+            live_since: Wall(0),
             reset_seq: Seq(0),
             ready: false,
             touched: false,
@@ -155,6 +166,7 @@ impl Consumer {
             Mode::Pull(pull) => pull.active_at = now,
             Mode::Push(push) => push.inactive_since = now,
         }
+        self.live_since = cx.env.now().wall;
         self.choose_inactivity(cx);
         self.refresh_interest(cx);
         self.restore_deadlines(cx);
@@ -372,6 +384,14 @@ impl Consumer {
     #[must_use]
     pub fn num_pending(&self) -> u64 {
         self.num_pending
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        Identity {
+            id: self.id,
+            name: self.owned_name(),
+            created: self.created,
+        }
     }
 
     pub(super) fn owned_name(&self) -> String {

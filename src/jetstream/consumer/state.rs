@@ -284,6 +284,8 @@ impl ConsumerState {
         };
         self.delivered = start;
         self.ack_floor = start;
+        self.delivered_at = Wall(0);
+        self.acked_at = Wall(0);
         self.pending.clear();
         self.redelivered = 0;
         self.exhausted.clear();

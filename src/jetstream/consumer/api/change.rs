@@ -57,9 +57,9 @@ impl Consumers {
         let consumer = self
             .get(request.api.consumer)
             .ok_or(errors::CONSUMER_NOT_FOUND)?;
-        let (id, created, mut config) = (consumer.id, consumer.created, consumer.config.clone());
+        let (identity, mut config) = (consumer.identity(), consumer.config.clone());
         config.pause_until = Some(body.pause_until).filter(|until| *until != Wall(0));
-        self.put_config(id, created, config, request)
+        self.put_config(identity, config, request)
     }
 
     pub(super) fn unpin<E: Env>(&mut self, request: &mut Request<'_, E>) -> Result<(), ApiError> {

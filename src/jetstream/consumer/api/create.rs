@@ -6,7 +6,6 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use bytes::Bytes;
-use protocol::id::ConsumerId;
 use protocol::js::check::{
     ConsumerRules, NameRules, check_consumer, check_consumer_update, check_memphis_name,
     check_name_length, check_work_queue, resolve_consumer_request, set_consumer_level,
@@ -17,10 +16,9 @@ use protocol::js::enums::{ConsumerAction, Retention};
 use protocol::js::errors::{self, ApiError};
 use protocol::js::info::AccountLimits;
 use protocol::js::json::{decode, to_vec};
-use protocol::time::Wall;
 
 use super::super::Consumers;
-use super::super::machine::is_logged;
+use super::super::machine::{Identity, is_logged};
 use super::Request;
 use crate::entry::{ConsumerCreate, Entry};
 use crate::env::Env;
@@ -53,17 +51,26 @@ impl Consumers {
             &config.name
         };
         if let Some(old) = self.get(name) {
-            let (id, created) = (old.id, old.created);
+            let identity = old.identity();
             self.check_change(&mut config, body.action, request)?;
-            return self.put_config(id, created, config, request);
+            return self.put_config(identity, config, request);
         }
         if body.action == ConsumerAction::Update {
             return Err(errors::CONSUMER_DOES_NOT_EXIST);
         }
-        self.check_new(&mut config, &limits, request)?;
-        let id = request.shared.allocate_consumer();
-        let created = request.shared.clock.stamp(request.env.now());
-        self.put_config(id, created, config, request)
+        self.check_new(&config, &limits, request)?;
+        let name = match (config.durable_name.as_str(), config.name.as_str()) {
+            // The configuration of a consumer that was not named stays without a name.
+            ("", "") => self.generate_name(request),
+            ("", name) | (name, _) => name.into(),
+        };
+        settle_ephemeral(&mut config);
+        let identity = Identity {
+            id: request.shared.allocate_consumer(),
+            name,
+            created: request.shared.clock.stamp(request.env.now()),
+        };
+        self.put_config(identity, config, request)
     }
 
     fn check_change<E: Env>(
@@ -97,7 +104,7 @@ impl Consumers {
 
     fn check_new<E: Env>(
         &self,
-        config: &mut ConsumerConfig,
+        config: &ConsumerConfig,
         limits: &AccountLimits,
         request: &mut Request<'_, E>,
     ) -> Result<(), ApiError> {
@@ -110,15 +117,10 @@ impl Consumers {
         if request.core.config().retention == Retention::WorkQueue {
             check_work_queue(config, self.iter().map(|c| &c.config))?;
         }
-        if config.name.is_empty() && !config.is_durable() {
-            config.name = self.generate_name(request);
-        }
-        if request.call.rules == NameRules::Memphis {
+        if request.call.rules == NameRules::Memphis && !config.name.is_empty() {
             check_memphis_name(&config.name)?;
         }
-        check_name_length(config)?;
-        settle_ephemeral(config);
-        Ok(())
+        check_name_length(config)
     }
 
     fn generate_name<E: Env>(&self, request: &mut Request<'_, E>) -> String {
@@ -135,16 +137,11 @@ impl Consumers {
     /// Makes the consumer what `config` says, through the log if it is logged, and answers then.
     pub(super) fn put_config<E: Env>(
         &mut self,
-        id: ConsumerId,
-        created: Wall,
+        identity: Identity,
         config: ConsumerConfig,
         request: &mut Request<'_, E>,
     ) -> Result<(), ApiError> {
-        let name = if config.is_durable() {
-            &config.durable_name
-        } else {
-            &config.name
-        };
+        let Identity { id, name, created } = identity;
         let create = ConsumerCreate {
             stream: request.core.id(),
             consumer: id,

@@ -6,8 +6,9 @@ use crate::js::json::{DecodeError, Strictness, decode, json_struct};
 use crate::text::duration::Nanos;
 
 json_struct! {
-    /// The JSON form. Keys nobody knows are skipped.
-    pub struct PullRequest["JSApiConsumerGetNextRequest"] {
+    /// The JSON form. Keys nobody knows are skipped. It has no name in error texts, because the server
+    /// decodes it through a pointer to a pointer.
+    pub struct PullRequest[""] {
         /// How long the request stands; 0 is as long as someone listens.
         expires: Nanos = "expires" omit,
         /// How many messages; 0 is one.
