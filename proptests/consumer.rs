@@ -404,7 +404,7 @@ impl Model {
         }
     }
 
-    /// Nobody waits any more; what was queued comes again when its ack is overdue.
+    /// Nobody waits any more; each message that is out waits for its ack anew.
     fn recover(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
         self.credit = 0;
@@ -412,6 +412,7 @@ impl Model {
         self.queue.clear();
         for out in self.out.values_mut() {
             out.queued = false;
+            out.due_ms = out.due_ms.max(now_ms + ACK_WAIT_MS);
         }
     }
 

@@ -266,7 +266,7 @@ fn is_of_cluster(kind: ApiKind) -> bool {
     )
 }
 
-fn level_is_enough(call: &ApiCall<'_>) -> bool {
+pub(crate) fn level_is_enough(call: &ApiCall<'_>) -> bool {
     let wanted = Headers::new(call.msg.headers).get(REQUIRED_API_LEVEL);
     wanted.is_none_or(is_level_supported)
 }

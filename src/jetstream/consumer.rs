@@ -39,10 +39,11 @@ use protocol::js::info::ConsumerInfo;
 use protocol::store::{ReadError, ReadId};
 use slab::Slab;
 
+use crate::api::level_is_enough;
 use crate::entry::{ConsumerCreate, Stored};
 use crate::env::{ApiCall, Env};
 use crate::index::subject_matches;
-use crate::shared::Shared;
+use crate::shared::{Shared, send_status};
 use crate::stream::StreamCore;
 
 use cx::{Cx, Scratch};
@@ -227,6 +228,11 @@ impl Consumers {
         shared: &mut Shared,
         env: &mut impl Env,
     ) -> bool {
+        if self.get(consumer).is_some() && !level_is_enough(call) {
+            let status = b"NATS/1.0 412 Required Api Level\r\n\r\n";
+            send_status(call.account, call.msg.reply, status, env);
+            return true;
+        }
         self.settle_lost(core, shared, env);
         self.with_named(consumer, core, shared, env, |consumer, cx, scratch| {
             consumer.request_next(call.msg.reply, call.msg.payload, cx, scratch);

@@ -149,10 +149,9 @@ impl Consumer {
         self.last_due = Instant(0);
         for p in self.state.pending_iter_mut() {
             let wait = self.settings.ack_wait_ns(p.deliveries);
-            // The wall clock may have jumped: never wait longer than from now, unless asked to.
-            let left = p.since.0.saturating_add(wait).saturating_sub(now.wall.0);
-            let delayed = p.since.0.saturating_sub(now.wall.0);
-            let left = left.min(wait.saturating_add(delayed));
+            // No ack could come while nobody was here to take it: each message waits anew, one whose
+            // redelivery was put off no less than that.
+            let left = wait.saturating_add(p.since.0.saturating_sub(now.wall.0));
             p.due = Instant(now.mono.0.saturating_add(left));
             self.last_due = self.last_due.max(p.due);
         }
