@@ -11,6 +11,7 @@ use alloc::rc::Rc;
 use alloc::string::String;
 
 use config::Options;
+use config::options::ConnectionType;
 use protocol::id::AccountId;
 
 use crate::accounts::Accounts;
@@ -40,6 +41,12 @@ pub(crate) enum Verdict {
         /// Its user, where there are users.
         user: Option<Rc<User>>,
     },
+    /// It may if its password fits this hash, which takes long to find out.
+    Unclear {
+        hash: String,
+        account: AccountId,
+        user: Option<Rc<User>>,
+    },
     /// It may not.
     Refused,
 }
@@ -59,6 +66,9 @@ pub(crate) struct Auth {
     /// All users are the system account's: everybody else needs no credentials.
     system_only: bool,
     memphis: Option<Tenants>,
+    /// Whether anybody is configured at all, even in a way that nobody can log in.
+    configured: bool,
+    system: Option<AccountId>,
     global: AccountId,
 }
 
@@ -68,8 +78,10 @@ impl Auth {
             users: BTreeMap::new(),
             token: options.auth.token.as_deref().map(Secret::new),
             no_auth_user: None,
-            system_only: false,
+            system_only: true,
             memphis: None,
+            configured: options.auth.token.is_some(),
+            system: accounts.system,
             global: accounts.global,
         };
         let defaults = options.auth.default_permissions.as_ref();
@@ -95,11 +107,7 @@ impl Auth {
         auth.no_auth_user = no_auth
             .and_then(|name| auth.users.get(name))
             .map(|entry| Rc::clone(&entry.user));
-        auth.system_only = !auth.users.is_empty()
-            && auth
-                .users
-                .values()
-                .all(|entry| Some(entry.user.account) == accounts.system);
+        auth.system_only &= !auth.users.is_empty();
         auth.memphis = options
             .memphis
             .as_ref()
@@ -112,7 +120,7 @@ impl Auth {
         match (rules, &self.memphis) {
             (Rules::Memphis, Some(_)) => true,
             (Rules::Nats, _) | (Rules::Memphis, None) => {
-                self.is_configured() && self.no_auth_user.is_none()
+                self.configured && self.no_auth_user.is_none()
             }
         }
     }
@@ -125,7 +133,7 @@ impl Auth {
         if let (Rules::Memphis, Some(tenants)) = (rules, &self.memphis) {
             return tenants.check(shown);
         }
-        if !self.is_configured() {
+        if !self.configured {
             return Verdict::Accepted {
                 account: self.global,
                 user: None,
@@ -142,23 +150,13 @@ impl Auth {
             };
         }
         if let Some(entry) = self.users.get(shown.user) {
-            return if entry.secret.is(shown.pass) {
-                Self::accept(&entry.user)
-            } else {
-                Verdict::Refused
-            };
+            let user = Some(Rc::clone(&entry.user));
+            return entry.secret.judge(shown.pass, entry.user.account, user);
         }
         match &self.token {
-            Some(token) if token.is(shown.token) => Verdict::Accepted {
-                account: self.global,
-                user: None,
-            },
-            Some(_) | None => Verdict::Refused,
+            Some(token) => token.judge(shown.token, self.global, None),
+            None => Verdict::Refused,
         }
-    }
-
-    fn is_configured(&self) -> bool {
-        !self.users.is_empty() || self.token.is_some()
     }
 
     fn insert(
@@ -168,9 +166,20 @@ impl Auth {
         defaults: Option<&config::options::Permissions>,
         seed: u64,
     ) {
+        self.configured = true;
+        self.system_only &= Some(account) == self.system;
+        // Without name and password it is a user of another kind (nkey), not one that anybody is who
+        // shows neither.
+        let Some(password) = user.password.as_deref().filter(|_| !user.name.is_empty()) else {
+            return;
+        };
+        let types = &user.allowed_connection_types;
+        if !types.is_empty() && !types.contains(&ConnectionType::Standard) {
+            return;
+        }
         let permissions = user.permissions.as_ref().or(defaults);
         let entry = Entry {
-            secret: Secret::new(user.password.as_deref().unwrap_or_default()),
+            secret: Secret::new(password),
             user: Rc::new(User::new(&user.name, account, permissions, seed)),
         };
         self.users.insert(user.name.clone(), entry);

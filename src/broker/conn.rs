@@ -7,6 +7,7 @@ pub(crate) mod outbox;
 pub(crate) mod subs;
 pub(crate) mod table;
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use core::net::SocketAddr;
@@ -98,6 +99,14 @@ pub(crate) struct Pulse {
     pub(crate) greeted: bool,
 }
 
+/// A login whose password is being checked.
+#[derive(Debug)]
+pub(crate) struct Login {
+    pub(crate) said: Connect,
+    pub(crate) account: AccountId,
+    pub(crate) user: Option<Rc<User>>,
+}
+
 /// A client connection.
 #[derive(Debug)]
 pub(crate) struct Conn {
@@ -108,6 +117,8 @@ pub(crate) struct Conn {
     pub(crate) account: AccountId,
     pub(crate) user: Option<Rc<User>>,
     pub(crate) wishes: Wishes,
+    /// Nothing is read while a login is being checked.
+    pub(crate) login: Option<Box<Login>>,
     pub(crate) connected: bool,
     pub(crate) subs: Subs,
     pub(crate) outbox: Outbox,
@@ -141,6 +152,7 @@ impl Conn {
             account: AccountId(0),
             user: None,
             wishes: Wishes::new(&Connect::default(), false),
+            login: None,
             connected: false,
             subs: Subs::default(),
             outbox: Outbox::default(),

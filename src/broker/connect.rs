@@ -1,5 +1,6 @@
 //! `CONNECT`: who the client is, and how it wants to be spoken to.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 
@@ -9,8 +10,8 @@ use protocol::id::{AccountId, ConnId};
 use routing::permissions::Permit;
 
 use crate::auth::{Credentials, User, Verdict};
-use crate::conn::{State, Wishes};
-use crate::effects::Level;
+use crate::conn::{Conn, Login, State, Wishes};
+use crate::effects::{Level, WorkOp};
 use crate::shard::Shard;
 
 /// The highest protocol number that a client may name.
@@ -36,21 +37,76 @@ impl Shard {
             legacy_account: !said.account.is_empty() || said.new_account,
         };
         let verdict = self.auth.check(conn.rules, &credentials);
-        let (account, user) = match verdict {
-            Verdict::Accepted { account, user } => (account, user),
-            Verdict::Refused => {
-                self.log_conn(id, Level::Error, |cid| {
-                    format!("{cid} - authentication error - User \"{}\"", said.user)
-                });
-                return self.fail(
-                    id,
-                    &ProtocolError::AuthorizationViolation,
-                    CloseReason::AuthenticationViolation,
-                );
+        match verdict {
+            Verdict::Accepted { account, user } => self.admit(id, account, user, &said),
+            Verdict::Refused => self.turn_away(id, &said),
+            Verdict::Unclear {
+                hash,
+                account,
+                user,
+            } => {
+                let shown = match said.pass.is_empty() {
+                    true => said.auth_token.clone(),
+                    false => said.pass.clone(),
+                };
+                if let Some(conn) = self.router.conns.get_mut(id) {
+                    // One allocation per login with a hashed password.
+                    conn.login = Some(Box::new(Login {
+                        said,
+                        account,
+                        user,
+                    }));
+                    let op = WorkOp::CheckPassword {
+                        conn: id,
+                        hash,
+                        shown,
+                    };
+                    self.router.fx.work.push(op);
+                    self.router.fx.gate.push((id, true));
+                }
             }
+        }
+    }
+
+    /// Goes on with a login whose password has been checked.
+    pub(crate) fn on_password_checked(&mut self, id: ConnId, fits: bool) {
+        let Some(conn) = self.router.conns.get_mut(id) else {
+            return;
         };
-        self.adopt(id, account, user, &said);
-        if let Some((error, reason)) = self.objection(id, account, &said) {
+        let Some(login) = conn.login.take() else {
+            return;
+        };
+        self.router.fx.gate.push((id, false));
+        let Login {
+            said,
+            account,
+            user,
+        } = *login;
+        if fits {
+            self.admit(id, account, user, &said);
+        } else {
+            self.turn_away(id, &said);
+        }
+    }
+
+    fn turn_away(&mut self, id: ConnId, said: &Connect) {
+        self.log_conn(id, Level::Error, |cid| {
+            format!("{cid} - authentication error - User \"{}\"", said.user)
+        });
+        self.fail(
+            id,
+            &ProtocolError::AuthorizationViolation,
+            CloseReason::AuthenticationViolation,
+        );
+    }
+
+    /// Lets a client in whose credentials are good.
+    fn admit(&mut self, id: ConnId, account: AccountId, user: Option<Rc<User>>, said: &Connect) {
+        if self.router.conns.get(id).is_none_or(Conn::is_closing) {
+            return;
+        }
+        self.adopt(id, account, user, said);
+        if let Some((error, reason)) = self.objection(id, account, said) {
             return self.fail(id, &error, reason);
         }
         self.confirm(id);

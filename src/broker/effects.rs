@@ -43,6 +43,8 @@ pub enum Input<'a> {
     },
     /// The disk has answered. Drained.
     Disk(&'a mut Vec<DiskDone>),
+    /// Work outside the shard is done.
+    Work(WorkDone),
     /// The time that [`poll_timeout`](crate::Shard::poll_timeout) named has come.
     Timeout,
     /// The process is about to stop: every connection ends.
@@ -96,8 +98,44 @@ pub struct Effects {
     pub gate: Vec<(ConnId, bool)>,
     /// Operations for the disk, in order.
     pub disk: Vec<DiskOp>,
+    /// Work that takes too long for the shard's thread.
+    pub work: Vec<WorkOp>,
     /// Lines for the log.
     pub log: Vec<LogLine>,
+}
+
+/// Work that takes too long for the shard's thread.
+#[derive(Clone, PartialEq, Eq)]
+pub enum WorkOp {
+    /// Check a password against its bcrypt hash.
+    CheckPassword {
+        /// Who shows it. Its reading is paused meanwhile, so that each connection has one at a time.
+        conn: ConnId,
+        /// The hash.
+        hash: String,
+        /// What was shown.
+        shown: String,
+    },
+}
+
+impl core::fmt::Debug for WorkOp {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self::CheckPassword { conn, .. } = self;
+        // Passwords stay out of logs.
+        write!(f, "CheckPassword({conn:?})")
+    }
+}
+
+/// What came of a [`WorkOp`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkDone {
+    /// The password was checked.
+    PasswordChecked {
+        /// Who showed it.
+        conn: ConnId,
+        /// Whether it fits.
+        fits: bool,
+    },
 }
 
 /// A line for the log.
@@ -131,6 +169,7 @@ impl Effects {
             && self.abort.is_empty()
             && self.gate.is_empty()
             && self.disk.is_empty()
+            && self.work.is_empty()
             && self.log.is_empty()
     }
 }

@@ -34,7 +34,7 @@ mod timers;
 mod tests;
 
 pub use closed::Closed;
-pub use effects::{Accepted, Effects, Gone, Input, Level, LogLine, Rules};
+pub use effects::{Accepted, Effects, Gone, Input, Level, LogLine, Rules, WorkDone, WorkOp};
 pub use info::Identity;
 pub use monitoring::Monitoring;
 pub use protocol::errors::CloseReason;

@@ -8,6 +8,11 @@ pub(crate) const STALL_NUM: usize = 3;
 pub(crate) const STALL_DEN: usize = 4;
 /// The longest that a publisher waits for a lagging client before it may go on.
 pub(crate) const STALL: Duration = Duration::from_millis(10);
+/// A publisher also pauses, for a moment, when this much waits for a client: a client that cannot keep up
+/// is no faster for a longer queue, and the queue costs memory and cache.
+pub(crate) const EASE_OFF_BYTES: usize = 8 << 20;
+/// That moment.
+pub(crate) const EASE_OFF: Duration = Duration::from_millis(2);
 /// How long a new connection is left alone before its round trip is measured.
 pub(crate) const FIRST_PING: Duration = Duration::from_secs(2);
 /// The share of [`FIRST_PING`] and of the ping interval that is drawn at random, in per cent.

@@ -22,8 +22,12 @@ impl Shard {
             return;
         }
         conn.pulse.last_in = self.router.now.mono;
+        if conn.login.is_some() {
+            return;
+        }
         // The parser leaves the table while it runs, so that operations may use the whole table.
         let mut parser = core::mem::take(&mut conn.parser);
+        parser.limits = conn.parser_limits;
         let failed = self.run(id, &mut parser, buf);
         let wanted = parser.wanted();
         if let Some(conn) = self.router.conns.get_mut(id) {
@@ -60,7 +64,7 @@ impl Shard {
             };
             // Authentication changes what may be sent next.
             parser.limits = conn.parser_limits;
-            if conn.is_closing() {
+            if conn.is_closing() || conn.login.is_some() {
                 break;
             }
         }

@@ -1,5 +1,7 @@
 //! `PUB` and `HPUB`: may the client, who gets it, and what if nobody does.
 
+use core::time::Duration;
+
 use protocol::encode;
 use protocol::errors::ProtocolError;
 use protocol::id::ConnId;
@@ -55,8 +57,8 @@ impl Shard {
                 .send(from, |conn| conn.outbox.buf().extend_from_slice(encode::OK));
         }
         let mut routed = self.router.route(account, msg.subject, msg, Some(from));
-        if routed.lagging {
-            self.stall(from);
+        if let Some(pause) = routed.pause {
+            self.stall(from, pause);
         }
         if let Some(stream) = routed.stream
             && let Some(streams) = &mut self.streams
@@ -97,7 +99,7 @@ impl Shard {
         for id in streams.take_released() {
             if let Some(conn) = self.router.conns.get_mut(id) {
                 conn.held = false;
-                if conn.gated_until == Instant::NEVER {
+                if conn.gated_until == Instant::NEVER && conn.login.is_none() {
                     self.router.fx.gate.push((id, false));
                 }
             }
@@ -105,8 +107,8 @@ impl Shard {
     }
 
     /// Pauses a publisher for a client that cannot keep up with it.
-    fn stall(&mut self, id: ConnId) {
-        let until = self.router.now.mono + STALL;
+    fn stall(&mut self, id: ConnId, pause: Duration) {
+        let until = self.router.now.mono + pause;
         let Some(conn) = self.router.conns.get_mut(id) else {
             return;
         };
@@ -114,8 +116,10 @@ impl Shard {
             return;
         }
         conn.gated_until = until;
-        conn.stalls += 1;
-        self.router.stats.stalls += 1;
+        if pause == STALL {
+            conn.stalls += 1;
+            self.router.stats.stalls += 1;
+        }
         self.router.fx.gate.push((id, true));
     }
 }

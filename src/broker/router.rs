@@ -19,7 +19,7 @@ use crate::accounts::Accounts;
 use crate::conn::Conn;
 use crate::conn::table::ConnTable;
 use crate::effects::Effects;
-use crate::limits::{STALL_DEN, STALL_NUM};
+use crate::limits::{EASE_OFF, EASE_OFF_BYTES, STALL, STALL_DEN, STALL_NUM};
 use crate::stats::Stats;
 
 /// Who a subscription of the routing table belongs to.
@@ -69,8 +69,8 @@ pub(crate) struct Routed {
     pub(crate) reached: bool,
     /// The stream that stores its subject.
     pub(crate) stream: Option<StreamId>,
-    /// Whether a client that got it lags behind.
-    pub(crate) lagging: bool,
+    /// How long the publisher should pause for a client that lags behind.
+    pub(crate) pause: Option<Duration>,
 }
 
 /// The bounds that routing watches.
@@ -177,7 +177,9 @@ impl Router {
             if self.bounds.no_stall {
                 return false;
             }
-            routed.lagging = true;
+            routed.pause = Some(STALL);
+        } else if conn.outbox.pending() > EASE_OFF_BYTES {
+            routed.pause = routed.pause.max(Some(EASE_OFF));
         }
         let Some(sub) = conn.subs.get_mut(at.slot) else {
             return false;

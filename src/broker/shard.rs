@@ -22,7 +22,7 @@ use crate::accounts::Accounts;
 use crate::auth::Auth;
 use crate::closed::{Closed, ClosedRing};
 use crate::conn::{Conn, State};
-use crate::effects::{Accepted, Effects, Gone, Input, Level, LogLine};
+use crate::effects::{Accepted, Effects, Gone, Input, Level, LogLine, WorkDone};
 use crate::info::Identity;
 use crate::limits::{AUTH_TIMEOUT, CLOSE_FLUSH};
 use crate::router::{Bounds, Router};
@@ -168,6 +168,11 @@ impl Shard {
                 self.with_streams(|streams, router, ops| streams.on_disk(router, done, ops));
                 self.release_held();
                 self.pump();
+            }
+            Input::Work(WorkDone::PasswordChecked { conn, fits }) => {
+                self.on_password_checked(conn, fits);
+                self.pump();
+                self.arm(conn);
             }
             Input::Timeout => {
                 while let Some(conn) = self.timers.pop_due(now.mono) {
@@ -371,7 +376,7 @@ impl Shard {
         };
         if conn.gated_until <= now {
             conn.gated_until = Instant::NEVER;
-            if !conn.held {
+            if !conn.held && conn.login.is_none() {
                 self.router.fx.gate.push((id, false));
             }
         }

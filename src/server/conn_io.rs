@@ -38,6 +38,7 @@ where
         partial: BytesMut::new(),
         out: BytesMut::new(),
         blocked: false,
+        paused: false,
     };
     let end = poll_fn(|cx| io.poll(cx)).await;
     match end {
@@ -70,18 +71,25 @@ struct ConnIo<S> {
     partial: BytesMut,
     out: BytesMut,
     blocked: bool,
+    /// Whether reading was paused when this future ran last.
+    paused: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ConnIo<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.driver.attach(self.id, cx.waker());
+        self.resume();
         for _ in 0..READS_PER_TURN {
             if let Poll::Ready(end) = self.poll_write(cx) {
                 return Poll::Ready(end);
             }
             match self.driver.standing(self.id) {
                 Standing::Open => {}
-                Standing::Gated | Standing::Closing => return Poll::Pending,
+                Standing::Gated => {
+                    self.paused = true;
+                    return Poll::Pending;
+                }
+                Standing::Closing => return Poll::Pending,
                 Standing::Dropped => return Poll::Ready(End::Dropped),
             }
             if let Err(gone) = ready!(self.poll_read(cx)) {
@@ -92,8 +100,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnIo<S> {
         if let Poll::Ready(end) = self.poll_write(cx) {
             return Poll::Ready(end);
         }
+        self.paused = self.driver.standing(self.id) == Standing::Gated;
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// After a pause, hands over again what the shard had left unread.
+    fn resume(&mut self) {
+        let standing = self.driver.standing(self.id);
+        if standing != Standing::Open {
+            return;
+        }
+        if core::mem::take(&mut self.paused) && !self.partial.is_empty() {
+            self.driver.bytes(self.id, &mut self.partial);
+        }
     }
 
     /// Writes until nothing is left (`Pending`: also when the socket takes no more).

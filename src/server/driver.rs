@@ -7,7 +7,7 @@ use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::task::Waker;
 
-use broker::{Accepted, ConnId, Effects, Gone, Input, LogLine, Rules, Shard, Storage};
+use broker::{Accepted, ConnId, Effects, Gone, Input, LogLine, Rules, Shard, Storage, WorkDone};
 use bytes::BytesMut;
 use protocol::time::Instant;
 use storage::DiskDone;
@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::conn_io::READ_CHUNK;
 use crate::disk::DiskQueue;
 use crate::process_stats::Monitored;
+use crate::work::Worker;
 
 /// What a connection's future may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +50,11 @@ pub(crate) struct Driver {
     /// When the timer task will wake.
     armed: Cell<Instant>,
     rearm: Notify,
-    /// Told when a connection has ended.
-    emptied: Notify,
     /// Told when the disk has answered.
     answered: Notify,
     log: Box<dyn Fn(&LogLine)>,
     monitored: RefCell<Monitored>,
+    worker: RefCell<Worker>,
     /// Where disk operations go.
     disk: Option<Box<dyn DiskQueue>>,
 }
@@ -66,6 +66,7 @@ impl Driver {
         log: Box<dyn Fn(&LogLine)>,
         monitored: Monitored,
         disk: Option<Box<dyn DiskQueue>>,
+        worker: Worker,
     ) -> Self {
         Self {
             shard: RefCell::new(shard),
@@ -75,10 +76,10 @@ impl Driver {
             clock,
             armed: Cell::new(Instant::NEVER),
             rearm: Notify::new(),
-            emptied: Notify::new(),
             answered: Notify::new(),
             log,
             monitored: RefCell::new(monitored),
+            worker: RefCell::new(worker),
             disk,
         }
     }
@@ -142,7 +143,6 @@ impl Driver {
             *slot = None;
         }
         self.input(Some(conn), Input::Closed { conn, gone });
-        self.emptied.notify_one();
     }
 
     /// Lets the shard do what has become due.
@@ -164,6 +164,11 @@ impl Driver {
     pub(crate) fn disk_done(&self, done: &mut Vec<DiskDone>) {
         self.input(None, Input::Disk(done));
         self.answered.notify_one();
+    }
+
+    /// Hands over what came of work outside.
+    pub(crate) fn work_done(&self, done: WorkDone) {
+        self.input(None, Input::Work(done));
     }
 
     /// Says whether connections can be taken in.
@@ -193,13 +198,6 @@ impl Driver {
     pub(crate) async fn wait_written(&self) {
         while self.is_writing() {
             self.answered.notified().await;
-        }
-    }
-
-    /// Waits until no connection is left.
-    pub(crate) async fn wait_empty(&self) {
-        while self.slots.borrow().iter().any(Option::is_some) {
-            self.emptied.notified().await;
         }
     }
 
@@ -297,6 +295,9 @@ impl Driver {
             && !fx.disk.is_empty()
         {
             disk.submit(&mut fx.disk);
+        }
+        for op in fx.work.drain(..) {
+            self.worker.borrow_mut().submit(op);
         }
         for line in fx.log.drain(..) {
             (self.log)(&line);

@@ -18,6 +18,7 @@ pub mod process;
 mod process_stats;
 mod serve;
 mod signal_sender;
+mod work;
 
 #[cfg(test)]
 mod tests;

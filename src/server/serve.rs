@@ -6,10 +6,12 @@ use core::time::Duration;
 use std::io;
 use std::rc::Rc;
 
-use broker::{Level, LogLine, Rules, Shard, ShardOptions};
+use broker::{Level, LogLine, Rules, Shard, ShardOptions, WorkDone};
 use config::Options;
 use config::options::Listen;
 use protocol::time::Wall;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::Clock;
@@ -20,6 +22,7 @@ use crate::http::serve_monitoring;
 use crate::net::Net;
 use crate::ports_file::Bound;
 use crate::process_stats::Monitored;
+use crate::work;
 
 /// How long connections may take to read their last bytes when the server stops.
 const STOP_MAX: Duration = Duration::from_secs(3);
@@ -97,7 +100,10 @@ pub async fn serve<N: Net, D: Disk>(
         Some((queue, answers)) => (Some(Box::new(queue) as Box<dyn DiskQueue>), Some(answers)),
         None => (None, None),
     };
-    let driver = Rc::new(Driver::new(shard, clock, around.log, monitored, queue));
+    let (worker, worked) = work::worker();
+    let driver = Rc::new(Driver::new(
+        shard, clock, around.log, monitored, queue, worker,
+    ));
     let mut listeners = Vec::new();
     for (listen, rules) in &options.listeners {
         listeners.push((N::bind(&listen.host, listen.port).await?, *rules));
@@ -109,63 +115,80 @@ pub async fn serve<N: Net, D: Disk>(
     for (listener, _) in &listeners {
         bound.clients.push(N::local_addr(listener)?);
     }
-    let tasks = LocalSet::new();
-    tasks
-        .run_until(run::<N, D>(
-            driver, answers, listeners, monitoring, bound, ready, stop,
-        ))
-        .await;
+    let parts = Parts::<N, D> {
+        driver,
+        answers,
+        worked,
+        listeners,
+        monitoring,
+        bound,
+    };
+    LocalSet::new().run_until(parts.run(ready, stop)).await;
     Ok(())
 }
 
-async fn run<N: Net, D: Disk>(
+/// What a server consists of once it has its sockets.
+struct Parts<N: Net, D: Disk> {
     driver: Rc<Driver>,
     answers: Option<D::Answers>,
+    worked: UnboundedReceiver<WorkDone>,
     listeners: Vec<(N::Listener, Rules)>,
     monitoring: Option<N::Listener>,
     bound: Bound,
-    ready: impl FnOnce(&Bound),
-    stop: impl Future<Output = ()>,
-) {
-    let mut fixtures = JoinSet::new();
-    let timer = Rc::clone(&driver);
-    fixtures.spawn_local(async move { timer.drive_timer().await });
-    // Monitoring answers while the store is being recovered: that is when it is asked.
-    if let Some(listener) = monitoring {
-        fixtures.spawn_local(serve_monitoring::<N>(Rc::clone(&driver), listener));
+}
+
+impl<N: Net, D: Disk> Parts<N, D> {
+    async fn run(self, ready: impl FnOnce(&Bound), stop: impl Future<Output = ()>) {
+        let driver = self.driver;
+        let mut fixtures = JoinSet::new();
+        let timer = Rc::clone(&driver);
+        fixtures.spawn_local(async move { timer.drive_timer().await });
+        // Monitoring answers while the store is being recovered: that is when it is asked.
+        if let Some(listener) = self.monitoring {
+            fixtures.spawn_local(serve_monitoring::<N>(Rc::clone(&driver), listener));
+        }
+        driver.start();
+        if let Some(answers) = self.answers {
+            fixtures.spawn_local(drive_disk(Rc::clone(&driver), answers));
+        }
+        fixtures.spawn_local(drive_work(Rc::clone(&driver), self.worked));
+        tokio::pin!(stop);
+        tokio::select! {
+            biased;
+            () = &mut stop => return,
+            ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
+            () = driver.wait_ready() => {}
+        }
+        let closing = Rc::new(Notify::new());
+        let mut doors = JoinSet::new();
+        let addresses = self.bound.clients.iter().copied();
+        for ((listener, rules), local) in self.listeners.into_iter().zip(addresses) {
+            let door = Door::<N> {
+                driver: Rc::clone(&driver),
+                listener,
+                local,
+                rules,
+            };
+            doors.spawn_local(door.run(Rc::clone(&closing)));
+        }
+        ready(&self.bound);
+        tokio::select! {
+            biased;
+            () = &mut stop => {}
+            ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
+            ended = doors.join_next(), if !doors.is_empty() => panic!("a door ended: {ended:?}"),
+        }
+        // First nobody comes in any more, then those who are there leave.
+        closing.notify_waiters();
+        driver.shut_down();
+        let all_gone = async {
+            while let Some(ended) = doors.join_next().await {
+                ended.expect("doors close without a panic");
+            }
+            driver.wait_written().await;
+        };
+        drop(tokio::time::timeout(STOP_MAX, all_gone).await);
     }
-    driver.start();
-    let mut disk = JoinSet::new();
-    if let Some(answers) = answers {
-        disk.spawn_local(drive_disk(Rc::clone(&driver), answers));
-    }
-    tokio::pin!(stop);
-    tokio::select! {
-        biased;
-        () = &mut stop => return,
-        ended = disk.join_next(), if !disk.is_empty() => panic!("the disk's task ended: {ended:?}"),
-        () = driver.wait_ready() => {}
-    }
-    for ((listener, rules), local) in listeners.into_iter().zip(bound.clients.iter().copied()) {
-        let driver = Rc::clone(&driver);
-        fixtures.spawn_local(accept_all::<N>(driver, listener, local, rules));
-    }
-    ready(&bound);
-    tokio::select! {
-        biased;
-        () = &mut stop => {}
-        ended = disk.join_next(), if !disk.is_empty() => panic!("the disk's task ended: {ended:?}"),
-        ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
-    }
-    // First nobody comes in any more, then those who are there leave.
-    fixtures.abort_all();
-    while fixtures.join_next().await.is_some() {}
-    driver.shut_down();
-    let all_gone = async {
-        driver.wait_empty().await;
-        driver.wait_written().await;
-    };
-    drop(tokio::time::timeout(STOP_MAX, all_gone).await);
 }
 
 /// Hands the disk's answers over, for ever.
@@ -177,21 +200,45 @@ async fn drive_disk<A: DiskAnswers>(driver: Rc<Driver>, mut answers: A) {
     }
 }
 
-/// Accepts for ever. Connections are tasks of this one, so that a panic in one ends it.
-async fn accept_all<N: Net>(
+/// Hands over what came of work outside, for ever.
+async fn drive_work(driver: Rc<Driver>, mut worked: UnboundedReceiver<WorkDone>) {
+    while let Some(done) = worked.recv().await {
+        driver.work_done(done);
+    }
+}
+
+/// A listener with the connections that came through it.
+struct Door<N: Net> {
     driver: Rc<Driver>,
     listener: N::Listener,
     local: SocketAddr,
     rules: Rules,
-) {
-    loop {
-        match N::accept(&listener).await {
-            Ok((stream, peer)) => {
-                let id = driver.accept(peer, local, rules);
-                tokio::task::spawn_local(drive_conn(Rc::clone(&driver), id, stream));
+}
+
+impl<N: Net> Door<N> {
+    /// Accepts until `closing`, then ends when its connections have.
+    ///
+    /// # Panics
+    /// When a connection's task panics, so that it does not go unnoticed.
+    async fn run(self, closing: Rc<Notify>) {
+        let mut conns = JoinSet::new();
+        let mut open = true;
+        while open || !conns.is_empty() {
+            tokio::select! {
+                biased;
+                () = closing.notified(), if open => open = false,
+                Some(ended) = conns.join_next(), if !conns.is_empty() => {
+                    ended.expect("connections end without a panic");
+                }
+                accepted = N::accept(&self.listener), if open => match accepted {
+                    Ok((stream, peer)) => {
+                        let id = self.driver.accept(peer, self.local, self.rules);
+                        conns.spawn_local(drive_conn(Rc::clone(&self.driver), id, stream));
+                    }
+                    // Out of descriptors, or a peer that left already: neither ends the server.
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                },
             }
-            // Out of descriptors, or a peer that left already: neither ends the server.
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }

@@ -53,6 +53,27 @@ fn a_client_reads_its_error_before_the_connection_ends() {
 }
 
 #[test]
+fn a_hashed_password_lets_in_who_knows_it() {
+    let mut config = Options::default();
+    config.auth.users = vec![config::options::User {
+        name: "h".to_owned(),
+        password: Some(bcrypt::hash("right", 4).unwrap()),
+        ..Default::default()
+    }];
+    run_server(config, None, |address| async move {
+        for (password, end) in [("right", "PONG\r\n"), ("wrong", "Violation'\r\n")] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // The PING is read together with the login, and waits for it.
+            let line = format!(
+                "CONNECT {{\"verbose\":false,\"user\":\"h\",\"pass\":\"{password}\"}}\r\nPING\r\n"
+            );
+            stream.write_all(line.as_bytes()).await.unwrap();
+            read_until(&mut stream, end.as_bytes()).await;
+        }
+    });
+}
+
+#[test]
 fn stopping_ends_the_connections() {
     let kept = Rc::new(Cell::new(None));
     let keep = Rc::clone(&kept);

@@ -43,7 +43,7 @@ impl Tenants {
             first.insert(name, &memphis.root_password);
         }
         for user in &memphis.users {
-            first.insert(&user.name, user.password.as_deref().unwrap_or_default());
+            first.insert_user(user);
         }
         let mut by_id = BTreeMap::from([(TENANT_DEFAULT, first)]);
         for tenant in &memphis.tenants {
@@ -52,7 +52,7 @@ impl Tenants {
                 users: BTreeMap::new(),
             };
             for user in &tenant.users {
-                entry.insert(&user.name, user.password.as_deref().unwrap_or_default());
+                entry.insert_user(user);
             }
             by_id.insert(tenant.id, entry);
         }
@@ -75,8 +75,8 @@ impl Tenants {
             return Verdict::Refused;
         };
         match tenant.users.get(&name.to_ascii_lowercase()) {
-            Some((secret, user)) if secret.is(shown.pass) => tenant.accept(user),
-            Some(_) | None => Verdict::Refused,
+            Some((secret, user)) => secret.judge(shown.pass, tenant.account, Some(Rc::clone(user))),
+            None => Verdict::Refused,
         }
     }
 
@@ -113,6 +113,12 @@ impl Tenants {
 }
 
 impl Tenant {
+    fn insert_user(&mut self, user: &config::options::User) {
+        if let Some(password) = &user.password {
+            self.insert(&user.name, password);
+        }
+    }
+
     fn insert(&mut self, name: &str, password: &str) {
         let user = Rc::new(User::new(name, self.account, None, 0));
         self.users
@@ -173,7 +179,7 @@ mod tests {
                 user.map(|u| u.name.clone()).unwrap_or_default(),
                 account.0
             )),
-            Verdict::Refused => None,
+            Verdict::Refused | Verdict::Unclear { .. } => None,
         }
     }
 

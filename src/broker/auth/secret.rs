@@ -1,6 +1,11 @@
 //! A password or token as the configuration holds it.
 
+use alloc::rc::Rc;
 use alloc::string::String;
+
+use protocol::id::AccountId;
+
+use crate::auth::{User, Verdict};
 
 /// A configured secret.
 #[derive(Clone)]
@@ -8,7 +13,7 @@ pub(crate) enum Secret {
     /// As it is typed.
     Plain(String),
     /// A bcrypt hash. Checking one takes long on purpose and is not done on the shard's thread.
-    Bcrypt,
+    Bcrypt(String),
 }
 
 impl core::fmt::Debug for Secret {
@@ -22,9 +27,22 @@ impl Secret {
         const HASHES: [&str; 3] = ["$2a$", "$2b$", "$2y$"];
         const HASH_LEN: usize = 60;
         if text.len() == HASH_LEN && HASHES.iter().any(|prefix| text.starts_with(prefix)) {
-            Self::Bcrypt
+            Self::Bcrypt(String::from(text))
         } else {
             Self::Plain(String::from(text))
+        }
+    }
+
+    /// Judges who shows `shown` as this secret.
+    pub(crate) fn judge(&self, shown: &str, account: AccountId, user: Option<Rc<User>>) -> Verdict {
+        match self {
+            Self::Bcrypt(hash) => Verdict::Unclear {
+                hash: hash.clone(),
+                account,
+                user,
+            },
+            Self::Plain(_) if self.is(shown) => Verdict::Accepted { account, user },
+            Self::Plain(_) => Verdict::Refused,
         }
     }
 
@@ -32,7 +50,7 @@ impl Secret {
     pub(crate) fn is(&self, shown: &str) -> bool {
         match self {
             Self::Plain(text) => equal(text.as_bytes(), shown.as_bytes()),
-            Self::Bcrypt => false,
+            Self::Bcrypt(_) => false,
         }
     }
 }

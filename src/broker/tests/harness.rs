@@ -14,7 +14,7 @@ use protocol::id::ConnId;
 use protocol::time::{Instant, Now, Wall};
 use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName};
 
-use crate::effects::{Accepted, Effects, Gone, Input, Rules};
+use crate::effects::{Accepted, Effects, Gone, Input, Rules, WorkDone, WorkOp};
 use crate::shard::{Shard, ShardOptions};
 
 /// A CONNECT as client libraries send it.
@@ -31,6 +31,7 @@ pub(crate) struct World {
     /// Operations that the disk has not been let do.
     ops: Vec<DiskOp>,
     files: BTreeMap<FileName, Vec<u8>>,
+    pub(crate) work: Vec<WorkOp>,
     /// What each connection has not had parsed yet.
     rest: Vec<(ConnId, BytesMut)>,
 }
@@ -55,6 +56,7 @@ impl World {
             fx: Effects::default(),
             ops: Vec::new(),
             files: BTreeMap::new(),
+            work: Vec::new(),
             rest: Vec::new(),
         }
     }
@@ -147,6 +149,17 @@ impl World {
         DiskDone { op: id, result }
     }
 
+    /// Finishes the work under way: passwords fit if they are `right`.
+    pub(crate) fn check_passwords(&mut self, right: &str) {
+        for op in core::mem::take(&mut self.work) {
+            let WorkOp::CheckPassword { conn, shown, .. } = op;
+            let fits = shown == right;
+            let done = WorkDone::PasswordChecked { conn, fits };
+            self.shard.handle(self.now, Input::Work(done), &mut self.fx);
+            self.drain();
+        }
+    }
+
     /// Hands a client's bytes over.
     pub(crate) fn say(&mut self, conn: ConnId, text: &str) {
         let (_, buf) = self
@@ -223,6 +236,7 @@ impl World {
         self.aborted.append(&mut self.fx.abort);
         self.gates.append(&mut self.fx.gate);
         self.ops.append(&mut self.fx.disk);
+        self.work.append(&mut self.fx.work);
     }
 }
 

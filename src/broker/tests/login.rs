@@ -133,6 +133,43 @@ fn a_client_without_credentials_becomes_the_user_named_for_it() {
 }
 
 #[test]
+fn a_hashed_password_is_checked_elsewhere_while_nothing_is_read() {
+    let mut options = Options::default();
+    let hash = "$2a$11$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    options.auth.users = alloc::vec![User {
+        name: "h".to_string(),
+        password: Some(hash.to_string()),
+        ..User::default()
+    }];
+    let mut world = World::new(options);
+    for (password, expected) in [("right", "PONG\r\n"), ("wrong", REFUSED)] {
+        let id = world.accept(Rules::Nats);
+        world.hear(id);
+        let heard = world.ask(id, &connect("h", password));
+        assert_eq!(heard, "", "the PING waits for the login");
+        assert_eq!(world.gates.last(), Some(&(id, true)));
+        world.check_passwords("right");
+        assert_eq!(world.gates.last(), Some(&(id, false)));
+        // The driver hands over again what was not read.
+        let heard = world.ask(id, "");
+        assert!(heard.starts_with(expected), "{heard}");
+    }
+}
+
+#[test]
+fn a_user_without_password_is_nobody_who_shows_nothing() {
+    let mut options = Options::default();
+    options.auth.users = alloc::vec![User {
+        nkey: Some("UABC".to_string()),
+        ..User::default()
+    }];
+    let mut world = World::new(options);
+    let id = world.accept(Rules::Nats);
+    world.hear(id);
+    assert_eq!(world.ask(id, &connect("", "")), REFUSED);
+}
+
+#[test]
 fn what_a_connect_may_not_ask_for_closes() {
     const NEEDS_HEADERS: &str = "no responders requires headers support";
     let mut world = World::new(Options::default());
