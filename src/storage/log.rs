@@ -5,6 +5,7 @@
 //! only after the sync that covers it; positions are given out once and grow. After a failed write or
 //! sync nothing is written any more: the caller drops the log's answers.
 
+mod chunk;
 pub(crate) mod files;
 
 use alloc::collections::VecDeque;
@@ -19,63 +20,13 @@ use crate::marks::{Commit, End, Epoch, FileHead};
 use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::options::StoreOptions;
 use crate::record::{self, EpochNo, HEAD, Kind, Site, padded};
+pub(crate) use chunk::Chunk;
+use chunk::{Waiting, count_entries, freeze, put_record};
 use files::{Extent, Files};
 
 /// Room kept behind each record for the marks that may follow it: the batch's commit mark, one more
 /// when the log falls idle, and the file's end mark.
 const MARKS_ROOM: u64 = 2 * Commit::TOTAL + End::TOTAL;
-
-/// Verified or just built records, one behind the other.
-#[derive(Clone, Debug)]
-pub(crate) struct Chunk {
-    pub(crate) start: LogPos,
-    pub(crate) bytes: Bytes,
-}
-
-impl Chunk {
-    /// Counts the entries at `from` and above.
-    pub(crate) fn entries_from(&self, from: LogPos) -> u64 {
-        let skip = from.0.saturating_sub(self.start.0);
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        count_entries(self.bytes.get(skip..).unwrap_or_default())
-    }
-}
-
-/// Records that wait to be written.
-#[derive(Debug)]
-struct Waiting {
-    file: Extent,
-    start: u64,
-    bytes: BytesMut,
-}
-
-impl Waiting {
-    fn tail(&self) -> u64 {
-        self.start + self.bytes.len() as u64
-    }
-
-    fn seal_in(&mut self, epoch: EpochNo, kind: Kind, encode: impl FnOnce(&mut BytesMut)) -> u64 {
-        let (at, len) = put_record(&mut self.bytes, encode);
-        let pos = self.start + at as u64;
-        let record = self.bytes.get_mut(at..).unwrap_or_default();
-        record::seal(record, len, Site::log(pos, epoch), kind);
-        pos
-    }
-}
-
-/// Appends an unsealed record; returns where it begins and the length of its body.
-#[inline]
-fn put_record(out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) -> (usize, u32) {
-    let at = out.len();
-    out.put_bytes(0, HEAD);
-    encode(out);
-    let len = out.len() - at - HEAD;
-    out.put_bytes(0, padded(len) - HEAD - len);
-    (
-        at,
-        u32::try_from(len).expect("callers keep entries below half a log file"),
-    )
-}
 
 #[derive(Debug)]
 struct Batch {
@@ -502,21 +453,4 @@ impl Log {
         let need = len + HEAD as u64 + MARKS_ROOM + reserve.min(file.len / 4);
         (self.building.tail() + need > file.end()).then_some(error)
     }
-}
-
-fn freeze(waiting: Waiting) -> Chunk {
-    Chunk {
-        start: LogPos(waiting.start),
-        bytes: waiting.bytes.freeze(),
-    }
-}
-
-/// Counts the entries in a row of records.
-fn count_entries(mut bytes: &[u8]) -> u64 {
-    let mut count = 0;
-    while let Some((kind, len)) = record::peek(bytes) {
-        count += u64::from(kind == Kind::Entry);
-        bytes = bytes.get(padded(len)..).unwrap_or_default();
-    }
-    count
 }

@@ -302,11 +302,4 @@ impl Store {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::wildcard_enum_match_arm,
-    reason = "small numbers; tests look for one event"
-)]
-mod bulk_tests;
-#[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! The disk threads on real files.
 
 use bytes::Bytes;
+use protocol::id::{Seq, StreamId};
+use protocol::store::{Loc, ReadOutcome};
 use storage::{DiskAnswer, DiskError, OpId, Store, StoreEvent, StoreOptions};
 
 use super::*;
@@ -141,5 +143,103 @@ async fn store_on_files_finds_its_entries_again() {
             store.append(|out| out.extend_from_slice(&[7; 100 + 7][..100 + i as usize % 7]));
         }
         drive(&mut store, &queue, &mut answers, Vec::new(), 1000).await;
+    }
+}
+
+/// A store and its disk.
+struct Driven {
+    store: Store,
+    queue: FileQueue,
+    answers: FileAnswers,
+}
+
+impl Driven {
+    async fn open(dir: &Path) -> (Self, Vec<StoreEvent>) {
+        let (queue, answers) = FileDisk::open(dir).unwrap().split();
+        let mut store = Store::new(StoreOptions::default());
+        let mut ops = Vec::new();
+        store.start(&mut ops);
+        queue.submit(&mut ops);
+        let mut driven = Self {
+            store,
+            queue,
+            answers,
+        };
+        let recovered = |event: &StoreEvent| matches!(event, StoreEvent::Recovered(_));
+        let events = driven.wait_for(recovered).await;
+        (driven, events)
+    }
+
+    /// Drives the store until an event is the one waited for; returns all up to it.
+    async fn wait_for(&mut self, is_last: impl Fn(&StoreEvent) -> bool) -> Vec<StoreEvent> {
+        let mut events = Vec::new();
+        let mut ops = Vec::new();
+        loop {
+            while let Some(event) = self.store.poll() {
+                let last = is_last(&event);
+                events.push(event);
+                if last {
+                    return events;
+                }
+            }
+            self.store.pump(&mut ops);
+            self.queue.submit(&mut ops);
+            let mut answered = Vec::new();
+            self.answers.next(&mut answered).await;
+            for answer in answered {
+                self.store.handle(answer, &mut ops);
+            }
+        }
+    }
+
+    async fn read(&mut self, stream: StreamId, loc: Loc) -> Bytes {
+        let read = match self.store.read(stream, loc) {
+            ReadOutcome::Hit(bytes) => return bytes,
+            ReadOutcome::Failed(error) => panic!("{error}"),
+            ReadOutcome::Pending(read) => read,
+        };
+        let done = |event: &StoreEvent| matches!(event, StoreEvent::ReadDone { .. });
+        match self.wait_for(done).await.pop() {
+            Some(StoreEvent::ReadDone { read: done, result }) if done == read => result.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn entry(Seq(seq): Seq) -> Vec<u8> {
+    vec![7; 60_000 + usize::try_from(seq).unwrap()]
+}
+
+#[tokio::test]
+async fn flushed_entries_and_checkpoint_are_found_again_on_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let stream = StreamId(4);
+    let (mut life, _) = Driven::open(dir.path()).await;
+    let mut places = Vec::new();
+    for seq in (0..3).map(Seq) {
+        let pos = life.store.append(|out| out.extend_from_slice(&entry(seq)));
+        places.push((seq, Loc::log(pos)));
+    }
+    let is_entry = |event: &StoreEvent| matches!(event, StoreEvent::Entry { .. });
+    life.wait_for(is_entry).await;
+    life.store.flush(stream, places);
+    let is_flushed = |event: &StoreEvent| matches!(event, StoreEvent::Flushed { .. });
+    let Some(StoreEvent::Flushed { moved, .. }) = life.wait_for(is_flushed).await.pop() else {
+        panic!("the last event is the one waited for");
+    };
+    let applied = life.store.tail();
+    assert!(
+        life.store
+            .write_checkpoint("state".into(), applied, applied)
+    );
+    let is_written = |event: &StoreEvent| matches!(event, StoreEvent::CheckpointWritten { .. });
+    life.wait_for(is_written).await;
+    drop(life);
+
+    let (mut life, events) = Driven::open(dir.path()).await;
+    assert!(matches!(&events[0], StoreEvent::CheckpointLoaded(state) if state == "state"));
+    assert_eq!(events.len(), 2, "nothing is replayed: {events:?}");
+    for (seq, loc) in moved {
+        assert_eq!(life.read(stream, loc).await, entry(seq));
     }
 }

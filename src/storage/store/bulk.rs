@@ -378,3 +378,11 @@ enum Drive {
     Begin,
     Advance,
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "small numbers; tests look for one event"
+)]
+mod tests;
