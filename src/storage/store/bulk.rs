@@ -91,6 +91,11 @@ impl Store {
             return false;
         }
         let bulk = &mut self.bulk;
+        // A user that has applied nothing since it was restored has still applied what it was
+        // restored from.
+        let applied = bulk
+            .newest
+            .map_or(applied, |newest| newest.applied.max(applied));
         let needs = keep.min(applied);
         let mut epochs = self.epochs.clone();
         let covering = epoch_at(&epochs, needs);

@@ -190,6 +190,23 @@ fn recovery_begins_at_the_checkpoint_and_reads_flushed_entries() {
 }
 
 #[test]
+fn checkpoint_of_a_state_that_was_only_restored_replays_nothing_twice() {
+    let mut user = User::new();
+    user.publish(A, 50);
+    user.flush_all_and_checkpoint();
+    let mut user = user.reopen();
+    assert!(
+        user.rig
+            .store
+            .write_checkpoint("restored".into(), LogPos(0), LogPos(0))
+    );
+    user.rig.pump();
+    let user = user.reopen();
+    assert_eq!(user.rig.report().checkpoint, Some(2));
+    assert_eq!(user.rig.entries().len(), 0);
+}
+
+#[test]
 fn log_and_checkpoints_do_not_grow_without_end() {
     let mut user = User::new();
     for _ in 0..12 {
