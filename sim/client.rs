@@ -5,7 +5,7 @@
 //! end when the link breaks.
 
 pub mod jetstream;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -63,6 +63,8 @@ enum Link {
 struct Open {
     deadline: Instant,
     answers: Answers,
+    /// Whether the first answer has come.
+    answered: bool,
 }
 
 /// The client of one connection at a time.
@@ -211,11 +213,12 @@ impl Client {
     }
 
     fn on_reply(&mut self, token: Token, message: Message) {
-        let Some(open) = self.requests.get(&token) else {
+        let Some(open) = self.requests.get_mut(&token) else {
             // Too late: its request has ended as unknown.
             return;
         };
         self.silent = 0;
+        open.answered = true;
         if open.answers == Answers::One {
             self.requests.remove(&token);
         }
@@ -237,9 +240,14 @@ impl Client {
         assert!(self.is_up(), "requests wait for the connection");
         self.tokens += 1;
         let token = Token(self.tokens);
-        self.requests.insert(token, Open { deadline, answers });
+        let open = Open {
+            deadline,
+            answers,
+            answered: false,
+        };
+        self.requests.insert(token, open);
         let reply = match answers {
-            Answers::One => format!("_INBOX.{}.{}", self.name, token.0),
+            Answers::One => self.inbox(token),
             Answers::Many => {
                 let inbox = format!("_INBOX.{}.fetch.{}", self.name, token.0);
                 let line = format!("SUB {inbox} {}\r\n", FETCH_SIDS + token.0);
@@ -249,6 +257,12 @@ impl Client {
         };
         self.publish(subject, &reply, headers, payload);
         token
+    }
+
+    /// Returns the subject that the answer to a request with one answer comes to.
+    #[must_use]
+    pub fn inbox(&self, token: Token) -> String {
+        format!("_INBOX.{}.{}", self.name, token.0)
     }
 
     /// Ends a request that waits for many answers.
@@ -298,7 +312,7 @@ impl Client {
         for (token, open) in late {
             self.requests.remove(&token);
             self.unsubscribe(token, open);
-            if open.answers == Answers::One {
+            if !open.answered {
                 self.silent += 1;
             }
             self.events.push_back(Event::Unknown { token });

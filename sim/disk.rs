@@ -89,6 +89,14 @@ impl SimDisk {
         self.lying = lying;
     }
 
+    /// Ends all faults that were planned or are drawn, and the limit of space; what is stuck stays so
+    /// until the process dies.
+    pub fn calm(&mut self) {
+        self.plan.clear();
+        self.rates = Rates::default();
+        self.capacity = None;
+    }
+
     /// Returns how many operations have been executed.
     #[must_use]
     pub fn executed(&self) -> u64 {

@@ -212,6 +212,8 @@ pub struct History {
     pub publishes: BTreeMap<Value, Publish>,
     /// What each (stream, sequence) is, from whatever source it was learnt first.
     pub facts: BTreeMap<(String, u64), Value>,
+    /// The message that each reply subject of a publish belongs to.
+    pub replies: BTreeMap<String, Value>,
     /// Removals in the order in which they were asked for.
     pub removals: Vec<Removal>,
     /// What streams said about themselves, in order.

@@ -9,7 +9,10 @@
 )]
 
 pub mod client;
+pub mod director;
 pub mod disk;
+pub mod drive;
+pub mod explorer;
 pub mod history;
 pub mod oracle;
 pub mod trace;

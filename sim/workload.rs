@@ -188,13 +188,13 @@ impl Actor {
 
     /// Returns when [`Actor::on_time`] is wanted.
     #[must_use]
-    pub fn due(&self) -> Instant {
+    pub fn due(&self, phase: Phase) -> Instant {
         let role = if self.client.is_up() {
             match &self.role {
-                Role::Publisher(role) => role.due(),
-                Role::Register(role) => role.due(),
-                Role::Consumer(role) => role.due(),
-                Role::Caretaker(role) => role.due(),
+                Role::Publisher(role) => role.due(phase),
+                Role::Register(role) => role.due(phase),
+                Role::Consumer(role) => role.due(phase),
+                Role::Caretaker(role) => role.due(phase),
                 Role::Auditor(_) => Instant::NEVER,
             }
         } else {

@@ -41,7 +41,7 @@ impl Message {
 
 /// One operation of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ServerOp {
+pub(crate) enum ServerOp {
     Info(Bytes),
     Message(Message),
     Ping,
@@ -52,17 +52,17 @@ pub(super) enum ServerOp {
 
 /// Collects bytes until an operation is whole.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     buf: BytesMut,
 }
 
 impl Reader {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.buf.extend_from_slice(bytes);
     }
 
     /// Returns the next whole operation; an error says what is not the protocol.
-    pub(super) fn next(&mut self) -> Result<Option<ServerOp>, String> {
+    pub(crate) fn next(&mut self) -> Result<Option<ServerOp>, String> {
         let Some(end) = find_crlf(&self.buf) else {
             return Ok(None);
         };

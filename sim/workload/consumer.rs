@@ -261,12 +261,15 @@ impl Consumer {
         };
     }
 
-    pub(super) fn due(&self) -> Instant {
+    pub(super) fn due(&self, phase: Phase) -> Instant {
         match self.state {
-            State::Absent | State::Idle => self.pause_until,
-            State::Creating(_) | State::Fetching { .. } | State::Asking(_) | State::Drained => {
-                Instant::NEVER
-            }
+            State::Absent | State::Idle if phase != Phase::Audit => self.pause_until,
+            State::Absent
+            | State::Idle
+            | State::Creating(_)
+            | State::Fetching { .. }
+            | State::Asking(_)
+            | State::Drained => Instant::NEVER,
         }
     }
 

@@ -157,10 +157,16 @@ impl Publisher {
             link,
             outcome: Outcome::Unknown,
         });
+        cx.history.replies.insert(cx.client.inbox(token), value);
     }
 
-    pub(super) fn due(&self) -> Instant {
-        self.pause_until
+    pub(super) fn due(&self, phase: Phase) -> Instant {
+        let has_work = !self.again.is_empty() || self.wants_new(phase);
+        if has_work && self.in_flight.len() < self.plan.window {
+            self.pause_until
+        } else {
+            Instant::NEVER
+        }
     }
 
     pub(super) fn is_settled(&self, phase: Phase) -> bool {

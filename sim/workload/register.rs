@@ -116,18 +116,21 @@ impl Register {
     }
 
     pub(super) fn act(&mut self, cx: &mut Cx<'_>) {
-        let wanted = match cx.phase {
-            Phase::Run => self.next < self.plan.tries,
-            Phase::Settle => !self.settled,
-            Phase::Drain | Phase::Audit => false,
-        };
-        if !wanted || self.pause_until > cx.now {
+        if !self.wants_more(cx.phase) || self.pause_until > cx.now {
             return;
         }
         match self.state {
             State::Unsure => self.read(cx),
             State::Knows(seq) => self.write(seq, cx),
             State::Reading(_) | State::Writing(..) => {}
+        }
+    }
+
+    fn wants_more(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Run => self.next < self.plan.tries,
+            Phase::Settle => !self.settled,
+            Phase::Drain | Phase::Audit => false,
         }
     }
 
@@ -167,11 +170,17 @@ impl Register {
                 }],
             },
         );
+        cx.history.replies.insert(cx.client.inbox(token), value);
         self.state = State::Writing(token, value);
     }
 
-    pub(super) fn due(&self) -> Instant {
-        self.pause_until
+    pub(super) fn due(&self, phase: Phase) -> Instant {
+        match self.state {
+            State::Unsure | State::Knows(_) if self.wants_more(phase) => self.pause_until,
+            State::Unsure | State::Knows(_) | State::Reading(_) | State::Writing(..) => {
+                Instant::NEVER
+            }
+        }
     }
 
     pub(super) fn is_settled(&self, phase: Phase) -> bool {

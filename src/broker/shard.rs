@@ -16,7 +16,7 @@ use protocol::id::ConnId;
 use protocol::parser::{self, Parser};
 use protocol::rng::Rng;
 use protocol::time::{Instant, Now};
-use storage::DiskOp;
+use storage::{DiskOp, StoreOptions};
 
 use crate::accounts::Accounts;
 use crate::auth::Auth;
@@ -38,6 +38,8 @@ pub struct ShardOptions {
     pub version: String,
     /// When the process started.
     pub start: Now,
+    /// The limits of the store under JetStream.
+    pub store: StoreOptions,
 }
 
 /// One single-threaded broker.
@@ -80,7 +82,7 @@ impl Shard {
         Self {
             streams: js
                 .enabled
-                .then(|| Streams::new(config, &identity, &router, seed)),
+                .then(|| Streams::new(&options, &identity, &router, seed)),
             identity,
             closed: ClosedRing::new(config.limits.closed_clients_max as usize),
             router,

@@ -12,7 +12,6 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use config::Options;
 use jetstream::JetStream;
 use jetstream::entry::{Entry, is_publish};
 use jetstream::env::{ApiCall, Inbound, NameRules};
@@ -21,12 +20,13 @@ use protocol::message::Message;
 use protocol::rng::Rng;
 use protocol::store::Loc;
 use protocol::time::Instant;
-use storage::{DiskDone, DiskOp, RecoveryReport, Store, StoreEvent, StoreOptions, StoreStats};
+use storage::{DiskDone, DiskOp, RecoveryReport, Store, StoreEvent, StoreStats};
 
 use crate::effects::{Level, LogLine, Rules};
 use crate::info::Identity;
 use crate::limits::{FORWARDS_PER_BATCH, JS_IN_FLIGHT_MAX};
 use crate::router::Router;
+use crate::shard::ShardOptions;
 use flushing::Flushing;
 use world::World;
 
@@ -71,15 +71,21 @@ pub(crate) enum Served {
 }
 
 impl Streams {
-    pub(crate) fn new(options: &Options, identity: &Identity, router: &Router, seed: u64) -> Self {
-        let mut machine = JetStream::new(accounts::machine_options(options, identity));
+    pub(crate) fn new(
+        options: &ShardOptions,
+        identity: &Identity,
+        router: &Router,
+        seed: u64,
+    ) -> Self {
+        let config = &options.config;
+        let mut machine = JetStream::new(accounts::machine_options(config, identity));
         for (id, account) in router.accounts.iter() {
-            let limits = accounts::limits(options, account);
+            let limits = accounts::limits(config, account);
             machine.configure_account(id, &account.name, limits);
         }
         Self {
             machine,
-            store: Store::new(StoreOptions::default()),
+            store: Store::new(options.store),
             storage: Storage::Recovering,
             report: None,
             rng: Rng::new(seed, RNG_STREAMS),

@@ -8,6 +8,7 @@ use anyhow::Context;
 use broker::Rules;
 use config::options::{Listen, Memphis};
 use config::{Options, Setup};
+use storage::StoreOptions;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::system_wall;
@@ -55,6 +56,7 @@ async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
         listeners: listeners(&setup.options),
         config_digest: setup.config.map(|file| file.digest).unwrap_or_default(),
         config: setup.options,
+        store: StoreOptions::default(),
         seed: seed(),
     };
     let mut ports_file = None;

@@ -10,6 +10,7 @@ use broker::{Level, LogLine, Rules, Shard, ShardOptions, WorkDone};
 use config::Options;
 use config::options::Listen;
 use protocol::time::Wall;
+use storage::StoreOptions;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinSet, LocalSet};
@@ -38,6 +39,8 @@ pub struct ServeOptions {
     pub listeners: Vec<(Listen, Rules)>,
     /// The digest of the configuration file, which monitoring shows; empty without one.
     pub config_digest: String,
+    /// The limits of the store under JetStream.
+    pub store: StoreOptions,
     /// What all randomness comes from.
     pub seed: u64,
 }
@@ -79,6 +82,7 @@ pub async fn serve<N: Net, D: Disk>(
         config: options.config,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         start: clock.now(),
+        store: options.store,
     };
     let config = &shard_options.config;
     let loaded = clock.now().wall;

@@ -10,6 +10,7 @@ use broker::Rules;
 use config::Options;
 use config::options::Listen;
 use protocol::time::Wall;
+use storage::StoreOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -142,6 +143,7 @@ fn run_server<F: Future<Output = ()>>(
         config_digest: String::new(),
         config,
         listeners: vec![(listen, Rules::Nats)],
+        store: StoreOptions::default(),
         seed: 1,
     };
     let around = Surroundings {

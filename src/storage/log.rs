@@ -436,6 +436,10 @@ impl Log {
         let batch = self.in_flight.take()?;
         self.mark_synced = true;
         self.synced = batch.end;
+        if batch.chunks.is_empty() {
+            // Only a mark became durable. It needs none of its own: an idle store would never rest.
+            self.marked = batch.end;
+        }
         self.entries_synced = batch.entries;
         self.syncs += 1;
         Some(Ok(batch.chunks))

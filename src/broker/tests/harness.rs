@@ -12,7 +12,7 @@ use config::Options;
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
 use protocol::time::{Instant, Now, Wall};
-use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName};
+use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName, StoreOptions};
 
 use crate::effects::{Accepted, Effects, Gone, Input, Rules, WorkDone, WorkOp};
 use crate::shard::{Shard, ShardOptions};
@@ -46,6 +46,7 @@ impl World {
             config,
             version: String::from("0.0.0"),
             start: now,
+            store: StoreOptions::default(),
         };
         Self {
             shard: Shard::new(options, 7),

@@ -54,7 +54,7 @@ pub struct ServerLimits {
     pub ha_assets_max: Option<u32>,
     /// The largest batch of a pull request.
     pub request_batch_max: Option<u32>,
-    /// The longest duplicate window of a stream.
+    /// The longest duplicate window of a stream; zero is unlimited.
     pub duplicate_window: Duration,
     /// How many consumers a stream without a limit of its own gets.
     pub default_max_consumers: u32,
@@ -133,7 +133,7 @@ impl Default for ServerLimits {
             ack_pending_max: None,
             ha_assets_max: None,
             request_batch_max: None,
-            duplicate_window: Duration::from_secs(120),
+            duplicate_window: Duration::ZERO,
             default_max_consumers: 1000,
             batch: BatchLimits::default(),
         }

@@ -5,6 +5,7 @@ use core::cell::RefCell;
 use config::Options;
 use config::options::Listen;
 use protocol::time::Wall;
+use storage::StoreOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -65,6 +66,7 @@ fn exchange(request: &str) -> String {
         },
         listeners: Vec::new(),
         config_digest: String::new(),
+        store: StoreOptions::default(),
         seed: 1,
     };
     let (tell, told) = oneshot::channel::<String>();

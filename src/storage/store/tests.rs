@@ -317,6 +317,19 @@ fn what_no_mark_proves_is_written_and_synced_again_before_the_store_opens() {
 }
 
 #[test]
+fn an_idle_store_leaves_the_disk_alone() {
+    let mut rig = rig();
+    rig.put(b"entry");
+    rig.tick();
+    let (syncs, files) = (rig.disk.syncs, rig.disk.files.clone());
+    for _ in 0..3 {
+        rig.tick();
+    }
+    assert_eq!(rig.disk.syncs, syncs);
+    assert_eq!(rig.disk.files, files);
+}
+
+#[test]
 fn full_disk_refuses_publishers_first_and_serves_again_when_space_returns() {
     let mut rig = rig();
     rig.disk.fail_create = Some(DiskError::NoSpace);

@@ -1,0 +1,187 @@
+//! Explores fresh seeds: `cargo run -p sim --release --example sweep -- --seeds 1000`.
+//!
+//! `--scenario NAME` keeps to one scenario, `--base N` begins with that seed (printed otherwise), and
+//! `--seed N` shows one run, twice, with its plan. The exit code says whether anything was wrong.
+
+#![expect(clippy::print_stdout, reason = "a program for the terminal")]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use sim::explorer::{FaultKind, Report, Scenario, explore};
+use sim::trace::Keep;
+
+/// What the command line asks for.
+#[derive(Debug, Default)]
+struct Args {
+    scenario: Option<String>,
+    seeds: Option<u64>,
+    base: Option<u64>,
+    seed: Option<u64>,
+    steps: bool,
+}
+
+/// What a scenario's runs came to.
+#[derive(Debug, Default)]
+struct Totals {
+    seeds: u64,
+    failed: u64,
+    published: usize,
+    acked: usize,
+    read: usize,
+    delivered: usize,
+    lives: u64,
+    struck: BTreeMap<FaultKind, u64>,
+}
+
+fn main() -> ExitCode {
+    let args = match parse(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(text) => {
+            println!("{text}");
+            println!("usage: sweep [--seeds N] [--base N] [--scenario NAME] [--seed N [--steps]]");
+            return ExitCode::from(2);
+        }
+    };
+    let scenarios = match &args.scenario {
+        Some(name) => Scenario::named(name).into_iter().collect(),
+        None => Scenario::all(),
+    };
+    if scenarios.is_empty() {
+        let names = Scenario::all();
+        let names: Vec<_> = names.iter().map(|scenario| scenario.name).collect();
+        println!("scenarios: {}", names.join(" "));
+        return ExitCode::from(2);
+    }
+    if let Some(seed) = args.seed {
+        let mut good = true;
+        for scenario in &scenarios {
+            good &= show(scenario, seed, &args);
+        }
+        return code(good);
+    }
+    code(sweep(&scenarios, &args))
+}
+
+fn code(good: bool) -> ExitCode {
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
+    let mut parsed = Args::default();
+    while let Some(flag) = args.next() {
+        let mut value = || args.next().ok_or(format!("{flag} needs a value"));
+        let number = |text: String| text.parse().map_err(|_| format!("{text} is no number"));
+        match flag.as_str() {
+            "--scenario" => parsed.scenario = Some(value()?),
+            "--seeds" => parsed.seeds = Some(number(value()?)?),
+            "--base" => parsed.base = Some(number(value()?)?),
+            "--seed" => parsed.seed = Some(number(value()?)?),
+            "--steps" => parsed.steps = true,
+            _ => return Err(format!("{flag} is unknown")),
+        }
+    }
+    Ok(parsed)
+}
+
+/// Shows one run, and that it is the same the second time.
+fn show(scenario: &Scenario, seed: u64, args: &Args) -> bool {
+    let report = explore(scenario, seed, Keep::Lines);
+    println!("{:#?}", report.plan);
+    if args.steps {
+        for line in report.trace.lines() {
+            println!("{line}");
+        }
+    }
+    print(&report);
+    let again = explore(scenario, seed, Keep::Lines);
+    if let Some(difference) = report.trace.first_difference(&again.trace) {
+        println!("the second run differs at {difference}");
+        return false;
+    }
+    report.violations.is_empty()
+}
+
+fn print(report: &Report) {
+    println!(
+        "{} seed {}: {} published, {} acknowledged, {} read, {} delivered, {} starts, {:?}, {:?}, \
+         {} steps, trace {:016x}",
+        report.scenario,
+        report.plan.seed,
+        report.published,
+        report.acked,
+        report.read,
+        report.delivered,
+        report.lives,
+        report.struck,
+        core::time::Duration::from_nanos(report.lasted.0),
+        report.trace.steps(),
+        report.trace.hash()
+    );
+    for violation in &report.violations {
+        println!("VIOLATION {}: {}", violation.invariant, violation.text);
+    }
+}
+
+fn sweep(scenarios: &[Scenario], args: &Args) -> bool {
+    let base = args.base.unwrap_or_else(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs()) * 1_000_000
+    });
+    let seeds = args.seeds.unwrap_or(100);
+    println!("base seed {base}");
+    let start = Instant::now();
+    let mut good = true;
+    for scenario in scenarios {
+        let mut totals = Totals::default();
+        for seed in base..base + seeds {
+            let report = explore(scenario, seed, Keep::Hash);
+            totals.add(&report);
+            if !report.violations.is_empty() {
+                good = false;
+                print(&report);
+                println!("again: {}", report.command());
+            }
+        }
+        totals.print(scenario.name);
+    }
+    let runs = seeds * scenarios.len() as u64;
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{runs} runs in {seconds:.1} s");
+    good
+}
+
+impl Totals {
+    fn add(&mut self, report: &Report) {
+        self.seeds += 1;
+        self.failed += u64::from(!report.violations.is_empty());
+        self.published += report.published;
+        self.acked += report.acked;
+        self.read += report.read;
+        self.delivered += report.delivered;
+        self.lives += report.lives;
+        for (kind, count) in &report.struck {
+            *self.struck.entry(*kind).or_default() += count;
+        }
+    }
+
+    fn print(&self, name: &str) {
+        println!(
+            "{name:22} seeds {:5} failed {:3} published {:7} acked {:7} read {:7} delivered {:7} \
+             starts {:5} faults {:?}",
+            self.seeds,
+            self.failed,
+            self.published,
+            self.acked,
+            self.read,
+            self.delivered,
+            self.lives,
+            self.struck
+        );
+    }
+}

@@ -1,0 +1,336 @@
+//! The process under test: a shard, its disk and its clocks, from boot to death and again.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use broker::{Accepted, ConnId, Effects, Gone, Input, Rules, Shard, ShardOptions};
+use bytes::BytesMut;
+use config::Options;
+use protocol::rng::Rng;
+use protocol::time::{Instant, Now, Wall};
+use storage::{DiskAnswer, DiskDone, DiskOp, OpId, StoreOptions};
+
+use super::scenario::Cheat;
+use super::tap::Tap;
+use crate::disk::SimDisk;
+use crate::trace::Trace;
+
+/// The wall clock when a run begins.
+const WALL: Wall = Wall(1_700_000_000_000_000_000);
+/// The mean time of a disk operation.
+const DISK_TIME: Duration = Duration::from_micros(150);
+/// The stream of randomness for the disk's times.
+const RNG_DISK_TIMES: u64 = 12;
+
+/// Something that the shard wants done.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Effect {
+    Dirty(ConnId),
+    Gate(ConnId, bool),
+    Close(ConnId),
+}
+
+#[derive(Debug)]
+struct Life {
+    shard: Box<Shard>,
+    /// When it began: the shard's clock starts at zero.
+    since: Instant,
+}
+
+/// The process, and the machine under it.
+#[derive(Debug)]
+pub(super) struct Node {
+    seed: u64,
+    cheat: Option<Cheat>,
+    life: Option<Life>,
+    boot_at: Instant,
+    lives: u64,
+    pub(super) disk: SimDisk,
+    rng: Rng,
+    /// How much slower than usual the disk is.
+    pub(super) slowness: u32,
+    disk_at: Instant,
+    /// Operations that the disk has not answered.
+    outstanding: usize,
+    /// Operations that the disk has not been given yet.
+    pending: Vec<DiskOp>,
+    done: Vec<DiskDone>,
+    /// Syncs that were answered by the cheat.
+    answered: BTreeSet<OpId>,
+    fx: Effects,
+    effects: VecDeque<Effect>,
+    /// How far the wall clock is ahead of where it should be.
+    pub(super) wall_ahead_ns: i64,
+}
+
+impl Node {
+    pub(super) fn new(seed: u64, cheat: Option<Cheat>) -> Self {
+        let mut disk = SimDisk::new(seed);
+        disk.set_lying(cheat == Some(Cheat::DiskLies));
+        Self {
+            seed,
+            cheat,
+            life: None,
+            boot_at: Instant(0),
+            lives: 0,
+            disk,
+            rng: Rng::new(seed, RNG_DISK_TIMES),
+            slowness: 1,
+            disk_at: Instant::NEVER,
+            outstanding: 0,
+            pending: Vec::new(),
+            done: Vec::new(),
+            answered: BTreeSet::new(),
+            fx: Effects::default(),
+            effects: VecDeque::new(),
+            wall_ahead_ns: 0,
+        }
+    }
+
+    pub(super) fn lives(&self) -> u64 {
+        self.lives
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.life.is_some()
+    }
+
+    /// Says whether it serves as it should.
+    pub(super) fn is_well(&self) -> bool {
+        let live = |life: &Life| {
+            let storage = life.shard.storage();
+            storage.is_some_and(|view| view.storage == broker::Storage::Live)
+        };
+        self.life.as_ref().is_some_and(live)
+    }
+
+    fn clock(&self, now: Instant, since: Instant) -> Now {
+        let wall = WALL.0 + now.0;
+        Now {
+            mono: Instant(now.0 - since.0),
+            wall: Wall(wall.saturating_add_signed(self.wall_ahead_ns)),
+        }
+    }
+
+    pub(super) fn boot_due(&self) -> Instant {
+        match self.life {
+            Some(_) => Instant::NEVER,
+            None => self.boot_at,
+        }
+    }
+
+    pub(super) fn timer_due(&self) -> Instant {
+        let due = |life: &Life| {
+            let (at, _) = life.shard.poll_timeout()?;
+            Some(Instant(at.0.saturating_add(life.since.0)))
+        };
+        self.life.as_ref().and_then(due).unwrap_or(Instant::NEVER)
+    }
+
+    pub(super) fn disk_due(&self) -> Instant {
+        self.disk_at
+    }
+
+    /// Starts the process.
+    pub(super) fn boot(&mut self, now: Instant) {
+        self.lives += 1;
+        let mut config = Options {
+            server_name: Some("simulated".into()),
+            ping_interval: Duration::from_secs(10),
+            ..Options::default()
+        };
+        config.jetstream.enabled = true;
+        config.jetstream.memory_max = Some(1 << 30);
+        config.jetstream.file_max = Some(1 << 30);
+        let options = ShardOptions {
+            config,
+            version: "0.0.0".into(),
+            start: self.clock(now, now),
+            store: small_files(),
+        };
+        let shard = Shard::new(options, self.seed.wrapping_add(self.lives));
+        let mut life = Life {
+            shard: Box::new(shard),
+            since: now,
+        };
+        life.shard.start(self.clock(now, now), &mut self.fx);
+        self.life = Some(life);
+        self.collect();
+    }
+
+    /// The process dies, and starts again at `boot_at`. What happens to the disk is the caller's.
+    pub(super) fn die(&mut self, boot_at: Instant) {
+        self.life = None;
+        self.boot_at = boot_at;
+        self.disk_at = Instant::NEVER;
+        self.outstanding = 0;
+        self.pending.clear();
+        self.done.clear();
+        self.answered.clear();
+        self.fx = Effects::default();
+        self.effects.clear();
+    }
+
+    fn input(&mut self, now: Instant, input: Input<'_>) {
+        let Some(life) = &mut self.life else {
+            return;
+        };
+        let wall = WALL.0 + now.0;
+        let now = Now {
+            mono: Instant(now.0 - life.since.0),
+            wall: Wall(wall.saturating_add_signed(self.wall_ahead_ns)),
+        };
+        life.shard.handle(now, input, &mut self.fx);
+        self.collect();
+    }
+
+    /// Takes a connection in; none while the process is not there or not ready.
+    pub(super) fn accept(&mut self, now: Instant) -> Option<ConnId> {
+        let life = self.life.as_ref().filter(|life| life.shard.is_ready())?;
+        let clock = self.clock(now, life.since);
+        let accepted = Accepted {
+            peer: SocketAddr::from(([10, 0, 0, 1], 40_000)),
+            local: SocketAddr::from(([10, 0, 0, 2], 4222)),
+            rules: Rules::Nats,
+        };
+        let life = self.life.as_mut()?;
+        let id = life.shard.accept(clock, accepted, &mut self.fx);
+        self.collect();
+        Some(id)
+    }
+
+    pub(super) fn bytes(&mut self, now: Instant, conn: ConnId, buf: &mut BytesMut) {
+        self.input(now, Input::Bytes { conn, buf });
+    }
+
+    pub(super) fn closed(&mut self, now: Instant, conn: ConnId) {
+        let gone = Gone::Eof;
+        self.input(now, Input::Closed { conn, gone });
+    }
+
+    pub(super) fn closed_as_told(&mut self, now: Instant, conn: ConnId) {
+        let gone = Gone::Told;
+        self.input(now, Input::Closed { conn, gone });
+    }
+
+    pub(super) fn blocked(&mut self, now: Instant, conn: ConnId) {
+        self.input(now, Input::Blocked { conn });
+    }
+
+    pub(super) fn timeout(&mut self, now: Instant) {
+        self.input(now, Input::Timeout);
+    }
+
+    pub(super) fn take_outbound(&mut self, conn: ConnId, spare: &mut BytesMut) -> bool {
+        let life = self.life.as_mut();
+        life.is_some_and(|life| life.shard.take_outbound(conn, spare))
+    }
+
+    /// Queues what the shard asks for; operations for the disk stay for [`Node::submit`].
+    fn collect(&mut self) {
+        let fx = &mut self.fx;
+        self.effects
+            .extend(fx.gate.drain(..).map(|(id, gated)| Effect::Gate(id, gated)));
+        self.effects.extend(fx.dirty.drain(..).map(Effect::Dirty));
+        self.effects
+            .extend(fx.close.drain(..).map(|(id, _)| Effect::Close(id)));
+        self.effects.extend(fx.abort.drain(..).map(Effect::Close));
+        fx.log.clear();
+        self.pending.append(&mut fx.disk);
+    }
+
+    pub(super) fn take_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Hands the shard's operations to the disk.
+    pub(super) fn submit(&mut self, now: Instant, tap: &mut Tap, trace: &mut Trace) {
+        if self.pending.is_empty() {
+            return;
+        }
+        for op in &self.pending {
+            tap.on_submit(op);
+            trace_op(now, op, trace);
+            if self.cheat == Some(Cheat::AckBeforeSync)
+                && let DiskOp::Sync { op, .. } = op
+            {
+                self.answered.insert(*op);
+                let result = Ok(DiskAnswer::Done);
+                self.done.push(DiskDone { op: *op, result });
+            }
+        }
+        self.outstanding += self.pending.len();
+        self.disk.submit(&mut self.pending);
+        self.plan_disk(now);
+        self.deliver_disk(now);
+    }
+
+    fn plan_disk(&mut self, now: Instant) {
+        if self.outstanding > 0 && self.disk_at == Instant::NEVER {
+            let mean = u64::try_from(DISK_TIME.as_nanos()).unwrap_or(0);
+            let time = self
+                .rng
+                .below(2 * mean)
+                .saturating_mul(u64::from(self.slowness));
+            self.disk_at = now + Duration::from_nanos(time);
+        }
+    }
+
+    /// Lets the disk do one thing; returns which operation was answered, and whether it worked.
+    pub(super) fn disk_step(&mut self, now: Instant, trace: &mut Trace) -> Option<(OpId, bool)> {
+        self.disk_at = Instant::NEVER;
+        // With nothing to answer, everything left is stuck.
+        let done = self.disk.step()?;
+        self.outstanding -= 1;
+        self.plan_disk(now);
+        let (op, worked) = (done.op, done.result.is_ok());
+        trace.step(now.0, "done", op.0, &[u8::from(worked)]);
+        if !self.answered.remove(&op) {
+            self.done.push(done);
+        }
+        Some((op, worked))
+    }
+
+    /// Hands the disk's answers to the shard.
+    pub(super) fn deliver_disk(&mut self, now: Instant) {
+        if self.done.is_empty() {
+            return;
+        }
+        let mut done = core::mem::take(&mut self.done);
+        self.input(now, Input::Disk(&mut done));
+        done.clear();
+        self.done = done;
+    }
+}
+
+fn trace_op(now: Instant, op: &DiskOp, trace: &mut Trace) {
+    let (kind, data): (_, &[u8]) = match op {
+        DiskOp::List { .. } => ("op list", b""),
+        DiskOp::Read { .. } => ("op read", b""),
+        DiskOp::Create { .. } => ("op create", b""),
+        DiskOp::Write { data, .. } => ("op write", data),
+        DiskOp::Sync { .. } => ("op sync", b""),
+        DiskOp::Recycle { .. } => ("op recycle", b""),
+        DiskOp::Remove { .. } => ("op remove", b""),
+    };
+    trace.step(now.0, kind, op.id().0, data);
+}
+
+/// Files and buffers so small that a run crosses their borders many times.
+fn small_files() -> StoreOptions {
+    StoreOptions {
+        log_file_len: 64 << 10,
+        log_file_len_first: 16 << 10,
+        log_reserve: 2 << 10,
+        chunk_len: 8 << 10,
+        recovery_read_len: 8 << 10,
+        read_len: 2 << 10,
+        tail_cache_max: 8 << 10,
+        read_cache_max: 8 << 10,
+        flush_threshold: 48 << 10,
+        segment_len_max: 64 << 10,
+        ..StoreOptions::default()
+    }
+}

@@ -1,0 +1,71 @@
+//! What a run is exposed to.
+
+use core::time::Duration;
+
+use super::nemesis::FaultKind;
+
+/// A row of the fault matrix.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// The faults that it draws from.
+    pub faults: Vec<FaultKind>,
+    /// The mean time between two of them.
+    pub every: Duration,
+    /// A deception that the oracle must see through.
+    pub cheat: Option<Cheat>,
+}
+
+/// Ways to break the promise on purpose: a check that does not notice them is worth nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cheat {
+    /// Syncs succeed and keep nothing.
+    DiskLies,
+    /// The shard is told that a sync has succeeded when it has only been asked for.
+    AckBeforeSync,
+}
+
+impl Scenario {
+    /// Returns a scenario without deception.
+    #[must_use]
+    pub fn new(name: &'static str, faults: &[FaultKind], every: Duration) -> Self {
+        Self {
+            name,
+            faults: faults.to_vec(),
+            every,
+            cheat: None,
+        }
+    }
+
+    /// Returns all scenarios of one node, named after the rows of the fault matrix.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        use FaultKind as F;
+        let seconds = Duration::from_secs;
+        vec![
+            Self::new("no_faults", &[], seconds(60)),
+            Self::new("process_kill", &[F::Kill], seconds(4)),
+            Self::new("power_loss", &[F::PowerLoss], seconds(4)),
+            Self::new("kill_then_power_loss", &[F::Kill, F::PowerLoss], seconds(1)),
+            Self::new("io_error", &[F::IoError], seconds(6)),
+            Self::new("disk_full", &[F::DiskFull], seconds(6)),
+            Self::new("slow_disk", &[F::SlowDisk], seconds(4)),
+            Self::new("stuck_disk", &[F::StuckDisk], seconds(8)),
+            Self::new("partition", &[F::HoldAll, F::HoldOne], seconds(3)),
+            Self::new("broken_connections", &[F::Reset], seconds(1)),
+            Self::new("half_open", &[F::HalfOpen], seconds(4)),
+            Self::new("slow_reader", &[F::SlowReader], seconds(3)),
+            Self::new("clock_jump", &[F::ClockJump, F::Kill], seconds(3)),
+            Self::new("everything", &F::ALL, seconds(3)),
+        ]
+    }
+
+    /// Returns the scenario of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all()
+            .into_iter()
+            .find(|scenario| scenario.name == name)
+    }
+}

@@ -1,0 +1,99 @@
+//! Watches disk operations and the server's output together: no acknowledgement may leave before the
+//! sync that covers its message.
+//!
+//! *Invariant:* says "durable" only of what a successful sync covered, so an alarm is never false;
+//! what an earlier life of the process wrote is left to the oracle.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use memchr::memmem;
+use protocol::id::ConnId;
+use storage::{DiskOp, FileName, OpId};
+
+use crate::client::jetstream::{PubAnswer, pub_answer};
+use crate::client::wire::{Reader, ServerOp};
+use crate::history::{History, Value};
+
+/// What is known about the disk.
+#[derive(Debug, Default)]
+pub(super) struct Tap {
+    /// Values written to each file since its last sync was asked for.
+    written: BTreeMap<FileName, Vec<Value>>,
+    /// What each sync under way covers.
+    syncs: BTreeMap<OpId, Vec<Value>>,
+    durable: BTreeSet<Value>,
+    /// What a process wrote that died before it knew whether it was durable.
+    unsure: BTreeSet<Value>,
+    readers: BTreeMap<ConnId, Reader>,
+    /// How many acknowledgements were checked.
+    pub(super) checked: u64,
+}
+
+impl Tap {
+    /// An operation is on its way to the disk.
+    pub(super) fn on_submit(&mut self, op: &DiskOp) {
+        match op {
+            DiskOp::Write { file, data, .. } => {
+                let written = self.written.entry(*file).or_default();
+                for at in memmem::find_iter(data, b"<v") {
+                    written.extend(
+                        data.get(at..)
+                            .and_then(Value::parse)
+                            .map(|(value, _)| value),
+                    );
+                }
+            }
+            DiskOp::Sync { op, file } => {
+                let covered = self.written.remove(file).unwrap_or_default();
+                self.syncs.insert(*op, covered);
+            }
+            DiskOp::List { .. }
+            | DiskOp::Read { .. }
+            | DiskOp::Create { .. }
+            | DiskOp::Recycle { .. }
+            | DiskOp::Remove { .. } => {}
+        }
+    }
+
+    /// An operation has been answered by the disk.
+    pub(super) fn on_done(&mut self, op: OpId, worked: bool) {
+        if let Some(covered) = self.syncs.remove(&op)
+            && worked
+        {
+            self.durable.extend(covered);
+        }
+    }
+
+    /// The process is gone.
+    pub(super) fn on_death(&mut self) {
+        let (written, syncs) = (
+            core::mem::take(&mut self.written),
+            core::mem::take(&mut self.syncs),
+        );
+        self.unsure.extend(written.into_values().flatten());
+        self.unsure.extend(syncs.into_values().flatten());
+        self.readers.clear();
+    }
+
+    /// Bytes leave the server.
+    pub(super) fn on_output(&mut self, id: ConnId, bytes: &[u8], history: &mut History) {
+        let reader = self.readers.entry(id).or_default();
+        reader.push(bytes);
+        while let Ok(Some(op)) = reader.next() {
+            let ServerOp::Message(message) = op else {
+                continue;
+            };
+            let Some(&value) = history.replies.get(&message.subject) else {
+                continue;
+            };
+            if !matches!(pub_answer(&message), Ok(PubAnswer::Stored { .. })) {
+                continue;
+            }
+            self.checked += 1;
+            if !self.durable.contains(&value) && !self.unsure.contains(&value) {
+                let text = format!("{value:?} is acknowledged before a sync covers it");
+                history.violate("ack_means_synced", text);
+            }
+        }
+    }
+}

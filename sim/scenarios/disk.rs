@@ -1,0 +1,25 @@
+//! A disk that fails, fills up, is slow or hangs.
+
+use super::holds;
+
+/// After a failed sync or write nothing is stored until the process starts anew, and nothing that was
+/// acknowledged is lost.
+#[test]
+fn io_error() {
+    holds("io_error", 1..8);
+}
+
+#[test]
+fn disk_full() {
+    holds("disk_full", 1..9);
+}
+
+#[test]
+fn slow_disk() {
+    holds("slow_disk", 1..7);
+}
+
+#[test]
+fn stuck_disk() {
+    holds("stuck_disk", 1..7);
+}

@@ -1,0 +1,23 @@
+//! Connections that wait, break, or go silent, and clients that do not read.
+
+use super::holds;
+
+#[test]
+fn partition() {
+    holds("partition", 1..7);
+}
+
+#[test]
+fn broken_connections() {
+    holds("broken_connections", 1..7);
+}
+
+#[test]
+fn half_open() {
+    holds("half_open", 1..7);
+}
+
+#[test]
+fn slow_reader() {
+    holds("slow_reader", 1..7);
+}
