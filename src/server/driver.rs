@@ -7,7 +7,7 @@ use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::task::Waker;
 
-use broker::{Accepted, ConnId, Effects, Gone, Input, LogLine, Rules, Shard, Storage, WorkDone};
+use broker::{Accepted, ConnId, Effects, Gone, Input, LogLine, Rules, Shard, WorkDone};
 use bytes::BytesMut;
 use protocol::time::Instant;
 use storage::DiskDone;
@@ -54,6 +54,8 @@ pub(crate) struct Driver {
     answered: Notify,
     log: Box<dyn Fn(&LogLine)>,
     monitored: RefCell<Monitored>,
+    /// Disk operations that have not been answered.
+    disk_open: Cell<usize>,
     worker: RefCell<Worker>,
     /// Where disk operations go.
     disk: Option<Box<dyn DiskQueue>>,
@@ -79,6 +81,7 @@ impl Driver {
             answered: Notify::new(),
             log,
             monitored: RefCell::new(monitored),
+            disk_open: Cell::new(0),
             worker: RefCell::new(worker),
             disk,
         }
@@ -162,6 +165,9 @@ impl Driver {
 
     /// Hands over the disk's answers.
     pub(crate) fn disk_done(&self, done: &mut Vec<DiskDone>) {
+        let answered = done.len();
+        self.disk_open
+            .set(self.disk_open.get().saturating_sub(answered));
         self.input(None, Input::Disk(done));
         self.answered.notify_one();
     }
@@ -176,10 +182,9 @@ impl Driver {
         self.shard.borrow().is_ready()
     }
 
-    /// Says whether something is on its way to the disk.
+    /// Says whether the disk has something to do.
     pub(crate) fn is_writing(&self) -> bool {
-        let storage = self.shard.borrow().storage();
-        storage.is_some_and(|view| view.storage == Storage::Live && view.stats.unsynced_bytes > 0)
+        self.disk_open.get() > 0
     }
 
     /// Ends every connection.
@@ -194,7 +199,7 @@ impl Driver {
         }
     }
 
-    /// Waits until nothing is on its way to the disk.
+    /// Waits until the disk has nothing to do.
     pub(crate) async fn wait_written(&self) {
         while self.is_writing() {
             self.answered.notified().await;
@@ -294,6 +299,7 @@ impl Driver {
         if let Some(disk) = &self.disk
             && !fx.disk.is_empty()
         {
+            self.disk_open.set(self.disk_open.get() + fx.disk.len());
             disk.submit(&mut fx.disk);
         }
         for op in fx.work.drain(..) {
