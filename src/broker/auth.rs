@@ -115,6 +115,11 @@ impl Auth {
         auth
     }
 
+    /// Returns the users that Memphis clients may name, in lower case, with their accounts.
+    pub(crate) fn memphis_users(&self) -> impl Iterator<Item = (AccountId, &str)> {
+        self.memphis.iter().flat_map(Tenants::users)
+    }
+
     /// Says whether a client must log in before anything else.
     pub(crate) fn is_required(&self, rules: Rules) -> bool {
         match (rules, &self.memphis) {

@@ -13,6 +13,7 @@ use crate::auth::{Credentials, User, Verdict};
 use crate::conn::{Conn, Login, State, Wishes};
 use crate::effects::{Level, WorkOp};
 use crate::shard::Shard;
+use crate::stations::Presence;
 
 /// The highest protocol number that a client may name.
 const PROTOCOL_MAX: i64 = 1;
@@ -132,6 +133,9 @@ impl Shard {
             conn.wishes = Wishes::new(said, headers);
         }
         Self::join(&mut self.router, id);
+        if let Some(streams) = &mut self.streams {
+            streams.note_client(account, &said.name, Presence::Here);
+        }
     }
 
     /// Returns what makes a client with good credentials one to be closed all the same.
@@ -168,6 +172,9 @@ impl Shard {
             && conn.state == State::Open
             && let Some(account) = self.router.accounts.get_mut(conn.account)
         {
+            if let Some(streams) = &mut self.streams {
+                streams.note_client(conn.account, &conn.wishes.name, Presence::Gone);
+            }
             account.connections = account.connections.saturating_sub(1);
         }
     }

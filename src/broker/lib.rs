@@ -25,6 +25,7 @@ mod publish;
 mod router;
 mod shard;
 mod snapshot;
+mod stations;
 mod stats;
 mod streams;
 mod subscribe;

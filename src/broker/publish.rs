@@ -60,6 +60,10 @@ impl Shard {
         if let Some(pause) = routed.pause {
             self.stall(from, pause);
         }
+        if routed.memphis {
+            self.router.mail.request(account, msg);
+            routed.reached = true;
+        }
         if let Some(stream) = routed.stream
             && let Some(streams) = &mut self.streams
         {

@@ -20,6 +20,7 @@ use crate::conn::Conn;
 use crate::conn::table::ConnTable;
 use crate::effects::Effects;
 use crate::limits::{EASE_OFF, EASE_OFF_BYTES, STALL, STALL_DEN, STALL_NUM};
+use crate::stations::Mail;
 use crate::stats::Stats;
 
 /// Who a subscription of the routing table belongs to.
@@ -29,6 +30,8 @@ pub(crate) enum Target {
     Sub(SubRef),
     /// A stream, which stores what it gets.
     Stream(StreamId),
+    /// The Memphis layer, which answers requests of SDKs.
+    Memphis,
 }
 
 /// A client's subscription: the connection's slot, and the subscription's slot in it. It is taken out
@@ -69,6 +72,8 @@ pub(crate) struct Routed {
     pub(crate) reached: bool,
     /// The stream that stores its subject.
     pub(crate) stream: Option<StreamId>,
+    /// Whether it is for the Memphis layer.
+    pub(crate) memphis: bool,
     /// How long the publisher should pause for a client that lags behind.
     pub(crate) pause: Option<Duration>,
 }
@@ -94,6 +99,8 @@ pub(crate) struct Router {
     rng: Rng,
     /// Messages that JetStream sent to subjects of its own streams.
     pub(crate) forwards: VecDeque<Forward>,
+    /// What waits for the Memphis layer.
+    pub(crate) mail: Mail,
     /// Subjects that clients began or ceased to subscribe, for consumers that deliver to them.
     pub(crate) interest_changes: VecDeque<(AccountId, Box<[u8]>)>,
     /// Whether there is anybody who wants to know.
@@ -118,6 +125,7 @@ impl Router {
             bounds,
             rng: Rng::new(seed, RNG_QUEUES),
             forwards: VecDeque::new(),
+            mail: Mail::default(),
             interest_changes: VecDeque::new(),
             watch_interest: false,
             spent: Vec::new(),
@@ -143,6 +151,7 @@ impl Router {
             match *target {
                 Target::Sub(sub) => routed.reached |= self.deliver(sub, msg, from, &mut routed),
                 Target::Stream(id) => routed.stream = Some(id),
+                Target::Memphis => routed.memphis = true,
             }
         }
         for group in found.groups() {
@@ -234,6 +243,11 @@ impl Router {
         });
     }
 
+    /// Says whether something waits for the end of the batch.
+    pub(crate) fn has_leftovers(&self) -> bool {
+        !self.forwards.is_empty() || !self.interest_changes.is_empty() || !self.mail.is_empty()
+    }
+
     /// Notes that the interest in a subject has changed.
     pub(crate) fn note_interest(&mut self, account: AccountId, subject: &[u8]) {
         if self.watch_interest {
@@ -251,7 +265,7 @@ impl Router {
         let found = entry.subs.matches(msg.reply);
         let inbox = found.plain().iter().find_map(|target| match target {
             Target::Sub(sub) if sub.conn == to.index => Some(*sub),
-            Target::Sub(_) | Target::Stream(_) => None,
+            Target::Sub(_) | Target::Stream(_) | Target::Memphis => None,
         });
         let Some(inbox) = inbox else { return };
         let mut headers = Vec::with_capacity(64 + msg.subject.len());

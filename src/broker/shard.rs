@@ -26,6 +26,7 @@ use crate::effects::{Accepted, Effects, Gone, Input, Level, LogLine, WorkDone};
 use crate::info::Identity;
 use crate::limits::{AUTH_TIMEOUT, CLOSE_FLUSH};
 use crate::router::{Bounds, Router};
+use crate::stations::Presence;
 use crate::streams::{Storage, StorageView, Streams};
 use crate::timers::{TimerKind, Timers};
 
@@ -77,12 +78,12 @@ impl Shard {
             no_stall: config.no_fast_producer_stall,
         };
         let identity = Identity::new(config, &mut rng);
-        let router = Router::new(accounts, bounds, seed);
+        let mut router = Router::new(accounts, bounds, seed);
         let js = &config.jetstream;
         Self {
             streams: js
                 .enabled
-                .then(|| Streams::new(&options, &identity, &router, seed)),
+                .then(|| Streams::new(&options, &identity, &auth, &mut router, seed)),
             identity,
             closed: ClosedRing::new(config.limits.closed_clients_max as usize),
             router,
@@ -201,9 +202,9 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, TimerKind)> {
         let conns = self.timers.next().map(|at| (at, TimerKind::Connection));
-        let forwards = !self.router.forwards.is_empty() || !self.router.interest_changes.is_empty();
+        let leftovers = self.router.has_leftovers();
         let streams = self.streams.as_ref();
-        let streams = streams.and_then(|streams| streams.next_timeout(forwards));
+        let streams = streams.and_then(|streams| streams.next_timeout(leftovers));
         let streams = streams.map(|at| (at, TimerKind::Streams));
         conns.into_iter().chain(streams).min_by_key(|(at, _)| *at)
     }
@@ -290,6 +291,9 @@ impl Shard {
             return;
         };
         let joined = matches!(conn.state, State::Open);
+        if joined && let Some(streams) = &mut self.streams {
+            streams.note_client(conn.account, &conn.wishes.name, Presence::Gone);
+        }
         conn.state = State::Closing { reason, deadline };
         conn.pulse.next = Instant::NEVER;
         conn.gated_until = Instant::NEVER;

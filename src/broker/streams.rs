@@ -4,7 +4,9 @@
 //! later; a batch of input ends in one pump of the machine and one of the store.
 
 mod accounts;
+mod checkpoint;
 mod flushing;
+mod stations;
 mod world;
 
 use alloc::format;
@@ -22,13 +24,15 @@ use protocol::store::Loc;
 use protocol::time::Instant;
 use storage::{DiskDone, DiskOp, RecoveryReport, Store, StoreEvent, StoreStats};
 
+use crate::auth::Auth;
 use crate::effects::{Level, LogLine, Rules};
 use crate::info::Identity;
 use crate::limits::{FORWARDS_PER_BATCH, JS_IN_FLIGHT_MAX};
 use crate::router::Router;
 use crate::shard::ShardOptions;
+use crate::stations::Stations;
 use flushing::Flushing;
-use world::World;
+pub(crate) use world::World;
 
 /// The stream of randomness for JetStream's names and ids.
 const RNG_STREAMS: u64 = 3;
@@ -53,6 +57,7 @@ pub(crate) struct Streams {
     pub(crate) store: Store,
     pub(crate) storage: Storage,
     pub(crate) report: Option<RecoveryReport>,
+    stations: Stations,
     rng: Rng,
     server_name: alloc::string::String,
     flushing: Flushing,
@@ -74,7 +79,8 @@ impl Streams {
     pub(crate) fn new(
         options: &ShardOptions,
         identity: &Identity,
-        router: &Router,
+        auth: &Auth,
+        router: &mut Router,
         seed: u64,
     ) -> Self {
         let config = &options.config;
@@ -88,6 +94,7 @@ impl Streams {
             store: Store::new(options.store),
             storage: Storage::Recovering,
             report: None,
+            stations: Stations::new(config, auth, router),
             rng: Rng::new(seed, RNG_STREAMS),
             server_name: identity.name.clone(),
             flushing: Flushing::default(),
@@ -180,6 +187,7 @@ impl Streams {
             let (machine, mut world) = self.split(router);
             machine.interest_changed(&mut world, account, &subject);
         }
+        self.deliver_mail(router);
         let (machine, mut world) = self.split(router);
         machine.pump(&mut world);
         self.store.pump(ops);
@@ -212,8 +220,9 @@ impl Streams {
             return Some(Instant::default());
         }
         let machine = self.machine.poll_timeout().map(|(at, _)| at);
-        let tick = Some(self.next_tick).filter(|at| *at != Instant::NEVER);
-        [machine, tick].into_iter().flatten().min()
+        let own = [self.next_tick, self.stations.poll_timeout()].into_iter();
+        let own = own.filter(|at| *at != Instant::NEVER);
+        machine.into_iter().chain(own).min()
     }
 
     /// Does what is due.
@@ -224,6 +233,9 @@ impl Streams {
         let now = router.now.mono;
         let (machine, mut world) = self.split(router);
         machine.handle_timeout(&mut world);
+        if self.stations.poll_timeout() <= now {
+            self.with_stations(router, |memphis, host| memphis.handle_timeout(host));
+        }
         if self.next_tick <= now {
             self.next_tick = now + TICK;
             self.store.tick(ops);
@@ -248,7 +260,7 @@ impl Streams {
                 machine.read_done(&mut world, read, result);
             }
             StoreEvent::CheckpointLoaded(state) => {
-                if let Err(error) = self.machine.restore(&state) {
+                if let Err(error) = checkpoint::restore(&state, self) {
                     log(
                         router,
                         Level::Error,
@@ -258,8 +270,9 @@ impl Streams {
             }
             StoreEvent::Recovered(report) => self.on_recovered(router, report),
             StoreEvent::FlushWanted { below } => {
+                let memphis = &self.stations;
                 self.flushing
-                    .begin(below, &mut self.machine, &mut self.store);
+                    .begin(below, &mut self.machine, memphis, &mut self.store);
             }
             StoreEvent::Flushed {
                 stream,
@@ -280,7 +293,7 @@ impl Streams {
                 self.machine.note_lost(stream, &lost);
                 self.machine.relocated(stream, &moved);
                 self.flushing
-                    .flushed(stream, &self.machine, &mut self.store);
+                    .flushed(stream, &self.machine, &self.stations, &mut self.store);
             }
             StoreEvent::CheckpointWritten { .. } => {}
             StoreEvent::CheckpointRefused(error) => {
@@ -300,6 +313,7 @@ impl Streams {
                 let reason = format!("{error}");
                 let (machine, mut world) = self.split(router);
                 machine.poison(&mut world, &reason);
+                self.with_stations(router, |memphis, host| memphis.poison(&reason, host));
             }
         }
     }
@@ -307,15 +321,16 @@ impl Streams {
     #[inline]
     fn on_entry(&mut self, router: &mut Router, pos: LogPos, loc: Loc, entry: &Bytes) {
         let (machine, mut world) = self.split(router);
-        // The Memphis layer's entries are kept for it; it is not wired in yet.
-        drop(machine.apply(&mut world, pos, loc, entry));
+        if let Some(entry) = machine.apply(&mut world, pos, loc, entry) {
+            self.on_memphis_entry(router, pos, &entry);
+        }
         self.flushing.applied(pos);
         if !is_publish(entry)
             && let Ok(Entry::StreamDelete(stream)) = Entry::decode(entry)
         {
             self.store.remove_stream(stream);
             self.flushing
-                .flushed(stream, &self.machine, &mut self.store);
+                .flushed(stream, &self.machine, &self.stations, &mut self.store);
         }
     }
 
@@ -324,6 +339,7 @@ impl Streams {
         self.next_tick = router.now.mono + TICK;
         let (machine, mut world) = self.split(router);
         machine.recovered(&mut world);
+        self.with_stations(router, |memphis, host| memphis.recovered(host));
         let streams = self.machine.streams().count();
         let replayed = report.replayed;
         let text = format!("JetStream recovered {streams} streams, {replayed} entries replayed");

@@ -6,4 +6,5 @@ mod limits;
 mod login;
 mod pubsub;
 mod signs_of_life;
+mod stations;
 mod streams;

@@ -8,6 +8,7 @@ mod resend;
 mod sweep;
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -91,6 +92,8 @@ pub struct Memphis {
     recording: BTreeMap<LogPos, TaskId>,
     last_task: u64,
     next_sweep: Instant,
+    /// Set when the log takes no more entries: why.
+    poisoned: Option<String>,
 }
 
 #[derive(Debug)]
@@ -114,6 +117,7 @@ impl Memphis {
             recording: BTreeMap::new(),
             last_task: 0,
             next_sweep: Instant::NEVER,
+            poisoned: None,
         }
     }
 
@@ -157,7 +161,9 @@ impl Memphis {
         let Ok(subject) = core::str::from_utf8(subject) else {
             return;
         };
-        let asked = if self.tasks.len() < TASKS_MAX {
+        let asked = if let Some(text) = &self.poisoned {
+            Err(dispatch::refusal(subject, text))
+        } else if self.tasks.len() < TASKS_MAX {
             dispatch::read(subject, body)
         } else {
             let text = "the broker is busy, try again later";
@@ -199,6 +205,18 @@ impl Memphis {
             self.run(task, &Event::Recorded, host);
         }
         Ok(())
+    }
+
+    /// The log takes no more entries: whoever waits is told, and whoever asks later.
+    pub fn poison(&mut self, reason: &str, host: &mut impl Host) {
+        let text = format!("the broker can not store anything: {reason}");
+        for task in core::mem::take(&mut self.tasks).into_values() {
+            let refusal = task.work.refusal(&text);
+            answer(task.account, &task.reply, &refusal, host);
+        }
+        self.turns = Turns::default();
+        self.recording.clear();
+        self.poisoned = Some(text);
     }
 
     /// A client has logged in on the Memphis listener, under the name that it gave itself.

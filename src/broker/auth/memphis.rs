@@ -62,6 +62,15 @@ impl Tenants {
         }
     }
 
+    /// Returns the users of all tenants with their accounts.
+    pub(super) fn users(&self) -> impl Iterator<Item = (AccountId, &str)> {
+        let tenants = self.by_id.values();
+        tenants.flat_map(|tenant| {
+            let names = tenant.users.keys();
+            names.map(|name| (tenant.account, name.as_str()))
+        })
+    }
+
     pub(crate) fn check(&self, shown: &Credentials<'_>) -> Verdict {
         let token = if shown.token.is_empty() && shown.pass.is_empty() {
             shown.user

@@ -6,10 +6,12 @@
 
 use alloc::vec::Vec;
 
-use bytes::Bytes;
 use jetstream::JetStream;
 use protocol::id::{LogPos, StreamId};
 use storage::Store;
+
+use super::checkpoint;
+use crate::stations::Stations;
 
 #[derive(Debug, Default)]
 pub(super) struct Flushing {
@@ -29,7 +31,13 @@ impl Flushing {
     }
 
     /// Moves everything below `below` out of the log, and gives up segments that have become empty.
-    pub(super) fn begin(&mut self, below: LogPos, machine: &mut JetStream, store: &mut Store) {
+    pub(super) fn begin(
+        &mut self,
+        below: LogPos,
+        machine: &mut JetStream,
+        stations: &Stations,
+        store: &mut Store,
+    ) {
         self.keep = below;
         let mut dead = Vec::new();
         machine.take_dead_segments(&mut dead);
@@ -42,25 +50,30 @@ impl Flushing {
             self.open.push(stream);
             store.flush(stream, messages);
         }
-        self.finish(machine, store);
+        self.finish(machine, stations, store);
     }
 
     /// Notes that a stream's flush is durable, or that it will not be because the stream is gone.
-    pub(super) fn flushed(&mut self, stream: StreamId, machine: &JetStream, store: &mut Store) {
+    pub(super) fn flushed(
+        &mut self,
+        stream: StreamId,
+        machine: &JetStream,
+        stations: &Stations,
+        store: &mut Store,
+    ) {
         let open = self.open.len();
         self.open.retain(|flushing| *flushing != stream);
         if self.open.len() < open {
-            self.finish(machine, store);
+            self.finish(machine, stations, store);
         }
     }
 
-    fn finish(&mut self, machine: &JetStream, store: &mut Store) {
+    fn finish(&mut self, machine: &JetStream, stations: &Stations, store: &mut Store) {
         if !self.open.is_empty() {
             return;
         }
-        let mut state = Vec::new();
-        machine.snapshot(&mut state);
+        let state = checkpoint::encode(machine, stations);
         // Refused while another one is being written; the store asks again.
-        let _begun = store.write_checkpoint(Bytes::from(state), self.applied, self.keep);
+        let _begun = store.write_checkpoint(state, self.applied, self.keep);
     }
 }

@@ -15,12 +15,13 @@ use protocol::time::Now;
 use storage::Store;
 
 use crate::router::{Router, Target};
+use crate::stations;
 
-pub(super) struct World<'a> {
-    pub(super) router: &'a mut Router,
-    pub(super) store: &'a mut Store,
-    pub(super) rng: &'a mut Rng,
-    pub(super) server_name: &'a str,
+pub(crate) struct World<'a> {
+    pub(crate) router: &'a mut Router,
+    pub(crate) store: &'a mut Store,
+    pub(crate) rng: &'a mut Rng,
+    pub(crate) server_name: &'a str,
 }
 
 impl Env for World<'_> {
@@ -59,14 +60,22 @@ impl Env for World<'_> {
             headers: msg.headers,
             payload: msg.payload,
         };
+        // Nobody else can be meant: clients cannot send a subject with a space.
+        if to.first() == Some(&stations::ANSWERS) {
+            self.router.mail.answer(to, msg.payload);
+            return true;
+        }
         let routed = self.router.route(account, to, &shown, None);
+        if routed.memphis {
+            self.router.mail.request(account, &shown);
+        }
         match routed.stream {
             // A machine is not called back: the message goes there at the end of the batch.
             Some(stream) => {
                 self.router.forward(account, stream, to, &shown);
                 true
             }
-            None => routed.reached,
+            None => routed.reached || routed.memphis,
         }
     }
 
@@ -75,7 +84,7 @@ impl Env for World<'_> {
         account.is_some_and(|account| {
             account
                 .subs
-                .has_interest_of(subject, |target| matches!(target, Target::Sub(_)))
+                .has_interest_of(subject, |target| !matches!(target, Target::Stream(_)))
         })
     }
 

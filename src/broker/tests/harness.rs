@@ -101,6 +101,28 @@ impl World {
         }
     }
 
+    /// Lets disk and shard go on until both rest: what waits for the end of a batch goes first.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            self.settle_disk();
+            if !self.shard.router.has_leftovers() {
+                return;
+            }
+            self.shard.handle(self.now, Input::Timeout, &mut self.fx);
+            self.drain();
+        }
+    }
+
+    /// The process ends without warning, and starts again on the same files.
+    pub(crate) fn restart(&mut self) {
+        let options = self.shard.options.clone();
+        self.shard = Shard::new(options, 8);
+        self.fx = Effects::default();
+        self.ops.clear();
+        self.rest.clear();
+        self.recover();
+    }
+
     /// Does one operation on files in memory.
     fn run(&mut self, op: DiskOp) -> DiskDone {
         let id = op.id();

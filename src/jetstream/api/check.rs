@@ -33,6 +33,7 @@ impl JetStream {
     ) -> Result<StreamConfig, ApiError> {
         if call.rules == NameRules::Memphis {
             check_memphis_name(&body.config.name)?;
+            self.check_station_name(call.account, &body.config.name)?;
         }
         let find = |name: &str| self.stream(call.account, name).map(|s| s.core.config());
         let rules = self.rules(call.account, body.pedantic, &find);
@@ -150,6 +151,26 @@ impl JetStream {
         let account = self.shared.accounts.get(account);
         let ids = account.map_or(&NONE, |account| &account.streams).values();
         ids.filter_map(|id| self.streams.get(id)).map(|s| &**s)
+    }
+
+    /// Refuses a stream whose name means the same station as another stream's: stations know no upper
+    /// case.
+    fn check_station_name(&self, account: AccountId, name: &str) -> Result<(), ApiError> {
+        let is_same = |other: &str| {
+            let station = match other.rsplit_once('$') {
+                Some((station, _)) => station,
+                None => other,
+            };
+            other != name && station.eq_ignore_ascii_case(name)
+        };
+        match self.of_account(account).find(|s| is_same(s.core.name())) {
+            Some(other) => {
+                let other = other.core.name();
+                let text = alloc::format!("the name is taken by the station of stream {other}");
+                Err(errors::STREAM_CREATE.with(text))
+            }
+            None => Ok(()),
+        }
     }
 
     fn rules<'a>(

@@ -8,6 +8,8 @@ use protocol::text::duration::Nanos;
 pub struct PublishHeaders<'a> {
     /// `Nats-Msg-Id`.
     pub msg_id: Option<&'a [u8]>,
+    /// `msg-id`, which Memphis SDKs send to the partitions of stations. Elsewhere it is any header.
+    pub memphis_msg_id: Option<&'a [u8]>,
     /// `Nats-Expected-Stream`.
     pub expected_stream: Option<&'a [u8]>,
     /// `Nats-Expected-Last-Sequence`.
@@ -36,6 +38,9 @@ impl<'a> PublishHeaders<'a> {
         }
         for (key, value) in Headers::new(block) {
             let Some(key) = key.strip_prefix(b"Nats-") else {
+                if key == b"msg-id" {
+                    first(&mut found.memphis_msg_id, value);
+                }
                 continue;
             };
             match key {
@@ -57,6 +62,12 @@ impl<'a> PublishHeaders<'a> {
         }
         found
     }
+}
+
+/// Says whether a stream is a partition of a Memphis station: `<station>$<number>`.
+pub(super) fn is_partition(stream: &str) -> bool {
+    let number = stream.rsplit_once('$').map(|(_, number)| number);
+    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn first<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {

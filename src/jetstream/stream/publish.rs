@@ -11,7 +11,7 @@ use protocol::js::enums::{Discard, Retention};
 use protocol::js::errors::{self, ApiError};
 use protocol::store::Loc;
 
-use super::headers::is_valid_ttl;
+use super::headers::{is_partition, is_valid_ttl};
 use super::{PublishHeaders, Removal, StreamCore};
 use crate::dedup::{MsgIdHash, Remembered};
 use crate::entry::Stored;
@@ -68,7 +68,11 @@ impl StreamCore {
         if self.config.sealed {
             return refuse(errors::STREAM_SEALED);
         }
-        let headers = PublishHeaders::parse(msg.headers);
+        let mut headers = PublishHeaders::parse(msg.headers);
+        if headers.msg_id.is_none() && headers.memphis_msg_id.is_some() && is_partition(self.name())
+        {
+            headers.msg_id = headers.memphis_msg_id;
+        }
         if !msg.headers.is_empty()
             && let Some(seq) = self.check_headers(msg, &headers)?
         {

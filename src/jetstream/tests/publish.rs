@@ -47,6 +47,23 @@ fn acks_go_to_the_publishers_in_order() {
 }
 
 #[test]
+fn the_message_ids_of_memphis_count_on_partitions_only() {
+    let mut bench = bench("");
+    for (stream, doubled) in [("st$1", true), ("st$x", false), ("plain", false)] {
+        let config = alloc::format!("{{\"name\":\"{stream}\",\"subjects\":[\"{stream}.>\"]}}");
+        bench.ask(&alloc::format!("STREAM.CREATE.{stream}"), &config);
+        let subject = alloc::format!("{stream}.final");
+        let id = [("msg-id", "m1")];
+        bench.publish_acked(&subject, &id, "x");
+        let ack = bench.publish_acked(&subject, &id, "x");
+        assert_eq!(ack.contains("duplicate"), doubled, "{ack}");
+    }
+    let both = [("Nats-Msg-Id", "m1")];
+    let ack = bench.publish_acked("st$1.final", &both, "x");
+    assert!(ack.contains("duplicate"), "{ack}");
+}
+
+#[test]
 fn publish_with_same_msg_id_inside_window_is_acked_as_duplicate() {
     let mut bench = bench("");
     let id = [("Nats-Msg-Id", "m1")];

@@ -1,0 +1,133 @@
+//! The Memphis layer in the shard: mail to it, and the world that it sees.
+//!
+//! *Invariant:* the layer runs between other machines' turns only: what is meant for it waits as mail
+//! until the end of the batch.
+
+mod host;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::string::String;
+use core::time::Duration;
+
+use config::Options;
+use memphis::machine::{Memphis, Options as MemphisOptions, SUBJECTS, TaskId};
+use protocol::id::AccountId;
+use protocol::message::Message;
+use protocol::time::Instant;
+
+use crate::auth::Auth;
+use crate::router::{Router, Target};
+
+pub(crate) use host::Host;
+
+/// What the reply subjects of the layer's own requests start with. Clients cannot send a subject with
+/// a space.
+pub(crate) const ANSWERS: u8 = b' ';
+const SECONDS_PER_HOUR: u64 = 3600;
+
+/// Whether a client is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Here,
+    Gone,
+}
+
+/// The layer, and whom it can ask about. It is always there, so that its rows outlive a start without
+/// Memphis; but only where Memphis is configured it is asked for anything.
+#[derive(Debug)]
+pub(crate) struct Stations {
+    pub(crate) machine: Memphis,
+    pub(crate) users: BTreeSet<(AccountId, String)>,
+    pub(crate) is_on: bool,
+}
+
+/// What waits for the layer. It is a copy, since it outlives the turn that made it; how much there is
+/// is bounded by what clients and JetStream send in one batch.
+#[derive(Debug, Default)]
+pub(crate) struct Mail {
+    letters: VecDeque<Letter>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Letter {
+    /// Somebody asks for something.
+    Request {
+        account: AccountId,
+        subject: Box<[u8]>,
+        reply: Box<[u8]>,
+        body: Box<[u8]>,
+    },
+    /// The answer to what the layer asked.
+    Answer(TaskId, Box<[u8]>),
+}
+
+impl Mail {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.letters.is_empty()
+    }
+
+    pub(crate) fn request(&mut self, account: AccountId, msg: &Message<'_>) {
+        self.letters.push_back(Letter::Request {
+            account,
+            subject: Box::from(msg.subject),
+            reply: Box::from(msg.reply),
+            body: Box::from(msg.payload),
+        });
+    }
+
+    /// Takes the answer to the layer's own request, whose reply subject names the task.
+    pub(crate) fn answer(&mut self, to: &[u8], body: &[u8]) {
+        let task = to.strip_prefix(&[ANSWERS]);
+        let task = task.and_then(|task| core::str::from_utf8(task).ok()?.parse().ok());
+        if let Some(task) = task {
+            let letter = Letter::Answer(TaskId(task), Box::from(body));
+            self.letters.push_back(letter);
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Letter> {
+        self.letters.pop_front()
+    }
+}
+
+impl Stations {
+    /// Returns the layer; where Memphis is configured, its subjects are bound in each tenant's account.
+    pub(crate) fn new(options: &Options, auth: &Auth, router: &mut Router) -> Self {
+        let config = options.memphis.clone().unwrap_or_default();
+        let users = auth.memphis_users();
+        let users: BTreeSet<(AccountId, String)> = users
+            .map(|(account, user)| (account, user.into()))
+            .collect();
+        let accounts: BTreeSet<AccountId> = users.iter().map(|(account, _)| *account).collect();
+        for account in accounts {
+            for subject in SUBJECTS {
+                if let Some(account) = router.accounts.get_mut(account) {
+                    let bound = account
+                        .subs
+                        .insert(subject.as_bytes(), None, Target::Memphis);
+                    debug_assert!(bound.is_ok(), "the subjects are constants");
+                }
+            }
+        }
+        let hours =
+            |hours: u32| Duration::from_secs(u64::from(hours).saturating_mul(SECONDS_PER_HOUR));
+        Self {
+            machine: Memphis::new(MemphisOptions {
+                dead_letters_kept: hours(config.dls_retention_hours),
+                clients_kept: hours(config.gc_producer_consumer_retention_hours),
+            }),
+            users,
+            is_on: options.memphis.is_some(),
+        }
+    }
+
+    /// Returns when the layer wants to be woken.
+    pub(crate) fn poll_timeout(&self) -> Instant {
+        if self.is_on {
+            self.machine.poll_timeout()
+        } else {
+            Instant::NEVER
+        }
+    }
+}

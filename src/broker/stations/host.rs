@@ -1,0 +1,124 @@
+//! The world that the Memphis layer sees: JetStream by its API, the log, and the router.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+
+use bytes::Bytes;
+use jetstream::JetStream;
+use jetstream::entry::Entry;
+use jetstream::env::{ApiCall, Env, Inbound, NameRules};
+use memphis::machine::{self, TaskId};
+use protocol::id::{AccountId, ConnId, LogPos};
+use protocol::message::Message;
+use protocol::time::Now;
+
+use super::ANSWERS;
+use crate::streams::World;
+
+/// Advisories cannot describe the layer as a client.
+const NO_CLIENT: ConnId = ConnId {
+    index: u32::MAX,
+    generation: u32::MAX,
+};
+
+pub(crate) struct Host<'a> {
+    pub(crate) machine: &'a mut JetStream,
+    pub(crate) world: World<'a>,
+    pub(crate) users: &'a BTreeSet<(AccountId, String)>,
+}
+
+impl Host<'_> {
+    /// Routes a message, to a stream as well; says whether somebody is to answer it.
+    fn send(&mut self, account: AccountId, msg: &Message<'_>) -> bool {
+        let router = &mut *self.world.router;
+        let routed = router.route(account, msg.subject, msg, None);
+        if routed.memphis {
+            router.mail.request(account, msg);
+        }
+        if let Some(stream) = routed.stream {
+            let inbound = inbound(msg);
+            self.machine
+                .publish(&mut self.world, account, stream, inbound);
+        }
+        routed.stream.is_some()
+    }
+}
+
+impl machine::Host for Host<'_> {
+    fn now(&self) -> Now {
+        self.world.router.now
+    }
+
+    fn request(&mut self, account: AccountId, task: TaskId, msg: machine::Message<'_>) {
+        let reply = format!("{}{}", char::from(ANSWERS), task.0);
+        let shown = Message {
+            subject: msg.subject,
+            reply: reply.as_bytes(),
+            headers: msg.headers,
+            payload: msg.payload,
+        };
+        let is_answered = if msg.subject.starts_with(b"$JS.API.") {
+            let call = ApiCall {
+                account,
+                client: NO_CLIENT,
+                // Names of partitions and groups are not those that users may type.
+                rules: NameRules::Nats,
+                msg: inbound(&shown),
+            };
+            self.machine.api(&mut self.world, &call)
+        } else {
+            self.send(account, &shown)
+        };
+        if !is_answered {
+            self.world.router.mail.answer(reply.as_bytes(), b"");
+        }
+    }
+
+    fn publish(&mut self, account: AccountId, msg: machine::Message<'_>) {
+        let shown = Message {
+            subject: msg.subject,
+            reply: b"",
+            headers: msg.headers,
+            payload: msg.payload,
+        };
+        self.send(account, &shown);
+    }
+
+    fn record(&mut self, entry: &[u8]) -> LogPos {
+        let entry = Entry::Memphis(Bytes::copy_from_slice(entry));
+        self.world.propose(|out| entry.encode(out))
+    }
+
+    fn streams(&self, account: AccountId, each: &mut dyn FnMut(&str)) {
+        for stream in self.machine.streams() {
+            if stream.core.account() == account {
+                each(stream.core.name());
+            }
+        }
+    }
+
+    fn has_user(&self, account: AccountId, user: &str) -> bool {
+        // Users without permissions of their own may name each other, as in Memphis.
+        self.users.contains(&(account, String::from(user)))
+    }
+
+    fn account_name(&self, account: AccountId) -> String {
+        self.world.router.accounts.name(account).into()
+    }
+
+    fn account_named(&self, name: &str) -> Option<AccountId> {
+        let mut accounts = self.world.router.accounts.iter();
+        let found = accounts.find(|(_, account)| account.name == name);
+        found.map(|(id, _)| id)
+    }
+}
+
+fn inbound<'a>(msg: &Message<'a>) -> Inbound<'a> {
+    Inbound {
+        subject: msg.subject,
+        reply: msg.reply,
+        headers: msg.headers,
+        payload: msg.payload,
+    }
+}

@@ -1,0 +1,75 @@
+//! Turns of the Memphis layer between those of JetStream.
+
+use alloc::format;
+
+use bytes::Bytes;
+use memphis::machine::Memphis;
+use protocol::id::{AccountId, LogPos};
+
+use super::world::World;
+use super::{Streams, log};
+use crate::effects::Level;
+use crate::limits::FORWARDS_PER_BATCH;
+use crate::router::Router;
+use crate::stations::{Host, Letter, Presence};
+
+impl Streams {
+    /// Hands the layer what waits for it. Each answer may lead to the next request, so that a station
+    /// of many partitions in memory is made in few batches.
+    pub(super) fn deliver_mail(&mut self, router: &mut Router) {
+        for _ in 0..FORWARDS_PER_BATCH {
+            let Some(letter) = router.mail.take() else {
+                return;
+            };
+            self.with_stations(router, |memphis, host| match letter {
+                Letter::Request {
+                    account,
+                    subject,
+                    reply,
+                    body,
+                } => memphis.request(account, &subject, &reply, &body, host),
+                Letter::Answer(task, body) => memphis.answered(task, &body, host),
+            });
+        }
+    }
+
+    /// Tells the layer that a client has come or gone.
+    pub(crate) fn note_client(&mut self, account: AccountId, name: &str, presence: Presence) {
+        let memphis = &mut self.stations.machine;
+        match presence {
+            Presence::Here => memphis.connected(account, name),
+            Presence::Gone => memphis.disconnected(account, name),
+        }
+    }
+
+    /// Applies an entry of the layer.
+    pub(super) fn on_memphis_entry(&mut self, router: &mut Router, pos: LogPos, entry: &Bytes) {
+        let mut applied = Ok(());
+        self.with_stations(router, |memphis, host| {
+            applied = memphis.apply(pos, entry, host);
+        });
+        if let Err(error) = applied {
+            log(router, Level::Error, format!("JetStream log: {error}"));
+        }
+    }
+
+    /// Gives the layer a turn.
+    pub(super) fn with_stations(
+        &mut self,
+        router: &mut Router,
+        turn: impl FnOnce(&mut Memphis, &mut Host<'_>),
+    ) {
+        let stations = &mut self.stations;
+        let mut host = Host {
+            machine: &mut self.machine,
+            world: World {
+                router,
+                store: &mut self.store,
+                rng: &mut self.rng,
+                server_name: &self.server_name,
+            },
+            users: &stations.users,
+        };
+        turn(&mut stations.machine, &mut host);
+    }
+}

@@ -1,0 +1,173 @@
+//! Memphis SDKs against a shard: the lines that they really send.
+
+use alloc::format;
+use alloc::string::String;
+
+use config::Options;
+use config::options::Memphis;
+use protocol::id::ConnId;
+
+use super::harness::World;
+use crate::effects::Rules;
+
+const LOGIN: &str = "CONNECT {\"name\":\"u1::root\",\"user\":\"root$1\",\"pass\":\"memphis\",\
+                     \"headers\":true,\"no_responders\":true,\"protocol\":1,\"verbose\":false}\r\n";
+const STATION: &str = "{\"name\":\"Plain.A\",\"retention_type\":\"message_age_sec\",\
+                       \"retention_value\":3600,\"storage_type\":\"file\",\"replicas\":1,\
+                       \"idempotency_window_in_ms\":120000,\"schema_name\":\"\",\
+                       \"dls_configuration\":{\"poison\":true,\"Schemaverse\":true},\
+                       \"username\":\"root\",\"partitions_number\":2,\"dls_station\":\"\"}";
+const PRODUCER: &str = "{\"name\":\"p\",\"station_name\":\"Plain.A\",\"connection_id\":\"u1\",\
+                        \"producer_type\":\"application\",\"req_version\":4,\"username\":\"root\"}";
+const CONSUMER: &str = "{\"name\":\"c\",\"station_name\":\"plain.a\",\"connection_id\":\"u1\",\
+                        \"consumer_type\":\"application\",\"consumers_group\":\"Grp.X\",\
+                        \"max_ack_time_ms\":1000,\"max_msg_deliveries\":1,\"req_version\":4,\
+                        \"start_consume_from_sequence\":1,\"last_messages\":-1,\
+                        \"username\":\"root\"}";
+
+fn world() -> World {
+    let mut config = Options {
+        memphis: Some(Memphis::default()),
+        ..Options::default()
+    };
+    config.jetstream.enabled = true;
+    let mut world = World::new(config);
+    world.recover();
+    world
+}
+
+/// Connects an SDK, which listens on its inbox.
+fn sdk(world: &mut World) -> ConnId {
+    let id = world.accept(Rules::Memphis);
+    world.ask(id, LOGIN);
+    world.ask(id, "SUB in.* 2\r\n");
+    id
+}
+
+/// Sends a request; returns what is heard once the disk has done everything.
+fn request(world: &mut World, client: ConnId, subject: &str, body: &str) -> String {
+    let len = body.len();
+    world.say(client, &format!("PUB {subject} in.1 {len}\r\n{body}\r\n"));
+    world.settle();
+    world.hear(client)
+}
+
+#[test]
+fn a_station_is_answered_when_it_is_safe_and_not_before() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    let len = STATION.len();
+    let request = format!("PUB $memphis_station_creations in.1 {len}\r\n{STATION}\r\n");
+    assert_eq!(world.ask(a, &request), "");
+    world.settle();
+    assert_eq!(world.hear(a), "MSG in.1 2 0\r\n\r\n");
+    let names = self::request(&mut world, a, "$JS.API.STREAM.NAMES", "");
+    assert!(names.contains("[\"plain#a$1\",\"plain#a$2\"]"), "{names}");
+}
+
+#[test]
+fn an_sdk_produces_and_consumes() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    let reply = request(&mut world, a, "$memphis_producer_creations", PRODUCER);
+    assert!(reply.contains("\"partitions_list\":[1]"), "{reply}");
+    let reply = request(&mut world, a, "$memphis_consumer_creations", CONSUMER);
+    assert!(reply.contains("\"error\":\"\""), "{reply}");
+    let info = "$JS.API.CONSUMER.INFO.plain#a$1.grp#x";
+    let reply = request(&mut world, a, info, "");
+    assert!(
+        reply.contains("\"filter_subject\":\"plain#a$1.final\""),
+        "{reply}"
+    );
+    let ack = request(&mut world, a, "plain#a$1.final", "hello");
+    assert!(
+        ack.ends_with("{\"stream\":\"plain#a$1\",\"seq\":1}\r\n"),
+        "{ack}"
+    );
+    let next = "$JS.API.CONSUMER.MSG.NEXT.plain#a$1.grp#x";
+    let got = request(&mut world, a, next, "{\"batch\":1,\"expires\":1000000}");
+    assert!(got.contains("hello"), "{got}");
+}
+
+#[test]
+fn the_id_of_a_message_is_remembered_under_both_names() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    request(&mut world, a, "$memphis_station_creations", STATION);
+    for (header, duplicate) in [("msg-id", false), ("msg-id", true), ("Nats-Msg-Id", true)] {
+        let block = format!("NATS/1.0\r\n{header}: m1\r\n\r\n");
+        let len = block.len();
+        world.say(
+            a,
+            &format!("HPUB plain#a$1.final in.1 {len} {len}\r\n{block}\r\n"),
+        );
+        world.settle();
+        let ack = world.hear(a);
+        assert_eq!(ack.contains("\"duplicate\""), duplicate, "{ack}");
+    }
+}
+
+#[test]
+fn an_unacknowledged_message_dies_and_is_copied() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    let station = STATION.replace("\"dls_station\":\"\"", "\"dls_station\":\"dead\"");
+    request(&mut world, a, "$memphis_station_creations", &station);
+    request(&mut world, a, "$memphis_consumer_creations", CONSUMER);
+    request(&mut world, a, "plain#a$1.final", "hello");
+    let next = "$JS.API.CONSUMER.MSG.NEXT.plain#a$1.grp#x";
+    request(&mut world, a, next, "{\"batch\":1,\"expires\":900000000}");
+    world.wait(core::time::Duration::from_secs(2));
+    request(&mut world, a, next, "{\"batch\":1,\"expires\":900000000}");
+    let get = "{\"last_by_subj\":\"dead$1.final\"}";
+    let copy = request(&mut world, a, "$JS.API.STREAM.MSG.GET.dead$1", get);
+    assert!(copy.contains("\"data\":\"aGVsbG8=\""), "{copy}");
+}
+
+#[test]
+fn stations_and_their_rows_outlive_the_process() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    request(&mut world, a, "$memphis_producer_creations", PRODUCER);
+    request(&mut world, a, "$memphis_consumer_creations", CONSUMER);
+    world.restart();
+    let a = sdk(&mut world);
+    let end =
+        "{\"name\":\"p\",\"station_name\":\"plain.a\",\"connection_id\":\"u1\",\"req_version\":1}";
+    let reply = request(&mut world, a, "$memphis_producer_destructions", end);
+    assert_eq!(reply, "MSG in.1 2 0\r\n\r\n");
+    let reply = request(&mut world, a, "$memphis_producer_destructions", end);
+    assert!(reply.contains("not exist"), "{reply}");
+    let info = request(&mut world, a, "$JS.API.CONSUMER.INFO.plain#a$1.grp#x", "");
+    assert!(info.contains("\"durable_name\":\"grp#x\""), "{info}");
+}
+
+#[test]
+fn without_memphis_its_requests_have_no_responders() {
+    let mut config = Options::default();
+    config.jetstream.enabled = true;
+    let mut world = World::new(config);
+    world.recover();
+    let a = world.client();
+    world.ask(a, "SUB in.* 2\r\n");
+    let reply = request(&mut world, a, "$memphis_station_creations", STATION);
+    assert!(reply.contains("503"), "{reply}");
+}
+
+#[test]
+fn a_stream_of_a_stations_name_is_refused_where_stations_are_made() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    request(
+        &mut world,
+        a,
+        "$memphis_producer_creations",
+        &PRODUCER.replace("Plain.A", "test"),
+    );
+    for (name, taken) in [("Test", true), ("other", false), ("OTHER", true)] {
+        let config = format!("{{\"name\":\"{name}\",\"subjects\":[\"{name}\"]}}");
+        let subject = format!("$JS.API.STREAM.CREATE.{name}");
+        let reply = request(&mut world, a, &subject, &config);
+        assert_eq!(reply.contains("the name is taken"), taken, "{reply}");
+    }
+}
