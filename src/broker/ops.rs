@@ -51,7 +51,6 @@ impl Shard {
         let mut failed = None;
         loop {
             match parser.next(&mut rest) {
-                Ok(Some(ClientOp::Pub(msg))) => self.on_publish(id, &msg),
                 Ok(Some(op)) => self.on_op(id, op),
                 Ok(None) => break,
                 Err(error) => {

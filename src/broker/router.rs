@@ -282,7 +282,7 @@ impl Router {
         self.deliver(inbox, &answer, None, &mut Routed::default());
     }
 
-    /// Removes what routing has used up, and cuts off clients that turned out too slow.
+    /// Takes a client that turned out too slow.
     #[inline]
     pub(crate) fn take_slow(&mut self) -> Option<ConnId> {
         self.slow.pop()
@@ -352,7 +352,7 @@ impl Router {
         }
     }
 
-    /// Returns the reason for closing that a client is not worth waiting for.
+    /// Says whether a connection that ends for this reason is not worth writing the rest to.
     pub(crate) fn is_abrupt(reason: CloseReason) -> bool {
         matches!(
             reason,

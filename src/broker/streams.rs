@@ -336,6 +336,7 @@ impl Streams {
 
     fn on_recovered(&mut self, router: &mut Router, report: RecoveryReport) {
         self.storage = Storage::Live;
+        self.flushing.recovered(report.tail);
         self.next_tick = router.now.mono + TICK;
         let (machine, mut world) = self.split(router);
         machine.recovered(&mut world);

@@ -30,6 +30,12 @@ impl Flushing {
         self.applied = LogPos(pos.0 + 1);
     }
 
+    /// Notes that everything below `tail` has been restored or applied again. Without an entry since the
+    /// last checkpoint there is none that would say so.
+    pub(super) fn recovered(&mut self, tail: LogPos) {
+        self.applied = self.applied.max(tail);
+    }
+
     /// Moves everything below `below` out of the log, and gives up segments that have become empty.
     pub(super) fn begin(
         &mut self,

@@ -38,6 +38,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(config: Options) -> Self {
+        Self::with_store(config, StoreOptions::default())
+    }
+
+    /// Returns a world whose store has its own limits.
+    pub(crate) fn with_store(config: Options, store: StoreOptions) -> Self {
         let now = Now {
             mono: Instant(0),
             wall: Wall(1_700_000_000_000_000_000),
@@ -46,7 +51,7 @@ impl World {
             config,
             version: String::from("0.0.0"),
             start: now,
-            store: StoreOptions::default(),
+            store,
         };
         Self {
             shard: Shard::new(options, 7),
@@ -81,6 +86,14 @@ impl World {
         self.say(id, CONNECT);
         self.hear(id);
         id
+    }
+
+    /// Ends the process and starts another on the same files.
+    pub(crate) fn restart(&mut self) {
+        self.shard = Shard::new(self.shard.options.clone(), 8);
+        self.rest.clear();
+        self.ops.clear();
+        self.recover();
     }
 
     /// Opens the store.

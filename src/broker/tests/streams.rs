@@ -4,8 +4,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use core::time::Duration;
+
 use config::Options;
 use protocol::id::ConnId;
+use storage::StoreOptions;
 
 use super::harness::World;
 use crate::effects::Rules;
@@ -106,6 +109,53 @@ fn a_publisher_that_outruns_the_disk_is_paused() {
 }
 
 #[test]
+fn messages_that_moved_out_of_the_log_are_there_after_each_restart() {
+    const ROUNDS: usize = 400;
+    let store = StoreOptions {
+        log_file_len: 64 << 10,
+        log_file_len_first: 16 << 10,
+        tail_cache_max: 8 << 10,
+        read_len: 4 << 10,
+        chunk_len: 8 << 10,
+        flush_threshold: 48 << 10,
+        ..StoreOptions::default()
+    };
+    let mut options = Options::default();
+    options.jetstream.enabled = true;
+    let mut world = World::with_store(options, store);
+    world.recover();
+    let a = world.client();
+    create(&mut world, a, "S", "s");
+    for round in 1..=ROUNDS {
+        world.say(a, &format!("PUB s in 500\r\n{round:0500}\r\n"));
+        world.settle_disk();
+    }
+    assert!(world.shard.storage().unwrap().stats.segments > 0);
+    // The second restart begins with a checkpoint that the first one may have written again.
+    for _ in 0..2 {
+        world.restart();
+        world.wait(Duration::from_secs(5));
+        world.settle_disk();
+        let a = world.client();
+        world.say(a, "SUB in 1\r\n");
+        for round in [1, 2, ROUNDS / 2, ROUNDS] {
+            let body = format!("{{\"seq\":{round}}}");
+            let line = format!("PUB $JS.API.DIRECT.GET.S in {}\r\n{body}\r\n", body.len());
+            world.say(a, &line);
+            world.settle_disk();
+            let heard = world.hear(a);
+            assert!(heard.ends_with(&format!("{round:0500}\r\n")), "{heard}");
+        }
+    }
+    let a = world.client();
+    world.say(a, "SUB in 1\r\n");
+    world.say(a, "PUB s in 2\r\nhi\r\n");
+    world.settle_disk();
+    let ack = format!("\"seq\":{}}}\r\n", ROUNDS + 1);
+    assert!(world.hear(a).ends_with(&ack));
+}
+
+#[test]
 fn memphis_clients_name_streams_by_memphis_rules() {
     let mut options = Options::default();
     options.jetstream.enabled = true;
@@ -134,7 +184,8 @@ fn world() -> World {
 
 fn create(world: &mut World, client: ConnId, name: &str, subject: &str) {
     world.say(client, "SUB in 1\r\n");
-    let config = format!("{{\"name\":\"{name}\",\"subjects\":[\"{subject}\"]}}");
+    let config =
+        format!("{{\"name\":\"{name}\",\"subjects\":[\"{subject}\"],\"allow_direct\":true}}");
     let heard = request(
         world,
         client,
