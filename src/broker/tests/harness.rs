@@ -88,14 +88,6 @@ impl World {
         id
     }
 
-    /// Ends the process and starts another on the same files.
-    pub(crate) fn restart(&mut self) {
-        self.shard = Shard::new(self.shard.options.clone(), 8);
-        self.rest.clear();
-        self.ops.clear();
-        self.recover();
-    }
-
     /// Opens the store.
     pub(crate) fn recover(&mut self) {
         self.shard.start(self.now, &mut self.fx);
