@@ -10,9 +10,7 @@
     reason = "a tool: a wrong index ends the run, and it lives on std"
 )]
 
-mod client;
 mod rows;
-mod server;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -20,8 +18,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use ci::load::server::{Candidate, Server};
 use rows::{ROWS, Row};
-use server::{Candidate, Server};
 
 /// One server's figures in one row.
 #[derive(Clone, Copy)]

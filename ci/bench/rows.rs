@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::client::Client;
+use ci::load::client::Client;
 
 /// What a row measured.
 pub(crate) struct Measured {
@@ -162,7 +162,7 @@ fn request_reply(addr: &str, each: u64, clients: usize) -> Result<Measured> {
     let answering = thread::spawn(move || -> Result<()> {
         let mut out = Vec::new();
         for _ in 0..total {
-            let reply = service.next()?.reply.to_vec();
+            let reply = service.receive()?.reply.to_vec();
             out.extend(publish(
                 std::str::from_utf8(&reply)?,
                 "",
@@ -212,7 +212,7 @@ fn round_trips(
                     let message = request(id, n);
                     let sent = Instant::now();
                     client.send(&message)?;
-                    check(client.next()?.body)?;
+                    check(client.receive()?.body)?;
                     latencies.push(sent.elapsed());
                 }
                 Ok(latencies)
@@ -278,7 +278,7 @@ fn publish_async(mut client: Client, id: usize, each: u64, payload: usize) -> Re
             }
             client.send(&out)?;
         }
-        check(client.next()?.body)?;
+        check(client.receive()?.body)?;
         acked += 1;
         while acked < sent && client.buffered() && acked % batch_len != 0 {
             client.skip(1)?;
@@ -308,7 +308,7 @@ fn js_fetch(addr: &str, total: u64) -> Result<Measured> {
         ))?;
         acks.clear();
         for _ in 0..batch {
-            let frame = client.next()?;
+            let frame = client.receive()?;
             if frame.subject.starts_with(b"_INBOX") {
                 bail!("fetch ended early: {}", String::from_utf8_lossy(frame.body));
             }
@@ -341,7 +341,7 @@ fn js_push(addr: &str, total: u64) -> Result<Measured> {
     ))?;
     let mut got = 0;
     while got < total {
-        let frame = client.next()?;
+        let frame = client.receive()?;
         if frame.subject == b"_INBOX.p.api" {
             check(frame.body)?;
         } else if !frame.body.starts_with(b"NATS/1.0 100") {
@@ -377,7 +377,7 @@ fn api(client: &mut Client, subject: &str, body: &str) -> Result<()> {
         "_INBOX.f.api",
         body.as_bytes(),
     ))?;
-    check(client.next()?.body).with_context(|| subject.to_owned())
+    check(client.receive()?.body).with_context(|| subject.to_owned())
 }
 
 fn check(body: &[u8]) -> Result<()> {

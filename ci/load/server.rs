@@ -10,66 +10,96 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::client::Client;
+use super::client::Client;
 
 /// What to start.
 #[derive(Clone)]
-pub(crate) struct Candidate {
+pub struct Candidate {
     /// The column's name.
-    pub(crate) name: String,
+    pub name: String,
     /// The binary; it takes nats-server's flags.
-    pub(crate) binary: PathBuf,
+    pub binary: PathBuf,
     /// Lines of the `jetstream` block, such as `sync_interval: always`.
-    pub(crate) jetstream: String,
+    pub jetstream: String,
 }
 
 /// A running server.
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
     /// Where clients connect.
-    pub(crate) addr: String,
-    dir: tempfile::TempDir,
+    pub addr: String,
+    dir: PathBuf,
+    /// Removed with the server, unless the caller owns the directory.
+    _temporary: Option<tempfile::TempDir>,
 }
 
 /// What a server has used so far.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// User and system time, in seconds.
-    pub(crate) cpu_s: f64,
+    pub cpu_s: f64,
     /// Resident memory, in MiB.
-    pub(crate) rss_mib: f64,
+    pub rss_mib: f64,
 }
 
 impl Server {
-    /// Starts `candidate` with JetStream in a new directory below `parent`.
-    pub(crate) fn start(candidate: &Candidate, parent: &Path) -> Result<Self> {
+    /// Starts `candidate` with JetStream in a new directory below `parent` and waits until it answers.
+    pub fn start(candidate: &Candidate, parent: &Path) -> Result<Self> {
         let dir = tempfile::Builder::new()
-            .prefix("bench")
+            .prefix("beale")
             .tempdir_in(parent)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let config = dir.path().join("server.conf");
+        let mut server = Self::start_in(candidate, dir.path(), free_port()?, &[])?;
+        server._temporary = Some(dir);
+        Ok(server)
+    }
+
+    /// Starts `candidate` over what `dir` holds, on `port`, below the command `wrapper` if there is
+    /// one (such as a tracer), and waits until it answers.
+    pub fn start_in(
+        candidate: &Candidate,
+        dir: &Path,
+        port: u16,
+        wrapper: &[&str],
+    ) -> Result<Self> {
+        let config = dir.join("server.conf");
         fs::write(
             &config,
             format!(
                 "listen: \"127.0.0.1:{port}\"\nmax_payload: 8MB\njetstream {{\n  store_dir: \"{}\"\n  {}\n}}\n",
-                dir.path().display(),
+                dir.display(),
                 candidate.jetstream
             ),
         )?;
-        let child = Command::new(&candidate.binary)
+        let mut command = match wrapper {
+            [program, args @ ..] => {
+                let mut command = Command::new(program);
+                command.args(args).arg(&candidate.binary);
+                command
+            }
+            [] => Command::new(&candidate.binary),
+        };
+        let child = command
             .arg("-c")
             .arg(&config)
             .stdout(Stdio::null())
-            .stderr(fs::File::create(dir.path().join("log"))?)
+            .stderr(fs::File::create(dir.join("log"))?)
             .spawn()
             .with_context(|| format!("start {}", candidate.binary.display()))?;
         let mut server = Self {
             child,
             addr: format!("127.0.0.1:{port}"),
-            dir,
+            dir: dir.to_owned(),
+            _temporary: None,
         };
         server.wait_ready()?;
         Ok(server)
+    }
+
+    /// Ends the process with SIGKILL and waits for it.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     fn wait_ready(&mut self) -> Result<()> {
@@ -79,16 +109,16 @@ impl Server {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
-                let log = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+                let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
                 bail!("server ended with {status}:\n{log}");
             }
-            sleep(Duration::from_millis(20));
+            sleep(Duration::from_millis(5));
         }
         bail!("server did not answer within 20 s")
     }
 
     /// Reads CPU time and memory.
-    pub(crate) fn usage(&self) -> Result<Usage> {
+    pub fn usage(&self) -> Result<Usage> {
         let pid = self.child.id();
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         // The fields after the command name, which is in parentheses and may hold spaces.
@@ -117,6 +147,11 @@ impl Server {
             rss_mib: rss_kib / 1024.0,
         })
     }
+}
+
+/// Returns a port that nobody listens on at the moment.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 impl Drop for Server {

@@ -12,17 +12,17 @@ use anyhow::{Context, Result, bail};
 
 /// One frame from the server.
 #[derive(Debug)]
-pub(crate) struct Frame<'a> {
+pub struct Frame<'a> {
     /// The subject the message was sent to.
-    pub(crate) subject: &'a [u8],
+    pub subject: &'a [u8],
     /// The reply subject; empty if there is none.
-    pub(crate) reply: &'a [u8],
+    pub reply: &'a [u8],
     /// Header block and payload.
-    pub(crate) body: &'a [u8],
+    pub body: &'a [u8],
 }
 
 /// A connection with its read buffer.
-pub(crate) struct Client {
+pub struct Client {
     stream: TcpStream,
     buf: Vec<u8>,
     start: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects, sends CONNECT and waits for the PONG.
-    pub(crate) fn connect(addr: &str) -> Result<Self> {
+    pub fn connect(addr: &str) -> Result<Self> {
         let stream = TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
@@ -54,12 +54,12 @@ impl Client {
     }
 
     /// Writes bytes as they are.
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
+    pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.write_all(bytes).context("write")
     }
 
     /// Sends PING and waits for PONG; messages that arrive before it are an error.
-    pub(crate) fn barrier(&mut self) -> Result<()> {
+    pub fn barrier(&mut self) -> Result<()> {
         self.send(b"PING\r\n")?;
         let line = self.line()?;
         if line != b"PONG" {
@@ -69,17 +69,17 @@ impl Client {
     }
 
     /// Returns another handle on the socket, for a writing thread.
-    pub(crate) fn writer(&self) -> Result<TcpStream> {
+    pub fn writer(&self) -> Result<TcpStream> {
         self.stream.try_clone().context("clone the socket")
     }
 
     /// Returns whether a complete frame can be read without touching the socket.
-    pub(crate) fn buffered(&self) -> bool {
+    pub fn buffered(&self) -> bool {
         self.start < self.end
     }
 
     /// Reads the next message; PINGs are answered on the way.
-    pub(crate) fn next(&mut self) -> Result<Frame<'_>> {
+    pub fn receive(&mut self) -> Result<Frame<'_>> {
         loop {
             let Some((header, body, total)) = self.parse()? else {
                 self.fill()?;
@@ -110,7 +110,7 @@ impl Client {
     }
 
     /// Reads and drops `count` messages; the cheap path for throughput rows.
-    pub(crate) fn skip(&mut self, count: u64) -> Result<()> {
+    pub fn skip(&mut self, count: u64) -> Result<()> {
         let mut left = count;
         while left > 0 {
             match self.parse()? {
