@@ -2,7 +2,7 @@
 # Runs unmodified NATS clients against a server and sums up their checks: the last line about a server is
 # `N passed, M failed`, as ci/run.sh wants it.
 #
-#   ci/clients/run.sh --server nats|beale|both [--only python|go|js|rust|natscli|walkthroughs]
+#   ci/clients/run.sh --server nats|beale|both [--only python|go|js|rust|natscli|walkthroughs|memphis-python|memphis-js]
 #
 # NATS_SERVER names the real nats-server (default: the one on PATH), BEALE our broker (default: built by
 # cargo). Clients are installed in pinned versions into ci/.cache. With `both`, checks that pass on the real
@@ -30,6 +30,12 @@ install() {
         (cd "$here/natscli" && go build -o "$cache/bin/nats" github.com/nats-io/natscli/nats)
     fi
     if wanted js; then (cd "$here/js" && npm ci --silent --no-fund --no-audit); fi
+    if wanted memphis-python; then
+        # Of its own, since Memphis' SDK wants an old protobuf.
+        if [ ! -x "$cache/memphis-python/bin/python" ]; then python3 -m venv "$cache/memphis-python"; fi
+        "$cache/memphis-python/bin/pip" install --quiet -r "$here/memphis-python/requirements.txt"
+    fi
+    if wanted memphis-js; then (cd "$here/memphis-js" && npm ci --silent --no-fund --no-audit); fi
     if wanted rust; then
         (cd "$here/rust" && CARGO_TARGET_DIR="$cache/rust" cargo build --quiet --locked)
     fi
@@ -87,6 +93,24 @@ clients() {
     if wanted rust; then each rust "$cache/rust/debug/rust-checks"; fi
     if wanted natscli; then each natscli python3 "$here/natscli/checks.py" "$cache/bin/nats"; fi
     if wanted walkthroughs; then walkthroughs; fi
+    if [ "$server" = beale ]; then
+        if wanted memphis-python; then
+            memphis memphis-python "$cache/memphis-python/bin/python" "$here/memphis-python/checks.py"
+        fi
+        if wanted memphis-js; then memphis memphis-js node "$here/memphis-js/checks.mjs"; fi
+    fi
+}
+
+# A Memphis SDK gets both ways in: nats-server has only one.
+memphis() {
+    local port
+    port=$(free_port)
+    if serve "memphis { listen: \"127.0.0.1:$port\" }"; then
+        client "$@" "$port" "$url"
+    else
+        echo "FAIL $1/program: the server did not start"
+    fi
+    stop_all
 }
 
 # The migration guides of Memphis. nats-server needs a server for each form of credentials.

@@ -1,7 +1,7 @@
 //! What SDKs are told: answers to creations, and pushes on their subjects.
 //!
-//! *Invariant:* `partitions_list` and `station_partitions_first_functions` are never null, and `error`
-//! is always there: SDKs look these keys up without asking whether they exist.
+//! *Invariant:* every key is always there: SDKs look them up without asking whether they exist. Only
+//! `partitions_list` may be null, for a stream without partitions: an empty list breaks the SDKs.
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -16,6 +16,8 @@ use crate::name::Name;
 pub(crate) const CLIENTS_UPDATES: &str = "$memphis_sdk_clients_updates";
 /// The version of stations with partitions and functions.
 const STATION_VERSION: u32 = 2;
+/// The version of stations without either: SDKs then ask for no partition's functions.
+const STATION_VERSION_PLAIN: u32 = 0;
 /// Schema push: this version counts from now on.
 const UPDATE_ATTACH: u32 = 1;
 /// Schema push: no schema any more.
@@ -28,12 +30,16 @@ pub(crate) fn producer(
     partitions: &[u32],
 ) -> Vec<u8> {
     let schemaverse = row.map(|row| row.dead_letters().schemaverse);
+    let version = match partitions {
+        [] => STATION_VERSION_PLAIN,
+        _ => STATION_VERSION,
+    };
     to_vec(&json!({
         "schema_update": schema(tenant, row),
-        "partitions_update": {"partitions_list": partitions},
+        "partitions_update": partitions_update(partitions),
         "schemaverse_to_dls": schemaverse.unwrap_or_default(),
         "send_notification": false,
-        "station_version": STATION_VERSION,
+        "station_version": version,
         "station_partitions_first_functions": {},
         "error": "",
     }))
@@ -60,7 +66,7 @@ pub(crate) fn consumer(
 ) -> Vec<u8> {
     to_vec(&json!({
         "schema_update": schema(tenant, row),
-        "partitions_update": {"partitions_list": partitions},
+        "partitions_update": partitions_update(partitions),
         "error": "",
     }))
 }
@@ -91,6 +97,11 @@ pub(crate) fn remove_station_push(station: &Name) -> Vec<u8> {
         "type": "remove_station",
         "update": null,
     }))
+}
+
+fn partitions_update(partitions: &[u32]) -> Value {
+    let list = (!partitions.is_empty()).then_some(partitions);
+    json!({"partitions_list": list})
 }
 
 fn schema(tenant: Option<&Tenant>, row: Option<&StationRow>) -> Value {

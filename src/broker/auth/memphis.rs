@@ -3,9 +3,11 @@
 //! Forms: `user` or `user$ACCOUNT_ID` with a password; the bare token, with the user in the
 //! connection's name (`<uuid>::user`); `user::TOKEN`, as a token or as a user without password.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::rc::Rc;
 use alloc::string::String;
+use core::cell::RefCell;
 
 use config::options::Memphis;
 use protocol::id::AccountId;
@@ -20,11 +22,16 @@ const TENANT_DEFAULT: u32 = 1;
 const ROOT: &str = "root";
 /// The user that Memphis' own gateway connects as.
 const INTERNAL: &str = "$$memphis";
+/// How many refused SDK connections are remembered. The second try follows at once.
+const STRAYS_MAX: usize = 1000;
 
 #[derive(Debug)]
 pub(crate) struct Tenants {
     by_id: BTreeMap<u32, Tenant>,
     token: Option<Secret>,
+    /// SDK connections, by their names, that were refused with an account id. An SDK then tries
+    /// without one, and would end up in an account that it did not ask for.
+    strays: RefCell<VecDeque<Box<str>>>,
 }
 
 #[derive(Debug)]
@@ -59,6 +66,7 @@ impl Tenants {
         Self {
             by_id,
             token: memphis.connection_token.as_deref().map(Secret::new),
+            strays: RefCell::default(),
         }
     }
 
@@ -81,12 +89,34 @@ impl Tenants {
             return self.check_token(token, shown.name);
         }
         let Some((tenant, name)) = self.split_tenant(shown.user) else {
+            self.remember(shown.name);
             return Verdict::Refused;
         };
+        let names_no_tenant = name.len() == shown.user.len();
+        if names_no_tenant
+            && self
+                .strays
+                .borrow()
+                .iter()
+                .any(|stray| **stray == *shown.name)
+        {
+            return Verdict::Refused;
+        }
         match tenant.users.get(&name.to_ascii_lowercase()) {
             Some((secret, user)) => secret.judge(shown.pass, tenant.account, Some(Rc::clone(user))),
             None => Verdict::Refused,
         }
+    }
+
+    fn remember(&self, conn_name: &str) {
+        if !conn_name.contains("::") {
+            return;
+        }
+        let mut strays = self.strays.borrow_mut();
+        if strays.len() >= STRAYS_MAX {
+            strays.pop_front();
+        }
+        strays.push_back(Box::from(conn_name));
     }
 
     /// Judges a token, which may carry the user in front and is shown in the name otherwise.
@@ -221,5 +251,25 @@ mod tests {
         assert_eq!(who("", "", "nope", "id::app"), None);
         assert_eq!(who("", "", "app::nope", "x"), None);
         assert_eq!(who("", "", "tok", "id::nobody"), None);
+    }
+
+    #[test]
+    fn an_sdk_that_asked_for_another_account_does_not_get_the_first_one() {
+        let tenants = tenants();
+        let accepted = |user: &str, name: &str| {
+            let shown = Credentials {
+                user,
+                pass: "memphis",
+                token: "",
+                name,
+                legacy_account: false,
+            };
+            !matches!(tenants.check(&shown), Verdict::Refused)
+        };
+        assert!(!accepted("root$2", "u1::root"));
+        assert!(!accepted("root", "u1::root"));
+        assert!(accepted("root", "u2::root"));
+        assert!(!accepted("root$2", "NATS CLI"));
+        assert!(accepted("root", "NATS CLI"));
     }
 }
