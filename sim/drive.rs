@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::io;
 use std::rc::Rc;
 
-use protocol::time::{Instant, nanos};
+use protocol::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::director::{Director, Progress};
@@ -26,9 +26,8 @@ const GLANCE: Duration = Duration::from_millis(50);
 const READ_LEN: usize = 700;
 
 /// What the tasks of a run share.
-#[derive(Debug)]
 pub struct Stage {
-    start: tokio::time::Instant,
+    clock: Box<dyn Fn() -> Instant>,
     phase: Cell<Phase>,
     /// What clients did and saw.
     pub history: RefCell<History>,
@@ -36,12 +35,20 @@ pub struct Stage {
     pub actors: RefCell<Vec<Actor>>,
 }
 
+impl core::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Stage")
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Stage {
-    /// Returns the stage of a cast.
+    /// Returns the stage of a cast; `clock` tells the time since the beginning.
     #[must_use]
-    pub fn new(actors: Vec<Actor>) -> Rc<Self> {
+    pub fn new(actors: Vec<Actor>, clock: impl Fn() -> Instant + 'static) -> Rc<Self> {
         Rc::new(Self {
-            start: tokio::time::Instant::now(),
+            clock: Box::new(clock),
             phase: Cell::new(Phase::Run),
             history: RefCell::new(History::default()),
             actors: RefCell::new(actors),
@@ -51,7 +58,7 @@ impl Stage {
     /// Returns the time since the beginning.
     #[must_use]
     pub fn now(&self) -> Instant {
-        Instant(nanos(self.start.elapsed()))
+        (self.clock)()
     }
 
     /// Lets the director look; the actors see a new phase at their next glance.

@@ -14,6 +14,8 @@ pub mod disk;
 pub mod drive;
 pub mod explorer;
 pub mod history;
+pub mod hosts;
+pub mod net;
 pub mod oracle;
 pub mod trace;
 pub mod workload;

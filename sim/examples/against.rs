@@ -8,6 +8,7 @@
 
 use core::time::Duration;
 
+use protocol::time::{Instant, nanos};
 use sim::director::{Director, Progress};
 use sim::drive::{Stage, drive_actor};
 use sim::oracle;
@@ -34,7 +35,10 @@ fn main() {
 async fn run(address: String, seed: u64) {
     let plan = Plan::draw(seed);
     println!("{plan:#?}");
-    let stage = Stage::new(Actor::cast(&plan));
+    let stage = Stage::new(Actor::cast(&plan), {
+        let start = tokio::time::Instant::now();
+        move || Instant(nanos(start.elapsed()))
+    });
     let mut director = Director::new(stage.now(), Duration::from_secs(8));
     let mut tasks = JoinSet::new();
     for number in 0..stage.actors.borrow().len() {

@@ -9,27 +9,29 @@ use std::collections::BTreeMap;
 use crate::history::{History, Violation};
 
 use super::Audit;
+use super::no_loss::may_be_gone;
 
 pub(super) fn check(history: &History, _: &Audit, found: &mut Vec<Violation>) {
-    let mut last: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    // Facts are ordered by stream and sequence; a register's messages are known without a gap only if
-    // all were read, so a predecessor that is unknown proves nothing, but a wrong one does.
+    let mut before: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
+    // Facts are ordered by stream and sequence. What was stored and never seen proves nothing; what
+    // was seen between a message and its expectation does, unless it was removed on purpose.
     for ((stream, seq), value) in &history.facts {
         let Some(publish) = history.publishes.get(value) else {
             continue;
         };
-        let before = last.insert((stream, &publish.subject), *seq);
-        let Some(expected) = publish.expected else {
-            continue;
-        };
-        let skipped = before.is_some_and(|before| before > expected);
-        if skipped || expected >= *seq {
-            found.push(Violation {
-                invariant: "compare_and_set",
-                text: format!(
-                    "{stream}/{seq} = {value:?} expected {expected}, before it is {before:?}"
-                ),
-            });
+        let before = before.entry((stream, &publish.subject)).or_default();
+        if let Some(expected) = publish.expected {
+            let mut skipped = before.iter().filter(|&&earlier| earlier > expected);
+            let skipped = skipped.find(|&&earlier| !may_be_gone(history, stream, earlier, 0));
+            if skipped.is_some() || expected >= *seq {
+                found.push(Violation {
+                    invariant: "compare_and_set",
+                    text: format!(
+                        "{stream}/{seq} = {value:?} expected {expected}, before it is {skipped:?}"
+                    ),
+                });
+            }
         }
+        before.push(*seq);
     }
 }

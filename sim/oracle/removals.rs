@@ -11,7 +11,8 @@ pub(super) fn check(history: &History, audit: &Audit, found: &mut Vec<Violation>
         let Some(contents) = audit.get(&removal.stream) else {
             continue;
         };
-        if removal.confirmed.is_none() {
+        // A purge below the first sequence removes nothing.
+        if removal.confirmed.is_none() || removal.from > removal.to {
             continue;
         }
         if let Some((seq, _)) = contents.read.range(removal.from..=removal.to).next() {

@@ -6,6 +6,7 @@
 mod cheats;
 mod clock;
 mod disk;
+mod driver;
 mod network;
 mod power_loss;
 mod process;
