@@ -106,6 +106,21 @@ impl World {
         }
     }
 
+    /// Lets the disk do the first `count` operations, one at a time; false if there were fewer.
+    pub(crate) fn settle_steps(&mut self, count: usize) -> bool {
+        (0..count).all(|_| {
+            if self.ops.is_empty() {
+                return false;
+            }
+            let op = self.ops.remove(0);
+            let mut done = alloc::vec![self.run(op)];
+            self.shard
+                .handle(self.now, Input::Disk(&mut done), &mut self.fx);
+            self.drain();
+            true
+        })
+    }
+
     /// Lets disk and shard go on until both rest: what waits for the end of a batch goes first.
     pub(crate) fn settle(&mut self) {
         loop {
@@ -116,6 +131,11 @@ impl World {
             self.shard.handle(self.now, Input::Timeout, &mut self.fx);
             self.drain();
         }
+    }
+
+    /// Returns the files that are there.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &FileName> {
+        self.files.keys()
     }
 
     /// The process ends without warning, and starts again on the same files.

@@ -6,6 +6,7 @@ use alloc::string::String;
 use config::Options;
 use config::options::Memphis;
 use protocol::id::ConnId;
+use storage::StoreOptions;
 
 use super::harness::World;
 use crate::effects::Rules;
@@ -140,6 +141,75 @@ fn stations_and_their_rows_outlive_the_process() {
     assert!(reply.contains("not exist"), "{reply}");
     let info = request(&mut world, a, "$JS.API.CONSUMER.INFO.plain#a$1.grp#x", "");
     assert!(info.contains("\"durable_name\":\"grp#x\""), "{info}");
+}
+
+#[test]
+fn a_station_is_whole_or_absent_wherever_the_process_ends() {
+    let mut steps = 0;
+    loop {
+        let mut world = world();
+        let a = sdk(&mut world);
+        let len = STATION.len();
+        world.say(
+            a,
+            &format!("PUB $memphis_station_creations in.1 {len}\r\n{STATION}\r\n"),
+        );
+        let ended = !world.settle_steps(steps);
+        let answered = world.hear(a).contains("in.1");
+        world.restart();
+        world.settle();
+        let a = sdk(&mut world);
+        let names = request(&mut world, a, "$JS.API.STREAM.NAMES", "");
+        let both = names.contains("[\"plain#a$1\",\"plain#a$2\"]");
+        let none = names.contains("\"streams\":null");
+        assert!(both || none, "after {steps} steps: {names}");
+        assert!(
+            both || !answered,
+            "answered, then lost, after {steps} steps"
+        );
+        if ended {
+            assert!(answered && steps > 4, "the disk had little to do");
+            return;
+        }
+        steps += 1;
+    }
+}
+
+#[test]
+fn rows_come_back_from_a_checkpoint() {
+    let mut options = Options {
+        memphis: Some(Memphis::default()),
+        ..Options::default()
+    };
+    options.jetstream.enabled = true;
+    let store = StoreOptions {
+        log_file_len: 64 << 10,
+        log_file_len_first: 64 << 10,
+        flush_threshold: 64 << 10,
+        ..StoreOptions::default()
+    };
+    let mut world = World::with_store(options, store);
+    world.recover();
+    let a = sdk(&mut world);
+    request(&mut world, a, "$memphis_producer_creations", PRODUCER);
+    let body = "x".repeat(8 << 10);
+    for _ in 0..100 {
+        request(&mut world, a, "plain#a$1.final", &body);
+        world.wait(core::time::Duration::from_secs(1));
+        world.settle();
+    }
+    let is_checkpoint =
+        |name: &&storage::FileName| matches!(name, storage::FileName::Checkpoint(_));
+    assert!(
+        world.files().any(|name| is_checkpoint(&name)),
+        "no checkpoint was written"
+    );
+    world.restart();
+    let a = sdk(&mut world);
+    let end =
+        "{\"name\":\"p\",\"station_name\":\"plain.a\",\"connection_id\":\"u1\",\"req_version\":1}";
+    let reply = request(&mut world, a, "$memphis_producer_destructions", end);
+    assert_eq!(reply, "MSG in.1 2 0\r\n\r\n");
 }
 
 #[test]

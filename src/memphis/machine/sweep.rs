@@ -1,12 +1,14 @@
 //! What happens without being asked: taking up what a crash interrupted, and forgetting what has been
 //! kept for long enough.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString as _};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use protocol::id::AccountId;
+use protocol::js::enums::Storage;
 use protocol::time::{Instant, nanos};
 
 use super::{Host, Memphis, Task, record};
@@ -25,16 +27,25 @@ impl Memphis {
     /// Recovery is over: what was begun before is taken up.
     pub fn recovered(&mut self, host: &mut impl Host) {
         let mut unfinished: Vec<(AccountId, Name, Work)> = Vec::new();
+        let mut streams: BTreeSet<String> = BTreeSet::new();
         for (account, tenant) in self.book.tenants() {
             // An account that is not configured any more keeps its rows; its streams rest as well.
             let Some(account) = host.account_named(account) else {
                 continue;
             };
+            streams.clear();
+            host.streams(account, &mut |stream| {
+                streams.insert(stream.into());
+            });
             for (name, row) in &tenant.stations {
                 let Ok(name) = Name::new(Kind::Station, name) else {
                     continue;
                 };
-                let works = unfinished_work(&name, row);
+                let works = if is_forgotten(row, &streams) {
+                    works_of_forgotten(&name, row)
+                } else {
+                    unfinished_work(&name, row)
+                };
                 unfinished.extend(works.into_iter().map(|work| (account, name.clone(), work)));
             }
         }
@@ -89,6 +100,27 @@ impl Memphis {
             record(account, change, host);
         }
     }
+}
+
+/// Says whether a station's streams went with the process: those in memory do, the station does not.
+fn is_forgotten(row: &StationRow, streams: &BTreeSet<String>) -> bool {
+    let station = row.station.as_ref();
+    let in_memory = station.filter(|station| station.storage == Storage::Memory);
+    row.phase == Phase::Whole
+        && in_memory.is_some_and(|station| !streams.contains(&station.name.partition_stream(1)))
+}
+
+/// Returns what brings a station in memory and its groups back, empty.
+fn works_of_forgotten(name: &Name, row: &StationRow) -> Vec<Work> {
+    let station = row.station.iter().cloned();
+    let making = station.map(|station| Work::Making(Making::resume(station)));
+    let first_members = row
+        .groups
+        .values()
+        .filter_map(|group| group.members.first());
+    let joining =
+        first_members.map(|first| Work::Joining(Joining::resume(name.clone(), first.clone())));
+    making.chain(joining).collect()
 }
 
 /// Returns what has to be done until a station and its groups are whole or absent.

@@ -156,6 +156,23 @@ fn a_crash_while_a_group_is_removed_leaves_it_whole_or_absent() {
 }
 
 #[test]
+fn a_station_in_memory_comes_back_empty_with_its_groups() {
+    let mut world = World::new();
+    world.ask_ok(
+        STATION_CREATIONS,
+        &with(station("a", 2), "storage_type", "memory"),
+    );
+    world.ask_json(CONSUMER_CREATIONS, &consumer("c", "a", "g"));
+    let rows = world.rows();
+    world.host.streams.clear();
+    world.crash();
+    assert_eq!(world.streams(), ["a$1", "a$2"]);
+    assert_eq!(world.host.streams["a$1"].config["storage"], "memory");
+    assert_eq!(group(&world, 2), Some(true));
+    assert_eq!(world.rows(), rows);
+}
+
+#[test]
 fn rows_come_back_from_a_snapshot_as_they_were() {
     let mut world = World::new();
     world.ask_ok(
