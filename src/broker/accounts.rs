@@ -8,8 +8,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use config::Options;
-use config::options::AccountLimits;
+use config::options::{AccountLimits, Mapping};
 use protocol::id::AccountId;
+use routing::mapping::{Mappings, Share};
 use routing::sublist::Sublist;
 
 use crate::router::Target;
@@ -24,6 +25,8 @@ pub(crate) const SYSTEM: &str = "$SYS";
 pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) subs: Sublist<Target>,
+    /// How subjects of published messages change before they are routed.
+    pub(crate) mappings: Mappings,
     pub(crate) limits: AccountLimits,
     /// Whether it may use streams.
     pub(crate) jetstream: bool,
@@ -54,11 +57,13 @@ impl Accounts {
         let said = options.accounts.iter().any(|a| a.jetstream.is_some());
         if let Some(global) = accounts.get_mut(accounts.global) {
             global.jetstream = options.jetstream.enabled && !said;
+            global.mappings = mappings(&options.mappings);
         }
         for account in &options.accounts {
             let id = accounts.intern(&account.name, seed);
             if let Some(entry) = accounts.get_mut(id) {
                 entry.limits = account.limits;
+                entry.mappings = mappings(&account.mappings);
                 entry.jetstream = options.jetstream.enabled && account.jetstream.is_some();
             }
         }
@@ -84,6 +89,7 @@ impl Accounts {
         self.list.push(Account {
             name: String::from(name),
             subs: Sublist::new(seed ^ u64::from(id.0)),
+            mappings: Mappings::default(),
             limits: AccountLimits::default(),
             jetstream: false,
             connections: 0,
@@ -116,4 +122,22 @@ impl Accounts {
             .zip(0..)
             .map(|(account, id)| (AccountId(id), account))
     }
+}
+
+/// Returns the mappings of a configuration. Shares of a cluster hold for that cluster only, and this
+/// server is in none; a mapping that cannot work is left out.
+fn mappings(configured: &[Mapping]) -> Mappings {
+    let mut mappings = Mappings::default();
+    for mapping in configured {
+        let everywhere = mapping.destinations.iter().filter(|d| d.cluster.is_none());
+        let shares: Vec<_> = everywhere
+            .map(|destination| Share {
+                destination: &destination.subject,
+                percent: destination.weight,
+            })
+            .collect();
+        let added = mappings.add(&mapping.source, &shares);
+        debug_assert!(added.is_ok(), "a configuration has been checked");
+    }
+    mappings
 }

@@ -25,8 +25,6 @@ impl Shard {
         conn.received.add(body);
         self.router.stats.received.add(body);
         let account = conn.account;
-        let wants_verdict = conn.wishes.no_responders && !msg.reply.is_empty();
-        let rules = conn.rules;
         let verbose = conn.wishes.verbose;
         let invalid = conn.wishes.pedantic && !subject::is_valid_literal(msg.subject);
         let internal = Some(account) == system;
@@ -56,6 +54,28 @@ impl Shard {
             self.router
                 .send(from, |conn| conn.outbox.buf().extend_from_slice(encode::OK));
         }
+        if let Some(subject) = self.router.map(account, msg.subject) {
+            let mapped = Message {
+                subject: &subject,
+                ..*msg
+            };
+            self.pass_on(from, &mapped);
+            self.router.give_back(subject);
+        } else {
+            self.pass_on(from, msg);
+        }
+        self.settle();
+    }
+
+    /// Gives a message that may be published to whoever wants it.
+    #[inline]
+    fn pass_on(&mut self, from: ConnId, msg: &Message<'_>) {
+        let Some(conn) = self.router.conns.get_mut(from) else {
+            return;
+        };
+        let account = conn.account;
+        let wants_verdict = conn.wishes.no_responders && !msg.reply.is_empty();
+        let rules = conn.rules;
         let mut routed = self.router.route(account, msg.subject, msg, Some(from));
         if let Some(pause) = routed.pause {
             self.stall(from, pause);
@@ -80,7 +100,6 @@ impl Shard {
         if !routed.reached && routed.stream.is_none() && wants_verdict {
             self.router.tell_no_responders(account, from, msg);
         }
-        self.settle();
     }
 
     /// Pauses a publisher until the disk has caught up.

@@ -14,6 +14,7 @@ use protocol::id::{AccountId, ConnId, StreamId};
 use protocol::message::Message;
 use protocol::rng::Rng;
 use protocol::time::Now;
+use routing::mapping::Mapped;
 
 use crate::accounts::Accounts;
 use crate::conn::Conn;
@@ -97,6 +98,8 @@ pub(crate) struct Router {
     pub(crate) stats: Stats,
     pub(crate) bounds: Bounds,
     rng: Rng,
+    /// Where mapped subjects are written.
+    mapped: Vec<u8>,
     /// Messages that JetStream sent to subjects of its own streams.
     pub(crate) forwards: VecDeque<Forward>,
     /// What waits for the Memphis layer.
@@ -124,6 +127,7 @@ impl Router {
             stats: Stats::default(),
             bounds,
             rng: Rng::new(seed, RNG_QUEUES),
+            mapped: Vec::new(),
             forwards: VecDeque::new(),
             mail: Mail::default(),
             interest_changes: VecDeque::new(),
@@ -131,6 +135,25 @@ impl Router {
             spent: Vec::new(),
             slow: Vec::new(),
         }
+    }
+
+    /// Returns the subject that `subject` is mapped to, if it is; an empty one for nobody. The buffer
+    /// comes back through [`Router::give_back`], so that mapping allocates nothing per message.
+    #[inline]
+    pub(crate) fn map(&mut self, account: AccountId, subject: &[u8]) -> Option<Vec<u8>> {
+        let mappings = &self.accounts.get(account)?.mappings;
+        if mappings.is_empty() {
+            return None;
+        }
+        self.mapped.clear();
+        match mappings.apply(subject, &mut self.rng, &mut self.mapped) {
+            Mapped::Unchanged => None,
+            Mapped::Changed | Mapped::Dropped => Some(core::mem::take(&mut self.mapped)),
+        }
+    }
+
+    pub(crate) fn give_back(&mut self, mapped: Vec<u8>) {
+        self.mapped = mapped;
     }
 
     /// Delivers `msg` to whoever subscribed `to` in the account: to each plain subscription, and to

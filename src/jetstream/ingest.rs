@@ -5,7 +5,6 @@
 //! Nothing here allocates per message, apart from index growth and messages of memory streams.
 
 use bytes::{Bytes, BytesMut};
-use protocol::headers;
 use protocol::id::{AccountId, LogPos, StreamId};
 use protocol::js::errors::{self, ApiError};
 use protocol::js::pub_ack::{PubAck, encode_refusal};
@@ -13,12 +12,11 @@ use protocol::store::Loc;
 
 use crate::entry::{Publish, Stored};
 use crate::env::{Env, Inbound, Purpose};
+use crate::prepare::{Changed, prepare};
+use crate::republish::republish;
 use crate::shared::{Shared, Waiter, send, send_status};
 use crate::stream::{Applied, Refusal, Stream, StreamCore};
 use crate::{JetStream, Removals};
-
-/// A header that servers add between accounts; it is never stored.
-const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
 
 /// The answer to a publish that does not fit into what waits for the disk.
 const TOO_MANY_REQUESTS: &[u8] = b"NATS/1.0 429 Too Many Requests\r\n\r\n";
@@ -35,12 +33,12 @@ impl JetStream {
         stream: StreamId,
         msg: Inbound<'_>,
     ) {
-        let mut stripped = BytesMut::new();
-        let msg = strip_request_info(msg, &mut stripped);
         let exceeded = self.exceeds_account(stream, &msg);
         let Some(stream) = self.streams.get_mut(&stream) else {
             return send_status(account, msg.reply, NO_RESPONDERS, env);
         };
+        let mut changed = Changed::default();
+        let msg = prepare(&stream.core, msg, &mut changed, env.rng());
         if let Some(error) = exceeded {
             let (core, shared) = (&stream.core, &mut self.shared);
             return answer(core, account, msg.reply, Err(&error), shared, env);
@@ -152,6 +150,8 @@ fn take_in(
         core, consumers, ..
     } = stream;
     let was_empty = core.index.messages() == 0;
+    let before = core.rules().republish(msg.subject);
+    let before = before.and_then(|_| core.last_by_subject(msg.subject));
     let wanted = core.is_wanted(|subject| consumers.interest_in(subject), msg.subject);
     let outcome = core.apply_publish(msg, loc, wanted, &mut Removals { consumers, shared });
     if let Some((account, reply)) = publisher {
@@ -163,6 +163,9 @@ fn take_in(
     };
     if was_empty && shared.live {
         shared.arm_expiry(core, env.now());
+    }
+    if shared.live {
+        republish(core, seq, before.unwrap_or_default(), msg, env);
     }
     consumers.on_stored(core, seq, msg, shared, env);
 }
@@ -219,16 +222,4 @@ fn answer(
     };
     ack.encode(scratch);
     send(account, reply, scratch, env);
-}
-
-fn strip_request_info<'a>(msg: Inbound<'a>, out: &'a mut BytesMut) -> Inbound<'a> {
-    if msg.headers.is_empty() {
-        return msg;
-    }
-    let headers = match headers::remove(msg.headers, REQUEST_INFO, out) {
-        headers::Removed::Nothing => msg.headers,
-        headers::Removed::Line => out,
-        headers::Removed::Block => &[],
-    };
-    Inbound { headers, ..msg }
 }

@@ -17,7 +17,9 @@ pub mod entry;
 pub mod env;
 pub mod index;
 mod ingest;
+mod prepare;
 mod pump;
+mod republish;
 pub mod shared;
 pub mod stream;
 #[cfg(test)]

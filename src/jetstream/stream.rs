@@ -10,10 +10,12 @@ mod limits;
 mod publish;
 mod read;
 mod remove;
+mod rules;
 mod state;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -34,6 +36,7 @@ pub use headers::PublishHeaders;
 pub use publish::{Applied, Interest, Refusal};
 pub use read::MsgRead;
 pub use remove::{Purged, Removal};
+pub(crate) use rules::Rules;
 
 /// What nats-server's file store counts per message: `state.bytes` is visible to clients.
 const OVERHEAD_FILE: Overhead = Overhead {
@@ -101,6 +104,8 @@ pub struct StreamCore {
     id: StreamId,
     account: AccountId,
     config: StreamConfig,
+    /// What of the configuration has to be made ready before it can be used.
+    rules: Rules,
     created: Wall,
     /// All subjects that the stream ever listened to: messages may lie on any of them.
     subjects_ever: Vec<Box<[u8]>>,
@@ -138,6 +143,7 @@ impl StreamCore {
             memory: is_memory.then(HashMap::default),
             proposed: None,
             lost: BTreeSet::new(),
+            rules: Rules::new(&config),
             config,
         };
         core.note_subjects();
@@ -171,6 +177,11 @@ impl StreamCore {
     #[must_use]
     pub fn config(&self) -> &StreamConfig {
         &self.config
+    }
+
+    /// Returns the parts of the configuration that were made ready.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Returns when the stream was made.
@@ -213,6 +224,7 @@ impl StreamCore {
 
     /// Takes over a changed configuration; removes what it leaves no room for.
     pub fn update(&mut self, config: StreamConfig, removal: &mut impl Removal) {
+        self.rules = Rules::new(&config);
         self.config = config;
         self.dedup.set_window(window_ns(&self.config));
         self.note_subjects();
@@ -227,7 +239,10 @@ impl StreamCore {
     }
 
     fn note_subjects(&mut self) {
-        for subject in &self.config.subjects {
+        // What a transform makes of a subject may lie anywhere.
+        let anywhere = self.rules.transform().map(|_| ">");
+        let subjects = self.config.subjects.iter().map(String::as_str);
+        for subject in subjects.chain(anywhere) {
             let bytes = subject.as_bytes();
             if !self.subjects_ever.iter().any(|s| **s == *bytes) {
                 self.subjects_ever.push(Box::from(bytes));

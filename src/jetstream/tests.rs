@@ -3,3 +3,4 @@
 mod api;
 mod publish;
 mod replay;
+mod subjects;

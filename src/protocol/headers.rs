@@ -156,6 +156,18 @@ impl<'o> HeaderWriter<'o> {
         Self { out }
     }
 
+    /// Starts with the lines of another block; an empty one has none.
+    #[must_use]
+    pub fn continuing(out: &'o mut BytesMut, block: &[u8]) -> Self {
+        match block.strip_suffix(LINE_END) {
+            Some(lines) => {
+                out.put_slice(lines);
+                Self { out }
+            }
+            None => Self::new(out),
+        }
+    }
+
     /// Adds a line. Neither may hold a line end: that is for the caller to see to.
     pub fn push(&mut self, key: &[u8], value: &[u8]) -> &mut Self {
         debug_assert!(

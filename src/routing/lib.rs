@@ -8,5 +8,6 @@
 extern crate alloc;
 
 pub mod limits;
+pub mod mapping;
 pub mod permissions;
 pub mod sublist;

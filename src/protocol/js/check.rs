@@ -14,12 +14,12 @@ mod resources;
 mod sources;
 mod stream;
 mod subjects;
-mod transform;
 mod update;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::subject::transform::{TransformError, check_transform};
 pub use consumer::{ConsumerRules, check_consumer, settle_ephemeral};
 pub use consumer_request::{
     check_consumer_update, check_name_length, check_work_queue, resolve_consumer_request,
@@ -32,5 +32,4 @@ pub use names::{NameRules, check_memphis_name, is_valid_name};
 pub use resources::{Reserved, check_resources};
 pub use stream::{ServerLimits, StreamRules, check_stream, check_stream_create};
 pub use subjects::overlaps_any;
-pub use transform::{TransformError, check_transform};
 pub use update::check_stream_update;

@@ -9,10 +9,9 @@ use super::names::is_valid_name;
 use super::prefixes::{check_cycle, check_prefixes};
 use super::stream::StreamRules;
 use super::subjects::{invalid, overlap};
-use super::transform::check_transform;
 use crate::js::config::{External, SourceConsumer, StreamConfig, StreamSource};
 use crate::js::errors::{self, ApiError};
-use crate::subject;
+use crate::subject::{self, transform::check_transform};
 
 /// Checks mirror and sources, and takes over from a visible origin whether its direct gets are on.
 pub(super) fn check_sources(

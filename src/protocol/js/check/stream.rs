@@ -5,7 +5,6 @@ use alloc::format;
 use super::names::is_valid_name;
 use super::sources::{check_filters, check_sources};
 use super::subjects::{check_republish, check_subjects, invalid};
-use super::transform::check_transform;
 use crate::js::config::{Placement, StreamConfig};
 use crate::js::enums::{Discard, PersistMode, Retention, Storage};
 use crate::js::errors::{self, ApiError};
@@ -14,7 +13,7 @@ use crate::js::limits::{
     DELETE_MARKER_TTL_MIN, DESCRIPTION_LEN_MAX, DUPLICATE_WINDOW_DEFAULT, DUPLICATE_WINDOW_MIN,
     MAX_AGE_MIN, METADATA_LEN_MAX, NAME_LEN_MAX, REPLICAS_MAX,
 };
-use crate::subject;
+use crate::subject::{self, transform::check_transform};
 use crate::text::duration::Nanos;
 
 /// What the server's options allow; 0 is no limit.

@@ -4,11 +4,10 @@ use alloc::format;
 use alloc::string::String;
 
 use super::stream::StreamRules;
-use super::transform::check_placeholders;
 use crate::js::config::{Republish, StreamConfig};
 use crate::js::errors::{ApiError, MIRROR_WITH_SUBJECTS, PEDANTIC, STREAM_INVALID_CONFIG};
 use crate::js::json::go_quote;
-use crate::subject;
+use crate::subject::{self, transform::Transform};
 
 /// Reports whether one of `subjects` shares messages with one of another stream.
 #[must_use]
@@ -101,7 +100,7 @@ pub(super) fn check_republish(
             "stream configuration for republish destination forms a cycle",
         ));
     }
-    if check_placeholders(src, dest).is_err() {
+    if !dest.is_empty() && Transform::new(src, dest).is_err() {
         return Err(invalid(&format!(
             "stream configuration for republish with transform from '{src}' to '{dest}' not valid"
         )));
