@@ -37,7 +37,7 @@ impl Trace {
         self.steps += 1;
         if let Some(lines) = &mut self.lines {
             let mut line = String::new();
-            let text = String::from_utf8_lossy(bytes.get(..400).unwrap_or(bytes));
+            let text = String::from_utf8_lossy(bytes.get(..900).unwrap_or(bytes));
             // Writing to a string cannot fail.
             let _ = write!(line, "{at_ns:>14} {what} {subject} {digest:016x} {text:?}");
             lines.push(line);
