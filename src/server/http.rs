@@ -68,6 +68,8 @@ where
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Tools that compare header names byte by byte know them as nats-server writes them.
+        .title_case_headers(true)
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     // A client that speaks no HTTP, or leaves early, concerns nobody else.

@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use protocol::id::{AccountId, Seq, StreamId};
 use protocol::js::api::ApiRequest;
 use protocol::js::check::{
-    NameRules, Reserved, StreamRules, check_memphis_name, check_resources, check_stream_create,
-    check_stream_update, overlaps_any, set_stream_level,
+    NameRules, Reserved, StreamRules, check_memphis_name, check_resources, check_stream,
+    check_stream_create, check_stream_update, overlaps_any, set_stream_level,
 };
 use protocol::js::config::{StreamConfig, StreamConfigRequest};
 use protocol::js::enums::Storage;
@@ -52,12 +52,13 @@ impl JetStream {
         request: &ApiRequest<'_>,
         body: StreamConfigRequest,
     ) -> Result<(StreamId, StreamConfig), ApiError> {
+        let find = |name: &str| self.stream(call.account, name).map(|s| s.core.config());
+        let rules = self.rules(call.account, body.pedantic, &find);
+        check_stream(body.config.clone(), &rules)?;
         if body.config.name != request.stream {
             return Err(errors::STREAM_MISMATCH);
         }
         let old = &self.named(call, request)?.core;
-        let find = |name: &str| self.stream(call.account, name).map(|s| s.core.config());
-        let rules = self.rules(call.account, body.pedantic, &find);
         let mut config = check_stream_update(old.config(), body.config, &rules)?;
         set_stream_level(&mut config);
         self.check_update(old.id(), &config)?;
@@ -221,6 +222,9 @@ impl StreamCore {
         }
         if self.config().deny_delete {
             return Err(errors::STREAM_MSG_DELETE_FAILED.with("message delete not permitted"));
+        }
+        if seq == Seq(0) {
+            return Err(errors::STREAM_MSG_DELETE_FAILED.with("no message found"));
         }
         if self.index.meta(seq).is_some() {
             return Ok(());

@@ -113,7 +113,10 @@ impl JetStream {
         }
         if !body.subjects_filter.is_empty() {
             let subjects = stream.core.subject_counts(&body.subjects_filter);
-            page = Page::new(subjects.len(), body.offset, SUBJECTS_PAGE);
+            // Where nothing matches, nothing is paged: total, offset and limit stay 0.
+            if !subjects.is_empty() {
+                page = Page::new(subjects.len(), body.offset, SUBJECTS_PAGE);
+            }
             let shown = subjects.into_iter().skip(page.offset).take(page.limit);
             info.state.subjects = shown.collect();
         }
