@@ -23,6 +23,7 @@ pub mod machine;
 mod making;
 pub mod name;
 mod producer;
+pub mod proto;
 mod removing;
 mod reply;
 pub mod request;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::book::{Change, SchemaKind, Version, stamp};
 use crate::machine::Host;
 use crate::name::{Kind, Name};
+use crate::proto;
 use crate::reply;
 use crate::request::Fields;
 use crate::work::{Cx, Event, Step};
@@ -93,10 +94,11 @@ fn check(kind: SchemaKind, content: &str) -> Result<(), String> {
         SchemaKind::Avro if !is_json() => {
             Err("your Avro file is invalid: it is not a JSON document".into())
         }
-        SchemaKind::Protobuf if first_message(content).is_none() => {
-            Err("your Proto file is invalid: it has no message".into())
-        }
-        SchemaKind::Json | SchemaKind::Avro | SchemaKind::Protobuf | SchemaKind::Graphql => Ok(()),
+        SchemaKind::Protobuf => match proto::compile("", content) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("your Proto file is invalid: {error}")),
+        },
+        SchemaKind::Json | SchemaKind::Avro | SchemaKind::Graphql => Ok(()),
     }
 }
 

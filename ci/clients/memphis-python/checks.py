@@ -358,6 +358,33 @@ async def schemas(memphis, js):
 
 
 @check
+async def protobuf(memphis, js):
+    with tempfile.NamedTemporaryFile("w", suffix=".proto") as file:
+        file.write("""syntax = "proto3";
+            package shop; // for the test
+            enum State { NEW = 0; PAID = 1; }
+            message Order {
+              message Line { string item = 1; int32 count = 2; }
+              string id = 1;
+              repeated Line lines = 2;
+              map<string, int64> totals = 3;
+              State state = 4;
+              oneof pay { string card = 5; bool cash = 6; }
+            }""")
+        file.flush()
+        await memphis.create_schema("py-proto", "protobuf", file.name)
+    await memphis.station("py-protos", schema_name="py-proto")
+    producer = await memphis.producer("py-protos", "p")
+    order = {"id": "1", "lines": [{"item": "x", "count": 2}], "totals": {"eur": "3"}, "state": "PAID", "cash": True}
+    await producer.produce(order)
+    await refused(producer.produce({"nope": 1}), "Schema validation has failed")
+    consumer = await memphis.consumer("py-protos", "c")
+    [message] = await consumer.fetch(1)
+    got = await message.get_data_deserialized()
+    assert got.lines[0].item == "x" and got.totals["eur"] == 3 and got.state == 1 and got.cash, got
+
+
+@check
 async def removed_by_another(memphis, js):
     await memphis.produce("py-removed", "p", bytearray(b"1"))
     other = await connected()
