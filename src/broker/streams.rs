@@ -324,7 +324,10 @@ impl Streams {
         if let Some(entry) = machine.apply(&mut world, pos, loc, entry) {
             self.on_memphis_entry(router, pos, &entry);
         }
-        self.flushing.applied(pos);
+        // A batch is applied with its last entry; until then the log must give all of it again.
+        if !self.machine.is_inside_batch() {
+            self.flushing.applied(pos);
+        }
         if !is_publish(entry)
             && let Ok(Entry::StreamDelete(stream)) = Entry::decode(entry)
         {

@@ -27,7 +27,7 @@ use crate::stream::Stream;
 pub use batch::Batch;
 
 /// The header by which a client asks for a server that is new enough.
-const REQUIRED_API_LEVEL: &[u8] = b"Nats-Required-Api-Level";
+pub(crate) const REQUIRED_API_LEVEL: &[u8] = b"Nats-Required-Api-Level";
 
 /// How a request comes to be handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,6 +47,7 @@ impl JetStream {
         if is_publish(entry) {
             self.apply_publish(pos, loc, entry, env);
         } else {
+            self.parts.clear();
             match Entry::decode(entry) {
                 Ok(Entry::Memphis(bytes)) => memphis = Some(bytes),
                 Ok(change) => self.apply_change(pos, change, env),
@@ -266,6 +267,7 @@ impl JetStream {
             account.streams.remove(core.name());
         }
         self.shared.timers.clear(crate::TimerKind::Expire(id));
+        self.open.forget(id);
         stream.unbind(env);
         Ok(Outcome::Deleted)
     }

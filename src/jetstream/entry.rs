@@ -10,10 +10,15 @@ use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use protocol::id::{ConsumerId, Seq, StreamId};
 use protocol::time::Wall;
 
+use crate::env::Inbound;
+
 pub(crate) use codec::{Reader, put_bytes, put_step, put_varint};
 
 /// The version written into new entries.
 const VERSION: u8 = 1;
+
+/// The version of a published message that is part of an atomic batch.
+const VERSION_PART: u8 = 2;
 
 /// A decoded log entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +95,8 @@ pub struct Stored<'a> {
     pub headers: &'a [u8],
     /// The body.
     pub payload: &'a [u8],
+    /// For a message of an atomic batch: how many messages of the batch follow it in the log.
+    pub following: Option<u32>,
     /// The entry that all of them are slices of.
     pub entry: &'a Bytes,
 }
@@ -193,6 +200,9 @@ impl Publish {
     /// (8), time (8). The body is what remains.
     pub const HEADER_LEN: usize = 24;
 
+    /// The bytes between them and the subject of a message of an atomic batch: how many follow.
+    pub const PART_LEN: usize = 4;
+
     /// Appends the entry of a message to `out`: one fixed header and three copies.
     pub fn encode(
         out: &mut BytesMut,
@@ -220,6 +230,33 @@ impl Publish {
         out.put_slice(subject);
         out.put_slice(headers);
         out.put_slice(payload);
+    }
+
+    /// Appends the entry of a message of an atomic batch to `out`. The entries of a batch lie one
+    /// behind the other in the log, and none of them counts before the last one is there.
+    pub fn encode_part(
+        out: &mut BytesMut,
+        stream: StreamId,
+        time: Wall,
+        following: u32,
+        msg: &Inbound<'_>,
+    ) {
+        let start = out.len();
+        let subject_len = u16::try_from(msg.subject.len()).unwrap_or(u16::MAX);
+        let headers_len = u32::try_from(msg.headers.len()).unwrap_or(u32::MAX);
+        let body = msg.subject.len() + msg.headers.len() + msg.payload.len();
+        out.reserve(Self::HEADER_LEN + Self::PART_LEN + body);
+        out.put_u8(kind::PUBLISH);
+        out.put_u8(VERSION_PART);
+        out.put_u16_le(subject_len);
+        out.put_u32_le(headers_len);
+        out.put_u64_le(stream.0);
+        out.put_u64_le(time.0);
+        debug_assert_eq!(out.len() - start, Self::HEADER_LEN, "one layout for both");
+        out.put_u32_le(following);
+        out.put_slice(msg.subject);
+        out.put_slice(msg.headers);
+        out.put_slice(msg.payload);
     }
 
     /// Returns the message whose entry is `entry`.
@@ -258,9 +295,14 @@ impl<'a> Stored<'a> {
         if k != kind::PUBLISH {
             return Err(DecodeError::Kind(k));
         }
-        if version != VERSION {
-            return Err(DecodeError::Version(version));
-        }
+        let (following, body) = match version {
+            VERSION => (None, body),
+            VERSION_PART => {
+                let (part, body) = body.split_first_chunk().ok_or(DecodeError::Length)?;
+                (Some(u32::from_le_bytes(*part)), body)
+            }
+            other => return Err(DecodeError::Version(other)),
+        };
         let subject_len = usize::from(fixed.get_u16_le());
         let headers_len = usize::try_from(fixed.get_u32_le()).map_err(|_| DecodeError::Length)?;
         let (stream, time) = (StreamId(fixed.get_u64_le()), Wall(fixed.get_u64_le()));
@@ -276,6 +318,7 @@ impl<'a> Stored<'a> {
             subject,
             headers,
             payload,
+            following,
             entry,
         })
     }

@@ -10,6 +10,7 @@ use protocol::js::errors::{self, ApiError};
 use protocol::js::pub_ack::{PubAck, encode_refusal};
 use protocol::store::Loc;
 
+use crate::atomic::{self, BatchAck};
 use crate::entry::{Publish, Stored};
 use crate::env::{Env, Inbound, Purpose};
 use crate::prepare::{Changed, prepare};
@@ -41,7 +42,11 @@ impl JetStream {
         let msg = prepare(&stream.core, msg, &mut changed, env.rng());
         if let Some(error) = exceeded {
             let (core, shared) = (&stream.core, &mut self.shared);
-            return answer(core, account, msg.reply, Err(&error), shared, env);
+            return answer(core, account, msg.reply, Err(&error), None, shared, env);
+        }
+        if !msg.headers.is_empty() && atomic::is_part(msg.headers) {
+            let id = stream.core.id();
+            return self.publish_part(env, account, id, &msg);
         }
         if stream.core.is_memory() {
             return publish_unlogged(stream, account, msg, &mut self.shared, env);
@@ -52,6 +57,7 @@ impl JetStream {
                 account,
                 msg.reply,
                 Err(error),
+                None,
                 &mut self.shared,
                 env,
             );
@@ -70,7 +76,8 @@ impl JetStream {
         let whole = Publish::HEADER_LEN + msg.subject.len() + msg.headers.len() + msg.payload.len();
         if !env.has_room(whole, Purpose::Store) {
             let (core, error) = (&stream.core, &errors::INSUFFICIENT_RESOURCES);
-            return answer(core, account, msg.reply, Err(error), &mut self.shared, env);
+            let shared = &mut self.shared;
+            return answer(core, account, msg.reply, Err(error), None, shared, env);
         }
         let time = clock.stamp(env.now());
         let id = stream.core.id();
@@ -122,10 +129,19 @@ impl JetStream {
             Some(Waiter::Change(_) | Waiter::Read(_) | Waiter::Ack { .. }) | None => None,
         };
         match Stored::of(entry) {
+            Ok(msg) if msg.following.is_some() => {
+                let publisher = publisher.map(|account| (account, reply.as_slice()));
+                self.apply_part(loc, entry, publisher, env);
+            }
             Ok(msg) => {
+                self.parts.clear();
                 shared.clock.observe(msg.time);
                 if let Some(stream) = self.streams.get_mut(&msg.stream) {
-                    let publisher = publisher.map(|account| (account, reply.as_slice()));
+                    let publisher = publisher.map(|account| Publisher {
+                        account,
+                        reply: &reply,
+                        batch: None,
+                    });
                     take_in(stream, &msg, loc, publisher, shared, env);
                 } else if let Some(account) = publisher {
                     send_status(account, &reply, NO_RESPONDERS, env);
@@ -137,12 +153,23 @@ impl JetStream {
     }
 }
 
+/// Who waits for the ack of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Publisher<'a> {
+    /// The account.
+    pub(crate) account: AccountId,
+    /// Where the ack goes.
+    pub(crate) reply: &'a [u8],
+    /// The batch that the message ends.
+    pub(crate) batch: Option<BatchAck<'a>>,
+}
+
 /// Applies a message to its stream, answers the publisher, and offers it to the consumers.
-fn take_in(
+pub(crate) fn take_in(
     stream: &mut Stream,
     msg: &Stored<'_>,
     loc: Loc,
-    publisher: Option<(AccountId, &[u8])>,
+    publisher: Option<Publisher<'_>>,
     shared: &mut Shared,
     env: &mut impl Env,
 ) {
@@ -154,9 +181,14 @@ fn take_in(
     let before = before.and_then(|_| core.last_by_subject(msg.subject));
     let wanted = core.is_wanted(|subject| consumers.interest_in(subject), msg.subject);
     let outcome = core.apply_publish(msg, loc, wanted, &mut Removals { consumers, shared });
-    if let Some((account, reply)) = publisher {
+    if let Some(Publisher {
+        account,
+        reply,
+        batch,
+    }) = publisher
+    {
         let outcome = outcome.as_ref().map(|a| *a).map_err(|e: &Refusal| &**e);
-        answer(core, account, reply, outcome, shared, env);
+        answer(core, account, reply, outcome, batch, shared, env);
     }
     let Ok(Applied::Stored(seq)) = outcome else {
         return;
@@ -184,17 +216,22 @@ fn publish_unlogged(
     Publish::encode(&mut out, id, time, msg.subject, msg.headers, msg.payload);
     let entry = out.freeze();
     if let Ok(stored) = Stored::of(&entry) {
-        let publisher = Some((account, msg.reply));
+        let publisher = Some(Publisher {
+            account,
+            reply: msg.reply,
+            batch: None,
+        });
         take_in(stream, &stored, Loc::from_bits(0), publisher, shared, env);
     }
 }
 
 /// Sends the ack or the refusal of a publish.
-fn answer(
+pub(crate) fn answer(
     core: &StreamCore,
     account: AccountId,
     reply: &[u8],
     outcome: Result<Applied, &ApiError>,
+    batch: Option<BatchAck<'_>>,
     shared: &mut Shared,
     env: &mut impl Env,
 ) {
@@ -218,8 +255,16 @@ fn answer(
         domain: &options.domain,
         seq: seq.0,
         duplicate,
+        batch: batch.map(|batch| (batch.id, batch.count)),
         ..PubAck::default()
     };
     ack.encode(scratch);
     send(account, reply, scratch, env);
+}
+
+/// Tells a publisher that its stream is gone.
+pub(crate) fn no_responders(publisher: Option<(AccountId, &[u8])>, env: &mut impl Env) {
+    if let Some((account, reply)) = publisher {
+        send_status(account, reply, NO_RESPONDERS, env);
+    }
 }

@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod api;
 mod apply;
+mod atomic;
 mod checkpoint;
 pub mod consumer;
 pub mod dedup;
@@ -38,7 +39,7 @@ use protocol::js::info::AccountLimits;
 pub use checkpoint::RestoreError;
 use env::Env;
 use shared::Shared;
-pub use shared::{Options, TimerKind};
+pub use shared::{BatchLimits, Options, TimerKind};
 use stream::{Removal, Stream};
 
 /// All streams and consumers of a shard.
@@ -48,6 +49,10 @@ pub struct JetStream {
     streams: BTreeMap<StreamId, Box<Stream>>,
     /// Set when the store can take no more entries: what everyone who asks for one is told.
     poisoned: Option<ApiError>,
+    /// Batches whose messages are still coming: never logged, gone after a restart.
+    open: atomic::OpenBatches,
+    /// The entries of a committed batch, as far as they have been read from the log.
+    parts: atomic::Parts,
     /// Entries of the log that could not be read; they are skipped, and health tells.
     unreadable: u64,
 }
@@ -60,6 +65,8 @@ impl JetStream {
             shared: Shared::new(options),
             streams: BTreeMap::new(),
             poisoned: None,
+            open: atomic::OpenBatches::default(),
+            parts: atomic::Parts::default(),
             unreadable: 0,
         }
     }
@@ -93,6 +100,8 @@ impl JetStream {
     /// Recovery is over: subscriptions are made, timers set, and deliveries begin.
     pub fn recovered(&mut self, env: &mut impl Env) {
         self.shared.live = true;
+        // What the last run did not get to log whole was never acknowledged.
+        self.parts.clear();
         self.accounts_changed(env);
         for stream in self.streams.values_mut() {
             let Stream {

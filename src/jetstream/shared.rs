@@ -15,6 +15,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::BytesMut;
 use protocol::id::{ConsumerId, Seq, StreamId};
@@ -50,6 +51,32 @@ pub struct Options {
     pub memory_bytes_max: i64,
     /// Most bytes of publishes that wait for the disk; more get an error answer.
     pub in_flight_bytes_max: u64,
+    /// The limits of atomic batches.
+    pub batch: BatchLimits,
+}
+
+/// The limits of atomic batches.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchLimits {
+    /// Most open batches of one stream.
+    pub open_per_stream_max: usize,
+    /// Most open batches of the server.
+    pub open_max: usize,
+    /// Most messages of a batch.
+    pub messages_max: u32,
+    /// How long a batch stays open without a new message.
+    pub idle_max: Duration,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self {
+            open_per_stream_max: 50,
+            open_max: 1000,
+            messages_max: 1000,
+            idle_max: Duration::from_secs(10),
+        }
+    }
 }
 
 impl Default for Options {
@@ -64,6 +91,7 @@ impl Default for Options {
             store_bytes_max: i64::MAX,
             memory_bytes_max: i64::MAX,
             in_flight_bytes_max: 128 << 20,
+            batch: BatchLimits::default(),
         }
     }
 }

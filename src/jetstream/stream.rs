@@ -4,6 +4,7 @@
 //! a consumer's code can borrow the core. Everything but `proposed`, `memory` and `lost` is a function of the
 //! applied log.
 
+mod batch;
 mod checkpoint;
 mod headers;
 mod limits;

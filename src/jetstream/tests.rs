@@ -1,6 +1,7 @@
 //! The machine end to end: requests and publishes in, acks and answers out.
 
 mod api;
+mod atomic;
 mod publish;
 mod replay;
 mod subjects;

@@ -29,6 +29,7 @@ impl JetStream {
         while let Some(kind) = self.shared.timers.take_due(env.now().mono) {
             match kind {
                 TimerKind::Expire(stream) => self.on_expiry(stream, env),
+                TimerKind::Batches => self.on_batches_idle(env),
                 TimerKind::Consumer(stream, consumer) => {
                     if let Some(stream) = self.streams.get_mut(&stream) {
                         let Stream {

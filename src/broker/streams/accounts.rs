@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use config::options::{AccountJetStream, Options};
-use jetstream::Options as MachineOptions;
+use jetstream::{BatchLimits, Options as MachineOptions};
 use protocol::js::check::ServerLimits;
 use protocol::js::info::AccountLimits;
 use protocol::text::duration::Nanos;
@@ -29,6 +29,12 @@ pub(super) fn machine_options(options: &Options, identity: &Identity) -> Machine
         store_bytes_max: js.file_max.map_or(i64::MAX, |max| signed(Some(max))),
         memory_bytes_max: js.memory_max.map_or(i64::MAX, |max| signed(Some(max))),
         in_flight_bytes_max: js.buffered_size_max,
+        batch: BatchLimits {
+            open_per_stream_max: count(js.limits.batch.inflight_per_stream_max),
+            open_max: count(js.limits.batch.inflight_total_max),
+            messages_max: js.limits.batch.msgs_max,
+            idle_max: js.limits.batch.timeout,
+        },
     }
 }
 
@@ -56,6 +62,10 @@ fn from_config(own: &AccountJetStream) -> AccountLimits {
         storage_max_stream_bytes: signed(own.file_stream_bytes_max),
         max_bytes_required: own.max_bytes_required,
     }
+}
+
+fn count(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// Returns a limit the way the API writes it: -1 for none.

@@ -79,7 +79,8 @@ impl Flushing {
             return;
         }
         let state = checkpoint::encode(machine, stations);
+        let keep = self.keep.min(self.applied);
         // Refused while another one is being written; the store asks again.
-        let _begun = store.write_checkpoint(state, self.applied, self.keep);
+        let _begun = store.write_checkpoint(state, self.applied, keep);
     }
 }

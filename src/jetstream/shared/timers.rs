@@ -12,6 +12,8 @@ pub enum TimerKind {
     Expire(StreamId),
     /// The consumer wants to be called: ack wait, heartbeat, request expiry, inactivity.
     Consumer(StreamId, ConsumerId),
+    /// An open atomic batch has had no new message for too long.
+    Batches,
 }
 
 /// The deadlines: at most one per reason.

@@ -7,9 +7,22 @@ use protocol::time::Wall;
 use super::publish::{Refusal, refuse};
 use super::{Removal, StreamCore};
 
+/// What is stored before a message but not yet in the index: the messages of its batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ahead {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+    pub(super) on_subject: u64,
+}
+
 impl StreamCore {
     /// Refuses a message of `size` bytes that a stream which discards new messages has no room for.
-    pub(super) fn check_room(&self, subject: &[u8], size: u32) -> Result<(), Refusal> {
+    pub(super) fn check_room(
+        &self,
+        subject: &[u8],
+        size: u32,
+        ahead: Ahead,
+    ) -> Result<(), Refusal> {
         let full = |limit: i64, count: u64| u64::try_from(limit).is_ok_and(|max| count >= max);
         let per_subject = self.config.max_msgs_per_subject;
         // Looked up only if it matters: it costs as much as the push itself.
@@ -18,20 +31,25 @@ impl StreamCore {
         } else {
             None
         };
-        let replaced = of_subject.filter(|info| full(per_subject, info.messages));
-        if replaced.is_some() && self.config.discard_new_per_subject {
+        let on_subject = of_subject.map_or(0, |info| info.messages) + ahead.on_subject;
+        let is_full = per_subject > 0 && full(per_subject, on_subject);
+        let replaced = of_subject.filter(|_| is_full);
+        if is_full && self.config.discard_new_per_subject {
             return refuse(
                 errors::STREAM_STORE_FAILED.with("maximum messages per subject exceeded"),
             );
         }
         let max_msgs = self.config.max_msgs;
-        if max_msgs > 0 && full(max_msgs, self.index.messages()) && replaced.is_none() {
+        if max_msgs > 0
+            && full(max_msgs, self.index.messages() + ahead.messages)
+            && replaced.is_none()
+        {
             return refuse(errors::STREAM_STORE_FAILED.with("maximum messages exceeded"));
         }
         let freed = replaced
             .and_then(|info| self.index.meta(info.first))
             .map_or(0, |first| u64::from(first.size));
-        let after = (self.index.bytes() + u64::from(size)).saturating_sub(freed);
+        let after = (self.index.bytes() + ahead.bytes + u64::from(size)).saturating_sub(freed);
         if u64::try_from(self.config.max_bytes).is_ok_and(|max| max > 0 && after > max) {
             return refuse(errors::STREAM_STORE_FAILED.with("maximum bytes exceeded"));
         }

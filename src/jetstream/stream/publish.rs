@@ -12,6 +12,7 @@ use protocol::js::errors::{self, ApiError};
 use protocol::store::Loc;
 
 use super::headers::{is_partition, is_valid_ttl};
+use super::limits::Ahead;
 use super::{PublishHeaders, Removal, StreamCore};
 use crate::dedup::{MsgIdHash, Remembered};
 use crate::entry::Stored;
@@ -100,7 +101,7 @@ impl StreamCore {
     }
 
     /// Checks what the headers demand; returns the sequence of the message that this one repeats.
-    fn check_headers(
+    pub(super) fn check_headers(
         &mut self,
         msg: &Stored<'_>,
         headers: &PublishHeaders<'_>,
@@ -174,7 +175,7 @@ impl StreamCore {
         Ok(())
     }
 
-    fn check_size(&self, msg: &Stored<'_>) -> Result<(), Refusal> {
+    pub(super) fn check_size(&self, msg: &Stored<'_>) -> Result<(), Refusal> {
         let len = msg.headers.len() + msg.payload.len();
         if let Ok(max) = usize::try_from(self.config.max_msg_size)
             && len > max
@@ -204,7 +205,8 @@ impl StreamCore {
             has_headers: !msg.headers.is_empty(),
         };
         if self.config.discard == Discard::New {
-            self.check_room(msg.subject, self.index.size_of(new.len, new.has_headers))?;
+            let size = self.index.size_of(new.len, new.has_headers);
+            self.check_room(msg.subject, size, Ahead::default())?;
         }
         let seq = self.index.push(msg.subject, new);
         if let Some(entries) = &mut self.memory {

@@ -1,0 +1,101 @@
+//! Checking an atomic batch as a whole, before any of its messages is stored.
+//!
+//! *Invariant:* what passes here is refused by nothing when it is stored message by message.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use protocol::js::enums::Discard;
+use protocol::js::errors;
+use protocol::store::Loc;
+
+use super::limits::Ahead;
+use super::publish::{Refusal, refuse};
+use super::{PublishHeaders, StreamCore};
+use crate::entry::Stored;
+
+/// What the messages of the batch before the one being checked add to the stream.
+#[derive(Debug, Default)]
+struct Before<'a> {
+    messages: u64,
+    bytes: u64,
+    subjects: BTreeMap<&'a [u8], u64>,
+    ids: BTreeSet<&'a [u8]>,
+}
+
+impl StreamCore {
+    /// Checks the messages of a batch, in order.
+    ///
+    /// # Errors
+    /// What the publisher is told when the batch is refused.
+    pub(crate) fn check_batch(&mut self, parts: &[(Loc, Bytes)]) -> Result<(), Refusal> {
+        if self.config.sealed {
+            return refuse(errors::STREAM_SEALED);
+        }
+        let mut before = Before::default();
+        for (_, entry) in parts {
+            if let Ok(msg) = Stored::of(entry) {
+                self.check_part(&msg, &mut before)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_part<'a>(&mut self, msg: &Stored<'a>, before: &mut Before<'a>) -> Result<(), Refusal> {
+        let headers = PublishHeaders::parse(msg.headers);
+        check_against(msg, &headers, before)?;
+        let duplicate = self.check_headers(msg, &headers)?.is_some();
+        if duplicate || headers.msg_id.is_some_and(|id| !before.ids.insert(id)) {
+            return refuse(errors::ATOMIC_PUBLISH_CONTAINS_DUPLICATE_MESSAGE);
+        }
+        self.check_size(msg)?;
+        let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
+        let len = u32::try_from(len).unwrap_or(u32::MAX >> 1);
+        let size = self.index.size_of(len, !msg.headers.is_empty());
+        let on_subject = before.subjects.entry(msg.subject).or_default();
+        if self.config.discard == Discard::New {
+            let ahead = Ahead {
+                messages: before.messages,
+                bytes: before.bytes,
+                on_subject: *on_subject,
+            };
+            self.check_room(msg.subject, size, ahead)?;
+        }
+        *on_subject += 1;
+        before.messages += 1;
+        before.bytes += u64::from(size);
+        Ok(())
+    }
+}
+
+/// Refuses what no message may ask for behind others of its batch.
+fn check_against(
+    msg: &Stored<'_>,
+    headers: &PublishHeaders<'_>,
+    before: &Before<'_>,
+) -> Result<(), Refusal> {
+    if headers.expected_last_msg_id.is_some() {
+        let key = "Nats-Expected-Last-Msg-Id";
+        return refuse(errors::ATOMIC_PUBLISH_UNSUPPORTED_HEADER_BATCH.with(key));
+    }
+    if headers.expected_last_seq.is_some() && before.messages > 0 {
+        return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
+    }
+    let expected_of = headers.expected_last_subject_seq_subject;
+    if headers.expected_last_subject_seq.is_some()
+        && before
+            .subjects
+            .contains_key(expected_of.unwrap_or(msg.subject))
+    {
+        return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
+    }
+    match headers.rollup {
+        Some(b"all") if before.messages > 0 => {
+            refuse(errors::STREAM_ROLLUP_FAILED.with("batch rollup all invalid"))
+        }
+        Some(b"sub") if before.subjects.contains_key(msg.subject) => {
+            refuse(errors::STREAM_ROLLUP_FAILED.with("batch rollup sub invalid"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
