@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
+use consensus::{Committed, SoloLog};
 use jetstream::JetStream;
 use jetstream::entry::{Entry, is_publish};
 use jetstream::env::{ApiCall, Inbound, NameRules};
@@ -54,6 +55,7 @@ pub enum Storage {
 #[derive(Debug)]
 pub(crate) struct Streams {
     pub(crate) machine: JetStream,
+    group: SoloLog,
     pub(crate) store: Store,
     pub(crate) storage: Storage,
     pub(crate) report: Option<RecoveryReport>,
@@ -91,6 +93,7 @@ impl Streams {
         }
         Self {
             machine,
+            group: SoloLog::default(),
             store: Store::new(options.store),
             storage: Storage::Recovering,
             report: None,
@@ -320,6 +323,7 @@ impl Streams {
 
     #[inline]
     fn on_entry(&mut self, router: &mut Router, pos: LogPos, loc: Loc, entry: &Bytes) {
+        let Committed(pos) = self.group.on_synced(pos);
         let (machine, mut world) = self.split(router);
         if let Some(entry) = machine.apply(&mut world, pos, loc, entry) {
             self.on_memphis_entry(router, pos, &entry);
@@ -362,6 +366,7 @@ impl Streams {
     fn split<'a>(&'a mut self, router: &'a mut Router) -> (&'a mut JetStream, World<'a>) {
         let world = World {
             router,
+            group: &self.group,
             store: &mut self.store,
             rng: &mut self.rng,
             server_name: &self.server_name,

@@ -64,6 +64,7 @@ impl Streams {
             machine: &mut self.machine,
             world: World {
                 router,
+                group: &self.group,
                 store: &mut self.store,
                 rng: &mut self.rng,
                 server_name: &self.server_name,

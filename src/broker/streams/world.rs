@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use bytes::BytesMut;
+use consensus::SoloLog;
 use jetstream::env::{Env, JsTarget, Outgoing, Purpose};
 use protocol::id::{AccountId, ConnId, LogPos, StreamId};
 use protocol::js::advisory::ClientInfo;
@@ -19,6 +20,7 @@ use crate::stations;
 
 pub(crate) struct World<'a> {
     pub(crate) router: &'a mut Router,
+    pub(crate) group: &'a SoloLog,
     pub(crate) store: &'a mut Store,
     pub(crate) rng: &'a mut Rng,
     pub(crate) server_name: &'a str,
@@ -35,7 +37,7 @@ impl Env for World<'_> {
 
     #[inline]
     fn propose(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
-        self.store.append(encode)
+        self.group.propose(self.store, encode)
     }
 
     #[inline]
