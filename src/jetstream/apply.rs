@@ -16,6 +16,7 @@ use crate::entry::{Entry, MsgDelete, Purge, StreamCreate, StreamUpdate, is_publi
 use crate::env::Env;
 use crate::shared::{Answer, Reader, Waiter, send};
 use crate::stream::{Purged, Stream, StreamCore};
+use crate::timeout::Ends;
 use crate::{JetStream, Removals};
 
 /// What applying a change gave; the answer to whoever asked for it is made from this.
@@ -137,7 +138,12 @@ impl JetStream {
                 consumer,
                 delta,
             } => (stream, ConsumerEntry::Delta(consumer, delta)),
-            Entry::Expire { stream, cutoff } => return self.apply_expire(stream, cutoff, env),
+            Entry::Expire { stream, cutoff } => {
+                return self.apply_ends(stream, Ends::Aged(cutoff), env);
+            }
+            Entry::EndLives { stream, until } => {
+                return self.apply_ends(stream, Ends::Lived(until), env);
+            }
             Entry::StreamCreate(_)
             | Entry::StreamUpdate(_)
             | Entry::StreamDelete(_)
@@ -191,6 +197,7 @@ impl JetStream {
             Entry::MsgDelete(delete) => self.apply_msg_delete(*delete),
             Entry::Publish(_)
             | Entry::Expire { .. }
+            | Entry::EndLives { .. }
             | Entry::ConsumerCreate(_)
             | Entry::ConsumerUpdate(_)
             | Entry::ConsumerDelete { .. }

@@ -17,7 +17,7 @@ use crate::entry::{DecodeError, Reader, put_bytes};
 use crate::stream::{Stream, StreamCore};
 
 /// The version written into new checkpoints.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A checkpoint cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -20,6 +20,9 @@ const VERSION: u8 = 1;
 /// The version of a published message that is part of an atomic batch.
 const VERSION_PART: u8 = 2;
 
+/// The version of the entry of a marker.
+const VERSION_MARKER: u8 = 3;
+
 /// A decoded log entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
@@ -41,6 +44,13 @@ pub enum Entry {
         stream: StreamId,
         /// The time of the newest message that goes.
         cutoff: Wall,
+    },
+    /// Messages whose own time to live ended at or before `until` go.
+    EndLives {
+        /// The stream.
+        stream: StreamId,
+        /// The end of the last one that goes.
+        until: Wall,
     },
     /// A new consumer.
     ConsumerCreate(ConsumerCreate),
@@ -97,6 +107,8 @@ pub struct Stored<'a> {
     pub payload: &'a [u8],
     /// For a message of an atomic batch: how many messages of the batch follow it in the log.
     pub following: Option<u32>,
+    /// For a marker: the message whose place it takes, if that is still the last on its subject.
+    pub replaces: Option<Seq>,
     /// The entry that all of them are slices of.
     pub entry: &'a Bytes,
 }
@@ -193,6 +205,7 @@ mod kind {
     pub(super) const CONSUMER_DELETE: u8 = 10;
     pub(super) const CONSUMER_DELTA: u8 = 11;
     pub(super) const MEMPHIS: u8 = 12;
+    pub(super) const END_LIVES: u8 = 13;
 }
 
 impl Publish {
@@ -259,6 +272,27 @@ impl Publish {
         out.put_slice(msg.payload);
     }
 
+    /// Appends the entry of a marker to `out`: a message without a body that takes the place of
+    /// `replaces`.
+    pub fn encode_marker(
+        out: &mut BytesMut,
+        stream: StreamId,
+        time: Wall,
+        replaces: Seq,
+        subject: &[u8],
+        headers: &[u8],
+    ) {
+        out.put_u8(kind::PUBLISH);
+        out.put_u8(VERSION_MARKER);
+        out.put_u16_le(u16::try_from(subject.len()).unwrap_or(u16::MAX));
+        out.put_u32_le(u32::try_from(headers.len()).unwrap_or(u32::MAX));
+        out.put_u64_le(stream.0);
+        out.put_u64_le(time.0);
+        out.put_u64_le(replaces.0);
+        out.put_slice(subject);
+        out.put_slice(headers);
+    }
+
     /// Returns the message whose entry is `entry`.
     ///
     /// # Errors
@@ -295,8 +329,14 @@ impl<'a> Stored<'a> {
         if k != kind::PUBLISH {
             return Err(DecodeError::Kind(k));
         }
+        let mut replaces = None;
         let (following, body) = match version {
             VERSION => (None, body),
+            VERSION_MARKER => {
+                let (seq, body) = body.split_first_chunk().ok_or(DecodeError::Length)?;
+                replaces = Some(Seq(u64::from_le_bytes(*seq)));
+                (None, body)
+            }
             VERSION_PART => {
                 let (part, body) = body.split_first_chunk().ok_or(DecodeError::Length)?;
                 (Some(u32::from_le_bytes(*part)), body)
@@ -319,6 +359,7 @@ impl<'a> Stored<'a> {
             headers,
             payload,
             following,
+            replaces,
             entry,
         })
     }
@@ -364,6 +405,10 @@ impl Entry {
             kind::EXPIRE => Self::Expire {
                 stream: r.stream()?,
                 cutoff: r.time()?,
+            },
+            kind::END_LIVES => Self::EndLives {
+                stream: r.stream()?,
+                until: r.time()?,
             },
             kind::CONSUMER_CREATE => Self::ConsumerCreate(r.consumer_create()?),
             kind::CONSUMER_UPDATE => Self::ConsumerUpdate(r.consumer_create()?),
@@ -414,6 +459,10 @@ impl Entry {
             Self::Expire { stream, cutoff } => {
                 put_head(out, kind::EXPIRE, *stream);
                 out.put_u64_le(cutoff.0);
+            }
+            Self::EndLives { stream, until } => {
+                put_head(out, kind::END_LIVES, *stream);
+                out.put_u64_le(until.0);
             }
             Self::ConsumerCreate(c) => put_consumer(out, kind::CONSUMER_CREATE, c),
             Self::ConsumerUpdate(c) => put_consumer(out, kind::CONSUMER_UPDATE, c),

@@ -193,7 +193,7 @@ pub(crate) fn take_in(
     let Ok(Applied::Stored(seq)) = outcome else {
         return;
     };
-    if was_empty && shared.live {
+    if shared.live && (was_empty || shared.wants_timer(core, seq)) {
         shared.arm_expiry(core, env.now());
     }
     if shared.live {

@@ -6,20 +6,24 @@
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
-use protocol::headers;
+use protocol::headers::{self, Headers};
 use protocol::rng::Rng;
 
 use crate::env::Inbound;
-use crate::stream::StreamCore;
+use crate::stream::{StreamCore, Ttl};
 
 /// A header that servers add between accounts; it is never stored.
 const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
+
+/// How long a message lives.
+const TTL: &[u8] = b"Nats-TTL";
 
 /// Where changed parts of a message lie. Nothing is allocated unless one changes.
 #[derive(Debug, Default)]
 pub(crate) struct Changed {
     subject: Vec<u8>,
     headers: BytesMut,
+    raised: BytesMut,
 }
 
 /// Returns the message that `core` takes in for `msg`.
@@ -29,7 +33,11 @@ pub(crate) fn prepare<'a>(
     changed: &'a mut Changed,
     rng: &mut Rng,
 ) -> Inbound<'a> {
-    let Changed { subject, headers } = changed;
+    let Changed {
+        subject,
+        headers,
+        raised,
+    } = changed;
     let mut msg = strip_request_info(msg, headers);
     if let Some(transform) = core.rules().transform()
         && transform.matches(msg.subject)
@@ -37,7 +45,37 @@ pub(crate) fn prepare<'a>(
         transform.apply(msg.subject, rng, subject);
         msg.subject = subject;
     }
+    if let Some(seconds) = ttl_to_raise(core, msg.headers) {
+        raise_ttl(msg.headers, seconds, raised);
+        msg.headers = raised;
+    }
     msg
+}
+
+/// Returns the seconds that a message has to live at least so that the marker of its subject's end
+/// does not go before it; nothing if it lives that long, or if no message but the last counts.
+fn ttl_to_raise(core: &StreamCore, headers: &[u8]) -> Option<u64> {
+    let config = core.config();
+    let marker = u64::try_from(config.subject_delete_marker_ttl.0).unwrap_or(0) / 1_000_000_000;
+    if marker == 0 || headers.is_empty() || config.max_msgs_per_subject == 1 {
+        return None;
+    }
+    match Ttl::parse(Headers::new(headers).get(TTL)?)? {
+        Ttl::Seconds(seconds) => (seconds < marker).then_some(marker),
+        Ttl::Never => None,
+    }
+}
+
+fn raise_ttl(block: &[u8], seconds: u64, out: &mut BytesMut) {
+    let mut rest = BytesMut::new();
+    // The header moves to the end of the block, as in NATS.
+    headers::remove(block, TTL, &mut rest);
+    headers::set(
+        &rest,
+        TTL,
+        itoa::Buffer::new().format(seconds).as_bytes(),
+        out,
+    );
 }
 
 fn strip_request_info<'a>(msg: Inbound<'a>, out: &'a mut BytesMut) -> Inbound<'a> {

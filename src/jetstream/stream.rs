@@ -1,12 +1,14 @@
 //! One stream: its configuration, the index of its messages, and (for memory streams) the messages.
 //!
 //! *Invariant:* [`StreamCore`] knows nothing of consumers; [`Stream`] holds both side by side, so that
-//! a consumer's code can borrow the core. Everything but `proposed`, `memory` and `lost` is a function of the
-//! applied log.
+//! a consumer's code can borrow the core. Everything but `proposed`, `memory`,
+//! `aging_from` and `lost` is a function of the applied log.
 
 mod batch;
 mod checkpoint;
+mod expiry;
 mod headers;
+mod lifetimes;
 mod limits;
 mod publish;
 mod read;
@@ -33,7 +35,10 @@ use crate::dedup::Dedup;
 use crate::env::{Env, JsTarget};
 use crate::index::{Filter, Index, Overhead};
 
+pub(crate) use expiry::Round;
 pub use headers::PublishHeaders;
+use lifetimes::Lifetimes;
+pub(crate) use lifetimes::Ttl;
 pub use publish::{Applied, Interest, Refusal};
 pub use read::MsgRead;
 pub use remove::{Purged, Removal};
@@ -112,6 +117,9 @@ pub struct StreamCore {
     subjects_ever: Vec<Box<[u8]>>,
     /// Where the messages are.
     pub index: Index,
+    lifetimes: Lifetimes,
+    /// No message below this can reach the age limit; those that are there live for ever.
+    aging_from: Seq,
     dedup: Dedup,
     /// The id of the last message that had one.
     last_msg_id: Vec<u8>,
@@ -139,6 +147,8 @@ impl StreamCore {
             created,
             subjects_ever: Vec::new(),
             index: Index::new(Seq(config.first_seq), overhead),
+            lifetimes: Lifetimes::default(),
+            aging_from: Seq(0),
             dedup: Dedup::new(window_ns(&config)),
             last_msg_id: Vec::new(),
             memory: is_memory.then(HashMap::default),

@@ -2,6 +2,7 @@
 
 mod api;
 mod atomic;
+mod lifetimes;
 mod publish;
 mod replay;
 mod subjects;

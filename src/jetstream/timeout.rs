@@ -2,13 +2,16 @@
 
 use core::time::Duration;
 
-use protocol::id::StreamId;
+use bytes::BytesMut;
+use protocol::id::{Seq, StreamId};
+use protocol::store::Loc;
 use protocol::time::{Instant, Now, Wall};
 
-use crate::entry::Entry;
-use crate::env::Env;
+use crate::entry::{Entry, Publish, Stored};
+use crate::env::{Env, Purpose};
+use crate::ingest::take_in;
 use crate::shared::{Shared, TimerKind};
-use crate::stream::{Stream, StreamCore};
+use crate::stream::{Round, Stream, StreamCore};
 use crate::{JetStream, Removals};
 
 /// Shortest pause between two rounds of expiry of a stream: each round is a log entry.
@@ -60,19 +63,76 @@ impl JetStream {
         if due > now.wall || self.poisoned.is_some() {
             return self.arm_expiry(id, env);
         }
-        let age = u64::try_from(stream.core.config().max_age.0).unwrap_or(u64::MAX);
-        let cutoff = Wall(now.wall.0.saturating_sub(age));
-        if stream.core.is_memory() {
-            return self.apply_expire(id, cutoff, env);
+        let Round {
+            markers,
+            cutoff,
+            ended,
+        } = stream.core.expiry_round(now.wall);
+        for seq in markers {
+            self.mark_end(id, seq, env);
         }
-        // The timer is set again when the entry has been applied.
-        let entry = Entry::Expire { stream: id, cutoff };
+        // The timer is set again when they have been applied.
+        let ends = cutoff.map(Ends::Aged).into_iter();
+        for ends in ends.chain(ended.map(Ends::Lived)) {
+            self.propose_ends(id, ends, env);
+        }
+    }
+
+    /// Proposes the marker that takes the place of a subject's last message.
+    fn mark_end(&mut self, id: StreamId, seq: Seq, env: &mut impl Env) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let core = &mut stream.core;
+        let Some(meta) = core.index.meta(seq) else {
+            return;
+        };
+        let subject = core.index.subject(meta.subject);
+        let mut headers = BytesMut::new();
+        core.put_marker(&mut headers);
+        let len = Publish::HEADER_LEN + subject.len() + headers.len();
+        if !core.is_memory() && !env.has_room(len, Purpose::Store) {
+            // The message goes all the same: that makes room.
+            return;
+        }
+        let time = self.shared.clock.stamp(env.now());
+        let encode =
+            |out: &mut BytesMut| Publish::encode_marker(out, id, time, seq, subject, &headers);
+        if core.is_memory() {
+            let mut entry = BytesMut::new();
+            encode(&mut entry);
+            let entry = entry.freeze();
+            if let Ok(stored) = Stored::of(&entry) {
+                take_in(
+                    stream,
+                    &stored,
+                    Loc::from_bits(0),
+                    None,
+                    &mut self.shared,
+                    env,
+                );
+            }
+            return;
+        }
+        let pos = env.propose(encode);
+        core.set_proposed(pos);
+        self.shared.replies.proposed(pos);
+    }
+
+    fn propose_ends(&mut self, stream: StreamId, ends: Ends, env: &mut impl Env) {
+        if self.streams.get(&stream).is_none_or(|s| s.core.is_memory()) {
+            return self.apply_ends(stream, ends, env);
+        }
+        let entry = match ends {
+            Ends::Aged(cutoff) => Entry::Expire { stream, cutoff },
+            Ends::Lived(until) => Entry::EndLives { stream, until },
+        };
         let pos = env.propose(|out| entry.encode(out));
         self.shared.replies.proposed(pos);
     }
 
-    /// Applies the expiry of messages.
-    pub(crate) fn apply_expire(&mut self, id: StreamId, cutoff: Wall, env: &mut impl Env) {
+    /// Removes messages whose time is over.
+    pub(crate) fn apply_ends(&mut self, id: StreamId, ends: Ends, env: &mut impl Env) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -80,7 +140,11 @@ impl JetStream {
             core, consumers, ..
         } = &mut **stream;
         let shared = &mut self.shared;
-        core.expire(cutoff, &mut Removals { consumers, shared });
+        let mut removals = Removals { consumers, shared };
+        match ends {
+            Ends::Aged(cutoff) => core.expire(cutoff, &mut removals),
+            Ends::Lived(until) => core.end_lives(until, &mut removals),
+        }
         if self.shared.live {
             self.shared.mark_dirty(id);
             self.arm_expiry(id, env);
@@ -88,7 +152,22 @@ impl JetStream {
     }
 }
 
+/// Whose time is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ends {
+    /// Messages stored at or before that time, by the stream's age limit.
+    Aged(Wall),
+    /// Messages whose own time to live ended at or before that time.
+    Lived(Wall),
+}
+
 impl Shared {
+    /// Returns whether a message that was just stored in a stream with others may be the next to go.
+    pub(crate) fn wants_timer(&self, core: &StreamCore, seq: Seq) -> bool {
+        core.has_lifetimes()
+            && (core.has_end(seq) || !self.timers.is_set(TimerKind::Expire(core.id())))
+    }
+
     /// Sets the expiry timer of a stream to its oldest message.
     pub(crate) fn arm_expiry(&mut self, core: &StreamCore, now: Now) {
         let kind = TimerKind::Expire(core.id());

@@ -211,6 +211,7 @@ fn purpose(entry: &Entry) -> Purpose {
         | Entry::Purge(_)
         | Entry::MsgDelete(_)
         | Entry::Expire { .. }
+        | Entry::EndLives { .. }
         | Entry::ConsumerDelete { .. }
         | Entry::ConsumerDelta { .. } => Purpose::Free,
         Entry::Publish(_)

@@ -47,6 +47,10 @@ fn samples() -> Vec<Entry> {
             stream: StreamId(4),
             cutoff: Wall(99),
         },
+        Entry::EndLives {
+            stream: StreamId(4),
+            until: Wall(98),
+        },
         Entry::ConsumerCreate(create.clone()),
         Entry::ConsumerUpdate(create),
         Entry::ConsumerDelete {

@@ -45,6 +45,12 @@ impl Timers {
         }
     }
 
+    /// Returns whether the timer is set.
+    #[must_use]
+    pub fn is_set(&self, kind: TimerKind) -> bool {
+        self.by_kind.contains_key(&kind)
+    }
+
     /// Ends the timer.
     pub fn clear(&mut self, kind: TimerKind) {
         if let Some(old) = self.by_kind.remove(&kind) {

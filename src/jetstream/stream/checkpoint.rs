@@ -8,7 +8,7 @@ use protocol::id::{AccountId, Seq, StreamId};
 use protocol::js::config::StreamConfig;
 use protocol::js::json::{Strictness, decode, to_vec};
 
-use super::{OVERHEAD_FILE, StreamCore};
+use super::{Lifetimes, OVERHEAD_FILE, StreamCore};
 use crate::dedup::{MsgIdHash, Remembered};
 use crate::entry::{DecodeError, Reader, put_bytes};
 use crate::index::Index;
@@ -31,6 +31,7 @@ impl StreamCore {
             out.put_u64_le(remembered.seq.0);
         }
         self.index.snapshot(out);
+        self.lifetimes.snapshot(out);
     }
 
     /// Returns the stream of a checkpoint.
@@ -55,6 +56,7 @@ impl StreamCore {
             });
         }
         core.index = Index::restore(from, OVERHEAD_FILE)?;
+        core.lifetimes = Lifetimes::restore(from)?;
         Ok(core)
     }
 }

@@ -1,7 +1,6 @@
 //! The headers of a publish that the stream itself obeys, found in one pass.
 
 use protocol::headers::Headers;
-use protocol::text::duration::Nanos;
 
 /// What a publish asks of its stream. Values are as they were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +23,9 @@ pub struct PublishHeaders<'a> {
     pub rollup: Option<&'a [u8]>,
     /// `Nats-TTL`.
     pub ttl: Option<&'a [u8]>,
+    /// Whether the message tells of a subject's end itself: `Nats-Marker-Reason`, or a purge of a
+    /// key-value store.
+    pub is_marker: bool,
     /// `Nats-Stream-Source`.
     pub source: Option<&'a [u8]>,
 }
@@ -41,6 +43,7 @@ impl<'a> PublishHeaders<'a> {
                 if key == b"msg-id" {
                     first(&mut found.memphis_msg_id, value);
                 }
+                found.is_marker |= key == b"KV-Operation" && value == b"PURGE";
                 continue;
             };
             match key {
@@ -56,6 +59,7 @@ impl<'a> PublishHeaders<'a> {
                 b"Expected-Last-Msg-Id" => first(&mut found.expected_last_msg_id, value),
                 b"Rollup" => first(&mut found.rollup, value),
                 b"TTL" => first(&mut found.ttl, value),
+                b"Marker-Reason" => found.is_marker = true,
                 b"Stream-Source" => first(&mut found.source, value),
                 _ => {}
             }
@@ -84,19 +88,4 @@ fn first_number(slot: &mut Option<u64>, value: &[u8]) {
             .and_then(|v| v.parse().ok());
         *slot = Some(number.unwrap_or(u64::MAX));
     }
-}
-
-/// Returns whether a `Nats-TTL` is one: whole seconds, a duration of at least a second, or `never`.
-pub(super) fn is_valid_ttl(value: &[u8]) -> bool {
-    let Ok(text) = core::str::from_utf8(value) else {
-        return false;
-    };
-    if text == "never" {
-        return true;
-    }
-    if let Ok(seconds) = text.parse::<i64>() {
-        return seconds >= 0;
-    }
-    text.parse::<Nanos>()
-        .is_ok_and(|ttl| ttl.0 >= 1_000_000_000)
 }

@@ -2,7 +2,6 @@
 
 use protocol::id::Seq;
 use protocol::js::errors;
-use protocol::time::Wall;
 
 use super::publish::{Refusal, refuse};
 use super::{Removal, StreamCore};
@@ -85,25 +84,6 @@ impl StreamCore {
             }
         }
         self.enforce_totals(removal);
-    }
-
-    /// Removes the messages that were stored at or before `cutoff`.
-    pub fn expire(&mut self, cutoff: Wall, removal: &mut impl Removal) {
-        while self.index.messages() > 0 && self.index.first_time() <= cutoff {
-            self.remove(self.index.first_seq(), removal);
-        }
-    }
-
-    /// Returns when the oldest message reaches the age limit.
-    #[must_use]
-    pub fn next_expiry(&self) -> Option<Wall> {
-        let age = u64::try_from(self.config.max_age.0)
-            .ok()
-            .filter(|&a| a > 0)?;
-        if self.index.messages() == 0 || self.config.sealed {
-            return None;
-        }
-        Some(Wall(self.index.first_time().0.saturating_add(age)))
     }
 
     fn enforce_totals(&mut self, removal: &mut impl Removal) {

@@ -11,9 +11,9 @@ use protocol::js::enums::{Discard, Retention};
 use protocol::js::errors::{self, ApiError};
 use protocol::store::Loc;
 
-use super::headers::{is_partition, is_valid_ttl};
+use super::headers::is_partition;
 use super::limits::Ahead;
-use super::{PublishHeaders, Removal, StreamCore};
+use super::{PublishHeaders, Removal, StreamCore, Ttl};
 use crate::dedup::{MsgIdHash, Remembered};
 use crate::entry::Stored;
 use crate::index::{Filter, NewMsg};
@@ -69,6 +69,9 @@ impl StreamCore {
         if self.config.sealed {
             return refuse(errors::STREAM_SEALED);
         }
+        if let Some(last) = msg.replaces {
+            return self.apply_marker(msg, loc, last, removal);
+        }
         let mut headers = PublishHeaders::parse(msg.headers);
         if headers.msg_id.is_none() && headers.memphis_msg_id.is_some() && is_partition(self.name())
         {
@@ -112,7 +115,7 @@ impl StreamCore {
             return refuse(errors::STREAM_NOT_MATCH);
         }
         if let Some(ttl) = headers.ttl {
-            if !is_valid_ttl(ttl) {
+            if Ttl::parse(ttl).is_none() {
                 return refuse(errors::MESSAGE_TTL_INVALID);
             }
             if !self.config.allow_msg_ttl {
@@ -189,7 +192,7 @@ impl StreamCore {
     }
 
     /// Gives the message its place, after what it replaces and before what it pushes out.
-    fn store(
+    pub(super) fn store(
         &mut self,
         msg: &Stored<'_>,
         loc: Loc,
@@ -209,6 +212,7 @@ impl StreamCore {
             self.check_room(msg.subject, size, Ahead::default())?;
         }
         let seq = self.index.push(msg.subject, new);
+        self.note_lifetime(seq, msg.time, headers);
         if let Some(entries) = &mut self.memory {
             entries.insert(seq.0, msg.entry.clone());
         }

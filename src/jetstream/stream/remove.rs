@@ -39,6 +39,9 @@ impl StreamCore {
         if let Some(entries) = &mut self.memory {
             entries.remove(&seq.0);
         }
+        if !self.lifetimes.is_empty() {
+            self.lifetimes.remove(seq);
+        }
         self.index.remove(seq).is_some()
     }
 
@@ -83,6 +86,7 @@ impl StreamCore {
 
     fn clear(&mut self) {
         self.index.clear(Seq(0));
+        self.lifetimes.clear();
         if let Some(entries) = &mut self.memory {
             entries.clear();
         }
@@ -93,6 +97,7 @@ impl StreamCore {
         if purge.filter.is_empty() && below > self.index.last_seq() {
             // Beyond the end, the next message gets the sequence that was asked for.
             self.index.clear(below);
+            self.lifetimes.clear();
             if let Some(entries) = &mut self.memory {
                 entries.clear();
             }

@@ -17,7 +17,8 @@ fn busy(seed: u64) -> Bench {
     let configs = [
         ",\"max_msgs_per_subject\":3",
         ",\"max_msgs\":40,\"discard\":\"new\"",
-        ",\"max_age\":2000000000,\"allow_rollup_hdrs\":true",
+        ",\"max_age\":2000000000,\"allow_rollup_hdrs\":true,\"allow_msg_ttl\":true,\
+         \"subject_delete_marker_ttl\":1000000000",
         ",\"max_bytes\":4000,\"duplicate_window\":500000000",
     ];
     for (i, config) in configs.iter().enumerate() {
@@ -58,6 +59,8 @@ fn busy(seed: u64) -> Bench {
                 bench.publish(&subject, &[("Nats-Msg-Id", &id)], "with id");
             }
             16 => bench.sync(),
+            17 => bench.publish(&subject, &[("Nats-TTL", "1")], "short"),
+            18 => bench.publish(&subject, &[("Nats-TTL", "never")], "long"),
             _ => bench.publish(&subject, &[], "plain"),
         }
     }
