@@ -47,6 +47,9 @@ pub enum Input<'a> {
     Work(WorkDone),
     /// The time that [`poll_timeout`](crate::Shard::poll_timeout) named has come.
     Timeout,
+    /// The process is going to stop, and nobody comes in any more: clients are told to go elsewhere,
+    /// and after a time of grace their connections end one after the other.
+    LameDuck,
     /// The process is about to stop: every connection ends.
     Shutdown,
 }

@@ -81,6 +81,7 @@ impl Shard {
             jetstream: config.jetstream.enabled,
             client_ip: conn.peer.ip().to_string(),
             client_id: conn.cid,
+            ldm: self.lame_duck.is_some(),
             domain: config.jetstream.domain.clone().unwrap_or_default(),
             xkey: self.identity.xkey.clone(),
             api_lvl: API_LEVEL,

@@ -17,6 +17,7 @@ mod conn;
 mod connect;
 mod effects;
 mod info;
+mod lame_duck;
 mod limits;
 mod monitoring;
 mod ops;

@@ -26,6 +26,7 @@ use crate::closed::ClosedRing;
 use crate::conn::{Conn, State};
 use crate::effects::{Accepted, Effects, Input, Level, LogLine, WorkDone};
 use crate::info::Identity;
+use crate::lame_duck::LameDuck;
 use crate::limits::AUTH_TIMEOUT;
 use crate::router::{Bounds, Router};
 use crate::streams::{Storage, StorageView, Streams};
@@ -55,6 +56,8 @@ pub struct Shard {
     pub(crate) rng: Rng,
     /// JetStream, where it is on.
     pub(crate) streams: Option<Streams>,
+    /// Set once the server is going to stop.
+    pub(crate) lame_duck: Option<LameDuck>,
     timers: Timers,
     cid_last: u64,
     /// Connections that are not closing.
@@ -88,6 +91,7 @@ impl Shard {
             identity,
             closed: ClosedRing::new(config.limits.closed_clients_max as usize),
             router,
+            lame_duck: None,
             timers: Timers::default(),
             cid_last: 0,
             open: 0,
@@ -187,9 +191,11 @@ impl Shard {
                     debug_assert!(!self.is_due(conn), "a deadline that stays due never ends");
                     self.arm(conn);
                 }
+                self.on_lame_duck();
                 self.with_streams(Streams::on_timeout);
                 self.pump();
             }
+            Input::LameDuck => self.begin_lame_duck(),
             Input::Shutdown => {
                 self.shut_down();
                 self.pump();
@@ -207,7 +213,10 @@ impl Shard {
         let streams = self.streams.as_ref();
         let streams = streams.and_then(|streams| streams.next_timeout(leftovers));
         let streams = streams.map(|at| (at, TimerKind::Streams));
-        conns.into_iter().chain(streams).min_by_key(|(at, _)| *at)
+        let duck = self.lame_duck.as_ref().and_then(LameDuck::next);
+        let duck = duck.map(|at| (at, TimerKind::LameDuck));
+        let all = conns.into_iter().chain(streams).chain(duck);
+        all.min_by_key(|(at, _)| *at)
     }
 
     /// Begins to read what the disk holds. JetStream is in service when [`Shard::storage`] says so;

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod lame_duck;
 mod limits;
 mod login;
 mod pubsub;

@@ -14,6 +14,8 @@ use protocol::time::Instant;
 pub enum TimerKind {
     /// A connection: its login, its PING, a blocked write, or a pause of its reading.
     Connection,
+    /// The next client's leave in lame duck mode.
+    LameDuck,
     /// JetStream: an expiry, a consumer, or the store's upkeep.
     Streams,
 }

@@ -50,7 +50,7 @@ pub enum OpenError {
     #[error("storage directory {path} is already in use by another process", path = .0.display())]
     InUse(PathBuf),
     /// The system refuses.
-    #[error("storage directory {path}: {error}", path = .path.display())]
+    #[error("could not create storage directory {path}", path = .path.display())]
     Io {
         /// The directory.
         path: PathBuf,

@@ -187,6 +187,11 @@ impl Driver {
         self.disk_open.get() > 0
     }
 
+    /// Tells clients to go elsewhere, and ends their connections one after the other.
+    pub(crate) fn begin_lame_duck(&self) {
+        self.input(None, Input::LameDuck);
+    }
+
     /// Ends every connection.
     pub(crate) fn shut_down(&self) {
         self.input(None, Input::Shutdown);

@@ -24,4 +24,4 @@ mod work;
 mod tests;
 
 pub use ports_file::Bound;
-pub use serve::{ServeOptions, Surroundings, serve};
+pub use serve::{Ends, ServeOptions, Surroundings, serve};

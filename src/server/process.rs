@@ -1,6 +1,5 @@
 //! The process around a server: what it logs at its start and end, its files, its signals.
 
-use core::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,6 +9,7 @@ use config::options::{Listen, Memphis};
 use config::{Options, Setup};
 use storage::StoreOptions;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::clock::system_wall;
 use crate::disk::FileDisk;
@@ -17,7 +17,7 @@ use crate::launch::program_name;
 use crate::log::Logger;
 use crate::net::TokioNet;
 use crate::ports_file::{Bound, PortsFile};
-use crate::serve::{ServeOptions, Surroundings, serve};
+use crate::serve::{Ends, ServeOptions, Surroundings, serve};
 
 /// Serves until a signal ends it, and says how it went.
 #[must_use]
@@ -62,8 +62,7 @@ async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
     let mut ports_file = None;
     let ready = |bound: &Bound| {
         for address in &bound.clients {
-            let shown = shown(*address);
-            log.info(format!("Listening for client connections on {shown}"));
+            log.info(format!("Listening for client connections on {address}"));
         }
         if let Some(folder) = &ports_dir {
             match PortsFile::write(folder, &program_name(), bound) {
@@ -77,12 +76,22 @@ async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
         true => Some(open_store(&options.config, log)?),
         false => None,
     };
-    let served = serve::<TokioNet, _>(options, disk, around, ready, stopped(log)).await;
+    let (leave, left) = oneshot::channel();
+    let ends = Ends {
+        // A sender that is gone without a word means that nobody asked for it.
+        leave: async {
+            if left.await.is_err() {
+                core::future::pending().await
+            }
+        },
+        stop: stopped(log, leave),
+    };
+    let served = serve::<TokioNet, _>(options, disk, around, ready, ends).await;
     if let Some(path) = &pid_file {
         drop(std::fs::remove_file(path));
     }
     drop(ports_file);
-    served.context("listening for clients")?;
+    served?;
     log.info("Server Exiting..");
     Ok(())
 }
@@ -130,11 +139,12 @@ fn listeners(options: &Options) -> Vec<(Listen, Rules)> {
         .collect()
 }
 
-/// Waits for a signal that means "stop"; until then, opens the log again when asked to.
+/// Waits for a signal that means "stop"; until then, opens the log again when asked to, and passes a
+/// request for lame duck mode on.
 ///
 /// Left alone, SIGHUP would end the process: who asks for a reload must not get an end.
-async fn stopped(log: &Logger) {
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut reopen), Ok(mut reload), Ok(mut leave)) = (
+async fn stopped(log: &Logger, leave: oneshot::Sender<()>) {
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut reopen), Ok(mut reload), Ok(mut ldm)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
         signal(SignalKind::user_defined1()),
@@ -144,12 +154,21 @@ async fn stopped(log: &Logger) {
         log.error("signals cannot be received; only a kill will stop this server");
         return core::future::pending().await;
     };
+    let mut leave = Some(leave);
     let name = loop {
         tokio::select! {
             biased;
             _ = interrupt.recv() => break "interrupt",
-            _ = terminate.recv() => break "terminated",
-            _ = leave.recv() => break "user defined signal 2",
+            // Orchestrators ask for lame duck mode, then terminate at once, and wait: so does this.
+            _ = terminate.recv() => match leave {
+                Some(_) => break "terminated",
+                None => log.info("Trapped \"terminated\" signal, clients are still leaving"),
+            },
+            _ = ldm.recv() => if let Some(leave) = leave.take() {
+                log.info("Entering lame duck mode, stop accepting new clients");
+                // Nobody listens any more when serving has ended already.
+                let _ = leave.send(());
+            },
             _ = reopen.recv() => log.reopen(),
             _ = reload.recv() => log.warn(
                 "The configuration cannot be reloaded yet, and stays as it is: restart to change it",
@@ -158,15 +177,6 @@ async fn stopped(log: &Logger) {
     };
     log.info(format!("Trapped \"{name}\" signal"));
     log.info("Initiating Shutdown...");
-}
-
-/// Returns an address the way nats-server prints it: every interface is 0.0.0.0.
-fn shown(address: SocketAddr) -> String {
-    if address.ip().is_unspecified() {
-        format!("0.0.0.0:{}", address.port())
-    } else {
-        address.to_string()
-    }
 }
 
 /// Draws the seed of all randomness from the system.

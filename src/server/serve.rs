@@ -11,8 +11,8 @@ use config::Options;
 use config::options::Listen;
 use protocol::time::Wall;
 use storage::StoreOptions;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::Clock;
@@ -59,7 +59,16 @@ impl core::fmt::Debug for Surroundings {
     }
 }
 
-/// Serves until `stop` is done; `ready` is told where the listeners are bound. The disk is needed
+/// What ends a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends<L, S> {
+    /// Done when nobody is to come in any more, and clients are to leave one after the other.
+    pub leave: L,
+    /// Done when everybody is to leave at once.
+    pub stop: S,
+}
+
+/// Serves until `stop` is done, or the last client after `leave` has left; `ready` is told where the listeners are bound. The disk is needed
 /// where JetStream is on.
 ///
 /// Listeners are bound first, so that a port in use is noticed at once; connections are accepted when
@@ -75,7 +84,7 @@ pub async fn serve<N: Net, D: Disk>(
     disk: Option<D>,
     around: Surroundings,
     ready: impl FnOnce(&Bound),
-    stop: impl Future<Output = ()>,
+    ends: Ends<impl Future<Output = ()>, impl Future<Output = ()>>,
 ) -> io::Result<()> {
     let clock = Clock::new(around.wall);
     let shard_options = ShardOptions {
@@ -110,14 +119,16 @@ pub async fn serve<N: Net, D: Disk>(
     ));
     let mut listeners = Vec::new();
     for (listen, rules) in &options.listeners {
-        listeners.push((N::bind(&listen.host, listen.port).await?, *rules));
+        let listener = N::bind(&listen.host, listen.port).await;
+        listeners.push((listener.map_err(|error| refused(listen, &error))?, *rules));
     }
     let mut bound = Bound {
         monitoring: monitored_at,
         ..Bound::default()
     };
-    for (listener, _) in &listeners {
-        bound.clients.push(N::local_addr(listener)?);
+    for ((listener, _), (listen, _)) in listeners.iter().zip(&options.listeners) {
+        let address = N::local_addr(listener)?;
+        bound.clients.push(as_configured(listen, address));
     }
     let parts = Parts::<N, D> {
         driver,
@@ -127,8 +138,24 @@ pub async fn serve<N: Net, D: Disk>(
         monitoring,
         bound,
     };
-    LocalSet::new().run_until(parts.run(ready, stop)).await;
+    LocalSet::new().run_until(parts.run(ready, ends)).await;
     Ok(())
+}
+
+/// Says which port could not be had.
+fn refused(listen: &Listen, error: &io::Error) -> io::Error {
+    let Listen { host, port } = listen;
+    let text = format!("Error listening on port: {host}:{port}, {error}");
+    io::Error::new(error.kind(), text)
+}
+
+/// Returns where a listener is bound, in the terms of who configured it: both families' "every
+/// interface" may stand for one's.
+fn as_configured(listen: &Listen, bound: SocketAddr) -> SocketAddr {
+    match listen.host.parse() {
+        Ok(host) if bound.ip().is_unspecified() => SocketAddr::new(host, bound.port()),
+        Ok(_) | Err(_) => bound,
+    }
 }
 
 /// What a server consists of once it has its sockets.
@@ -142,7 +169,11 @@ struct Parts<N: Net, D: Disk> {
 }
 
 impl<N: Net, D: Disk> Parts<N, D> {
-    async fn run(self, ready: impl FnOnce(&Bound), stop: impl Future<Output = ()>) {
+    async fn run(
+        self,
+        ready: impl FnOnce(&Bound),
+        ends: Ends<impl Future<Output = ()>, impl Future<Output = ()>>,
+    ) {
         let driver = self.driver;
         let mut fixtures = JoinSet::new();
         let timer = Rc::clone(&driver);
@@ -156,14 +187,15 @@ impl<N: Net, D: Disk> Parts<N, D> {
             fixtures.spawn_local(drive_disk(Rc::clone(&driver), answers));
         }
         fixtures.spawn_local(drive_work(Rc::clone(&driver), self.worked));
-        tokio::pin!(stop);
+        let Ends { leave, stop } = ends;
+        tokio::pin!(leave, stop);
         tokio::select! {
             biased;
             () = &mut stop => return,
             ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
             () = driver.wait_ready() => {}
         }
-        let closing = Rc::new(Notify::new());
+        let (close, closing) = watch::channel(());
         let mut doors = JoinSet::new();
         let addresses = self.bound.clients.iter().copied();
         for ((listener, rules), local) in self.listeners.into_iter().zip(addresses) {
@@ -173,17 +205,29 @@ impl<N: Net, D: Disk> Parts<N, D> {
                 local,
                 rules,
             };
-            doors.spawn_local(door.run(Rc::clone(&closing)));
+            doors.spawn_local(door.run(closing.clone()));
         }
         ready(&self.bound);
-        tokio::select! {
-            biased;
-            () = &mut stop => {}
-            ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
-            ended = doors.join_next(), if !doors.is_empty() => panic!("a door ended: {ended:?}"),
+        let mut leaving = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
+                () = &mut leave, if !leaving => {
+                    leaving = true;
+                    close.send_replace(());
+                    driver.begin_lame_duck();
+                }
+                ended = doors.join_next(), if leaving || !doors.is_empty() => match ended {
+                    Some(Ok(())) if leaving => {}
+                    None => break,
+                    Some(_) => panic!("a door ended: {ended:?}"),
+                },
+            }
         }
         // First nobody comes in any more, then those who are there leave.
-        closing.notify_waiters();
+        close.send_replace(());
         driver.shut_down();
         let all_gone = async {
             while let Some(ended) = doors.join_next().await {
@@ -224,13 +268,13 @@ impl<N: Net> Door<N> {
     ///
     /// # Panics
     /// When a connection's task panics, so that it does not go unnoticed.
-    async fn run(self, closing: Rc<Notify>) {
+    async fn run(self, mut closing: watch::Receiver<()>) {
         let mut conns = JoinSet::new();
         let mut open = true;
         while open || !conns.is_empty() {
             tokio::select! {
                 biased;
-                () = closing.notified(), if open => open = false,
+                _ = closing.changed(), if open => open = false,
                 Some(ended) = conns.join_next(), if !conns.is_empty() => {
                     ended.expect("connections end without a panic");
                 }

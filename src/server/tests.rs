@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::disk::FileDisk;
 use crate::net::TokioNet;
 use crate::ports_file::Bound;
-use crate::serve::{ServeOptions, Surroundings, serve};
+use crate::serve::{Ends, ServeOptions, Surroundings, serve};
 
 const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n";
 
@@ -160,8 +160,11 @@ fn run_server<F: Future<Output = ()>>(
         let ready = |bound: &Bound| {
             tell.send(bound.clients[0]).expect("the test waits for it");
         };
-        let stop = async { finished.await.expect("the test ends first") };
-        let served = serve::<TokioNet, FileDisk>(options, disk, around, ready, stop);
+        let ends = Ends {
+            leave: core::future::pending(),
+            stop: async { finished.await.expect("the test ends first") },
+        };
+        let served = serve::<TokioNet, FileDisk>(options, disk, around, ready, ends);
         let tested = async {
             test(told.await.unwrap()).await;
             finish.send(()).expect("the server waits for it");

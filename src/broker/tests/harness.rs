@@ -250,6 +250,12 @@ impl World {
         self.advance_to(end);
     }
 
+    /// Hands an input over that concerns no client.
+    pub(crate) fn input(&mut self, input: Input<'_>) {
+        self.shard.handle(self.now, input, &mut self.fx);
+        self.drain();
+    }
+
     /// Says that a client's socket takes no more.
     pub(crate) fn block(&mut self, conn: ConnId) {
         self.shard

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::disk::FileDisk;
 use crate::net::TokioNet;
-use crate::serve::{ServeOptions, Surroundings, serve};
+use crate::serve::{Ends, ServeOptions, Surroundings, serve};
 
 #[test]
 fn documents_are_served_with_their_types() {
@@ -82,7 +82,10 @@ fn exchange(request: &str) -> String {
         }),
     };
     let (finish, finished) = oneshot::channel::<()>();
-    let stop = async { finished.await.expect("the test ends first") };
+    let ends = Ends {
+        leave: core::future::pending(),
+        stop: async { finished.await.expect("the test ends first") },
+    };
     let client = async {
         let address = told.await.expect("monitoring starts");
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -96,7 +99,7 @@ fn exchange(request: &str) -> String {
         .enable_all()
         .build()
         .unwrap();
-    let served = serve::<TokioNet, FileDisk>(options, None, around, |_| {}, stop);
+    let served = serve::<TokioNet, FileDisk>(options, None, around, |_| {}, ends);
     let both = async { tokio::join!(served, client) };
     let (served, answer) = runtime
         .block_on(async { tokio::time::timeout(Duration::from_secs(20), both).await })
