@@ -197,6 +197,7 @@ impl Shard {
             }
             Input::LameDuck => self.begin_lame_duck(),
             Input::Shutdown => {
+                self.with_streams(|streams, router, _| streams.tell_shutdown(router));
                 self.shut_down();
                 self.pump();
                 self.with_streams(|streams, _, ops| streams.on_shutdown(ops));

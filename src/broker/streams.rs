@@ -248,6 +248,12 @@ impl Streams {
         }
     }
 
+    /// Lets clients know that the server is about to stop. Comes while they are still connected.
+    pub(crate) fn tell_shutdown(&mut self, router: &mut Router) {
+        let (machine, mut world) = self.split(router);
+        machine.shut_down(&mut world);
+    }
+
     /// Makes what was acknowledged quick to find at the next start.
     pub(crate) fn on_shutdown(&mut self, ops: &mut Vec<DiskOp>) {
         if self.storage == Storage::Live {

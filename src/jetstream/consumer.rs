@@ -293,6 +293,15 @@ impl Consumers {
         });
     }
 
+    /// Tells whoever waits for messages that the server is about to stop.
+    pub fn shut_down(&mut self, env: &mut impl Env) {
+        for (_, consumer) in &mut self.table {
+            if let Mode::Pull(pull) = &mut consumer.mode {
+                pull.end_all_pending(b"409 Server Shutdown", &mut self.scratch.status, env);
+            }
+        }
+    }
+
     /// The timer `TimerKind::Consumer` of this consumer is due.
     pub fn on_timer(
         &mut self,

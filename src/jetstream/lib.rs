@@ -116,6 +116,14 @@ impl JetStream {
         }
     }
 
+    /// The server is about to stop: who waits for messages is told, so that clients ask elsewhere at
+    /// once, or again when the server is back.
+    pub fn shut_down(&mut self, env: &mut impl Env) {
+        for stream in self.streams.values_mut() {
+            stream.consumers.shut_down(env);
+        }
+    }
+
     /// Returns all streams in the order of their ids.
     pub fn streams(&self) -> impl Iterator<Item = &Stream> {
         self.streams.values().map(|stream| &**stream)

@@ -11,7 +11,7 @@ use protocol::id::ConnId;
 use storage::StoreOptions;
 
 use super::harness::World;
-use crate::effects::Rules;
+use crate::effects::{Input, Rules};
 use crate::streams::Storage;
 
 #[test]
@@ -87,6 +87,22 @@ fn a_push_consumer_delivers_once_somebody_listens() {
     let heard = world.hear(b);
     assert!(heard.starts_with("MSG s.a 3 $JS.ACK.S.C.1.1.1."), "{heard}");
     assert!(heard.ends_with(" 2\r\nhi\r\n"), "{heard}");
+}
+
+#[test]
+fn pull_requests_that_wait_are_told_of_the_shutdown() {
+    let mut world = world();
+    let a = world.client();
+    create(&mut world, a, "S", "s.*");
+    let config = r#"{"stream_name":"S","config":{"durable_name":"c","ack_policy":"explicit"}}"#;
+    request(&mut world, a, "$JS.API.CONSUMER.DURABLE.CREATE.S.c", config);
+    let ask = r#"{"batch":5,"expires":20000000000,"max_bytes":500}"#;
+    request(&mut world, a, "$JS.API.CONSUMER.MSG.NEXT.S.c", ask);
+    world.input(Input::Shutdown);
+    let told = "NATS/1.0 409 Server Shutdown\r\nNats-Pending-Messages: 5\r\n\
+                Nats-Pending-Bytes: 500\r\n\r\n";
+    let heard = world.hear(a);
+    assert!(heard.contains(told), "{heard}");
 }
 
 #[test]

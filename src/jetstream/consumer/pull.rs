@@ -253,6 +253,13 @@ impl Pull {
         }
     }
 
+    /// Tells every request the same status and what it has not got, and forgets them all.
+    pub(super) fn end_all_pending(&mut self, status: &[u8], out: &mut Vec<u8>, env: &mut impl Env) {
+        for request in core::mem::take(&mut self.waiting) {
+            send_pending(env, out, &request, status);
+        }
+    }
+
     fn insert(&mut self, request: Request) {
         if !self.prioritized {
             self.waiting.push_back(request);

@@ -218,7 +218,7 @@ impl StreamCore {
         }
         match headers.rollup {
             Some(b"all") => self.remove_below(seq, removal),
-            Some(b"sub") => self.remove_same_subject_below(msg.subject, seq, removal),
+            Some(b"sub") => self.remove_matching_below(msg.subject, seq, removal),
             Some(_) | None => {}
         }
         self.make_room(msg.subject, removal);

@@ -70,17 +70,21 @@ impl StreamCore {
         while self.index.first_seq() < seq && self.remove(self.index.first_seq(), removal) {}
     }
 
-    /// Removes every message on `subject` below `seq`.
-    pub(super) fn remove_same_subject_below(
+    /// Removes every message below `seq` whose subject matches `subject`: nothing keeps clients from
+    /// publishing to a subject with wildcards, and key-value stores purge many keys that way.
+    pub(super) fn remove_matching_below(
         &mut self,
         subject: &[u8],
         seq: Seq,
         removal: &mut impl Removal,
     ) {
-        while let Some(info) = self.index.subject_info(subject)
-            && info.first < seq
+        let filter = Filter::new(subject);
+        let mut from = Seq(0);
+        while let Some(found) = self.index.next(&filter, from)
+            && found < seq
         {
-            self.remove(info.first, removal);
+            self.remove(found, removal);
+            from = found.next();
         }
     }
 

@@ -262,6 +262,18 @@ fn a_rollup_replaces_what_came_before() {
 }
 
 #[test]
+fn a_rollup_on_a_subject_with_wildcards_replaces_all_that_match() {
+    let mut bench = bench(",\"allow_rollup_hdrs\":true");
+    for subject in ["s.1", "s.2", "s.1.x"] {
+        bench.publish_acked(subject, &[], "x");
+    }
+    bench.publish_acked("s.*", &[("Nats-Rollup", "sub")], "x");
+    assert_eq!(state(&bench), (2, 3, 4));
+    bench.publish_acked("s.*", &[("Nats-Rollup", "sub")], "x");
+    assert_eq!(state(&bench), (2, 3, 5));
+}
+
+#[test]
 fn without_interest_a_message_gets_a_sequence_and_is_not_kept() {
     let mut bench = bench(",\"retention\":\"interest\"");
     let id = [("Nats-Msg-Id", "m1")];
