@@ -76,6 +76,9 @@ impl JetStream {
                     consumers.on_read(core, consumer, read, result, &mut self.shared, env);
                 }
             }
+            Some(Reader::Copy(stream, source, seq)) => {
+                self.on_copy_read(stream, source, seq, result, env);
+            }
             Some(Reader::Batch(batch, seq)) => self.on_batch_read(batch, seq, &result, env),
             Some(Reader::Get(answer, seq)) => self.answer_get(&answer, seq, &result, env),
             None => {}
@@ -231,6 +234,7 @@ impl JetStream {
         let mut stream = Stream::new(core, Consumers::default());
         if self.shared.live {
             stream.bind(env);
+            self.followers.configure(&stream.core);
         }
         self.streams.insert(create.stream, Box::new(stream));
         Ok(Outcome::Created(create.stream))
@@ -256,6 +260,7 @@ impl JetStream {
         consumers.on_updated(core, &mut self.shared);
         if self.shared.live {
             stream.bind(env);
+            self.followers.configure(&stream.core);
             self.shared.mark_dirty(update.stream);
             self.arm_expiry(update.stream, env);
         }
@@ -275,6 +280,7 @@ impl JetStream {
         }
         self.shared.timers.clear(crate::TimerKind::Expire(id));
         self.open.forget(id);
+        self.followers.forget(id);
         stream.unbind(env);
         Ok(Outcome::Deleted)
     }

@@ -23,6 +23,9 @@ const VERSION_PART: u8 = 2;
 /// The version of the entry of a marker.
 const VERSION_MARKER: u8 = 3;
 
+/// The version of a message that was copied from another stream.
+const VERSION_COPY: u8 = 4;
+
 /// A decoded log entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
@@ -109,9 +112,27 @@ pub struct Stored<'a> {
     pub following: Option<u32>,
     /// For a marker: the message whose place it takes, if that is still the last on its subject.
     pub replaces: Option<Seq>,
+    /// For a message copied from another stream: where it was there.
+    pub origin: Option<Origin>,
     /// The entry that all of them are slices of.
     pub entry: &'a Bytes,
 }
+
+/// Where a copied message was in the stream that it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The mirror or source of the configuration that brought it.
+    pub source: SourceKey,
+    /// Its sequence there.
+    pub seq: Seq,
+    /// The sequence of the message that was copied before it: a copy behind one that was refused does
+    /// not count.
+    pub after: Seq,
+}
+
+/// Tells the sources of a stream apart, whatever their order in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceKey(pub u64);
 
 /// A new stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,6 +237,9 @@ impl Publish {
     /// The bytes between them and the subject of a message of an atomic batch: how many follow.
     pub const PART_LEN: usize = 4;
 
+    /// The bytes between them and the subject of a copied message: where it was.
+    pub const ORIGIN_LEN: usize = 24;
+
     /// Appends the entry of a message to `out`: one fixed header and three copies.
     pub fn encode(
         out: &mut BytesMut,
@@ -254,22 +278,30 @@ impl Publish {
         following: u32,
         msg: &Inbound<'_>,
     ) {
-        let start = out.len();
-        let subject_len = u16::try_from(msg.subject.len()).unwrap_or(u16::MAX);
-        let headers_len = u32::try_from(msg.headers.len()).unwrap_or(u32::MAX);
-        let body = msg.subject.len() + msg.headers.len() + msg.payload.len();
-        out.reserve(Self::HEADER_LEN + Self::PART_LEN + body);
-        out.put_u8(kind::PUBLISH);
-        out.put_u8(VERSION_PART);
-        out.put_u16_le(subject_len);
-        out.put_u32_le(headers_len);
-        out.put_u64_le(stream.0);
-        out.put_u64_le(time.0);
-        debug_assert_eq!(out.len() - start, Self::HEADER_LEN, "one layout for both");
-        out.put_u32_le(following);
-        out.put_slice(msg.subject);
-        out.put_slice(msg.headers);
-        out.put_slice(msg.payload);
+        put_message(
+            out,
+            VERSION_PART,
+            stream,
+            time,
+            &following.to_le_bytes(),
+            msg,
+        );
+    }
+
+    /// Appends the entry of a message that is copied from another stream to `out`.
+    pub fn encode_copy(
+        out: &mut BytesMut,
+        stream: StreamId,
+        time: Wall,
+        origin: Origin,
+        msg: &Inbound<'_>,
+    ) {
+        let mut extra = [0; Self::ORIGIN_LEN];
+        let mut rest = extra.as_mut_slice();
+        rest.put_u64_le(origin.source.0);
+        rest.put_u64_le(origin.seq.0);
+        rest.put_u64_le(origin.after.0);
+        put_message(out, VERSION_COPY, stream, time, &extra, msg);
     }
 
     /// Appends the entry of a marker to `out`: a message without a body that takes the place of
@@ -309,6 +341,29 @@ impl Publish {
     }
 }
 
+/// Appends a message with more fields than a plain one has.
+fn put_message(
+    out: &mut BytesMut,
+    version: u8,
+    stream: StreamId,
+    time: Wall,
+    extra: &[u8],
+    msg: &Inbound<'_>,
+) {
+    let body = msg.subject.len() + msg.headers.len() + msg.payload.len();
+    out.reserve(Publish::HEADER_LEN + extra.len() + body);
+    out.put_u8(kind::PUBLISH);
+    out.put_u8(version);
+    out.put_u16_le(u16::try_from(msg.subject.len()).unwrap_or(u16::MAX));
+    out.put_u32_le(u32::try_from(msg.headers.len()).unwrap_or(u32::MAX));
+    out.put_u64_le(stream.0);
+    out.put_u64_le(time.0);
+    out.put_slice(extra);
+    out.put_slice(msg.subject);
+    out.put_slice(msg.headers);
+    out.put_slice(msg.payload);
+}
+
 /// Returns whether an entry is a published message, without decoding it.
 #[must_use]
 pub fn is_publish(entry: &[u8]) -> bool {
@@ -329,7 +384,7 @@ impl<'a> Stored<'a> {
         if k != kind::PUBLISH {
             return Err(DecodeError::Kind(k));
         }
-        let mut replaces = None;
+        let (mut replaces, mut origin) = (None, None);
         let (following, body) = match version {
             VERSION => (None, body),
             VERSION_MARKER => {
@@ -340,6 +395,17 @@ impl<'a> Stored<'a> {
             VERSION_PART => {
                 let (part, body) = body.split_first_chunk().ok_or(DecodeError::Length)?;
                 (Some(u32::from_le_bytes(*part)), body)
+            }
+            VERSION_COPY => {
+                let cut = body.split_first_chunk::<{ Publish::ORIGIN_LEN }>();
+                let (fields, body) = cut.ok_or(DecodeError::Length)?;
+                let mut fields = fields.as_slice();
+                origin = Some(Origin {
+                    source: SourceKey(fields.get_u64_le()),
+                    seq: Seq(fields.get_u64_le()),
+                    after: Seq(fields.get_u64_le()),
+                });
+                (None, body)
             }
             other => return Err(DecodeError::Version(other)),
         };
@@ -360,6 +426,7 @@ impl<'a> Stored<'a> {
             payload,
             following,
             replaces,
+            origin,
             entry,
         })
     }

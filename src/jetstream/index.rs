@@ -203,6 +203,17 @@ impl Index {
         Seq(self.last)
     }
 
+    /// Moves on so that the next message gets the sequence `next`, if that lies ahead.
+    pub fn skip_to(&mut self, next: Seq) {
+        if next.0 <= self.last {
+            return;
+        }
+        self.last = next.0 - 1;
+        if self.messages == 0 {
+            self.first = next.0;
+        }
+    }
+
     /// Removes a message; returns what it was, or nothing if it is not there.
     pub fn remove(&mut self, seq: Seq) -> Option<Meta> {
         let seq = seq.0;

@@ -143,6 +143,9 @@ impl JetStream {
                         batch: None,
                     });
                     take_in(stream, &msg, loc, publisher, shared, env);
+                    if let Some(origin) = msg.origin {
+                        self.on_copied(msg.stream, origin, env.now());
+                    }
                 } else if let Some(account) = publisher {
                     send_status(account, &reply, NO_RESPONDERS, env);
                 }

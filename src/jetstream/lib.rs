@@ -16,6 +16,7 @@ pub mod consumer;
 pub mod dedup;
 pub mod entry;
 pub mod env;
+mod follow;
 pub mod index;
 mod ingest;
 mod prepare;
@@ -51,6 +52,8 @@ pub struct JetStream {
     poisoned: Option<ApiError>,
     /// Batches whose messages are still coming: never logged, gone after a restart.
     open: atomic::OpenBatches,
+    /// The streams that copy from others.
+    followers: follow::Followers,
     /// The entries of a committed batch, as far as they have been read from the log.
     parts: atomic::Parts,
     /// Entries of the log that could not be read; they are skipped, and health tells.
@@ -66,6 +69,7 @@ impl JetStream {
             streams: BTreeMap::new(),
             poisoned: None,
             open: atomic::OpenBatches::default(),
+            followers: follow::Followers::default(),
             parts: atomic::Parts::default(),
             unreadable: 0,
         }
@@ -102,6 +106,7 @@ impl JetStream {
         self.shared.live = true;
         // What the last run did not get to log whole was never acknowledged.
         self.parts.clear();
+        self.find_followers();
         self.accounts_changed(env);
         for stream in self.streams.values_mut() {
             let Stream {

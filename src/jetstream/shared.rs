@@ -23,6 +23,7 @@ use protocol::js::check::ServerLimits;
 use protocol::store::ReadId;
 
 pub use crate::api::Batch;
+use crate::entry::SourceKey;
 
 pub use accounts::{Account, Accounts};
 pub use clock::EntryClock;
@@ -101,6 +102,8 @@ impl Default for Options {
 pub enum Reader {
     /// A consumer that delivers.
     Consumer(StreamId, ConsumerId),
+    /// A stream that copies from another one.
+    Copy(StreamId, SourceKey, Seq),
     /// A request for one message.
     Get(Box<Answer>, Seq),
     /// A request for many messages.

@@ -6,6 +6,7 @@
 
 mod batch;
 mod checkpoint;
+mod copy;
 mod expiry;
 mod headers;
 mod lifetimes;
@@ -17,7 +18,7 @@ mod rules;
 mod state;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -32,6 +33,7 @@ use protocol::time::Wall;
 
 use crate::consumer::Consumers;
 use crate::dedup::Dedup;
+use crate::entry::SourceKey;
 use crate::env::{Env, JsTarget};
 use crate::index::{Filter, Index, Overhead};
 
@@ -121,6 +123,8 @@ pub struct StreamCore {
     /// No message below this can reach the age limit; those that are there live for ever.
     aging_from: Seq,
     dedup: Dedup,
+    /// How far each source has come.
+    copied: BTreeMap<SourceKey, Seq>,
     /// The id of the last message that had one.
     last_msg_id: Vec<u8>,
     /// The entries of a memory stream by sequence; nothing for a stream on disk.
@@ -150,6 +154,7 @@ impl StreamCore {
             lifetimes: Lifetimes::default(),
             aging_from: Seq(0),
             dedup: Dedup::new(window_ns(&config)),
+            copied: BTreeMap::new(),
             last_msg_id: Vec::new(),
             memory: is_memory.then(HashMap::default),
             proposed: None,

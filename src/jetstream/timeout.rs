@@ -33,6 +33,8 @@ impl JetStream {
             match kind {
                 TimerKind::Expire(stream) => self.on_expiry(stream, env),
                 TimerKind::Batches => self.on_batches_idle(env),
+                // The pump at the end of the batch goes on.
+                TimerKind::Follow(stream) => self.follow_again(stream),
                 TimerKind::Consumer(stream, consumer) => {
                     if let Some(stream) = self.streams.get_mut(&stream) {
                         let Stream {

@@ -41,8 +41,11 @@ impl JetStream {
             leader: self.shared.options.server_name.clone(),
             ..ClusterInfo::default()
         };
+        let (mirror, sources) = self.source_infos(stream, now);
         StreamInfo {
             config,
+            mirror,
+            sources,
             created: core.created(),
             state: core.state(stream.consumers.count()),
             domain: self.shared.options.domain.clone(),

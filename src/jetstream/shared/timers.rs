@@ -14,6 +14,8 @@ pub enum TimerKind {
     Consumer(StreamId, ConsumerId),
     /// An open atomic batch has had no new message for too long.
     Batches,
+    /// The stream tries again to copy from others, or goes on with it.
+    Follow(StreamId),
 }
 
 /// The deadlines: at most one per reason.

@@ -10,7 +10,7 @@ use protocol::js::json::{Strictness, decode, to_vec};
 
 use super::{Lifetimes, OVERHEAD_FILE, StreamCore};
 use crate::dedup::{MsgIdHash, Remembered};
-use crate::entry::{DecodeError, Reader, put_bytes};
+use crate::entry::{DecodeError, Reader, SourceKey, put_bytes};
 use crate::index::Index;
 
 impl StreamCore {
@@ -29,6 +29,11 @@ impl StreamCore {
             out.put_u64_le(remembered.time.0);
             out.put_u64_le(remembered.id.to_bits());
             out.put_u64_le(remembered.seq.0);
+        }
+        put_count(out, self.copied.len());
+        for (source, seq) in &self.copied {
+            out.put_u64_le(source.0);
+            out.put_u64_le(seq.0);
         }
         self.index.snapshot(out);
         self.lifetimes.snapshot(out);
@@ -54,6 +59,10 @@ impl StreamCore {
                 id: MsgIdHash::from_bits(from.u64()?),
                 seq: Seq(from.u64()?),
             });
+        }
+        for _ in 0..from.u32()? {
+            let source = SourceKey(from.u64()?);
+            core.copied.insert(source, Seq(from.u64()?));
         }
         core.index = Index::restore(from, OVERHEAD_FILE)?;
         core.lifetimes = Lifetimes::restore(from)?;

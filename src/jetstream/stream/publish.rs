@@ -72,6 +72,9 @@ impl StreamCore {
         if let Some(last) = msg.replaces {
             return self.apply_marker(msg, loc, last, removal);
         }
+        if let Some(origin) = msg.origin {
+            return self.apply_copy(msg, origin, (loc, wanted), removal);
+        }
         let mut headers = PublishHeaders::parse(msg.headers);
         if headers.msg_id.is_none() && headers.memphis_msg_id.is_some() && is_partition(self.name())
         {

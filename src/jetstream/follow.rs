@@ -1,0 +1,314 @@
+//! Streams that copy from others: mirrors and streams with sources. They read straight from their
+//! origins' indexes and propose what they find.
+//!
+//! *Invariant:* nothing here is durable. How far a source has come stands in the stream, and a restart
+//! goes on from there.
+
+mod copy;
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use protocol::id::{Seq, StreamId};
+use protocol::js::config::{StreamConfig, StreamSource};
+use protocol::js::errors;
+use protocol::js::info::SourceInfo;
+use protocol::store::ReadError;
+use protocol::subject::transform::Transform;
+use protocol::text::duration::Nanos;
+use protocol::time::{Instant, Now};
+
+use crate::JetStream;
+use crate::dedup::MsgIdHash;
+use crate::entry::{Origin, SourceKey};
+use crate::env::Env;
+use crate::index::Filter;
+use crate::shared::{Reader, TimerKind};
+use crate::stream::{MsgRead, Stream, StreamCore};
+
+/// Most copies of one source that wait for the disk.
+const IN_FLIGHT_MAX: u32 = 256;
+/// How long a stream waits after a copy was refused.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The streams that copy.
+#[derive(Debug, Default)]
+pub(crate) struct Followers(BTreeMap<StreamId, Vec<Upstream>>);
+
+/// One mirror or source of a stream.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    key: SourceKey,
+    source: StreamSource,
+    is_mirror: bool,
+    filters: Vec<Filter>,
+    transforms: Vec<Transform>,
+    /// The stream it reads from, once that is there.
+    origin: Option<StreamId>,
+    /// The next sequence to look at.
+    next: Seq,
+    /// The sequence that was copied last, applied or not.
+    last: Seq,
+    in_flight: u32,
+    is_reading: bool,
+    is_paused: bool,
+    active: Option<Instant>,
+}
+
+impl Followers {
+    /// Takes over what a configuration says about mirror and sources.
+    pub(crate) fn configure(&mut self, core: &StreamCore) {
+        let upstreams = upstreams(core.config());
+        if upstreams.is_empty() {
+            self.0.remove(&core.id());
+        } else {
+            self.0.insert(core.id(), upstreams);
+        }
+    }
+
+    /// Forgets a stream that is gone.
+    pub(crate) fn forget(&mut self, stream: StreamId) {
+        self.0.remove(&stream);
+    }
+}
+
+impl Upstream {
+    fn new(source: &StreamSource, is_mirror: bool) -> Self {
+        let subjects = source.subject_transforms.iter().map(|t| t.src.as_str());
+        let subjects = subjects.chain([source.filter_subject.as_str()]);
+        let filters = subjects.filter(|s| !s.is_empty());
+        let transforms = source.subject_transforms.iter();
+        let transforms = transforms.filter(|t| !t.dest.is_empty());
+        Self {
+            key: key_of(source),
+            source: source.clone(),
+            is_mirror,
+            filters: filters.map(|s| Filter::new(s.as_bytes())).collect(),
+            transforms: transforms
+                .filter_map(|t| Transform::new(&t.src, &t.dest).ok())
+                .collect(),
+            origin: None,
+            next: Seq(0),
+            last: Seq(0),
+            in_flight: 0,
+            is_reading: false,
+            is_paused: false,
+            active: None,
+        }
+    }
+
+    /// Begins to read from `origin` behind what was copied before.
+    fn start(&mut self, core: &StreamCore, origin: &StreamCore) {
+        self.origin = Some(origin.id());
+        self.last = core.copied(self.key);
+        self.in_flight = 0;
+        self.is_reading = false;
+        self.next = if self.last.0 > 0 {
+            self.last.next()
+        } else if let Some(time) = self.source.opt_start_time {
+            origin.index.first_since(time)
+        } else {
+            Seq(self.source.opt_start_seq)
+        };
+    }
+
+    fn can_go_on(&self) -> bool {
+        !self.is_reading && !self.is_paused && self.in_flight < IN_FLIGHT_MAX
+    }
+}
+
+impl JetStream {
+    /// Finds the streams that copy, after recovery.
+    pub(crate) fn find_followers(&mut self) {
+        for stream in self.streams.values() {
+            self.followers.configure(&stream.core);
+        }
+    }
+
+    /// Lets a stream go on that has paused.
+    pub(crate) fn follow_again(&mut self, stream: StreamId) {
+        for upstream in self.followers.0.get_mut(&stream).into_iter().flatten() {
+            upstream.is_paused = false;
+        }
+    }
+
+    /// Proposes copies of what has come to the origins.
+    pub(crate) fn pump_followers(&mut self, env: &mut impl Env) {
+        if self.followers.0.is_empty() || !self.shared.live || self.poisoned.is_some() {
+            return;
+        }
+        let mut followers = core::mem::take(&mut self.followers);
+        for (&id, upstreams) in &mut followers.0 {
+            for upstream in upstreams {
+                self.pump_upstream(id, upstream, env);
+            }
+        }
+        self.followers = followers;
+    }
+
+    fn pump_upstream(&mut self, id: StreamId, upstream: &mut Upstream, env: &mut impl Env) {
+        let Some(core) = self.streams.get(&id).map(|stream| &stream.core) else {
+            return;
+        };
+        let Some(origin) = self.origin_of(core, &upstream.source) else {
+            upstream.origin = None;
+            return;
+        };
+        if upstream.origin != Some(origin.id()) {
+            upstream.start(core, origin);
+        }
+        let origin = origin.id();
+        // A stream in memory takes copies at once; even so others want their turn.
+        for _ in 0..IN_FLIGHT_MAX {
+            if !upstream.can_go_on() || !self.copy_next(id, origin, upstream, env) {
+                return;
+            }
+        }
+        let now = env.now().mono;
+        self.shared.timers.set(TimerKind::Follow(id), now);
+    }
+
+    /// Copies the next message of the origin; false if there is none now.
+    fn copy_next(
+        &mut self,
+        id: StreamId,
+        origin: StreamId,
+        upstream: &mut Upstream,
+        env: &mut impl Env,
+    ) -> bool {
+        let Some(from) = self.streams.get(&origin).map(|stream| &stream.core) else {
+            return false;
+        };
+        let Some(seq) = from.index.next_any(&upstream.filters, upstream.next) else {
+            upstream.next = upstream.next.max(from.index.last_seq().next());
+            return false;
+        };
+        match from.read(seq, env) {
+            MsgRead::Hit(entry) => self.copy(id, upstream, seq, &entry, env),
+            MsgRead::Pending(read) => {
+                upstream.is_reading = true;
+                let reader = Reader::Copy(id, upstream.key, seq);
+                self.shared.reads.insert(read, reader);
+                true
+            }
+            // It cannot be had; the origin's health tells.
+            MsgRead::Gone | MsgRead::Failed(_) => {
+                upstream.next = seq.next();
+                true
+            }
+        }
+    }
+
+    /// The disk has answered for a message that is to be copied.
+    pub(crate) fn on_copy_read(
+        &mut self,
+        id: StreamId,
+        source: SourceKey,
+        seq: Seq,
+        result: Result<Bytes, ReadError>,
+        env: &mut impl Env,
+    ) {
+        let mut followers = core::mem::take(&mut self.followers);
+        let upstreams = followers.0.get_mut(&id).into_iter().flatten();
+        for upstream in upstreams.filter(|upstream| upstream.key == source && upstream.is_reading) {
+            upstream.is_reading = false;
+            match &result {
+                Ok(entry) => {
+                    self.copy(id, upstream, seq, entry, env);
+                }
+                Err(_) => upstream.next = seq.next(),
+            }
+        }
+        self.followers = followers;
+    }
+
+    /// A copy has been applied, or refused: then it is tried again later.
+    pub(crate) fn on_copied(&mut self, id: StreamId, origin: Origin, now: Now) {
+        let Some(core) = self.streams.get(&id).map(|stream| &stream.core) else {
+            return;
+        };
+        let copied = core.copied(origin.source);
+        let upstreams = self.followers.0.get_mut(&id).into_iter().flatten();
+        for upstream in upstreams.filter(|upstream| upstream.key == origin.source) {
+            upstream.in_flight = upstream.in_flight.saturating_sub(1);
+            if copied < origin.seq {
+                upstream.is_paused = true;
+                upstream.last = copied;
+                upstream.next = upstream.next.min(origin.seq);
+                let at = now.mono + RETRY_AFTER;
+                self.shared.timers.set_earlier(TimerKind::Follow(id), at);
+            }
+        }
+    }
+
+    /// Returns what INFO tells about the mirror and the sources of a stream.
+    pub(crate) fn source_infos(
+        &self,
+        stream: &Stream,
+        now: Now,
+    ) -> (Option<SourceInfo>, Vec<SourceInfo>) {
+        let upstreams = self.followers.0.get(&stream.core.id());
+        let infos = upstreams.into_iter().flatten();
+        let infos = infos.map(|upstream| (upstream, self.source_info(stream, upstream, now)));
+        let (mirror, sources): (Vec<_>, Vec<_>) =
+            infos.partition(|(upstream, _)| upstream.is_mirror);
+        let mirror = mirror.into_iter().map(|(_, info)| info).next();
+        (mirror, sources.into_iter().map(|(_, info)| info).collect())
+    }
+
+    fn source_info(&self, stream: &Stream, upstream: &Upstream, now: Now) -> SourceInfo {
+        let source = &upstream.source;
+        let origin = self.origin_of(&stream.core, source);
+        let copied = stream.core.copied(upstream.key);
+        let from = copied.next().max(Seq(source.opt_start_seq));
+        // Nothing is known before the first look at the origin.
+        let seen = origin.filter(|_| upstream.origin.is_some());
+        let active = upstream.active.map(|at| now.mono.since(at).as_nanos());
+        SourceInfo {
+            name: source.name.clone(),
+            external: source.external.clone(),
+            lag: seen.map_or(0, |o| o.index.num_pending(&upstream.filters, from)),
+            seq: if upstream.is_mirror { 0 } else { copied.0 },
+            active: Nanos(active.map_or(-1, |ns| i64::try_from(ns).unwrap_or(i64::MAX))),
+            error: origin.is_none().then_some(errors::STREAM_NOT_FOUND),
+            filter_subject: source.filter_subject.clone(),
+            subject_transforms: source.subject_transforms.clone(),
+        }
+    }
+
+    /// Returns the stream that a source means: one of the same account.
+    fn origin_of(&self, core: &StreamCore, source: &StreamSource) -> Option<&StreamCore> {
+        if source.external.is_some() {
+            return None;
+        }
+        let origin = self.stream(core.account(), &source.name)?;
+        (origin.core.id() != core.id()).then_some(&origin.core)
+    }
+}
+
+fn upstreams(config: &StreamConfig) -> Vec<Upstream> {
+    let mirror = config
+        .mirror
+        .iter()
+        .map(|mirror| Upstream::new(mirror, true));
+    let sources = config.sources.iter();
+    let sources = sources.map(|source| Upstream::new(source, false));
+    mirror.chain(sources).collect()
+}
+
+/// Returns what tells a source from the others of its stream, as nats-server tells them apart.
+fn key_of(source: &StreamSource) -> SourceKey {
+    let mut text = String::from(source.name.as_str());
+    text.push(' ');
+    text.push_str(&source.filter_subject);
+    for transform in &source.subject_transforms {
+        for part in [&transform.src, &transform.dest] {
+            text.push(' ');
+            text.push_str(part);
+        }
+    }
+    SourceKey(MsgIdHash::of(text.as_bytes()).to_bits())
+}

@@ -1,0 +1,202 @@
+//! Making the copy of one message: its subject, its headers, its entry.
+
+use alloc::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
+use protocol::headers::{self, HeaderWriter, Headers};
+use protocol::id::{Seq, StreamId};
+use protocol::store::Loc;
+
+use super::Upstream;
+use crate::JetStream;
+use crate::dedup::MsgIdHash;
+use crate::entry::{Origin, Publish, Stored};
+use crate::env::{Env, Inbound, Purpose};
+use crate::stream::StreamCore;
+
+/// The header that tells where a message was copied from.
+const STREAM_SOURCE: &[u8] = b"Nats-Stream-Source";
+/// What a publisher expected of the origin means nothing to the copy.
+const EXPECTED: &[u8] = b"Nats-Expected-";
+/// Digits of a stream's identity.
+const IDENTITY_LEN: usize = 8;
+
+impl JetStream {
+    /// Proposes the copy of a message, or stores it at once in a stream in memory. False if there is no
+    /// room for it now.
+    pub(super) fn copy(
+        &mut self,
+        id: StreamId,
+        upstream: &mut Upstream,
+        seq: Seq,
+        entry: &Bytes,
+        env: &mut impl Env,
+    ) -> bool {
+        let (Ok(msg), Some(from)) = (
+            Stored::of(entry),
+            upstream.origin.and_then(|id| self.streams.get(&id)),
+        ) else {
+            upstream.next = seq.next();
+            return true;
+        };
+        let mut subject = Vec::new();
+        let transform = upstream.transforms.iter().find(|t| t.matches(msg.subject));
+        match transform {
+            Some(transform) => transform.apply(msg.subject, env.rng(), &mut subject),
+            None => subject.extend_from_slice(msg.subject),
+        }
+        let headers = if upstream.is_mirror {
+            kept_headers(msg.headers, None)
+        } else {
+            kept_headers(
+                msg.headers,
+                Some(&source_value(upstream, seq, &msg, &from.core)),
+            )
+        };
+        let copy = Inbound {
+            subject: &subject,
+            reply: b"",
+            headers: &headers,
+            payload: msg.payload,
+        };
+        let time = if upstream.is_mirror {
+            msg.time
+        } else {
+            self.shared.clock.stamp(env.now())
+        };
+        let origin = Origin {
+            source: upstream.key,
+            seq,
+            after: upstream.last,
+        };
+        let len = Publish::HEADER_LEN
+            + Publish::ORIGIN_LEN
+            + subject.len()
+            + headers.len()
+            + msg.payload.len();
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return false;
+        };
+        if stream.core.is_memory() {
+            let mut out = BytesMut::with_capacity(len);
+            Publish::encode_copy(&mut out, id, time, origin, &copy);
+            self.copy_unlogged(id, upstream, origin, &out.freeze(), env);
+            return !upstream.is_paused;
+        }
+        if !env.has_room(len, Purpose::Store) {
+            upstream.is_paused = true;
+            let at = env.now().mono + super::RETRY_AFTER;
+            let kind = crate::TimerKind::Follow(id);
+            self.shared.timers.set_earlier(kind, at);
+            return false;
+        }
+        let pos = env.propose(|out| Publish::encode_copy(out, id, time, origin, &copy));
+        self.shared.replies.proposed(pos);
+        stream.core.set_proposed(pos);
+        upstream.in_flight += 1;
+        upstream.taken(seq, env);
+        true
+    }
+
+    fn copy_unlogged(
+        &mut self,
+        id: StreamId,
+        upstream: &mut Upstream,
+        origin: Origin,
+        entry: &Bytes,
+        env: &mut impl Env,
+    ) {
+        let (Ok(msg), Some(stream)) = (Stored::of(entry), self.streams.get_mut(&id)) else {
+            return;
+        };
+        crate::ingest::take_in(stream, &msg, Loc::from_bits(0), None, &mut self.shared, env);
+        if stream.core.copied(origin.source) == origin.seq {
+            return upstream.taken(origin.seq, env);
+        }
+        upstream.is_paused = true;
+        let at = env.now().mono + super::RETRY_AFTER;
+        let kind = crate::TimerKind::Follow(id);
+        self.shared.timers.set_earlier(kind, at);
+    }
+}
+
+impl Upstream {
+    fn taken(&mut self, seq: Seq, env: &impl Env) {
+        self.next = seq.next();
+        self.last = seq;
+        self.active = Some(env.now().mono);
+    }
+}
+
+/// Returns the headers of a copy: without what was expected of the origin, and with where it is from.
+fn kept_headers(block: &[u8], source: Option<&[u8]>) -> BytesMut {
+    let mut out = BytesMut::new();
+    let is_kept =
+        |key: &[u8]| !key.starts_with(EXPECTED) && (source.is_none() || key != STREAM_SOURCE);
+    if Headers::new(block).iter().all(|(key, _)| is_kept(key)) {
+        match source {
+            Some(value) => headers::set(block, STREAM_SOURCE, value, &mut out),
+            None => out.extend_from_slice(block),
+        }
+        return out;
+    }
+    if source.is_none() && !Headers::new(block).iter().any(|(key, _)| is_kept(key)) {
+        return out;
+    }
+    let mut writer = HeaderWriter::new(&mut out);
+    for (key, value) in Headers::new(block).iter().filter(|(key, _)| is_kept(key)) {
+        writer.push(key, value);
+    }
+    if let Some(value) = source {
+        writer.push(STREAM_SOURCE, value);
+    }
+    writer.finish();
+    out
+}
+
+/// Returns where a message is from: stream, sequence, filter and destination of the source, subject, and
+/// which stream of that name it was.
+fn source_value(upstream: &Upstream, seq: Seq, msg: &Stored<'_>, from: &StreamCore) -> Vec<u8> {
+    let source = &upstream.source;
+    let or_all = |text: &str| {
+        if text.is_empty() {
+            ">".into()
+        } else {
+            text.into()
+        }
+    };
+    let (filter, dest): (alloc::string::String, alloc::string::String) =
+        match source.subject_transforms.as_slice() {
+            [] => (or_all(&source.filter_subject), ">".into()),
+            transforms => {
+                let joined = |part: fn(&_) -> &str| {
+                    let parts: Vec<&str> = transforms.iter().map(part).collect();
+                    parts.join("\u{c}")
+                };
+                (joined(src_of), joined(dest_of))
+            }
+        };
+    let head = alloc::format!("{} {} {filter} {dest} ", source.name, seq.0);
+    let mut value = head.into_bytes();
+    value.extend_from_slice(msg.subject);
+    value.push(b' ');
+    value.extend_from_slice(&identity(from));
+    value
+}
+
+fn src_of(transform: &protocol::js::config::SubjectTransform) -> &str {
+    &transform.src
+}
+
+fn dest_of(transform: &protocol::js::config::SubjectTransform) -> &str {
+    &transform.dest
+}
+
+/// Returns a text that no other stream has had: one of the same name was made at another time.
+fn identity(core: &StreamCore) -> [u8; IDENTITY_LEN] {
+    let created = alloc::format!("{} {}", core.name(), core.created().0);
+    let seed = MsgIdHash::of(created.as_bytes()).to_bits();
+    let mut text = [0; IDENTITY_LEN];
+    protocol::rng::Rng::new(seed, 0).fill_base62(&mut text);
+    text
+}

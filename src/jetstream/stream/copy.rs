@@ -1,0 +1,82 @@
+//! Taking in what was copied from another stream.
+//!
+//! *Invariant:* a copy counts only right behind the one before it, so that a message which was refused
+//! for want of room is not passed over. How far each source has come is part of the durable state.
+
+use protocol::id::Seq;
+use protocol::js::errors;
+use protocol::store::Loc;
+
+use super::publish::{Applied, Interest, Refusal, refuse};
+use super::{PublishHeaders, Removal, StreamCore};
+use crate::dedup::{MsgIdHash, Remembered};
+use crate::entry::{Origin, SourceKey, Stored};
+
+/// The longest gap between two messages of a mirror: the index keeps a few bytes for every chunk of
+/// sequences in between.
+const GAP_MAX: u64 = 1 << 31;
+
+impl StreamCore {
+    /// Returns the sequence of the last message that a source has brought; zero for none.
+    #[must_use]
+    pub fn copied(&self, source: SourceKey) -> Seq {
+        self.copied.get(&source).copied().unwrap_or_default()
+    }
+
+    /// Applies a message of a mirror's origin or of a source.
+    pub(super) fn apply_copy(
+        &mut self,
+        msg: &Stored<'_>,
+        origin: Origin,
+        place: (Loc, Interest),
+        removal: &mut impl Removal,
+    ) -> Result<Applied, Refusal> {
+        let (loc, wanted) = place;
+        if self.config.mirror.is_none() && self.config.sources.is_empty() {
+            return refuse(errors::STREAM_INVALID_CONFIG.with("nothing is copied any more"));
+        }
+        if self.copied(origin.source) != origin.after || origin.seq <= origin.after {
+            return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
+        }
+        let headers = PublishHeaders::parse(msg.headers);
+        let is_mirror = self.config.mirror.is_some();
+        if let Some(id) = headers.msg_id
+            && let Some(seq) = self.dedup.find(MsgIdHash::of(id), msg.time)
+        {
+            self.copied.insert(origin.source, origin.seq);
+            return Ok(Applied::Duplicate(seq));
+        }
+        if is_mirror {
+            let last = self.index.last_seq();
+            if origin.seq <= last || (self.index.messages() > 0 && origin.seq.0 - last.0 > GAP_MAX)
+            {
+                return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
+            }
+        }
+        // What no later try could change is passed over.
+        if let Err(error) = self.check_size(msg) {
+            self.copied.insert(origin.source, origin.seq);
+            return Err(error);
+        }
+        if is_mirror {
+            self.index.skip_to(origin.seq);
+        }
+        let seq = if wanted == Interest::Wanted {
+            self.store(msg, loc, &headers, removal)?
+        } else {
+            self.index.skip(msg.time)
+        };
+        self.copied.insert(origin.source, origin.seq);
+        if let Some(id) = headers.msg_id {
+            self.dedup.insert(Remembered {
+                time: msg.time,
+                id: MsgIdHash::of(id),
+                seq,
+            });
+        }
+        Ok(match wanted {
+            Interest::Wanted => Applied::Stored(seq),
+            Interest::Unwanted => Applied::Skipped(seq),
+        })
+    }
+}
