@@ -23,7 +23,7 @@ use protocol::time::{Instant, Now};
 
 use crate::JetStream;
 use crate::dedup::MsgIdHash;
-use crate::entry::{Origin, SourceKey};
+use crate::entry::{Origin, SourceKey, Stored};
 use crate::env::Env;
 use crate::index::Filter;
 use crate::shared::{Reader, TimerKind};
@@ -31,6 +31,8 @@ use crate::stream::{MsgRead, Stream, StreamCore};
 
 /// Most copies of one source that wait for the disk.
 const IN_FLIGHT_MAX: u32 = 256;
+/// Most bytes of them.
+const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
 /// How long a stream waits after a copy was refused.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -53,6 +55,7 @@ pub(crate) struct Upstream {
     /// The sequence that was copied last, applied or not.
     last: Seq,
     in_flight: u32,
+    in_flight_bytes: usize,
     is_reading: bool,
     is_paused: bool,
     active: Option<Instant>,
@@ -94,6 +97,7 @@ impl Upstream {
             next: Seq(0),
             last: Seq(0),
             in_flight: 0,
+            in_flight_bytes: 0,
             is_reading: false,
             is_paused: false,
             active: None,
@@ -105,6 +109,7 @@ impl Upstream {
         self.origin = Some(origin.id());
         self.last = core.copied(self.key);
         self.in_flight = 0;
+        self.in_flight_bytes = 0;
         self.is_reading = false;
         self.next = if self.last.0 > 0 {
             self.last.next()
@@ -116,7 +121,8 @@ impl Upstream {
     }
 
     fn can_go_on(&self) -> bool {
-        !self.is_reading && !self.is_paused && self.in_flight < IN_FLIGHT_MAX
+        let has_room = self.in_flight < IN_FLIGHT_MAX && self.in_flight_bytes < IN_FLIGHT_BYTES_MAX;
+        !self.is_reading && !self.is_paused && has_room
     }
 }
 
@@ -226,14 +232,18 @@ impl JetStream {
     }
 
     /// A copy has been applied, or refused: then it is tried again later.
-    pub(crate) fn on_copied(&mut self, id: StreamId, origin: Origin, now: Now) {
+    pub(crate) fn on_copied(&mut self, msg: &Stored<'_>, origin: Origin, now: Now) {
+        let id = msg.stream;
         let Some(core) = self.streams.get(&id).map(|stream| &stream.core) else {
             return;
         };
         let copied = core.copied(origin.source);
         let upstreams = self.followers.0.get_mut(&id).into_iter().flatten();
         for upstream in upstreams.filter(|upstream| upstream.key == origin.source) {
+            // After a change of the configuration, what was under way before it still comes.
             upstream.in_flight = upstream.in_flight.saturating_sub(1);
+            let bytes = &mut upstream.in_flight_bytes;
+            *bytes = bytes.saturating_sub(msg.entry.len());
             if copied < origin.seq {
                 upstream.is_paused = true;
                 upstream.last = copied;

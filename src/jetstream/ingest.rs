@@ -144,7 +144,7 @@ impl JetStream {
                     });
                     take_in(stream, &msg, loc, publisher, shared, env);
                     if let Some(origin) = msg.origin {
-                        self.on_copied(msg.stream, origin, env.now());
+                        self.on_copied(&msg, origin, env.now());
                     }
                 } else if let Some(account) = publisher {
                     send_status(account, &reply, NO_RESPONDERS, env);

@@ -94,6 +94,7 @@ impl JetStream {
         self.shared.replies.proposed(pos);
         stream.core.set_proposed(pos);
         upstream.in_flight += 1;
+        upstream.in_flight_bytes += len;
         upstream.taken(seq, env);
         true
     }

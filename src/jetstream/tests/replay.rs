@@ -8,6 +8,7 @@ use protocol::id::LogPos;
 use protocol::rng::Rng;
 use protocol::store::Loc;
 
+use crate::entry::Stored;
 use crate::testing::{ACCOUNT, Bench, machine};
 
 /// Random work on a few streams; whatever is refused is part of it.
@@ -22,9 +23,15 @@ fn busy(seed: u64) -> Bench {
         ",\"max_bytes\":4000,\"duplicate_window\":500000000",
     ];
     for (i, config) in configs.iter().enumerate() {
-        let body = format!("{{\"name\":\"S{i}\",\"subjects\":[\"s{i}.>\"]{config}}}");
+        let body = format!(
+            "{{\"name\":\"S{i}\",\"subjects\":[\"s{i}.>\"],\"allow_atomic\":true{config}}}"
+        );
         bench.ask(&format!("STREAM.CREATE.S{i}"), &body);
     }
+    let mirror = "{\"name\":\"M\",\"mirror\":{\"name\":\"S0\"},\"max_msgs\":50}";
+    bench.ask("STREAM.CREATE.M", mirror);
+    let sources = "{\"name\":\"C\",\"sources\":[{\"name\":\"S2\"},{\"name\":\"M\"}]}";
+    bench.ask("STREAM.CREATE.C", sources);
     for _ in 0..2_000 {
         let i = rng.below(4);
         let subject = format!("s{i}.{}", rng.below(12));
@@ -59,6 +66,7 @@ fn busy(seed: u64) -> Bench {
                 bench.publish(&subject, &[("Nats-Msg-Id", &id)], "with id");
             }
             16 => bench.sync(),
+            19..22 => publish_batch(&mut bench, &subject),
             17 => bench.publish(&subject, &[("Nats-TTL", "1")], "short"),
             18 => bench.publish(&subject, &[("Nats-TTL", "never")], "long"),
             _ => bench.publish(&subject, &[], "plain"),
@@ -86,12 +94,35 @@ fn replaying_the_same_entries_gives_the_same_state() {
     }
 }
 
+fn publish_batch(bench: &mut Bench, subject: &str) {
+    for seq in ["1", "2", "3"] {
+        let mut headers = Vec::from([("Nats-Batch-Id", "b"), ("Nats-Batch-Sequence", seq)]);
+        if seq == "3" {
+            headers.push(("Nats-Batch-Commit", "1"));
+        }
+        bench.publish(subject, &headers, "in a batch");
+    }
+}
+
+/// Returns where a checkpoint can be taken at or before `cut`: not inside a batch.
+fn before_batch(log: &[Bytes], mut cut: usize) -> usize {
+    let goes_on = |entry: &Bytes| {
+        let following = Stored::of(entry).ok().and_then(|msg| msg.following);
+        following.is_some_and(|following| following > 0)
+    };
+    while cut > 0 && goes_on(&log[cut - 1]) {
+        cut -= 1;
+    }
+    cut
+}
+
 #[test]
 fn a_checkpoint_and_the_entries_after_it_give_the_same_state() {
     for seed in 0..5 {
         let bench = busy(seed);
         let log = &bench.world.log;
         for cut in [0, log.len() / 3, log.len()] {
+            let cut = before_batch(log, cut);
             let mut first = Bench::with_log(log[..cut].to_vec());
             let mut checkpoint = Vec::new();
             first.js.snapshot(&mut checkpoint);
@@ -140,7 +171,7 @@ fn streams_of_an_unknown_account_are_kept() {
         js.apply(&mut world, LogPos(pos), Loc::log(LogPos(pos)), entry);
     }
     assert!(js.stream(ACCOUNT, "S0").is_none());
-    assert_eq!(js.streams().count(), 4);
+    assert_eq!(js.streams().count(), 6);
     assert_eq!(js.state_hash(), bench.js.state_hash());
 }
 
