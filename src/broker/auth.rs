@@ -173,11 +173,12 @@ impl Auth {
     ) {
         self.configured = true;
         self.system_only &= Some(account) == self.system;
-        // Without name and password it is a user of another kind (nkey), not one that anybody is who
-        // shows neither.
-        let Some(password) = user.password.as_deref().filter(|_| !user.name.is_empty()) else {
+        // Without a name it is a user of another kind (nkey), not one that anybody is who shows none.
+        // A name alone is enough for `no_auth_user`, and for who shows it without a password.
+        if user.name.is_empty() || user.nkey.is_some() {
             return;
-        };
+        }
+        let password = user.password.as_deref().unwrap_or_default();
         let types = &user.allowed_connection_types;
         if !types.is_empty() && !types.contains(&ConnectionType::Standard) {
             return;

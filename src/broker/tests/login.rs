@@ -133,6 +133,26 @@ fn a_client_without_credentials_becomes_the_user_named_for_it() {
 }
 
 #[test]
+fn a_user_without_a_password_can_stand_for_who_shows_nothing() {
+    let mut options = Options::default();
+    options.auth.users = alloc::vec![User {
+        name: "guest".to_string(),
+        ..User::default()
+    }];
+    options.no_auth_user = Some("guest".to_string());
+    let mut world = World::new(options);
+    let id = world.accept(Rules::Nats);
+    world.say(id, "CONNECT {\"verbose\":false}\r\n");
+    assert_eq!(
+        world.shard.conn_views(world.now).first().unwrap().user,
+        "guest"
+    );
+    let id = world.accept(Rules::Nats);
+    world.hear(id);
+    assert_eq!(world.ask(id, &connect("guest", "guess")), REFUSED);
+}
+
+#[test]
 fn a_hashed_password_is_checked_elsewhere_while_nothing_is_read() {
     let mut options = Options::default();
     let hash = "$2a$11$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";

@@ -231,10 +231,20 @@ pub(super) fn known(read: &mut Reader, key: &str, node: &Node) -> bool {
     };
     check(read, node, inside);
     match without {
-        Refuse => read.refused(key, node),
-        PassOver => read.ignored(key, node),
+        Refuse if !is_idle_door(key, node) => read.refused(key, node),
+        Refuse | PassOver => read.ignored(key, node),
     }
     true
+}
+
+/// Tells whether this only asks for a door that leaf nodes may come in by: without it nobody is
+/// connected who should not be, while a remote that is passed over would silently be missing.
+fn is_idle_door(key: &str, node: &Node) -> bool {
+    let Value::Map(fields) = &node.value else {
+        return false;
+    };
+    let is_remotes = |name: &str| name.eq_ignore_ascii_case("remotes");
+    matches!(key, "leaf" | "leafnodes") && !fields.iter().any(|(name, _)| is_remotes(name))
 }
 
 fn check(read: &mut Reader, node: &Node, inside: &Inside) {

@@ -292,6 +292,16 @@ fn what_has_no_effect_is_listed_and_what_protects_is_refused() {
 }
 
 #[test]
+fn a_listener_for_leaf_nodes_is_passed_over_and_a_remote_is_refused() {
+    let noted = |config| checked(config).unsupported.first().map(|u| u.refuse);
+    assert_eq!(noted("leafnodes { port: -1 }"), Some(false));
+    assert_eq!(
+        noted("leafnodes { port: -1, Remotes: [{ url: \"nats://a:7422\" }] }"),
+        Some(true)
+    );
+}
+
+#[test]
 fn clients_that_were_to_use_tls_are_not_served_in_the_clear() {
     let checked = checked("tls { cert_file: c, key_file: k }");
     assert!(
