@@ -20,7 +20,7 @@ fn documents_are_served_with_their_types() {
     let ask = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = exchange(ask);
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert!(answer.contains("content-type: application/json\r\n"));
+    assert!(answer.contains("Content-Type: application/json\r\n"));
     assert!(answer.contains("access-control-allow-origin: *\r\n"));
     assert!(answer.ends_with("\r\n\r\n{\"status\":\"ok\"}"));
 }
