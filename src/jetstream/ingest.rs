@@ -15,7 +15,7 @@ use crate::entry::{Publish, Stored};
 use crate::env::{Env, Inbound, Purpose};
 use crate::prepare::{Changed, prepare};
 use crate::republish::republish;
-use crate::shared::{Shared, Waiter, send, send_status};
+use crate::shared::{Shared, send, send_status};
 use crate::stream::{Applied, Refusal, Stream, StreamCore};
 use crate::{JetStream, Removals};
 
@@ -123,11 +123,7 @@ impl JetStream {
     ) {
         let shared = &mut self.shared;
         let mut reply = core::mem::take(&mut shared.reply);
-        let waiter = shared.replies.take(pos, &mut reply);
-        let publisher = match waiter {
-            Some(Waiter::Publish { account, .. }) => Some(account),
-            Some(Waiter::Change(_) | Waiter::Read(_) | Waiter::Ack { .. }) | None => None,
-        };
+        let publisher = shared.replies.take_publish(pos, &mut reply);
         match Stored::of(entry) {
             Ok(msg) if msg.following.is_some() => {
                 let publisher = publisher.map(|account| (account, reply.as_slice()));

@@ -188,6 +188,19 @@ impl Replies {
         self.take_any(reply)
     }
 
+    /// Takes the publisher of the message at `pos`; its reply subject is put into `reply`. A message that
+    /// the server made itself has none, and whoever waits behind it stays.
+    pub fn take_publish(&mut self, pos: LogPos, reply: &mut Vec<u8>) -> Option<AccountId> {
+        let (at, Waiter::Publish { account, .. }) = self.queue.front()? else {
+            return None;
+        };
+        let account = *account;
+        if *at != pos {
+            return None;
+        }
+        self.take_any(reply).map(|_| account)
+    }
+
     /// Takes the next waiter whatever it waits for: when nothing will be applied any more.
     pub fn take_any(&mut self, reply: &mut Vec<u8>) -> Option<Waiter> {
         let (_, waiter) = self.queue.pop_front()?;

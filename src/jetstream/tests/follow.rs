@@ -226,3 +226,17 @@ fn a_promoted_mirror_takes_messages_of_its_own() {
     assert_eq!((last.0, last.1.as_str()), (6, "m"));
     restarted(&bench);
 }
+
+#[test]
+fn a_request_that_waits_for_a_copy_is_answered() {
+    let mut bench = origin();
+    create(&mut bench, "M", "\"mirror\":{\"name\":\"S\"}");
+    bench.publish("s.6", &[], "x");
+    bench.apply_one();
+    bench.js.pump(&mut bench.world);
+    assert!(bench.request("STREAM.INFO.M", ""));
+    assert!(bench.world.take("api").is_empty(), "the copy is under way");
+    bench.sync();
+    let info = bench.world.take("api").pop().unwrap();
+    assert!(info.contains("\"last_seq\":6"), "{info}");
+}
