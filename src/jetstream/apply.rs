@@ -80,6 +80,9 @@ impl JetStream {
                 self.on_copy_read(stream, source, seq, result, env);
             }
             Some(Reader::Batch(batch, seq)) => self.on_batch_read(batch, seq, &result, env),
+            Some(Reader::Total(stream, subject, seq)) => {
+                self.on_total_read(stream, subject, seq, &result);
+            }
             Some(Reader::Get(answer, seq)) => self.answer_get(&answer, seq, &result, env),
             None => {}
         }

@@ -11,6 +11,7 @@ use protocol::js::pub_ack::{PubAck, encode_refusal};
 use protocol::store::Loc;
 
 use crate::atomic::{self, BatchAck};
+use crate::counters::value_of;
 use crate::entry::{Publish, Stored};
 use crate::env::{Env, Inbound, Purpose};
 use crate::prepare::{Changed, prepare};
@@ -20,7 +21,7 @@ use crate::stream::{Applied, Refusal, Stream, StreamCore};
 use crate::{JetStream, Removals};
 
 /// The answer to a publish that does not fit into what waits for the disk.
-const TOO_MANY_REQUESTS: &[u8] = b"NATS/1.0 429 Too Many Requests\r\n\r\n";
+pub(crate) const TOO_MANY_REQUESTS: &[u8] = b"NATS/1.0 429 Too Many Requests\r\n\r\n";
 
 /// The answer to a publish whose stream is gone.
 const NO_RESPONDERS: &[u8] = b"NATS/1.0 503\r\n\r\n";
@@ -44,49 +45,15 @@ impl JetStream {
             let (core, shared) = (&stream.core, &mut self.shared);
             return answer(core, account, msg.reply, Err(&error), None, shared, env);
         }
+        let id = stream.core.id();
+        if stream.core.config().allow_msg_counter {
+            return self.count(env, account, id, msg);
+        }
         if !msg.headers.is_empty() && atomic::is_part(msg.headers) {
-            let id = stream.core.id();
             return self.publish_part(env, account, id, &msg);
         }
-        if stream.core.is_memory() {
-            return publish_unlogged(stream, account, msg, &mut self.shared, env);
-        }
-        if let Some(error) = &self.poisoned {
-            return answer(
-                &stream.core,
-                account,
-                msg.reply,
-                Err(error),
-                None,
-                &mut self.shared,
-                env,
-            );
-        }
-        let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let Shared {
-            clock,
-            replies,
-            options,
-            ..
-        } = &mut self.shared;
-        if replies.in_flight_bytes() + u64::from(len) > options.in_flight_bytes_max {
-            return send_status(account, msg.reply, TOO_MANY_REQUESTS, env);
-        }
-        let whole = Publish::HEADER_LEN + msg.subject.len() + msg.headers.len() + msg.payload.len();
-        if !env.has_room(whole, Purpose::Store) {
-            let (core, error) = (&stream.core, &errors::INSUFFICIENT_RESOURCES);
-            let shared = &mut self.shared;
-            return answer(core, account, msg.reply, Err(error), None, shared, env);
-        }
-        let time = clock.stamp(env.now());
-        let id = stream.core.id();
-        let pos = env.propose(|out| {
-            Publish::encode(out, id, time, msg.subject, msg.headers, msg.payload);
-        });
-        replies.proposed(pos);
-        replies.push_publish(pos, account, msg.reply, len);
-        stream.core.set_proposed(pos);
+        let poisoned = self.poisoned.as_ref();
+        take(stream, account, msg, poisoned, &mut self.shared, env);
     }
 
     /// Returns the error of a message that the stream's account has no bytes left for. This depends on
@@ -163,6 +130,49 @@ pub(crate) struct Publisher<'a> {
     pub(crate) batch: Option<BatchAck<'a>>,
 }
 
+/// Proposes a message as it is to be stored; a stream in memory has it at once.
+#[inline]
+pub(crate) fn take(
+    stream: &mut Stream,
+    account: AccountId,
+    msg: Inbound<'_>,
+    poisoned: Option<&ApiError>,
+    shared: &mut Shared,
+    env: &mut impl Env,
+) {
+    if stream.core.is_memory() {
+        return publish_unlogged(stream, account, msg, shared, env);
+    }
+    if let Some(error) = poisoned {
+        return answer(
+            &stream.core,
+            account,
+            msg.reply,
+            Err(error),
+            None,
+            shared,
+            env,
+        );
+    }
+    let body_len = msg.subject.len() + msg.headers.len() + msg.payload.len();
+    let len = u32::try_from(body_len).unwrap_or(u32::MAX);
+    if shared.replies.in_flight_bytes() + u64::from(len) > shared.options.in_flight_bytes_max {
+        return send_status(account, msg.reply, TOO_MANY_REQUESTS, env);
+    }
+    if !env.has_room(Publish::HEADER_LEN + body_len, Purpose::Store) {
+        let (core, error) = (&stream.core, &errors::INSUFFICIENT_RESOURCES);
+        return answer(core, account, msg.reply, Err(error), None, shared, env);
+    }
+    let time = shared.clock.stamp(env.now());
+    let id = stream.core.id();
+    let pos = env.propose(|out| {
+        Publish::encode(out, id, time, msg.subject, msg.headers, msg.payload);
+    });
+    shared.replies.proposed(pos);
+    shared.replies.push_publish(pos, account, msg.reply, len);
+    stream.core.set_proposed(pos);
+}
+
 /// Applies a message to its stream, answers the publisher, and offers it to the consumers.
 pub(crate) fn take_in(
     stream: &mut Stream,
@@ -187,7 +197,13 @@ pub(crate) fn take_in(
     }) = publisher
     {
         let outcome = outcome.as_ref().map(|a| *a).map_err(|e: &Refusal| &**e);
-        answer(core, account, reply, outcome, batch, shared, env);
+        let total = core
+            .config()
+            .allow_msg_counter
+            .then(|| value_of(msg.payload));
+        let total = total.flatten().map(Note::Total);
+        let note = batch.map(Note::Batch).or(total);
+        answer(core, account, reply, outcome, note, shared, env);
     }
     let Ok(Applied::Stored(seq)) = outcome else {
         return;
@@ -224,13 +240,22 @@ fn publish_unlogged(
     }
 }
 
+/// What an ack tells beside the sequence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Note<'a> {
+    /// The batch that the message ended.
+    Batch(BatchAck<'a>),
+    /// The counter's new total.
+    Total(&'a str),
+}
+
 /// Sends the ack or the refusal of a publish.
 pub(crate) fn answer(
     core: &StreamCore,
     account: AccountId,
     reply: &[u8],
     outcome: Result<Applied, &ApiError>,
-    batch: Option<BatchAck<'_>>,
+    note: Option<Note<'_>>,
     shared: &mut Shared,
     env: &mut impl Env,
 ) {
@@ -249,13 +274,18 @@ pub(crate) fn answer(
             return send(account, reply, scratch, env);
         }
     };
+    let (batch, value) = match note {
+        Some(Note::Batch(batch)) => (Some((batch.id, batch.count)), None),
+        Some(Note::Total(total)) => (None, Some(total).filter(|_| !duplicate)),
+        None => (None, None),
+    };
     let ack = PubAck {
         stream: core.name(),
         domain: &options.domain,
         seq: seq.0,
         duplicate,
-        batch: batch.map(|batch| (batch.id, batch.count)),
-        ..PubAck::default()
+        batch,
+        value,
     };
     ack.encode(scratch);
     send(account, reply, scratch, env);

@@ -13,6 +13,8 @@ mod apply;
 mod atomic;
 mod checkpoint;
 pub mod consumer;
+mod counters;
+mod decimal;
 pub mod dedup;
 pub mod entry;
 pub mod env;
@@ -56,6 +58,8 @@ pub struct JetStream {
     followers: follow::Followers,
     /// The entries of a committed batch, as far as they have been read from the log.
     parts: atomic::Parts,
+    /// Totals of counters that are under way: never logged, gone after a restart.
+    counters: counters::Counters,
     /// Entries of the log that could not be read; they are skipped, and health tells.
     unreadable: u64,
 }
@@ -71,6 +75,7 @@ impl JetStream {
             open: atomic::OpenBatches::default(),
             followers: follow::Followers::default(),
             parts: atomic::Parts::default(),
+            counters: counters::Counters::default(),
             unreadable: 0,
         }
     }

@@ -106,6 +106,8 @@ pub enum Reader {
     Copy(StreamId, SourceKey, Seq),
     /// A request for one message.
     Get(Box<Answer>, Seq),
+    /// An increment for a counter, which adds to the message of that sequence on that subject.
+    Total(StreamId, Box<[u8]>, Seq),
     /// A request for many messages.
     Batch(Box<Batch>, Seq),
 }

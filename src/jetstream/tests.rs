@@ -2,6 +2,7 @@
 
 mod api;
 mod atomic;
+mod counters;
 mod follow;
 mod lifetimes;
 mod publish;

@@ -26,6 +26,8 @@ pub struct PublishHeaders<'a> {
     /// Whether the message tells of a subject's end itself: `Nats-Marker-Reason`, or a purge of a
     /// key-value store.
     pub is_marker: bool,
+    /// `Nats-Incr`.
+    pub increment: Option<&'a [u8]>,
     /// `Nats-Stream-Source`.
     pub source: Option<&'a [u8]>,
 }
@@ -60,6 +62,7 @@ impl<'a> PublishHeaders<'a> {
                 b"Rollup" => first(&mut found.rollup, value),
                 b"TTL" => first(&mut found.ttl, value),
                 b"Marker-Reason" => found.is_marker = true,
+                b"Incr" => first(&mut found.increment, value),
                 b"Stream-Source" => first(&mut found.source, value),
                 _ => {}
             }

@@ -125,6 +125,9 @@ impl StreamCore {
                 return refuse(errors::MESSAGE_TTL_DISABLED);
             }
         }
+        if headers.increment.is_some() && !self.config.allow_msg_counter {
+            return refuse(errors::MESSAGE_INCR_DISABLED);
+        }
         self.check_expected_sequences(msg, headers)?;
         if headers.source.is_some() {
             return refuse(errors::MESSAGE_SOURCE_HDR_NOT_ALLOWED);
@@ -182,13 +185,18 @@ impl StreamCore {
     }
 
     pub(super) fn check_size(&self, msg: &Stored<'_>) -> Result<(), Refusal> {
-        let len = msg.headers.len() + msg.payload.len();
+        self.fits(msg.headers, msg.payload)
+    }
+
+    /// Refuses a message that is larger than the stream takes.
+    pub(crate) fn fits(&self, headers: &[u8], payload: &[u8]) -> Result<(), Refusal> {
+        let len = headers.len() + payload.len();
         if let Ok(max) = usize::try_from(self.config.max_msg_size)
             && len > max
         {
             return refuse(errors::STREAM_MESSAGE_EXCEEDS_MAXIMUM);
         }
-        if msg.headers.len() > HEADERS_LEN_MAX {
+        if headers.len() > HEADERS_LEN_MAX {
             return refuse(errors::STREAM_HEADER_EXCEEDS_MAXIMUM);
         }
         Ok(())

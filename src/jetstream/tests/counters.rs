@@ -1,0 +1,109 @@
+//! Counters: what is stored and acknowledged, whatever is under way.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use crate::testing::{ACCOUNT, Bench};
+
+fn bench(storage: &str) -> Bench {
+    let mut bench = Bench::new();
+    let body = format!(
+        "{{\"name\":\"C\",\"subjects\":[\"c.*\"],\"allow_msg_counter\":true,\
+         \"storage\":\"{storage}\"}}"
+    );
+    let answer = bench.ask("STREAM.CREATE.C", &body);
+    assert!(answer.contains("\"did_create\":true"), "{answer}");
+    bench
+}
+
+fn ack(seq: u64, total: &str) -> alloc::string::String {
+    format!("{{\"stream\":\"C\",\"seq\":{seq},\"val\":\"{total}\"}}")
+}
+
+const INCR: &str = "Nats-Incr";
+
+#[test]
+fn increments_add_up_also_while_others_are_under_way() {
+    for storage in ["file", "memory"] {
+        let mut bench = bench(storage);
+        for (subject, increment) in [("c.a", "+5"), ("c.b", "1"), ("c.a", "-7"), ("c.a", "40")] {
+            bench.publish(subject, &[(INCR, increment)], "");
+        }
+        bench.sync();
+        let acks = bench.world.take("ack");
+        assert_eq!(acks, [ack(1, "5"), ack(2, "1"), ack(3, "-2"), ack(4, "38")]);
+        assert_eq!(bench.publish_acked("c.a", &[(INCR, "2")], ""), ack(5, "40"));
+    }
+}
+
+#[test]
+fn a_repeated_increment_counts_once_though_both_were_under_way() {
+    let mut bench = bench("file");
+    let same = [(INCR, "1"), ("Nats-Msg-Id", "x")];
+    bench.publish("c.a", &same, "");
+    bench.publish("c.a", &same, "");
+    bench.publish("c.a", &[(INCR, "10")], "");
+    bench.sync();
+    let acks = bench.world.take("ack");
+    assert_eq!(acks.len(), 3);
+    assert_eq!(acks[0], ack(1, "1"));
+    assert!(acks[1].contains("\"duplicate\": true"), "{}", acks[1]);
+    assert_eq!(acks[2], ack(2, "11"));
+}
+
+#[test]
+fn a_purge_under_way_begins_the_count_again() {
+    let mut bench = bench("file");
+    bench.publish_acked("c.a", &[(INCR, "5")], "");
+    bench.request("STREAM.PURGE.C", "");
+    bench.publish("c.a", &[(INCR, "1")], "");
+    bench.sync();
+    assert_eq!(bench.world.take("ack"), [ack(2, "1")]);
+}
+
+#[test]
+fn a_total_that_is_on_the_disk_only_is_waited_for() {
+    let mut bench = bench("file");
+    bench.publish_acked("c.a", &[(INCR, "5")], "");
+    bench.world.slow_reads = true;
+    bench.publish("c.a", &[(INCR, "1")], "");
+    bench.publish("c.a", &[(INCR, "1")], "");
+    bench.sync();
+    assert_eq!(bench.world.take("ack"), Vec::<alloc::string::String>::new());
+    assert_eq!(bench.world.reads.len(), 1);
+    bench.answer_reads();
+    assert_eq!(bench.world.take("ack"), [ack(2, "6"), ack(3, "7")]);
+}
+
+#[test]
+fn totals_survive_a_restart() {
+    let mut bench = bench("file");
+    bench.publish_acked("c.a", &[(INCR, "99999999999999999999")], "");
+    let mut replayed = Bench::with_log(bench.world.log.clone());
+    assert_eq!(replayed.js.state_hash(), bench.js.state_hash());
+    let next = replayed.publish_acked("c.a", &[(INCR, "1")], "");
+    assert_eq!(next, ack(2, "100000000000000000000"));
+    assert!(replayed.js.stream(ACCOUNT, "C").is_some());
+}
+
+#[test]
+fn what_is_no_increment_is_refused() {
+    let mut bench = bench("file");
+    for (headers, body, code) in [
+        (&[("K", "V")][..], "", 10_169),
+        (&[(INCR, "1")][..], "body", 10_170),
+        (&[(INCR, "one")][..], "", 10_171),
+        (&[(INCR, "1"), ("Nats-Rollup", "sub")][..], "", 10_171),
+        (
+            &[(INCR, "1"), ("Nats-Expected-Stream", "C")][..],
+            "",
+            10_171,
+        ),
+    ] {
+        let answer = bench.publish_acked("c.a", headers, body);
+        assert!(answer.contains(&format!("\"err_code\":{code}")), "{answer}");
+    }
+    bench.ask("STREAM.CREATE.S", "{\"name\":\"S\",\"subjects\":[\"s\"]}");
+    let answer = bench.publish_acked("s", &[(INCR, "1")], "");
+    assert!(answer.contains("\"err_code\":10168"), "{answer}");
+}
