@@ -67,6 +67,7 @@ enum What {
     Boot,
     Timer,
     Disk,
+    Settle,
     ToServer(ConnId),
     ToClient(ConnId),
     Broken(usize),
@@ -186,6 +187,7 @@ impl Explorer {
         offer(self.node.boot_due(), What::Boot);
         offer(self.node.timer_due(), What::Timer);
         offer(self.node.disk_due(), What::Disk);
+        offer(self.node.settle_due(), What::Settle);
         offer(self.nemesis.due(self.director.phase()), What::Fault);
         for (id, link) in self.links.iter() {
             offer(link.server_due(), What::ToServer(id));
@@ -211,6 +213,11 @@ impl Explorer {
             What::Timer => {
                 self.trace.step(self.now.0, "timer", 0, b"");
                 self.node.timeout(self.now);
+                self.after_shard();
+            }
+            What::Settle => {
+                self.trace.step(self.now.0, "settle", 0, b"");
+                self.node.settle(self.now);
                 self.after_shard();
             }
             What::Disk => {

@@ -21,8 +21,12 @@ use crate::trace::Trace;
 const WALL: Wall = Wall(1_700_000_000_000_000_000);
 /// The mean time of a disk operation.
 const DISK_TIME: Duration = Duration::from_micros(150);
+/// How long it takes at most until nothing else is ready: other inputs come in between.
+const BATCH_TIME_MAX: Duration = Duration::from_micros(300);
 /// The stream of randomness for the disk's times.
 const RNG_DISK_TIMES: u64 = 12;
+/// The stream of randomness for the ends of batches.
+const RNG_BATCHES: u64 = 13;
 
 /// Something that the shard wants done.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +56,9 @@ pub(super) struct Node {
     /// How much slower than usual the disk is.
     pub(super) slowness: u32,
     disk_at: Instant,
+    batch_rng: Rng,
+    /// When the shard's batch of input ends.
+    settle_at: Instant,
     /// Operations that the disk has not answered.
     outstanding: usize,
     /// Operations that the disk has not been given yet.
@@ -79,6 +86,8 @@ impl Node {
             rng: Rng::new(seed, RNG_DISK_TIMES),
             slowness: 1,
             disk_at: Instant::NEVER,
+            batch_rng: Rng::new(seed, RNG_BATCHES),
+            settle_at: Instant::NEVER,
             outstanding: 0,
             pending: Vec::new(),
             done: Vec::new(),
@@ -133,6 +142,10 @@ impl Node {
         self.disk_at
     }
 
+    pub(super) fn settle_due(&self) -> Instant {
+        self.settle_at
+    }
+
     /// Starts the process.
     pub(super) fn boot(&mut self, now: Instant) {
         self.lives += 1;
@@ -157,7 +170,7 @@ impl Node {
         };
         life.shard.start(self.clock(now, now), &mut self.fx);
         self.life = Some(life);
-        self.collect();
+        self.collect(now);
     }
 
     /// The process dies, and starts again at `boot_at`. What happens to the disk is the caller's.
@@ -165,6 +178,7 @@ impl Node {
         self.life = None;
         self.boot_at = boot_at;
         self.disk_at = Instant::NEVER;
+        self.settle_at = Instant::NEVER;
         self.outstanding = 0;
         self.pending.clear();
         self.done.clear();
@@ -178,12 +192,12 @@ impl Node {
             return;
         };
         let wall = WALL.0 + now.0;
-        let now = Now {
+        let clock = Now {
             mono: Instant(now.0 - life.since.0),
             wall: Wall(wall.saturating_add_signed(self.wall_ahead_ns)),
         };
-        life.shard.handle(now, input, &mut self.fx);
-        self.collect();
+        life.shard.handle(clock, input, &mut self.fx);
+        self.collect(now);
     }
 
     /// Takes a connection in; none while the process is not there or not ready.
@@ -197,7 +211,7 @@ impl Node {
         };
         let life = self.life.as_mut()?;
         let id = life.shard.accept(clock, accepted, &mut self.fx);
-        self.collect();
+        self.collect(now);
         Some(id)
     }
 
@@ -223,14 +237,25 @@ impl Node {
         self.input(now, Input::Timeout);
     }
 
+    pub(super) fn settle(&mut self, now: Instant) {
+        self.settle_at = Instant::NEVER;
+        self.input(now, Input::Settle);
+    }
+
     pub(super) fn take_outbound(&mut self, conn: ConnId, spare: &mut BytesMut) -> bool {
         let life = self.life.as_mut();
         life.is_some_and(|life| life.shard.take_outbound(conn, spare))
     }
 
     /// Queues what the shard asks for; operations for the disk stay for [`Node::submit`].
-    fn collect(&mut self) {
+    fn collect(&mut self, now: Instant) {
         let fx = &mut self.fx;
+        if core::mem::take(&mut fx.settle) && self.settle_at == Instant::NEVER {
+            // As often as not nothing comes in between.
+            let most = u64::try_from(BATCH_TIME_MAX.as_nanos()).unwrap_or(0);
+            let time = most * self.batch_rng.below(2);
+            self.settle_at = now + Duration::from_nanos(self.batch_rng.below(time + 1));
+        }
         self.effects
             .extend(fx.gate.drain(..).map(|(id, gated)| Effect::Gate(id, gated)));
         self.effects.extend(fx.dirty.drain(..).map(Effect::Dirty));

@@ -50,6 +50,8 @@ pub enum Input<'a> {
     /// The process is going to stop, and nobody comes in any more: clients are told to go elsewhere,
     /// and after a time of grace their connections end one after the other.
     LameDuck,
+    /// Nothing else is ready: what [`Effects::settle`] asked for.
+    Settle,
     /// The process is about to stop: every connection ends.
     Shutdown,
 }
@@ -105,6 +107,9 @@ pub struct Effects {
     pub work: Vec<WorkOp>,
     /// Lines for the log.
     pub log: Vec<LogLine>,
+    /// Whether something waits for the end of the batch: [`Input::Settle`] is wanted once the inputs
+    /// that are ready already have been handed in, so that one sync carries what all of them brought.
+    pub settle: bool,
 }
 
 /// Work that takes too long for the shard's thread.
@@ -174,5 +179,6 @@ impl Effects {
             && self.disk.is_empty()
             && self.work.is_empty()
             && self.log.is_empty()
+            && !self.settle
     }
 }

@@ -64,7 +64,7 @@ impl Shard {
         } else {
             self.pass_on(from, msg);
         }
-        self.settle();
+        self.sweep();
     }
 
     /// Gives a message that may be published to whoever wants it.

@@ -1,7 +1,8 @@
 //! The shard: takes inputs, hands them to the part that they concern, and passes on the effects.
 //!
 //! *Invariant:* `handle` leaves nothing behind that only a later input would notice: every client
-//! with bytes to write is in `dirty`, every deadline is armed.
+//! with bytes to write is in `dirty`, every deadline is armed, and where something waits for the end
+//! of the batch, `settle` says so.
 
 mod ends;
 
@@ -154,7 +155,7 @@ impl Shard {
         match input {
             Input::Bytes { conn, buf } => {
                 self.on_bytes(conn, buf);
-                self.pump();
+                self.end_input();
                 self.arm(conn);
             }
             Input::Written { conn, bytes } => {
@@ -170,16 +171,16 @@ impl Shard {
             }
             Input::Closed { conn, gone } => {
                 self.on_closed(conn, gone);
-                self.pump();
+                self.end_input();
             }
             Input::Disk(done) => {
                 self.with_streams(|streams, router, ops| streams.on_disk(router, done, ops));
                 self.release_held();
-                self.pump();
+                self.end_input();
             }
             Input::Work(WorkDone::PasswordChecked { conn, fits }) => {
                 self.on_password_checked(conn, fits);
-                self.pump();
+                self.end_input();
                 self.arm(conn);
             }
             Input::Timeout => {
@@ -193,7 +194,11 @@ impl Shard {
                 }
                 self.on_lame_duck();
                 self.with_streams(Streams::on_timeout);
+                self.end_input();
+            }
+            Input::Settle => {
                 self.pump();
+                self.router.fx.settle = self.router.has_leftovers();
             }
             Input::LameDuck => self.begin_lame_duck(),
             Input::Shutdown => {
@@ -210,9 +215,8 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, TimerKind)> {
         let conns = self.timers.next().map(|at| (at, TimerKind::Connection));
-        let leftovers = self.router.has_leftovers();
         let streams = self.streams.as_ref();
-        let streams = streams.and_then(|streams| streams.next_timeout(leftovers));
+        let streams = streams.and_then(Streams::next_timeout);
         let streams = streams.map(|at| (at, TimerKind::Streams));
         let duck = self.lame_duck.as_ref().and_then(LameDuck::next);
         let duck = duck.map(|at| (at, TimerKind::LameDuck));
@@ -257,10 +261,16 @@ impl Shard {
         streams.is_none_or(|streams| streams.storage != Storage::Recovering)
     }
 
+    /// Ends an input that is part of a batch: asks for the end of that.
+    fn end_input(&mut self) {
+        self.sweep();
+        self.router.fx.settle = self.streams.is_some();
+    }
+
     /// Ends a batch of input.
     fn pump(&mut self) {
         self.with_streams(Streams::pump);
-        self.settle();
+        self.sweep();
     }
 
     fn with_streams(&mut self, run: impl FnOnce(&mut Streams, &mut Router, &mut Vec<DiskOp>)) {

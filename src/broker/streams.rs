@@ -218,10 +218,7 @@ impl Streams {
     }
 
     /// Returns when something is due.
-    pub(crate) fn next_timeout(&self, now_pending: bool) -> Option<Instant> {
-        if now_pending {
-            return Some(Instant::default());
-        }
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let machine = self.machine.poll_timeout().map(|(at, _)| at);
         let own = [self.next_tick, self.stations.poll_timeout()].into_iter();
         let own = own.filter(|at| *at != Instant::NEVER);

@@ -178,6 +178,8 @@ impl<N: Net, D: Disk> Parts<N, D> {
         let mut fixtures = JoinSet::new();
         let timer = Rc::clone(&driver);
         fixtures.spawn_local(async move { timer.drive_timer().await });
+        let settling = Rc::clone(&driver);
+        fixtures.spawn_local(async move { settling.drive_settling().await });
         // Monitoring answers while the store is being recovered: that is when it is asked.
         if let Some(listener) = self.monitoring {
             fixtures.spawn_local(serve_monitoring::<N>(Rc::clone(&driver), listener));

@@ -65,7 +65,7 @@ impl Shard {
     /// Removes subscriptions that have had their last message, and closes clients that turned out too
     /// slow. Called after everything that routes.
     #[inline]
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn sweep(&mut self) {
         while let Some(at) = self.router.take_spent() {
             if let Some(conn) = self.router.conns.at_mut(at.conn) {
                 let id = conn.id;

@@ -123,14 +123,7 @@ impl World {
 
     /// Lets disk and shard go on until both rest: what waits for the end of a batch goes first.
     pub(crate) fn settle(&mut self) {
-        loop {
-            self.settle_disk();
-            if !self.shard.router.has_leftovers() {
-                return;
-            }
-            self.shard.handle(self.now, Input::Timeout, &mut self.fx);
-            self.drain();
-        }
+        self.settle_disk();
     }
 
     /// Returns the files that are there.
@@ -283,14 +276,21 @@ impl World {
         self.now.wall = self.now.wall + passed;
     }
 
+    /// Takes the effects, and ends the batch when the shard asks for it: here each input is one.
     fn drain(&mut self) {
-        self.fx.dirty.clear();
-        self.fx.log.clear();
-        self.closed.append(&mut self.fx.close);
-        self.aborted.append(&mut self.fx.abort);
-        self.gates.append(&mut self.fx.gate);
-        self.ops.append(&mut self.fx.disk);
-        self.work.append(&mut self.fx.work);
+        loop {
+            self.fx.dirty.clear();
+            self.fx.log.clear();
+            self.closed.append(&mut self.fx.close);
+            self.aborted.append(&mut self.fx.abort);
+            self.gates.append(&mut self.fx.gate);
+            self.ops.append(&mut self.fx.disk);
+            self.work.append(&mut self.fx.work);
+            if !core::mem::take(&mut self.fx.settle) {
+                return;
+            }
+            self.shard.handle(self.now, Input::Settle, &mut self.fx);
+        }
     }
 }
 
