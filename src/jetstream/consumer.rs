@@ -42,7 +42,6 @@ use slab::Slab;
 use crate::api::level_is_enough;
 use crate::entry::{ConsumerCreate, Stored};
 use crate::env::{ApiCall, Env};
-use crate::index::subject_matches;
 use crate::shared::{Shared, send_status};
 use crate::stream::StreamCore;
 
@@ -320,25 +319,17 @@ impl Consumers {
         }
     }
 
-    /// A client subscribed or unsubscribed `subject`.
+    /// A client subscribed or unsubscribed where this consumer delivers to.
     pub fn interest_changed(
         &mut self,
         core: &mut StreamCore,
-        subject: &[u8],
+        consumer: ConsumerId,
         shared: &mut Shared,
         env: &mut impl Env,
     ) {
-        let mut cx = Cx::new(core, shared, env);
-        for (key, consumer) in &mut self.table {
-            let concerned = match &consumer.mode {
-                Mode::Push(push) => subject_matches(subject, &push.subject),
-                Mode::Pull(_) => false,
-            };
-            if concerned {
-                consumer.refresh_interest(&mut cx);
-                after(consumer, key, &mut self.touched, &mut cx);
-            }
-        }
+        self.with(consumer, core, shared, env, |consumer, cx, _| {
+            consumer.refresh_interest(cx);
+        });
     }
 
     /// Recovery is over: timers are set, subscriptions looked for, deliveries begin.

@@ -1,6 +1,8 @@
 //! What concerns consumers: their acknowledgements, flow control, interest, and the work at the end of
 //! each batch.
 
+use alloc::vec::Vec;
+
 use protocol::id::AccountId;
 use protocol::js::ack::AckSubject;
 
@@ -54,12 +56,15 @@ impl JetStream {
 
     /// A client subscribed or unsubscribed `subject`, which a consumer may deliver to.
     pub fn interest_changed(&mut self, env: &mut impl Env, account: AccountId, subject: &[u8]) {
-        for stream in self.streams.values_mut() {
-            let Stream {
-                core, consumers, ..
-            } = &mut **stream;
-            if core.account() == account {
-                consumers.interest_changed(core, subject, &mut self.shared, env);
+        let mut concerned = Vec::new();
+        let listeners = &self.shared.listeners;
+        listeners.find(account, subject, &mut concerned);
+        for (stream, consumer) in concerned {
+            if let Some(stream) = self.streams.get_mut(&stream) {
+                let Stream {
+                    core, consumers, ..
+                } = &mut **stream;
+                consumers.interest_changed(core, consumer, &mut self.shared, env);
             }
         }
     }

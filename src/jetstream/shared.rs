@@ -7,6 +7,7 @@
 mod accounts;
 mod advise;
 mod clock;
+mod listeners;
 mod replies;
 mod respond;
 mod timers;
@@ -27,6 +28,7 @@ use crate::entry::SourceKey;
 
 pub use accounts::{Account, Accounts};
 pub use clock::EntryClock;
+pub use listeners::Listeners;
 pub use replies::{Answer, Replies, Waiter};
 pub use respond::{send, send_status};
 pub use timers::{TimerKind, Timers};
@@ -125,6 +127,8 @@ pub struct Shared {
     pub replies: Replies,
     /// Reads under way.
     pub reads: BTreeMap<ReadId, Reader>,
+    /// Where push consumers deliver to.
+    pub listeners: Listeners,
     /// All timers.
     pub timers: Timers,
     /// Text under construction; a publish ack allocates nothing.
@@ -151,6 +155,7 @@ impl Shared {
             clock: EntryClock::default(),
             replies: Replies::default(),
             reads: BTreeMap::new(),
+            listeners: Listeners::default(),
             timers: Timers::default(),
             scratch: BytesMut::new(),
             reply: Vec::new(),

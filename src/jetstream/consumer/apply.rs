@@ -208,6 +208,7 @@ impl Consumer {
     /// Tells whoever waits that the consumer is gone.
     pub(super) fn close<E: Env>(&mut self, cx: &mut Cx<'_, E>, scratch: &mut Scratch) {
         cx.shared.timers.clear(self.timer(cx.core));
+        self.stop_listening(cx);
         if !cx.shared.live {
             return;
         }

@@ -197,6 +197,22 @@ impl Consumer {
         cx.env.deliver(cx.core.account(), &push.subject, msg);
     }
 
+    /// From now on, subscriptions to where the consumer delivers are noticed.
+    pub(super) fn listen<E: Env>(&self, cx: &mut Cx<'_, E>) {
+        if let Mode::Push(push) = &self.mode {
+            let (account, of) = (cx.core.account(), (cx.core.id(), self.id));
+            cx.shared.listeners.insert(account, &push.subject, of);
+        }
+    }
+
+    /// From now on, they are not.
+    pub(super) fn stop_listening<E: Env>(&self, cx: &mut Cx<'_, E>) {
+        if let Mode::Push(push) = &self.mode {
+            let (account, of) = (cx.core.account(), (cx.core.id(), self.id));
+            cx.shared.listeners.remove(account, &push.subject, of);
+        }
+    }
+
     /// Looks whether someone subscribes to where the consumer delivers.
     pub(super) fn refresh_interest<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
         let now = cx.env.now().mono;

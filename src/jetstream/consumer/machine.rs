@@ -168,6 +168,7 @@ impl Consumer {
         }
         self.live_since = cx.env.now().wall;
         self.choose_inactivity(cx);
+        self.listen(cx);
         self.refresh_interest(cx);
         self.restore_deadlines(cx);
         self.ready = true;
@@ -178,11 +179,15 @@ impl Consumer {
     pub(super) fn configure<E: Env>(&mut self, config: ConsumerConfig, cx: &mut Cx<'_, E>) {
         let threshold_changed = self.config.inactive_threshold != config.inactive_threshold;
         self.settings = Settings::new(&config, cx.core);
+        self.stop_listening(cx);
         match &mut self.mode {
             Mode::Pull(pull) => pull.configure(&config),
             Mode::Push(push) => push.configure(&config),
         }
         self.config = config;
+        if cx.shared.live {
+            self.listen(cx);
+        }
         if threshold_changed {
             self.choose_inactivity(cx);
         }
