@@ -23,7 +23,9 @@ pub struct StoreOptions {
     pub chunk_len: usize,
     /// How many bytes recovery reads at once.
     pub recovery_read_len: u32,
-    /// How many bytes of the log may be unflushed before [`crate::StoreEvent::FlushWanted`] is raised.
+    /// How many bytes of the log may be unflushed before [`crate::StoreEvent::FlushWanted`] is raised,
+    /// for a fourth of it. Where checkpoints are long, the store waits for more, so that they stay a
+    /// small part of what is written.
     pub flush_threshold: u64,
     /// A segment that has reached this length is not continued.
     pub segment_len_max: u64,
@@ -41,7 +43,7 @@ impl Default for StoreOptions {
             read_len: 128 << 10,
             chunk_len: 1 << 20,
             recovery_read_len: 1 << 20,
-            flush_threshold: 256 << 20,
+            flush_threshold: 64 << 20,
             segment_len_max: 256 << 20,
         }
     }

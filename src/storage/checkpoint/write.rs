@@ -63,6 +63,11 @@ impl Writer {
         }
     }
 
+    /// Returns the length of the state.
+    pub(crate) fn state_len(&self) -> u64 {
+        self.state.len() as u64
+    }
+
     /// Takes the answer to the operation under way; `None` if it is to another.
     pub(crate) fn on_done(
         &mut self,

@@ -20,12 +20,17 @@ use crate::places::{Places, epoch_at};
 use crate::report::{Damage, RecoveryReport};
 use crate::segments::{Segments, file_of};
 
+/// How many times as long as a checkpoint is the part of the log between two of them, at least.
+const CHECKPOINT_SHARE: u64 = 4;
+
 /// A checkpoint on the disk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Durable {
     pub(super) number: u64,
     pub(super) applied: LogPos,
     pub(super) keep: LogPos,
+    /// The length of its state.
+    pub(super) len: u64,
 }
 
 impl Durable {
@@ -250,6 +255,7 @@ impl Store {
             number: writer.number,
             applied: writer.head.applied,
             keep: writer.head.keep,
+            len: writer.state_len(),
         };
         let previous = self.bulk.newest.replace(newest);
         self.bulk.flushed = newest.needs();
@@ -268,6 +274,7 @@ impl Store {
         self.events.push(StoreEvent::CheckpointWritten {
             applied: newest.applied,
         });
+        self.check_flush();
     }
 
     fn remove_checkpoint(&mut self, number: u64) {
@@ -303,19 +310,23 @@ impl Store {
         }
     }
 
-    /// Asks the user to flush when the log has grown long.
+    /// Asks the user to flush when the log has grown long. It is asked for one step at a time, each of
+    /// which ends in a checkpoint: what has been flushed stays so, however often the process is killed,
+    /// and a start replays little more than a step.
     pub(super) fn check_flush(&mut self) {
         let (Some(log), Phase::Live) = (&self.log, &self.phase) else {
             return;
         };
         let (synced, flushed) = (log.synced().0, self.bulk.flushed.0);
-        let threshold = self.options.flush_threshold;
+        let checkpoint_len = self.bulk.newest.map_or(0, |newest| newest.len);
+        let step = (self.options.flush_threshold / 4).max(checkpoint_len * CHECKPOINT_SHARE);
+        // The newest part stays: much of it is consumed and removed before it is flushed.
+        let threshold = self.options.flush_threshold.max(2 * step);
         if self.bulk.asked || synced.saturating_sub(flushed) < threshold {
             return;
         }
         self.bulk.asked = true;
-        // The newest part stays: much of it is consumed and removed before it is flushed.
-        let below = LogPos(synced - threshold / 4);
+        let below = LogPos(flushed + step);
         self.events.push(StoreEvent::FlushWanted { below });
     }
 

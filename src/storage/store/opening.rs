@@ -204,6 +204,7 @@ impl Store {
                     number,
                     applied: head.applied,
                     keep: head.keep,
+                    len: head.state_len,
                 });
                 self.bulk.flushed = head.keep.min(head.applied);
                 opening.head = Some(head);

@@ -79,6 +79,14 @@ impl User {
         }
     }
 
+    /// Returns up to where a flush is wanted.
+    fn wanted(&self) -> Option<LogPos> {
+        self.rig.events.iter().find_map(|event| match event {
+            StoreEvent::FlushWanted { below } => Some(*below),
+            _ => None,
+        })
+    }
+
     fn checkpoint(&mut self) {
         let tail = self.rig.store.tail();
         let all = self.streams.iter().flatten();
@@ -210,15 +218,13 @@ fn checkpoint_of_a_state_that_was_only_restored_replays_nothing_twice() {
 fn log_and_checkpoints_do_not_grow_without_end() {
     let mut user = User::new();
     for _ in 0..12 {
-        user.publish(A, 150);
-        let wanted = user
-            .rig
-            .events
-            .iter()
-            .any(|e| matches!(e, StoreEvent::FlushWanted { .. }));
-        assert!(wanted, "the log has grown past the threshold");
+        user.publish(A, 500);
+        assert!(
+            user.wanted().is_some(),
+            "the log has grown past the threshold"
+        );
         user.flush_all_and_checkpoint();
-        assert!(user.log_files() <= 12, "{} log files", user.log_files());
+        assert!(user.log_files() <= 16, "{} log files", user.log_files());
     }
     let names = user.rig.disk.files.keys();
     let checkpoints = names.filter(|name| matches!(name, FileName::Checkpoint(_)));
@@ -227,6 +233,28 @@ fn log_and_checkpoints_do_not_grow_without_end() {
     let mut user = user.reopen();
     assert_eq!(user.rig.report().damage, []);
     user.assert_all_readable();
+}
+
+#[test]
+fn a_long_log_is_flushed_in_steps_from_the_start_on() {
+    let mut user = User::new();
+    user.publish(A, 1500);
+    let mut user = user.reopen();
+    let mut steps = 0;
+    let mut flushed = LogPos(0);
+    while let Some(below) = user.wanted() {
+        assert!(
+            below > flushed,
+            "each step goes on where the last one ended"
+        );
+        flushed = below;
+        user.flush(below);
+        user.checkpoint();
+        steps += 1;
+        user = user.reopen();
+        user.assert_all_readable();
+    }
+    assert!(steps > 2, "{steps} steps");
 }
 
 #[test]
