@@ -12,7 +12,7 @@ use config::Options;
 use config::options::Listen;
 use protocol::rng::Rng;
 use protocol::time::{Instant, Wall, nanos};
-use server::{ServeOptions, Surroundings, serve};
+use server::{Ends, ServeOptions, Surroundings, serve};
 use storage::StoreOptions;
 use turmoil::Sim;
 
@@ -171,8 +171,11 @@ impl Run<'_> {
                     wall: Box::new(wall),
                     log: Box::new(|_| {}),
                 };
-                let never = future::pending();
-                serve::<TurmoilNet, SimHandle>(options(seed), Some(disk), around, |_| {}, never)
+                let ends = Ends {
+                    leave: future::pending(),
+                    stop: future::pending(),
+                };
+                serve::<TurmoilNet, SimHandle>(options(seed), Some(disk), around, |_| {}, ends)
                     .await?;
                 Ok(())
             }
