@@ -1,6 +1,8 @@
 //! A server process with a configuration and a store of its own, on a free port.
 
 use core::net::{Ipv4Addr, SocketAddr};
+use core::ops::Range;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::fs;
 use std::io;
@@ -123,8 +125,22 @@ fn spawn(binary: &Path, folder: &Path) -> io::Result<Child> {
         .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", binary.display())))
 }
 
+/// Takes a port below those that the system gives to outgoing connections, which could take it between
+/// here and the server's start. Each call tries other ones.
 fn listen() -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+    const PORTS: Range<u16> = 10_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    loop {
+        // Processes begin at different places.
+        let tried = NEXT.fetch_add(1, Ordering::Relaxed);
+        let offset = std::process::id().wrapping_mul(64).wrapping_add(tried) % count;
+        let port = PORTS.start + u16::try_from(offset).unwrap_or_default();
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && tried < count => {}
+            other => return other,
+        }
+    }
 }
 
 fn config(case: &Case, folder: &Path, addr: SocketAddr, http: SocketAddr) -> String {

@@ -21,7 +21,7 @@ fn documents_are_served_with_their_types() {
     let answer = exchange(ask);
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains("Content-Type: application/json\r\n"));
-    assert!(answer.contains("access-control-allow-origin: *\r\n"));
+    assert!(answer.contains("Access-Control-Allow-Origin: *\r\n"));
     assert!(answer.ends_with("\r\n\r\n{\"status\":\"ok\"}"));
 }
 
