@@ -21,6 +21,7 @@ pub(crate) const OPTIONS: StoreOptions = StoreOptions {
     read_len: 1 << 10,
     chunk_len: 2 << 10,
     recovery_read_len: 4 << 10,
+    recovery_read_attempts: 3,
     flush_threshold: 12 << 10,
     segment_len_max: 16 << 10,
 };
@@ -180,7 +181,8 @@ impl World {
             }
             StoreEvent::CheckpointWritten { .. } => self.checkpoints += 1,
             StoreEvent::CheckpointRefused(_) => {}
-            StoreEvent::Poisoned(_) => self.poisoned = true,
+            StoreEvent::Hole(_) => {}
+            StoreEvent::Unreadable { .. } | StoreEvent::Poisoned(_) => self.poisoned = true,
         }
     }
 

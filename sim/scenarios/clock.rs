@@ -5,4 +5,6 @@ use super::holds;
 #[test]
 fn clock_jump() {
     holds("clock_jump", 1..7);
+    // Messages are pending when the clock is set back.
+    holds("clock_jump", 1024..1025);
 }

@@ -228,7 +228,7 @@ impl Shard {
     /// until then no connection may be taken in.
     pub fn start(&mut self, now: Now, fx: &mut Effects) {
         self.router.now = now;
-        self.with_streams(|streams, _, ops| streams.start(ops));
+        self.with_streams(Streams::start);
         core::mem::swap(&mut self.router.fx, fx);
     }
 
@@ -246,6 +246,12 @@ impl Shard {
             unreadable: streams.machine.unreadable(),
             damaged,
         })
+    }
+
+    /// Returns why storage is [`Storage::Damaged`] or [`Storage::Unreadable`], if it is.
+    #[must_use]
+    pub fn storage_failure(&self) -> Option<&str> {
+        self.streams.as_ref()?.failure.as_deref()
     }
 
     /// Returns the JetStream machine, to look at; none without JetStream.

@@ -10,6 +10,7 @@ mod stations;
 mod world;
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -23,7 +24,9 @@ use protocol::message::Message;
 use protocol::rng::Rng;
 use protocol::store::Loc;
 use protocol::time::Instant;
-use storage::{DiskDone, DiskOp, RecoveryReport, Store, StoreEvent, StoreStats};
+use storage::{
+    Damage, DiskDone, DiskError, DiskOp, FileName, RecoveryReport, Store, StoreEvent, StoreStats,
+};
 
 use crate::auth::Auth;
 use crate::effects::{Level, LogLine, Rules};
@@ -49,6 +52,12 @@ pub enum Storage {
     Live,
     /// A write or a sync has failed: reads only, until the process starts anew.
     Poisoned,
+    /// Entries that were acknowledged may be missing from the log: what lies before them can be read,
+    /// nothing behind them is served and nothing is stored.
+    Damaged,
+    /// What the disk holds could not be read to its end: nothing is served, until the process starts
+    /// anew.
+    Unreadable,
 }
 
 /// The machine and its store.
@@ -59,9 +68,14 @@ pub(crate) struct Streams {
     pub(crate) store: Store,
     pub(crate) storage: Storage,
     pub(crate) report: Option<RecoveryReport>,
+    /// Why storage is not live, as health checks and the log say it.
+    pub(crate) failure: Option<String>,
+    /// Whether recovery has passed a hole in the log. Entries behind it would take the numbers of the
+    /// missing ones: they are not applied.
+    behind_hole: bool,
     stations: Stations,
     rng: Rng,
-    server_name: alloc::string::String,
+    server_name: String,
     flushing: Flushing,
     next_tick: Instant,
     /// Publishers whose reading is paused because too much waits for the disk.
@@ -97,6 +111,8 @@ impl Streams {
             store: Store::new(options.store),
             storage: Storage::Recovering,
             report: None,
+            failure: None,
+            behind_hole: false,
             stations: Stations::new(config, auth, router),
             rng: Rng::new(seed, RNG_STREAMS),
             server_name: identity.name.clone(),
@@ -107,7 +123,8 @@ impl Streams {
     }
 
     /// Begins recovery.
-    pub(crate) fn start(&mut self, ops: &mut Vec<DiskOp>) {
+    pub(crate) fn start(&mut self, router: &mut Router, ops: &mut Vec<DiskOp>) {
+        self.next_tick = router.now.mono + TICK;
         self.store.start(ops);
     }
 
@@ -191,6 +208,9 @@ impl Streams {
             machine.interest_changed(&mut world, account, &subject);
         }
         self.deliver_mail(router);
+        if self.storage == Storage::Unreadable {
+            return;
+        }
         let (machine, mut world) = self.split(router);
         machine.pump(&mut world);
         self.store.pump(ops);
@@ -227,14 +247,9 @@ impl Streams {
 
     /// Does what is due.
     pub(crate) fn on_timeout(&mut self, router: &mut Router, ops: &mut Vec<DiskOp>) {
-        if self.storage == Storage::Recovering {
-            return;
-        }
         let now = router.now.mono;
-        let (machine, mut world) = self.split(router);
-        machine.handle_timeout(&mut world);
-        if self.stations.poll_timeout() <= now {
-            self.with_stations(router, |memphis, host| memphis.handle_timeout(host));
+        if !matches!(self.storage, Storage::Recovering | Storage::Unreadable) {
+            self.advance(router);
         }
         if self.next_tick <= now {
             self.next_tick = now + TICK;
@@ -249,6 +264,16 @@ impl Streams {
     pub(crate) fn tell_shutdown(&mut self, router: &mut Router) {
         let (machine, mut world) = self.split(router);
         machine.shut_down(&mut world);
+    }
+
+    /// Does what is due in streams and stations.
+    fn advance(&mut self, router: &mut Router) {
+        let now = router.now.mono;
+        let (machine, mut world) = self.split(router);
+        machine.handle_timeout(&mut world);
+        if self.stations.poll_timeout() <= now {
+            self.with_stations(router, |memphis, host| memphis.handle_timeout(host));
+        }
     }
 
     /// Makes what was acknowledged quick to find at the next start.
@@ -274,7 +299,10 @@ impl Streams {
                     );
                 }
             }
+            StoreEvent::Hole(_) => self.behind_hole = true,
+            StoreEvent::Unreadable { part, error } => self.on_unreadable(router, part, error),
             StoreEvent::Recovered(report) => self.on_recovered(router, report),
+            StoreEvent::FlushWanted { .. } if self.storage != Storage::Live => {}
             StoreEvent::FlushWanted { below } => {
                 let memphis = &self.stations;
                 self.flushing
@@ -310,22 +338,60 @@ impl Streams {
                 );
             }
             StoreEvent::Poisoned(error) => {
-                self.storage = Storage::Poisoned;
+                let reason = format!("{error}");
                 log(
                     router,
                     Level::Error,
-                    format!("JetStream storage failed, nothing is stored any more: {error}"),
+                    format!("JetStream storage failed, nothing is stored any more: {reason}"),
                 );
-                let reason = format!("{error}");
-                let (machine, mut world) = self.split(router);
-                machine.poison(&mut world, &reason);
-                self.with_stations(router, |memphis, host| memphis.poison(&reason, host));
+                self.stop_storing(router, Storage::Poisoned, &reason);
             }
         }
     }
 
+    /// Entries are neither taken nor written from here on; what is known can be read.
+    fn stop_storing(&mut self, router: &mut Router, storage: Storage, reason: &str) {
+        self.storage = storage;
+        let (machine, mut world) = self.split(router);
+        machine.poison(&mut world, reason);
+        self.with_stations(router, |memphis, host| memphis.poison(reason, host));
+    }
+
+    /// Recovery has given up: JetStream stays closed, everything else goes on.
+    fn on_unreadable(&mut self, router: &mut Router, part: Damage, error: DiskError) {
+        let Damage { file, from, to } = part;
+        let text = format!("JetStream is closed: {file} from byte {from} to {to}: {error}");
+        log(router, Level::Error, text.clone());
+        self.stop_storing(router, Storage::Unreadable, &text);
+        self.machine.close();
+        self.failure = Some(text);
+    }
+
+    /// Entries that were acknowledged may be missing: what came before them is all that can be served
+    /// under its own numbers.
+    fn on_damaged(&mut self, router: &mut Router, report: &RecoveryReport) {
+        let first = report
+            .damage
+            .iter()
+            .find(|damage| matches!(damage.file, FileName::Log(_)));
+        let Some(Damage { file, from, to }) = first else {
+            return;
+        };
+        let text = format!(
+            "JetStream stores nothing: {file} is damaged from position {from} to {to}, \
+             only what was stored before is served"
+        );
+        log(router, Level::Error, text.clone());
+        self.store.seal();
+        self.stop_storing(router, Storage::Damaged, &text);
+        self.failure = Some(text);
+    }
+
     #[inline]
     fn on_entry(&mut self, router: &mut Router, pos: LogPos, loc: Loc, entry: &Bytes) {
+        if self.behind_hole {
+            return;
+        }
         let Committed(pos) = self.group.on_synced(pos);
         let (machine, mut world) = self.split(router);
         if let Some(entry) = machine.apply(&mut world, pos, loc, entry) {
@@ -362,6 +428,9 @@ impl Streams {
             );
             log(router, Level::Error, text);
         }
+        if self.behind_hole {
+            self.on_damaged(router, &report);
+        }
         self.report = Some(report);
     }
 
@@ -387,7 +456,7 @@ fn inbound<'a>(msg: &Message<'a>) -> Inbound<'a> {
     }
 }
 
-fn log(router: &mut Router, level: Level, text: alloc::string::String) {
+fn log(router: &mut Router, level: Level, text: String) {
     router.fx.log.push(LogLine { level, text });
 }
 

@@ -69,6 +69,17 @@ impl JetStream {
         if is_of_cluster(kind) {
             return true;
         }
+        if self.closed {
+            // Who asks for messages knows no other answer than that nobody is there.
+            let asks_for_messages = matches!(
+                kind,
+                ApiKind::ConsumerNext | ApiKind::DirectGet | ApiKind::DirectGetLast
+            );
+            if !asks_for_messages {
+                self.fail(call, kind, &errors::CLUSTER_NOT_AVAIL, env);
+            }
+            return !asks_for_messages;
+        }
         let enabled = |js: &Self| {
             let account = js.shared.accounts.get(call.account);
             account.is_some_and(|account| account.limits.is_some())

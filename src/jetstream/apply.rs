@@ -116,6 +116,13 @@ impl JetStream {
         self.shared.reply = reply;
     }
 
+    /// What the store holds could not be read to its end: whatever is known of streams and consumers may
+    /// be out of date, so nobody is told any of it.
+    pub fn close(&mut self) {
+        self.closed = true;
+        self.poisoned = Some(errors::CLUSTER_NOT_AVAIL);
+    }
+
     /// Serves the waiters that stand at or before `pos`.
     fn release(&mut self, pos: LogPos, env: &mut impl Env) {
         let mut reply = core::mem::take(&mut self.shared.reply);

@@ -45,6 +45,11 @@ impl JetStream {
             let (core, shared) = (&stream.core, &mut self.shared);
             return answer(core, account, msg.reply, Err(&error), None, shared, env);
         }
+        if self.closed {
+            let (core, shared) = (&stream.core, &mut self.shared);
+            let error = errors::CLUSTER_NOT_AVAIL;
+            return answer(core, account, msg.reply, Err(&error), None, shared, env);
+        }
         let id = stream.core.id();
         if stream.core.config().allow_msg_counter {
             return self.count(env, account, id, msg);

@@ -52,6 +52,8 @@ pub struct JetStream {
     streams: BTreeMap<StreamId, Box<Stream>>,
     /// Set when the store can take no more entries: what everyone who asks for one is told.
     poisoned: Option<ApiError>,
+    /// What the store holds could not be read to its end: nothing is served.
+    closed: bool,
     /// Batches whose messages are still coming: never logged, gone after a restart.
     open: atomic::OpenBatches,
     /// The streams that copy from others.
@@ -72,6 +74,7 @@ impl JetStream {
             shared: Shared::new(options),
             streams: BTreeMap::new(),
             poisoned: None,
+            closed: false,
             open: atomic::OpenBatches::default(),
             followers: follow::Followers::default(),
             parts: atomic::Parts::default(),

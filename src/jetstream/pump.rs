@@ -23,6 +23,9 @@ impl JetStream {
         reply: &[u8],
         payload: &[u8],
     ) -> bool {
+        if self.closed {
+            return false;
+        }
         let Some(ack) = AckSubject::parse(subject) else {
             return false;
         };

@@ -10,7 +10,7 @@ use protocol::store::{Loc, ReadError, ReadId};
 use crate::log::Chunk;
 use crate::op::DiskError;
 use crate::record::{self, HEAD, Kind};
-use crate::report::RecoveryReport;
+use crate::report::{Damage, RecoveryReport};
 
 /// Something that the store's user must know.
 #[derive(Clone, Debug)]
@@ -25,6 +25,17 @@ pub enum StoreEvent {
         loc: Loc,
         /// The bytes, a slice of the buffer they were written from.
         entry: Bytes,
+    },
+    /// Between the entries before and those that follow, entries may be missing that were
+    /// acknowledged: this range of the log is damaged.
+    Hole(Damage),
+    /// A part of a file that recovery needs could not be read, however often it was tried: the store
+    /// stays closed until the process starts anew. Nothing has been changed on the disk.
+    Unreadable {
+        /// The part.
+        part: Damage,
+        /// The disk's last answer.
+        error: DiskError,
     },
     /// Everything stored has been replayed; from here on entries can be appended.
     Recovered(RecoveryReport),

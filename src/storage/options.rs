@@ -23,6 +23,9 @@ pub struct StoreOptions {
     pub chunk_len: usize,
     /// How many bytes recovery reads at once.
     pub recovery_read_len: u32,
+    /// How often recovery tries a read that fails, at most once per [`crate::Store::tick`] but for
+    /// the first time, before it gives up.
+    pub recovery_read_attempts: u32,
     /// How many bytes of the log may be unflushed before [`crate::StoreEvent::FlushWanted`] is raised,
     /// for a fourth of it. Where checkpoints are long, the store waits for more, so that they stay a
     /// small part of what is written.
@@ -43,6 +46,7 @@ impl Default for StoreOptions {
             read_len: 128 << 10,
             chunk_len: 1 << 20,
             recovery_read_len: 1 << 20,
+            recovery_read_attempts: 30,
             flush_threshold: 64 << 20,
             segment_len_max: 256 << 20,
         }

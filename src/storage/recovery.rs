@@ -7,7 +7,8 @@
 //! lay there, and the log is cut.
 //!
 //! *Invariants:* no position below the new tail is given out again; one read is under way at a time;
-//! nothing is written or removed here.
+//! nothing is written or removed here. What the disk refuses to read is the caller's to try again: it
+//! is neither a torn tail nor rot.
 
 mod scan;
 
@@ -21,14 +22,10 @@ use protocol::id::LogPos;
 use crate::log::Chunk;
 use crate::log::files::Extent;
 use crate::marks::{End, FileHead};
-use crate::op::{DiskError, FileName};
+use crate::op::FileName;
 use crate::record::EpochNo;
 use crate::report::Damage;
 use scan::{Found, Scan, Stop};
-
-/// Reads are repeated in pieces of this size when the disk refuses a larger one, so that one bad sector
-/// costs no more than it must.
-const SECTOR: u64 = 4096;
 
 /// What recovery needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +63,6 @@ struct Probe {
     found: Option<(Extent, u64, EpochNo)>,
     /// Where the last valid record seen ends.
     seen_to: u64,
-    /// Whether a part of what was searched could not be read.
-    unreadable: bool,
 }
 
 /// The reader of the log.
@@ -86,6 +81,8 @@ pub(crate) struct Recovery {
     /// Rows of valid records, to be handed out.
     pub(crate) runs: VecDeque<Chunk>,
     pub(crate) damage: Vec<Damage>,
+    /// The part of the damage where entries may have been, to be told in their order.
+    pub(crate) holes: VecDeque<Damage>,
     /// Invalid file heads: damage if the file turns out to have been durable.
     heads: Vec<Extent>,
     pub(crate) tail: LogPos,
@@ -108,6 +105,7 @@ impl Recovery {
             piece: u64::from(piece),
             runs: VecDeque::new(),
             damage: Vec::new(),
+            holes: VecDeque::new(),
             heads: Vec::new(),
             tail: origin.from,
             valid_to: LogPos(0),
@@ -126,7 +124,7 @@ impl Recovery {
             return self.finish(self.tail);
         };
         if base > from {
-            self.add_damage(FileName::Log(from), from, base);
+            self.add_hole(FileName::Log(from), from, base);
         }
         let before = self.known.iter().rev().find(|(pos, _)| pos.0 <= base);
         self.scan.epoch = before.map_or(EpochNo(0), |&(_, epoch)| epoch);
@@ -168,28 +166,11 @@ impl Recovery {
     }
 
     /// Takes the answer to the read that was asked for.
-    pub(crate) fn handle(&mut self, result: Result<Bytes, DiskError>) -> Next {
-        match (result, self.mode) {
-            (Ok(bytes), Mode::Replay) => self.replay(&bytes),
-            (Ok(bytes), Mode::Probe(probe)) => self.probe(&bytes, probe),
-            (Err(_), _) if self.asked > SECTOR => {
-                self.read_len(SECTOR - (self.cursor - self.file.base) % SECTOR)
-            }
-            (Err(_), Mode::Replay) => {
-                let probe = self.probe_from(self.cursor, true);
-                self.skip_sector(probe)
-            }
-            (Err(_), Mode::Probe(probe)) => self.skip_sector(Probe {
-                unreadable: true,
-                ..probe
-            }),
+    pub(crate) fn handle(&mut self, bytes: &Bytes) -> Next {
+        match self.mode {
+            Mode::Replay => self.replay(bytes),
+            Mode::Probe(probe) => self.probe(bytes, probe),
         }
-    }
-
-    fn skip_sector(&mut self, probe: Probe) -> Next {
-        let offset = self.cursor - self.file.base;
-        self.cursor = self.file.base + (offset + 1).next_multiple_of(SECTOR);
-        self.continue_probe(probe)
     }
 
     fn read(&mut self) -> Next {
@@ -274,30 +255,24 @@ impl Recovery {
         self.scan.proven = self.scan.proven.max(LogPos(at));
         match self.files.range(at..).next() {
             Some((&base, &len)) => {
-                self.add_damage(FileName::Log(at), at, base);
+                self.add_hole(FileName::Log(at), at, base);
                 self.enter_file(Extent { base, len });
                 self.read()
             }
             None => {
-                self.add_damage(FileName::Log(at), at, next_end);
+                self.add_hole(FileName::Log(at), at, next_end);
                 self.finish(LogPos(next_end))
             }
         }
     }
 
-    fn probe_from(&self, hole: u64, unreadable: bool) -> Probe {
-        Probe {
-            file: self.file,
-            hole,
-            found: None,
-            seen_to: hole,
-            unreadable,
-        }
-    }
-
     fn begin_probe(&mut self) -> Next {
-        let probe = self.probe_from(self.cursor, false);
-        self.continue_probe(probe)
+        self.continue_probe(Probe {
+            file: self.file,
+            hole: self.cursor,
+            found: None,
+            seen_to: self.cursor,
+        })
     }
 
     /// Reads on from the cursor, or in the next file if the cursor has left this one.
@@ -368,7 +343,7 @@ impl Recovery {
         let Some((file, at, epoch)) = probe.found else {
             return self.conclude(probe);
         };
-        self.add_damage(FileName::Log(probe.file.base), probe.hole, at);
+        self.add_hole(FileName::Log(probe.file.base), probe.hole, at);
         if file.base != probe.file.base {
             self.scan.begin_file();
         }
@@ -386,16 +361,11 @@ impl Recovery {
         if whole > file.len {
             // Cut off from outside: what is missing may have been acknowledged.
             let end = file.base.saturating_add(whole).max(proven);
-            self.add_damage(name, hole, end);
-            return self.finish(LogPos(end));
-        }
-        if probe.unreadable {
-            let end = file.end().max(proven);
-            self.add_damage(name, hole, end);
+            self.add_hole(name, hole, end);
             return self.finish(LogPos(end));
         }
         if proven > hole {
-            self.add_damage(name, hole, proven);
+            self.add_hole(name, hole, proven);
             return self.finish(LogPos(proven));
         }
         self.cut = probe.seen_to - hole;
@@ -411,6 +381,13 @@ impl Recovery {
             }
         }
         Next::Finished
+    }
+
+    fn add_hole(&mut self, file: FileName, from: u64, to: u64) {
+        let known = self.damage.len();
+        self.add_damage(file, from, to);
+        self.holes
+            .extend(self.damage.get(known..).unwrap_or_default());
     }
 
     fn add_damage(&mut self, file: FileName, from: u64, to: u64) {

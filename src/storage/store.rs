@@ -168,6 +168,13 @@ impl Store {
         self.events.push(StoreEvent::Poisoned(error));
     }
 
+    /// Stores nothing from here on: what is there does not bear to be built on.
+    pub fn seal(&mut self) {
+        self.poisoned.get_or_insert(DiskError::ReadOnly);
+        self.bulk.stop();
+        self.wanted.retain(|op| matches!(op, DiskOp::Read { .. }));
+    }
+
     /// Returns the next thing the user must know.
     #[inline]
     pub fn poll(&mut self) -> Option<StoreEvent> {
@@ -239,6 +246,7 @@ impl Store {
         if self.poisoned.is_some() {
             return;
         }
+        self.retry_opening(ops);
         self.retry_bulk();
         if let Some(log) = &mut self.log {
             log.files.retry();

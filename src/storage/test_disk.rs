@@ -174,6 +174,8 @@ impl Rig {
             | StoreEvent::Flushed { .. }
             | StoreEvent::CheckpointWritten { .. }
             | StoreEvent::CheckpointRefused(_)
+            | StoreEvent::Hole(_)
+            | StoreEvent::Unreadable { .. }
             | StoreEvent::Poisoned(_) => None,
         });
         entries.collect()
@@ -189,6 +191,8 @@ impl Rig {
             | StoreEvent::Flushed { .. }
             | StoreEvent::CheckpointWritten { .. }
             | StoreEvent::CheckpointRefused(_)
+            | StoreEvent::Hole(_)
+            | StoreEvent::Unreadable { .. }
             | StoreEvent::Poisoned(_) => None,
         });
         report.expect("the store opens")

@@ -117,6 +117,9 @@ pub(super) fn health(shard: &Shard) -> Health {
         Storage::Poisoned => Some(String::from(
             "JetStream has stopped: a write to the disk has failed",
         )),
+        Storage::Damaged | Storage::Unreadable => {
+            Some(shard.storage_failure().unwrap_or_default().to_string())
+        }
         Storage::Live if storage.unreadable > 0 => Some(format!(
             "JetStream could not read {} entries of its log",
             storage.unreadable

@@ -31,6 +31,8 @@ pub(crate) struct World {
     /// Operations that the disk has not been let do.
     ops: Vec<DiskOp>,
     files: BTreeMap<FileName, Vec<u8>>,
+    /// Whether the disk refuses to read.
+    pub(crate) refuses_reads: bool,
     pub(crate) work: Vec<WorkOp>,
     /// What each connection has not had parsed yet.
     rest: Vec<(ConnId, BytesMut)>,
@@ -62,6 +64,7 @@ impl World {
             fx: Effects::default(),
             ops: Vec::new(),
             files: BTreeMap::new(),
+            refuses_reads: false,
             work: Vec::new(),
             rest: Vec::new(),
         }
@@ -131,6 +134,16 @@ impl World {
         self.files.keys()
     }
 
+    /// Damages the first place in the log that holds `text`.
+    pub(crate) fn rot(&mut self, text: &[u8]) {
+        let log = self
+            .files
+            .get_mut(&FileName::Log(0))
+            .expect("there is a log");
+        let found = log.windows(text.len()).position(|bytes| bytes == text);
+        log[found.expect("it is stored")] ^= 1;
+    }
+
     /// The process ends without warning, and starts again on the same files.
     pub(crate) fn restart(&mut self) {
         let options = self.shard.options.clone();
@@ -156,6 +169,7 @@ impl World {
                     .map(|(name, f)| (*name, f.len() as u64))
                     .collect(),
             )),
+            DiskOp::Read { .. } if self.refuses_reads => Err(DiskError::Io(5)),
             DiskOp::Read {
                 file, offset, len, ..
             } => match files.get(&file).map(|f| f.get(range(offset, len as usize))) {

@@ -185,6 +185,69 @@ fn memphis_clients_name_streams_by_memphis_rules() {
     create(&mut world, a, "S", "s.*");
 }
 
+fn three_messages() -> World {
+    let mut world = world();
+    let a = world.client();
+    create(&mut world, a, "S", "s");
+    for body in ["one", "two", "six"] {
+        world.say(a, &format!("PUB s in 3\r\n{body}\r\n"));
+        world.settle();
+    }
+    world
+}
+
+#[test]
+fn a_log_that_cannot_be_read_closes_jetstream_and_nothing_else() {
+    let mut world = three_messages();
+    world.refuses_reads = true;
+    world.restart();
+    assert!(!world.shard.is_ready(), "it is tried again first");
+    for _ in 0..StoreOptions::default().recovery_read_attempts {
+        world.wait(Duration::from_secs(1));
+        world.settle();
+    }
+    let storage = world.shard.storage().map(|view| view.storage);
+    assert_eq!(storage, Some(Storage::Unreadable));
+    assert!(world.shard.storage_failure().unwrap().contains("log-"));
+
+    let a = world.client();
+    world.say(a, "SUB in 1\r\n");
+    let info = request(&mut world, a, "$JS.API.STREAM.INFO.S", "");
+    assert!(info.contains("\"err_code\":10008"), "{info}");
+    world.say(a, "PUB $JS.API.CONSUMER.MSG.NEXT.S.c in 0\r\n\r\n");
+    assert!(world.hear(a).contains("503"));
+    world.say(a, "PUB in 2\r\nhi\r\n");
+    assert!(world.hear(a).contains("hi"), "core messages go on");
+
+    world.refuses_reads = false;
+    world.restart();
+    let a = world.client();
+    world.say(a, "SUB in 1\r\n");
+    let info = request(&mut world, a, "$JS.API.STREAM.INFO.S", "");
+    assert!(info.contains("\"last_seq\":3"), "{info}");
+}
+
+#[test]
+fn behind_a_hole_in_the_log_no_message_takes_the_number_of_another() {
+    let mut world = three_messages();
+    world.rot(b"two");
+    world.restart();
+    let storage = world.shard.storage().map(|view| view.storage);
+    assert_eq!(storage, Some(Storage::Damaged));
+    assert!(world.shard.storage_failure().unwrap().contains("log-"));
+
+    let a = world.client();
+    world.say(a, "SUB in 1\r\n");
+    let info = request(&mut world, a, "$JS.API.STREAM.INFO.S", "");
+    assert!(info.contains("\"last_seq\":1"), "{info}");
+    let refused = request(&mut world, a, "s", "new");
+    assert!(refused.contains("\"error\""), "{refused}");
+    // Whatever is done about it later, another start sees the same.
+    world.restart();
+    let storage = world.shard.storage().map(|view| view.storage);
+    assert_eq!(storage, Some(Storage::Damaged));
+}
+
 fn world() -> World {
     let mut options = Options::default();
     options.jetstream.enabled = true;

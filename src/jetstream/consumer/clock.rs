@@ -150,8 +150,10 @@ impl Consumer {
         for p in self.state.pending_iter_mut() {
             let wait = self.settings.ack_wait_ns(p.deliveries);
             // No ack could come while nobody was here to take it: each message waits anew, one whose
-            // redelivery was put off no less than that.
-            let left = wait.saturating_add(p.since.0.saturating_sub(now.wall.0));
+            // redelivery was put off for what is left of that. A clock that was set back makes none
+            // wait longer than it did when it was put off.
+            let passed = now.wall.0.saturating_sub(p.since.0);
+            let left = wait.saturating_add(p.put_off_ns.saturating_sub(passed));
             p.due = Instant(now.mono.0.saturating_add(left));
             self.last_due = self.last_due.max(p.due);
         }

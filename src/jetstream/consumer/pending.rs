@@ -21,8 +21,10 @@ pub struct Pending {
     pub seq: Seq,
     /// The number of its first delivery.
     pub delivery: DeliverySeq,
-    /// When its ack wait began; in the future for a delayed redelivery.
+    /// When its ack wait began.
     pub since: Wall,
+    /// How much longer than the ack wait its redelivery was put off, in nanoseconds.
+    pub put_off_ns: u64,
     /// When it is redelivered. Only the leader's clock knows: not part of the logged state.
     pub due: Instant,
     /// How often it was delivered.
@@ -218,6 +220,7 @@ mod tests {
                 seq: Seq(*seq),
                 delivery: DeliverySeq(i as u64 + 1),
                 since: Wall(0),
+                put_off_ns: 0,
                 due: Instant(0),
                 deliveries: 1,
                 stage: Stage::Out,

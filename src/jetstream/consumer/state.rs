@@ -173,7 +173,9 @@ impl ConsumerState {
             Op::SettleUpTo { seq, delivery } => self.on_settled_up_to(seq, delivery),
             Op::Touch { seq, since } => {
                 if let Some(p) = self.pending.find_mut(seq) {
-                    p.since = since;
+                    // The length counts, not the moment: clocks are set.
+                    p.put_off_ns = since.0.saturating_sub(self.time.0);
+                    p.since = since.min(self.time);
                 }
             }
             Op::Exhaust { seq } => self.on_exhausted(seq),
@@ -197,6 +199,7 @@ impl ConsumerState {
             seq: at.stream,
             delivery: at.delivery,
             since: self.time,
+            put_off_ns: 0,
             due: Instant::NEVER,
             deliveries: 1,
             stage: Stage::Out,
@@ -213,6 +216,7 @@ impl ConsumerState {
             self.redelivered += usize::from(p.deliveries == 1);
             p.deliveries = p.deliveries.saturating_add(1);
             p.since = self.time;
+            p.put_off_ns = 0;
             p.stage = Stage::Out;
         }
     }

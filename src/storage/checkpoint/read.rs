@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
 use super::Head;
-use crate::op::{DiskError, FileName};
+use crate::op::FileName;
 use crate::record::{Kind, Parsed, Site, parse};
 
 /// A checkpoint being read.
@@ -31,7 +31,7 @@ pub(crate) enum Read {
     },
     /// The checkpoint is whole.
     Whole(Head, Bytes),
-    /// It is not, or cannot be read.
+    /// It is not.
     Broken,
 }
 
@@ -71,14 +71,11 @@ impl Reader {
         }
     }
 
-    pub(crate) fn handle(&mut self, result: Result<Bytes, DiskError>) -> Read {
-        let Ok(bytes) = result else {
-            return Read::Broken;
-        };
+    pub(crate) fn handle(&mut self, bytes: &Bytes) -> Read {
         if bytes.len() < self.asked as usize {
             return Read::Broken;
         }
-        let mut rest: &[u8] = &bytes;
+        let mut rest: &[u8] = bytes;
         loop {
             let site = Site::checkpoint(self.number, self.offset);
             let record = match parse(rest, site) {

@@ -27,6 +27,10 @@ use crate::report::{Damage, RecoveryReport};
 pub(super) struct Opening {
     /// The operation under way; none while the new log's first batch is.
     op: Option<OpId>,
+    /// The read under way, or the one to try again.
+    read: Option<ReadAt>,
+    /// How often it has failed.
+    failures: u32,
     step: Step,
     listed: Vec<(FileName, u64)>,
     /// Checkpoints not tried yet, the newest last.
@@ -38,6 +42,14 @@ pub(super) struct Opening {
     recovery: Recovery,
     from: LogPos,
     report: RecoveryReport,
+}
+
+/// A part of a file.
+#[derive(Clone, Copy, Debug)]
+struct ReadAt {
+    file: FileName,
+    offset: u64,
+    len: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +77,8 @@ impl Opening {
         ops.push(DiskOp::List { op });
         Self {
             op: Some(op),
+            read: None,
+            failures: 0,
             step: Step::Listing,
             listed: Vec::new(),
             candidates: Vec::new(),
@@ -90,6 +104,29 @@ impl Opening {
         files.collect()
     }
 
+    /// Asks for a part of a file.
+    fn ask_read(&mut self, read: ReadAt, step: Step, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+        self.read = Some(read);
+        self.failures = 0;
+        self.step = step;
+        self.read_again(ids, ops);
+    }
+
+    /// Asks for what the last read did not give.
+    fn read_again(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+        let Some(ReadAt { file, offset, len }) = self.read else {
+            return;
+        };
+        let op = ids.take();
+        self.op = Some(op);
+        ops.push(DiskOp::Read {
+            op,
+            file,
+            offset,
+            len,
+        });
+    }
+
     fn ask(&mut self, op: DiskOp, step: Step, ops: &mut Vec<DiskOp>) {
         self.op = Some(op.id());
         self.step = step;
@@ -108,12 +145,11 @@ impl Store {
         };
         match (opening.step, result) {
             (Step::Listing, Ok(DiskAnswer::Listed(files))) => self.on_listed(files, ops),
-            (Step::Loading, Ok(DiskAnswer::Read(bytes))) => {
-                self.on_checkpoint_piece(Ok(bytes), ops)
+            (Step::Loading, Ok(DiskAnswer::Read(bytes))) => self.on_checkpoint_piece(&bytes, ops),
+            (Step::Replaying, Ok(DiskAnswer::Read(bytes))) => self.on_piece(&bytes, ops),
+            (Step::Loading | Step::Replaying | Step::Rereading { .. }, Err(error)) => {
+                self.on_read_refused(error, ops);
             }
-            (Step::Loading, Err(error)) => self.on_checkpoint_piece(Err(error), ops),
-            (Step::Replaying, Ok(DiskAnswer::Read(bytes))) => self.on_piece(Ok(bytes), ops),
-            (Step::Replaying, Err(error)) => self.on_piece(Err(error), ops),
             (Step::Rereading { base, offset }, Ok(DiskAnswer::Read(data))) => {
                 let (op, file) = (self.ids.take(), FileName::Log(base));
                 let write = DiskOp::Write {
@@ -132,6 +168,44 @@ impl Store {
             (_, Err(error)) => self.poison(error),
             // A disk that answers another question is broken beyond use.
             (_, Ok(_)) => self.poison(DiskError::Io(0)),
+        }
+    }
+
+    /// A read that fails says nothing about what was stored: it is tried again, once at once
+    /// and then at each tick. What
+    /// stays unreadable keeps the store closed, since what was acknowledged lies there.
+    fn on_read_refused(&mut self, error: DiskError, ops: &mut Vec<DiskOp>) {
+        let attempts = self.options.recovery_read_attempts;
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        opening.op = None;
+        opening.failures += 1;
+        if opening.failures == 1 {
+            opening.read_again(&mut self.ids, ops);
+            return;
+        }
+        if opening.failures < attempts {
+            return;
+        }
+        if let Some(ReadAt { file, offset, len }) = opening.read.take() {
+            let part = Damage {
+                file,
+                from: offset,
+                to: offset + u64::from(len),
+            };
+            self.poisoned = Some(error);
+            self.events.push(StoreEvent::Unreadable { part, error });
+        }
+    }
+
+    /// Tries a read again that has failed; for about once a second.
+    pub(super) fn retry_opening(&mut self, ops: &mut Vec<DiskOp>) {
+        if let Phase::Opening(opening) = &mut self.phase
+            && opening.op.is_none()
+            && opening.failures > 0
+        {
+            opening.read_again(&mut self.ids, ops);
         }
     }
 
@@ -164,12 +238,12 @@ impl Store {
         self.drive_loading(read, ops);
     }
 
-    fn on_checkpoint_piece(&mut self, result: Result<Bytes, DiskError>, ops: &mut Vec<DiskOp>) {
+    fn on_checkpoint_piece(&mut self, bytes: &Bytes, ops: &mut Vec<DiskOp>) {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
         if let Some(reader) = &mut opening.reader {
-            let read = reader.handle(result);
+            let read = reader.handle(bytes);
             self.drive_loading(read, ops);
         }
     }
@@ -183,14 +257,8 @@ impl Store {
         };
         match read {
             Read::More { file, offset, len } => {
-                let op = self.ids.take();
-                let read = DiskOp::Read {
-                    op,
-                    file,
-                    offset,
-                    len,
-                };
-                opening.ask(read, Step::Loading, ops);
+                let read = ReadAt { file, offset, len };
+                opening.ask_read(read, Step::Loading, &mut self.ids, ops);
             }
             Read::Broken => {
                 opening.broken.push((reader.number, reader.len()));
@@ -229,11 +297,11 @@ impl Store {
         self.drive_recovery(next, ops);
     }
 
-    fn on_piece(&mut self, result: Result<Bytes, DiskError>, ops: &mut Vec<DiskOp>) {
+    fn on_piece(&mut self, bytes: &Bytes, ops: &mut Vec<DiskOp>) {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
-        let next = opening.recovery.handle(result);
+        let next = opening.recovery.handle(bytes);
         while let Some(run) = opening.recovery.runs.pop_front() {
             opening.report.replayed += run.entries_from(opening.from);
             self.cache.push(run.clone());
@@ -247,16 +315,14 @@ impl Store {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
+        // A hole is found behind the last record before it, and ahead of the first one after it.
+        for hole in opening.recovery.holes.drain(..) {
+            self.events.push(StoreEvent::Hole(hole));
+        }
         match next {
             Next::Read { file, offset, len } => {
-                let op = self.ids.take();
-                let read = DiskOp::Read {
-                    op,
-                    file,
-                    offset,
-                    len,
-                };
-                opening.ask(read, Step::Replaying, ops);
+                let read = ReadAt { file, offset, len };
+                opening.ask_read(read, Step::Replaying, &mut self.ids, ops);
             }
             Next::Finished => self.rewrite_unproven(ops),
         }
@@ -280,16 +346,13 @@ impl Store {
             self.begin_log(ops);
             return;
         }
-        let op = self.ids.take();
-        let offset = from - file.base;
-        let read = DiskOp::Read {
-            op,
-            file: FileName::Log(file.base),
+        let (base, offset) = (file.base, from - file.base);
+        let read = ReadAt {
+            file: FileName::Log(base),
             offset,
             len: u32::try_from(tail - from).unwrap_or(u32::MAX),
         };
-        let base = file.base;
-        opening.ask(read, Step::Rereading { base, offset }, ops);
+        opening.ask_read(read, Step::Rereading { base, offset }, &mut self.ids, ops);
     }
 
     /// Opens the log for writing at the recovered tail; its first batch is the mark of the new epoch.

@@ -183,20 +183,70 @@ fn rotten_entry_is_reported_and_everything_else_is_replayed() {
 }
 
 #[test]
-fn unreadable_sector_is_damage_and_what_lies_behind_it_is_replayed() {
+fn read_that_fails_at_a_start_is_tried_again_and_costs_nothing() {
     let mut rig = rig();
-    let positions: Vec<LogPos> = bodies(200).iter().map(|body| rig.put(body)).collect();
-    let base = 4096;
-    assert!(
-        positions.last().unwrap().0 > 3 * base,
-        "three files are in use"
+    let bodies = bodies(200);
+    for body in &bodies {
+        rig.put(body);
+    }
+    rig.disk.fail_read = Some((FileName::Log(4096), 4096 + 100));
+    let mut rig = rig.reopen();
+    for _ in 3..small().recovery_read_attempts {
+        rig.tick();
+    }
+    assert!(rig.entries().len() < 200, "the rest cannot be read yet");
+    assert!(rig.store.poisoned().is_none());
+    rig.disk.fail_read = None;
+    rig.tick();
+    assert_eq!(rig.entries(), bodies);
+    assert_eq!(rig.report().damage, []);
+}
+
+#[test]
+fn store_stays_closed_when_a_part_of_its_log_cannot_be_read() {
+    let mut rig = rig();
+    let positions: Vec<LogPos> = bodies(20).iter().map(|body| rig.put(body)).collect();
+    rig.disk.fail_read = Some((FileName::Log(0), positions[19].0));
+    let before = rig.disk.files.clone();
+    let mut rig = rig.reopen();
+    for _ in 0..small().recovery_read_attempts {
+        rig.tick();
+    }
+    let mut told = Vec::new();
+    for event in &rig.events {
+        if let StoreEvent::Unreadable { part, error } = event {
+            told.push((*part, *error));
+        }
+    }
+    assert_eq!(told.len(), 1);
+    let (part, error) = told[0];
+    assert_eq!((part.file, error), (FileName::Log(0), DiskError::Io(5)));
+    assert!((part.from..part.to).contains(&positions[19].0));
+    let recovered = |event: &StoreEvent| matches!(event, StoreEvent::Recovered(_));
+    assert!(!rig.events.iter().any(recovered));
+    assert_eq!(rig.disk.files, before, "nothing is written");
+    rig.disk.fail_read = None;
+    assert_eq!(
+        rig.reopen().entries().len(),
+        20,
+        "the next start has it all"
     );
-    rig.disk.fail_read = Some((FileName::Log(base), 4096 + 100));
+}
+
+#[test]
+fn hole_is_told_between_the_entries_around_it() {
+    let mut rig = rig();
+    let bodies = bodies(20);
+    let positions: Vec<LogPos> = bodies.iter().map(|body| rig.put(body)).collect();
+    rig.disk
+        .flip(FileName::Log(0), positions[11].0 + HEAD as u64 + 3, 5);
     let rig = rig.reopen();
-    let report = rig.report();
-    assert_eq!(report.damage.len(), 1, "{report:?}");
-    assert_eq!(report.lost + report.replayed, 200);
-    assert!(report.replayed > 100);
+    let entry = |event: &StoreEvent| matches!(event, StoreEvent::Entry { .. });
+    let is_hole = |event: &StoreEvent| matches!(event, StoreEvent::Hole(hole) if hole.from == positions[11].0);
+    let hole = rig.events.iter().position(is_hole).expect("it is told");
+    let (before, after) = rig.events.split_at(hole);
+    assert_eq!(before.iter().filter(|event| entry(event)).count(), 11);
+    assert_eq!(after.iter().filter(|event| entry(event)).count(), 8);
 }
 
 #[test]
@@ -214,21 +264,6 @@ fn unreadable_entry_does_not_cost_its_neighbours() {
         };
         assert_eq!(read, want, "entry {at}");
     }
-}
-
-#[test]
-fn unreadable_sector_in_the_newest_file_does_not_stop_the_start() {
-    let mut rig = rig();
-    let positions: Vec<LogPos> = bodies(20).iter().map(|body| rig.put(body)).collect();
-    rig.disk.fail_read = Some((FileName::Log(0), positions[19].0));
-    let mut rig = rig.reopen();
-    let report = rig.report();
-    assert_eq!(report.damage.len(), 1, "{report:?}");
-    assert!(report.tail > positions[19], "no position is used again");
-    rig.put(b"goes on");
-    rig.disk.fail_read = None;
-    let rig = rig.reopen();
-    assert_eq!(rig.entries().last().unwrap(), "goes on");
 }
 
 #[test]

@@ -34,6 +34,7 @@ pub(super) fn put(state: &ConsumerState, out: &mut Vec<u8>) {
         out.put_u64_le(p.seq.0);
         out.put_u64_le(p.delivery.0);
         out.put_u64_le(p.since.0);
+        out.put_u64_le(p.put_off_ns);
         out.put_u32_le(p.deliveries);
     }
     out.put_u64_le(state.exhausted.len() as u64);
@@ -83,6 +84,7 @@ fn pending(r: &mut &[u8]) -> Option<Pending> {
         seq: Seq(number(r)?),
         delivery: DeliverySeq(number(r)?),
         since: Wall(number(r)?),
+        put_off_ns: number(r)?,
         due: Instant::NEVER,
         deliveries: r.try_get_u32_le().ok()?,
         stage: Stage::Out,

@@ -249,3 +249,26 @@ fn a_purge_moves_the_consumer_to_where_the_stream_begins() {
     let bench = restarted(bench);
     assert_eq!(numbers(&bench), [2, 5, 2, 5, 0, 0, 0]);
 }
+
+#[test]
+fn a_clock_set_back_before_a_restart_puts_no_redelivery_off() {
+    let mut bench = bench(2);
+    create(
+        &mut bench,
+        r#""ack_policy":"explicit","ack_wait":200000000"#,
+    );
+    wait_ms(&mut bench, 3_600_000);
+    let got = pull(&mut bench, "in.1", r#"{"batch":2}"#);
+    ack(&mut bench, &got[1].reply, r#"-NAK {"delay":300000000}"#);
+
+    // The clock of the next life begins an hour earlier.
+    let mut bench = restarted(bench);
+
+    wait_ms(&mut bench, 200);
+    let first = pull(&mut bench, "in.1", r#"{"batch":2,"no_wait":true}"#);
+    assert_eq!(bodies(&first)[0], "m0");
+    assert!(!bodies(&first).contains(&"m1"), "its delay is not over");
+    wait_ms(&mut bench, 100);
+    let second = pull(&mut bench, "in.1", r#"{"batch":2,"no_wait":true}"#);
+    assert_eq!(bodies(&second)[0], "m1");
+}
