@@ -12,7 +12,7 @@ use config::options::Listen;
 use protocol::time::Wall;
 use storage::StoreOptions;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::Clock;
@@ -197,7 +197,8 @@ impl<N: Net, D: Disk> Parts<N, D> {
             ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
             () = driver.wait_ready() => {}
         }
-        let (close, closing) = watch::channel(());
+        // Dropping a door's half of its channel closes it.
+        let mut open = Vec::new();
         let mut doors = JoinSet::new();
         let addresses = self.bound.clients.iter().copied();
         for ((listener, rules), local) in self.listeners.into_iter().zip(addresses) {
@@ -207,7 +208,9 @@ impl<N: Net, D: Disk> Parts<N, D> {
                 local,
                 rules,
             };
-            doors.spawn_local(door.run(closing.clone()));
+            let (keep, closing) = oneshot::channel();
+            open.push(keep);
+            doors.spawn_local(door.run(closing));
         }
         ready(&self.bound);
         let mut leaving = false;
@@ -218,7 +221,7 @@ impl<N: Net, D: Disk> Parts<N, D> {
                 ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
                 () = &mut leave, if !leaving => {
                     leaving = true;
-                    close.send_replace(());
+                    open.clear();
                     driver.begin_lame_duck();
                 }
                 ended = doors.join_next(), if leaving || !doors.is_empty() => match ended {
@@ -229,7 +232,7 @@ impl<N: Net, D: Disk> Parts<N, D> {
             }
         }
         // First nobody comes in any more, then those who are there leave.
-        close.send_replace(());
+        open.clear();
         driver.shut_down();
         let all_gone = async {
             while let Some(ended) = doors.join_next().await {
@@ -270,13 +273,13 @@ impl<N: Net> Door<N> {
     ///
     /// # Panics
     /// When a connection's task panics, so that it does not go unnoticed.
-    async fn run(self, mut closing: watch::Receiver<()>) {
+    async fn run(self, mut closing: oneshot::Receiver<()>) {
         let mut conns = JoinSet::new();
         let mut open = true;
         while open || !conns.is_empty() {
             tokio::select! {
                 biased;
-                _ = closing.changed(), if open => open = false,
+                _ = &mut closing, if open => open = false,
                 Some(ended) = conns.join_next(), if !conns.is_empty() => {
                     ended.expect("connections end without a panic");
                 }
