@@ -14,7 +14,8 @@ pub(crate) struct Target {
     pub(crate) file: FileName,
     pub(crate) offset: u64,
     pub(crate) site: Site,
-    /// The file's length: reads do not go further.
+    /// How much of the file has its final contents: reads do not go further, since a block that is
+    /// kept would show later what lay there before it was written.
     pub(crate) file_len: u64,
 }
 
@@ -22,6 +23,8 @@ pub(crate) struct Target {
 #[derive(Debug)]
 pub(crate) struct Places<'a> {
     pub(crate) files: &'a Files,
+    /// Everything in the log below is durable.
+    pub(crate) synced: LogPos,
     pub(crate) epochs: &'a [(LogPos, EpochNo)],
     pub(crate) segments: &'a Segments,
 }
@@ -36,7 +39,7 @@ impl Places<'_> {
                     file: FileName::Log(file.base),
                     offset: pos.0 - file.base,
                     site: Site::log(pos.0, epoch_at(self.epochs, pos)),
-                    file_len: file.len,
+                    file_len: file.len.min(self.synced.0.saturating_sub(file.base)),
                 })
             }
             Place::Segment { number, offset } => Some(Target {

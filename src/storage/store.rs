@@ -278,8 +278,10 @@ impl Store {
     }
 
     fn places(&self) -> Option<Places<'_>> {
+        let log = self.log.as_ref()?;
         Some(Places {
-            files: &self.log.as_ref()?.files,
+            files: &log.files,
+            synced: log.synced(),
             epochs: &self.epochs,
             segments: &self.bulk.segments,
         })

@@ -167,6 +167,7 @@ impl Store {
         };
         let places = Places {
             files: &log.files,
+            synced: log.synced(),
             epochs: &self.epochs,
             segments: &self.bulk.segments,
         };

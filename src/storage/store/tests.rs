@@ -9,7 +9,7 @@ use protocol::store::{Loc, ReadError, ReadOutcome};
 
 use crate::record::HEAD;
 use crate::test_disk::{Rig, TestDisk, small};
-use crate::{DiskError, DiskOp, FileName, StoreEvent};
+use crate::{DiskError, DiskOp, FileName, StoreEvent, StoreOptions};
 
 const STREAM: StreamId = StreamId(1);
 
@@ -99,6 +99,24 @@ fn every_entry_can_be_read_from_the_cache_or_from_the_disk() {
         assert_eq!(read_now(&mut rig, Loc::log(*pos)).as_ref(), Ok(body));
     }
     let mut rig = rig.reopen();
+    for (pos, body) in positions.iter().zip(&bodies) {
+        assert_eq!(read_now(&mut rig, Loc::log(*pos)).as_ref(), Ok(body));
+    }
+}
+
+#[test]
+fn block_that_was_read_near_the_end_of_the_log_hides_nothing_written_later() {
+    let bodies = bodies(300);
+    // Every read asks the disk, for more than has been written.
+    let options = StoreOptions {
+        tail_cache_max: 0,
+        ..small()
+    };
+    let mut rig = Rig::open(options, TestDisk::default());
+    let mut positions = vec![rig.put(&bodies[0])];
+    let first = read_now(&mut rig, Loc::log(positions[0]));
+    assert_eq!(first.as_ref(), Ok(&bodies[0]));
+    positions.extend(bodies.iter().skip(1).map(|body| rig.put(body)));
     for (pos, body) in positions.iter().zip(&bodies) {
         assert_eq!(read_now(&mut rig, Loc::log(*pos)).as_ref(), Ok(body));
     }
