@@ -200,6 +200,12 @@ impl JetStream {
                 self.shared.reads.insert(read, reader);
                 true
             }
+            MsgRead::Failed(error) if error.may_pass() => {
+                upstream.is_paused = true;
+                let at = env.now().mono + RETRY_AFTER;
+                self.shared.timers.set_earlier(TimerKind::Follow(id), at);
+                false
+            }
             // It cannot be had; the origin's health tells.
             MsgRead::Gone | MsgRead::Failed(_) => {
                 upstream.next = seq.next();
@@ -224,6 +230,11 @@ impl JetStream {
             match &result {
                 Ok(entry) => {
                     self.copy(id, upstream, seq, entry, env);
+                }
+                Err(error) if error.may_pass() => {
+                    upstream.is_paused = true;
+                    let at = env.now().mono + RETRY_AFTER;
+                    self.shared.timers.set_earlier(TimerKind::Follow(id), at);
                 }
                 Err(_) => upstream.next = seq.next(),
             }

@@ -100,6 +100,18 @@ pub enum ReadError {
     Io(i32),
 }
 
+impl ReadError {
+    /// Returns whether the same read may succeed later: the disk refused, which says nothing about the
+    /// bytes. Nothing may be given up for that.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::Io(_) => true,
+            Self::Damaged | Self::Missing => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

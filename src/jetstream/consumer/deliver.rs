@@ -1,12 +1,15 @@
 //! Delivery: which message is next, who gets it, and what changes by that.
 //!
-//! *Invariant:* a message counts as delivered only when someone got it. A message that cannot be read
-//! is passed over once and never asked for again by this consumer.
+//! *Invariant:* a message counts as delivered only when someone got it. A message that is damaged is
+//! passed over once and never asked for again by this consumer; one that the disk refuses to read is
+//! waited for, since giving it up would end it in a work queue.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use protocol::id::Seq;
+use protocol::store::ReadError;
 use protocol::time::{Instant, Now};
 
 use super::cx::{Cx, Scratch};
@@ -24,6 +27,9 @@ use crate::stream::MsgRead;
 
 /// Messages that one consumer delivers in a row before others get their turn.
 const BURST: usize = 512;
+
+/// When a read that the disk refused is tried again.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// What one step of delivery came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +149,10 @@ impl Consumer {
     fn load<E: Env>(&mut self, seq: Seq, cx: &mut Cx<'_, E>) -> Loaded {
         match core::mem::take(&mut self.loading) {
             Loading::Done(loaded, result) if loaded == seq => {
-                return result.map_or(Loaded::Lost, Loaded::Entry);
+                return match result {
+                    Ok(entry) => Loaded::Entry(entry),
+                    Err(error) => self.failed(error, cx),
+                };
             }
             Loading::Asked(read, asked) if asked == seq => {
                 self.loading = Loading::Asked(read, asked);
@@ -159,8 +168,17 @@ impl Consumer {
                 cx.shared.reads.insert(read, reader);
                 Loaded::Later
             }
-            MsgRead::Gone | MsgRead::Failed(_) => Loaded::Lost,
+            MsgRead::Gone => Loaded::Lost,
+            MsgRead::Failed(error) => self.failed(error, cx),
         }
+    }
+
+    fn failed<E: Env>(&mut self, error: ReadError, cx: &mut Cx<'_, E>) -> Loaded {
+        if !error.may_pass() {
+            return Loaded::Lost;
+        }
+        self.arm(cx.env.now().mono + READ_AGAIN, cx);
+        Loaded::Later
     }
 
     /// Passes over a message that cannot be had: whoever waits for it must not wait for ever.

@@ -1,5 +1,7 @@
 //! Pull consumers: requests, batches, filters and where deliveries begin.
 
+use protocol::store::ReadError;
+
 use super::*;
 
 #[test]
@@ -253,6 +255,34 @@ fn messages_that_are_not_in_memory_are_waited_for() {
     bench.answer_reads();
 
     assert_eq!(bodies(&take(&mut bench, "in.1")), ["m0", "m1"]);
+}
+
+#[test]
+fn a_message_that_the_disk_refuses_to_read_is_delivered_when_it_can_be_read() {
+    let mut bench = bench(1);
+    create(
+        &mut bench,
+        r#""ack_policy":"explicit","ack_wait":1000000000"#,
+    );
+    // Once for the first delivery and once for the second: neither is given up.
+    for deliveries in ["1", "2"] {
+        bench.world.slow_reads = true;
+        assert!(pull(&mut bench, "in.1", r#"{"batch":1,"expires":60000000000}"#).is_empty());
+        let (read, _) = bench.world.reads.pop().unwrap();
+        bench
+            .js
+            .read_done(&mut bench.world, read, Err(ReadError::Io(5)));
+        bench.sync();
+        assert_eq!(bench.world.reads, [], "it is not asked for without end");
+        bench.world.slow_reads = false;
+
+        wait_ms(&mut bench, 1_100);
+
+        let got = take(&mut bench, "in.1");
+        assert_eq!(bodies(&got), ["m0"]);
+        assert_eq!(got[0].reply.split('.').nth(4), Some(deliveries));
+        wait_ms(&mut bench, 1_100);
+    }
 }
 
 #[test]
