@@ -278,6 +278,15 @@ impl Bench {
         self.sync();
     }
 
+    /// Lets the reads that wait fail.
+    pub(crate) fn fail_reads(&mut self, error: ReadError) {
+        self.world.slow_reads = false;
+        for (read, _) in core::mem::take(&mut self.world.reads) {
+            self.js.read_done(&mut self.world, read, Err(error));
+        }
+        self.sync();
+    }
+
     /// Sends a request, syncs, and returns the answer.
     pub(crate) fn ask(&mut self, what: &str, payload: &str) -> String {
         assert!(self.request(what, payload), "nothing listens on {what}");

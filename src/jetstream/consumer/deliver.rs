@@ -1,8 +1,8 @@
 //! Delivery: which message is next, who gets it, and what changes by that.
 //!
 //! *Invariant:* a message counts as delivered only when someone got it. A message that is damaged is
-//! passed over once and never asked for again by this consumer; one that the disk refuses to read is
-//! waited for, since giving it up would end it in a work queue.
+//! passed over once, as if its deliveries were used up: this consumer never asks for it again, but the
+//! stream keeps it. One that the disk refuses to read is waited for.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -62,7 +62,8 @@ struct Candidate {
 enum Loaded {
     Entry(Bytes),
     Later,
-    Lost,
+    Gone,
+    Damaged,
 }
 
 impl Consumer {
@@ -92,13 +93,17 @@ impl Consumer {
         let entry = match self.load(candidate.seq, cx) {
             Loaded::Entry(entry) => entry,
             Loaded::Later => return Step::Idle,
-            Loaded::Lost => {
-                self.give_up(candidate, cx);
+            Loaded::Gone => {
+                self.forget(candidate, cx);
+                return Step::Done;
+            }
+            Loaded::Damaged => {
+                self.give_up(candidate, now, cx);
                 return Step::Done;
             }
         };
         let Ok(msg) = Stored::of(&entry) else {
-            self.give_up(candidate, cx);
+            self.give_up(candidate, now, cx);
             return Step::Done;
         };
         if let Mode::Push(push) = &self.mode
@@ -168,26 +173,38 @@ impl Consumer {
                 cx.shared.reads.insert(read, reader);
                 Loaded::Later
             }
-            MsgRead::Gone => Loaded::Lost,
+            MsgRead::Gone => Loaded::Gone,
             MsgRead::Failed(error) => self.failed(error, cx),
         }
     }
 
     fn failed<E: Env>(&mut self, error: ReadError, cx: &mut Cx<'_, E>) -> Loaded {
         if !error.may_pass() {
-            return Loaded::Lost;
+            return Loaded::Damaged;
         }
         self.arm(cx.env.now().mono + READ_AGAIN, cx);
         Loaded::Later
     }
 
-    /// Passes over a message that cannot be had: whoever waits for it must not wait for ever.
-    fn give_up<E: Env>(&mut self, candidate: Candidate, cx: &mut Cx<'_, E>) {
+    /// Passes over a message that is no longer in the stream.
+    fn forget<E: Env>(&mut self, candidate: Candidate, cx: &mut Cx<'_, E>) {
         if candidate.deliveries > 1 {
             self.settle(candidate.seq, cx);
         } else {
             self.pass(candidate.seq);
         }
+    }
+
+    /// Passes over a message that cannot be had: whoever waits for others must not wait for ever.
+    /// Nobody has acknowledged it, so a work queue keeps it.
+    fn give_up<E: Env>(&mut self, candidate: Candidate, now: Now, cx: &mut Cx<'_, E>) {
+        let seq = candidate.seq;
+        if self.settings.acks == Acks::None {
+            self.pass(seq);
+            return;
+        }
+        self.on_delivered(candidate, now, cx);
+        self.change(Op::Exhaust { seq }, now.wall);
     }
 
     fn on_empty<E: Env>(&mut self, cx: &mut Cx<'_, E>, scratch: &mut Scratch) {
@@ -256,7 +273,7 @@ impl Consumer {
         self.arm_inactivity(cx);
     }
 
-    /// Changes the state by a delivery.
+    /// Changes the state by a delivery, or by an attempt.
     fn on_delivered<E: Env>(&mut self, candidate: Candidate, now: Now, cx: &mut Cx<'_, E>) {
         let Candidate { seq, deliveries } = candidate;
         let delivery = self.state.delivered().delivery.next();

@@ -1,5 +1,7 @@
 //! What interest and work queue streams let go of.
 
+use protocol::store::ReadError;
+
 use super::*;
 
 #[test]
@@ -69,6 +71,42 @@ fn a_consumer_in_memory_releases_messages_of_a_logged_stream_through_the_log() {
     ack(&mut bench, &got[0].reply, "");
 
     assert_eq!(messages(&restarted(bench)), 1);
+}
+
+/// Creates a work queue whose first message, out of two, is found damaged at its `deliveries`th
+/// delivery, after others that nobody acknowledged.
+fn with_damage(deliveries: usize) -> Bench {
+    let mut bench = stream("workqueue", "file");
+    create(
+        &mut bench,
+        r#""ack_policy":"explicit","ack_wait":1000000000"#,
+    );
+    publish(&mut bench, "s.a", 2);
+    for _ in 1..deliveries {
+        assert_eq!(bodies(&pull(&mut bench, "in.1", "1")), ["m0"]);
+        wait_ms(&mut bench, 1_000);
+    }
+    bench.world.slow_reads = true;
+    assert!(pull(&mut bench, "in.1", "1").is_empty());
+    bench.fail_reads(ReadError::Damaged);
+    // The request is not used up.
+    assert_eq!(bodies(&take(&mut bench, "in.1")), ["m1"]);
+    bench
+}
+
+#[test]
+fn a_damaged_message_is_passed_over_and_stays_in_a_work_queue() {
+    for deliveries in 1..3 {
+        let mut bench = with_damage(deliveries);
+        wait_ms(&mut bench, 1_000);
+
+        let got = pull(&mut bench, "in.2", r#"{"batch":2}"#);
+        assert_eq!(bodies(&got), ["m1"]);
+        assert!(ack(&mut bench, &got[0].reply, ""));
+
+        assert_eq!(messages(&bench), 1);
+        assert_eq!(messages(&restarted(bench)), 1);
+    }
 }
 
 fn stream(retention: &str, storage: &str) -> Bench {
