@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use ci::load::client::Client;
+use ci::load::client::{Client, append_publish, publish};
 
 /// What a row measured.
 pub(crate) struct Measured {
@@ -386,26 +386,6 @@ fn check(body: &[u8]) -> Result<()> {
         bail!("server answered {}", String::from_utf8_lossy(body));
     }
     Ok(())
-}
-
-fn publish(subject: &str, reply: &str, body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    append_publish(&mut out, subject, reply, body);
-    out
-}
-
-fn append_publish(out: &mut Vec<u8>, subject: &str, reply: &str, body: &[u8]) {
-    out.extend_from_slice(b"PUB ");
-    out.extend_from_slice(subject.as_bytes());
-    out.push(b' ');
-    if !reply.is_empty() {
-        out.extend_from_slice(reply.as_bytes());
-        out.push(b' ');
-    }
-    out.extend_from_slice(body.len().to_string().as_bytes());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(body);
-    out.extend_from_slice(b"\r\n");
 }
 
 fn join<T>(handle: thread::JoinHandle<Result<T>>) -> Result<T> {

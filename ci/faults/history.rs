@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 
-use ci::load::client::Client;
+use ci::load::client::{Client, publish};
 
 /// Everything the checks remember over all rounds.
 #[derive(Default)]
@@ -112,14 +112,6 @@ impl Caller {
         ensure!(!answer.contains("\"error\":{"), "{subject}: {answer}");
         Ok(answer)
     }
-}
-
-/// Writes one PUB.
-pub(crate) fn publish(subject: &str, reply: &str, body: &[u8]) -> Vec<u8> {
-    let mut out = format!("PUB {subject} {reply} {}\r\n", body.len()).into_bytes();
-    out.extend_from_slice(body);
-    out.extend_from_slice(b"\r\n");
-    out
 }
 
 /// Returns the number behind `"key":` in a JSON text.

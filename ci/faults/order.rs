@@ -6,10 +6,11 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
+use ci::load::client::publish;
 use ci::load::server::{Server, free_port};
 
 use crate::Args;
-use crate::history::{Caller, number, publish};
+use crate::history::{Caller, number};
 
 /// Enough for batches of all sizes, few enough for a readable trace.
 const MESSAGES: u64 = 3000;

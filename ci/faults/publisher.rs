@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 
-use crate::history::{Caller, number, publish};
+use ci::load::client::publish;
+
+use crate::history::{Caller, number};
 
 /// Publishes that may wait for their ack, per connection.
 const WINDOW: usize = 200;

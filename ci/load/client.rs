@@ -193,3 +193,25 @@ impl Client {
         Ok(())
     }
 }
+
+/// Returns one PUB; an empty `reply` is none.
+pub fn publish(subject: &str, reply: &str, body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    append_publish(&mut out, subject, reply, body);
+    out
+}
+
+/// Appends one PUB to `out`; an empty `reply` is none.
+pub fn append_publish(out: &mut Vec<u8>, subject: &str, reply: &str, body: &[u8]) {
+    out.extend_from_slice(b"PUB ");
+    out.extend_from_slice(subject.as_bytes());
+    out.push(b' ');
+    if !reply.is_empty() {
+        out.extend_from_slice(reply.as_bytes());
+        out.push(b' ');
+    }
+    out.extend_from_slice(body.len().to_string().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(body);
+    out.extend_from_slice(b"\r\n");
+}
