@@ -5,26 +5,17 @@
 //! message back is decoding it, see [`Stored`].
 
 mod codec;
+mod publish;
 
-use bytes::{Buf as _, BufMut, Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use protocol::id::{ConsumerId, Seq, StreamId};
 use protocol::time::Wall;
 
-use crate::env::Inbound;
-
 pub(crate) use codec::{Reader, put_bytes, put_step, put_varint};
+pub use publish::{Origin, Publish, SourceKey, Stored, is_publish};
 
 /// The version written into new entries.
 const VERSION: u8 = 1;
-
-/// The version of a published message that is part of an atomic batch.
-const VERSION_PART: u8 = 2;
-
-/// The version of the entry of a marker.
-const VERSION_MARKER: u8 = 3;
-
-/// The version of a message that was copied from another stream.
-const VERSION_COPY: u8 = 4;
 
 /// A decoded log entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,61 +69,6 @@ pub enum Entry {
     /// An entry of the Memphis layer, opaque here.
     Memphis(Bytes),
 }
-
-/// A message for a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publish {
-    /// The stream.
-    pub stream: StreamId,
-    /// When it was accepted; grows strictly from entry to entry.
-    pub time: Wall,
-    /// The subject.
-    pub subject: Bytes,
-    /// The header block; empty for none.
-    pub headers: Bytes,
-    /// The body.
-    pub payload: Bytes,
-}
-
-/// A stored message as slices of its entry: what the hot paths use, since it costs no reference
-/// counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored<'a> {
-    /// The stream.
-    pub stream: StreamId,
-    /// When it was accepted.
-    pub time: Wall,
-    /// The subject.
-    pub subject: &'a [u8],
-    /// The header block; empty for none.
-    pub headers: &'a [u8],
-    /// The body.
-    pub payload: &'a [u8],
-    /// For a message of an atomic batch: how many messages of the batch follow it in the log.
-    pub following: Option<u32>,
-    /// For a marker: the message whose place it takes, if that is still the last on its subject.
-    pub replaces: Option<Seq>,
-    /// For a message copied from another stream: where it was there.
-    pub origin: Option<Origin>,
-    /// The entry that all of them are slices of.
-    pub entry: &'a Bytes,
-}
-
-/// Where a copied message was in the stream that it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The mirror or source of the configuration that brought it.
-    pub source: SourceKey,
-    /// Its sequence there.
-    pub seq: Seq,
-    /// The sequence of the message that was copied before it: a copy behind one that was refused does
-    /// not count.
-    pub after: Seq,
-}
-
-/// Tells the sources of a stream apart, whatever their order in the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceKey(pub u64);
 
 /// A new stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,209 +163,6 @@ mod kind {
     pub(super) const CONSUMER_DELTA: u8 = 11;
     pub(super) const MEMPHIS: u8 = 12;
     pub(super) const END_LIVES: u8 = 13;
-}
-
-impl Publish {
-    /// The bytes before the subject: kind, version, subject length (2), header length (4), stream
-    /// (8), time (8). The body is what remains.
-    pub const HEADER_LEN: usize = 24;
-
-    /// The bytes between them and the subject of a message of an atomic batch: how many follow.
-    pub const PART_LEN: usize = 4;
-
-    /// The bytes between them and the subject of a copied message: where it was.
-    pub const ORIGIN_LEN: usize = 24;
-
-    /// Appends the entry of a message to `out`: one fixed header and three copies.
-    pub fn encode(
-        out: &mut BytesMut,
-        stream: StreamId,
-        time: Wall,
-        subject: &[u8],
-        headers: &[u8],
-        payload: &[u8],
-    ) {
-        debug_assert!(subject.len() <= usize::from(u16::MAX), "checked on entry");
-        let mut fixed = [0; Self::HEADER_LEN];
-        let subject_len = u16::try_from(subject.len()).unwrap_or(u16::MAX);
-        let headers_len = u32::try_from(headers.len()).unwrap_or(u32::MAX);
-        {
-            let mut rest = fixed.as_mut_slice();
-            rest.put_u8(kind::PUBLISH);
-            rest.put_u8(VERSION);
-            rest.put_u16_le(subject_len);
-            rest.put_u32_le(headers_len);
-            rest.put_u64_le(stream.0);
-            rest.put_u64_le(time.0);
-        }
-        out.reserve(Self::HEADER_LEN + subject.len() + headers.len() + payload.len());
-        out.put_slice(&fixed);
-        out.put_slice(subject);
-        out.put_slice(headers);
-        out.put_slice(payload);
-    }
-
-    /// Appends the entry of a message of an atomic batch to `out`. The entries of a batch lie one
-    /// behind the other in the log, and none of them counts before the last one is there.
-    pub fn encode_part(
-        out: &mut BytesMut,
-        stream: StreamId,
-        time: Wall,
-        following: u32,
-        msg: &Inbound<'_>,
-    ) {
-        put_message(
-            out,
-            VERSION_PART,
-            stream,
-            time,
-            &following.to_le_bytes(),
-            msg,
-        );
-    }
-
-    /// Appends the entry of a message that is copied from another stream to `out`.
-    pub fn encode_copy(
-        out: &mut BytesMut,
-        stream: StreamId,
-        time: Wall,
-        origin: Origin,
-        msg: &Inbound<'_>,
-    ) {
-        let mut extra = [0; Self::ORIGIN_LEN];
-        let mut rest = extra.as_mut_slice();
-        rest.put_u64_le(origin.source.0);
-        rest.put_u64_le(origin.seq.0);
-        rest.put_u64_le(origin.after.0);
-        put_message(out, VERSION_COPY, stream, time, &extra, msg);
-    }
-
-    /// Appends the entry of a marker to `out`: a message without a body that takes the place of
-    /// `replaces`.
-    pub fn encode_marker(
-        out: &mut BytesMut,
-        stream: StreamId,
-        time: Wall,
-        replaces: Seq,
-        subject: &[u8],
-        headers: &[u8],
-    ) {
-        out.put_u8(kind::PUBLISH);
-        out.put_u8(VERSION_MARKER);
-        out.put_u16_le(u16::try_from(subject.len()).unwrap_or(u16::MAX));
-        out.put_u32_le(u32::try_from(headers.len()).unwrap_or(u32::MAX));
-        out.put_u64_le(stream.0);
-        out.put_u64_le(time.0);
-        out.put_u64_le(replaces.0);
-        out.put_slice(subject);
-        out.put_slice(headers);
-    }
-
-    /// Returns the message whose entry is `entry`.
-    ///
-    /// # Errors
-    /// If the bytes are another entry, of another version, or cut short.
-    pub fn decode(entry: &Bytes) -> Result<Self, DecodeError> {
-        let stored = Stored::of(entry)?;
-        Ok(Self {
-            stream: stored.stream,
-            time: stored.time,
-            subject: entry.slice_ref(stored.subject),
-            headers: entry.slice_ref(stored.headers),
-            payload: entry.slice_ref(stored.payload),
-        })
-    }
-}
-
-/// Appends a message with more fields than a plain one has.
-fn put_message(
-    out: &mut BytesMut,
-    version: u8,
-    stream: StreamId,
-    time: Wall,
-    extra: &[u8],
-    msg: &Inbound<'_>,
-) {
-    let body = msg.subject.len() + msg.headers.len() + msg.payload.len();
-    out.reserve(Publish::HEADER_LEN + extra.len() + body);
-    out.put_u8(kind::PUBLISH);
-    out.put_u8(version);
-    out.put_u16_le(u16::try_from(msg.subject.len()).unwrap_or(u16::MAX));
-    out.put_u32_le(u32::try_from(msg.headers.len()).unwrap_or(u32::MAX));
-    out.put_u64_le(stream.0);
-    out.put_u64_le(time.0);
-    out.put_slice(extra);
-    out.put_slice(msg.subject);
-    out.put_slice(msg.headers);
-    out.put_slice(msg.payload);
-}
-
-/// Returns whether an entry is a published message, without decoding it.
-#[must_use]
-pub fn is_publish(entry: &[u8]) -> bool {
-    entry.first() == Some(&kind::PUBLISH)
-}
-
-impl<'a> Stored<'a> {
-    /// Returns the message whose entry is `entry`.
-    ///
-    /// # Errors
-    /// If the bytes are another entry, of another version, or cut short.
-    pub fn of(entry: &'a Bytes) -> Result<Self, DecodeError> {
-        let Some((fixed, body)) = entry.split_first_chunk::<{ Publish::HEADER_LEN }>() else {
-            return Err(DecodeError::Length);
-        };
-        let mut fixed = fixed.as_slice();
-        let (k, version) = (fixed.get_u8(), fixed.get_u8());
-        if k != kind::PUBLISH {
-            return Err(DecodeError::Kind(k));
-        }
-        let (mut replaces, mut origin) = (None, None);
-        let (following, body) = match version {
-            VERSION => (None, body),
-            VERSION_MARKER => {
-                let (seq, body) = body.split_first_chunk().ok_or(DecodeError::Length)?;
-                replaces = Some(Seq(u64::from_le_bytes(*seq)));
-                (None, body)
-            }
-            VERSION_PART => {
-                let (part, body) = body.split_first_chunk().ok_or(DecodeError::Length)?;
-                (Some(u32::from_le_bytes(*part)), body)
-            }
-            VERSION_COPY => {
-                let cut = body.split_first_chunk::<{ Publish::ORIGIN_LEN }>();
-                let (fields, body) = cut.ok_or(DecodeError::Length)?;
-                let mut fields = fields.as_slice();
-                origin = Some(Origin {
-                    source: SourceKey(fields.get_u64_le()),
-                    seq: Seq(fields.get_u64_le()),
-                    after: Seq(fields.get_u64_le()),
-                });
-                (None, body)
-            }
-            other => return Err(DecodeError::Version(other)),
-        };
-        let subject_len = usize::from(fixed.get_u16_le());
-        let headers_len = usize::try_from(fixed.get_u32_le()).map_err(|_| DecodeError::Length)?;
-        let (stream, time) = (StreamId(fixed.get_u64_le()), Wall(fixed.get_u64_le()));
-        let (subject, body) = body
-            .split_at_checked(subject_len)
-            .ok_or(DecodeError::Length)?;
-        let (headers, payload) = body
-            .split_at_checked(headers_len)
-            .ok_or(DecodeError::Length)?;
-        Ok(Self {
-            stream,
-            time,
-            subject,
-            headers,
-            payload,
-            following,
-            replaces,
-            origin,
-            entry,
-        })
-    }
 }
 
 impl Entry {
