@@ -9,6 +9,8 @@ pub(crate) mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use core::time::Duration;
+
 use bytes::BytesMut;
 use protocol::time::Instant;
 
@@ -54,8 +56,10 @@ pub enum Answers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
     Down,
-    /// Connected; the server has not introduced itself yet.
-    Greeting,
+    /// Connected; the server has to introduce itself and answer a PING before a moment.
+    Greeting {
+        until: Instant,
+    },
     Up,
 }
 
@@ -91,6 +95,9 @@ const INBOX_SID: u64 = 1;
 const FETCH_SIDS: u64 = 1000;
 /// A link that leaves this many requests unanswered is given up: half-open connections look like that.
 const SILENT_MAX: u32 = 3;
+/// A connection that is not usable after this long is given up, as nats.go does by default: the
+/// server's words may be lost with a connection that goes silent at once.
+const GREETING_MAX: Duration = Duration::from_secs(2);
 
 impl Client {
     /// Returns a client that is not connected; `name` must be its own.
@@ -117,8 +124,10 @@ impl Client {
     }
 
     /// A connection has been made.
-    pub fn link_up(&mut self) {
-        self.link = Link::Greeting;
+    pub fn link_up(&mut self, now: Instant) {
+        self.link = Link::Greeting {
+            until: now + GREETING_MAX,
+        };
         self.links += 1;
         self.reader = Reader::default();
         self.out.clear();
@@ -144,6 +153,10 @@ impl Client {
     #[must_use]
     pub fn is_linked(&self) -> bool {
         self.link != Link::Down
+    }
+
+    fn is_greeting(&self) -> bool {
+        matches!(self.link, Link::Greeting { .. })
     }
 
     /// Says whether the link should be given up because nothing is answered any more.
@@ -175,8 +188,8 @@ impl Client {
 
     fn on_op(&mut self, op: ServerOp) {
         match op {
-            ServerOp::Info(_) if self.link == Link::Greeting => self.greet(),
-            ServerOp::Pong if self.link == Link::Greeting => {
+            ServerOp::Info(_) if self.is_greeting() => self.greet(),
+            ServerOp::Pong if self.is_greeting() => {
                 self.link = Link::Up;
                 self.events.push_back(Event::Up);
             }
@@ -304,8 +317,11 @@ impl Client {
         }
     }
 
-    /// Lets requests time out.
+    /// Lets requests and the greeting time out.
     pub fn on_time(&mut self, now: Instant) {
+        if matches!(self.link, Link::Greeting { until } if until <= now) {
+            self.silent = SILENT_MAX;
+        }
         let due = |open: &Open| open.deadline <= now;
         let late = self.requests.iter().filter(|(_, open)| due(open));
         let late: Vec<_> = late.map(|(token, open)| (*token, *open)).collect();
@@ -323,7 +339,11 @@ impl Client {
     #[must_use]
     pub fn due(&self) -> Instant {
         let deadlines = self.requests.values().map(|open| open.deadline);
-        deadlines.min().unwrap_or(Instant::NEVER)
+        let first = deadlines.min().unwrap_or(Instant::NEVER);
+        match self.link {
+            Link::Greeting { until } if !self.is_stale() => first.min(until),
+            Link::Greeting { .. } | Link::Up | Link::Down => first,
+        }
     }
 
     /// Returns the next event.
@@ -343,7 +363,7 @@ mod tests {
 
     fn up() -> Client {
         let mut client = Client::new("c");
-        client.link_up();
+        client.link_up(Instant(0));
         client.on_bytes(b"INFO {}\r\n");
         let said = client.take_out();
         assert!(said.starts_with(b"CONNECT {") && said.ends_with(b"PING\r\n"));
@@ -384,6 +404,20 @@ mod tests {
             client.on_time(Instant(at));
         }
         assert!(client.is_stale());
+    }
+
+    #[test]
+    fn a_link_without_a_greeting_is_stale_after_its_time() {
+        let mut client = Client::new("c");
+        client.link_up(Instant(5));
+        let until = Instant(5) + GREETING_MAX;
+        assert_eq!(client.due(), until);
+        client.on_time(Instant(until.0 - 1));
+        assert!(!client.is_stale());
+        client.on_time(until);
+        assert!(client.is_stale());
+        client.link_up(until);
+        assert!(!client.is_stale());
     }
 
     #[test]

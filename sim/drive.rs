@@ -87,7 +87,8 @@ where
 {
     loop {
         if let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, dial()).await {
-            stage.with(number, |actor, _| actor.link_up());
+            let now = stage.now();
+            stage.with(number, |actor, _| actor.link_up(now));
             // However a connection ends, the next one begins.
             let _ = converse(&stage, number, stream).await;
             let (now, phase) = (stage.now(), stage.phase.get());

@@ -250,7 +250,7 @@ impl Explorer {
         if let Some(id) = self.node.accept(self.now) {
             self.trace.step(self.now.0, "accept", number as u64, b"");
             self.links.connect(number, id);
-            self.actors[number].link_up();
+            self.actors[number].link_up(self.now);
             self.after_shard();
         } else {
             self.links.set_down(number, self.now);

@@ -128,8 +128,8 @@ impl Actor {
     }
 
     /// A connection has been made.
-    pub fn link_up(&mut self) {
-        self.client.link_up();
+    pub fn link_up(&mut self, now: Instant) {
+        self.client.link_up(now);
     }
 
     /// The connection is gone.
