@@ -6,6 +6,7 @@ use core::time::Duration;
 use protocol::encode;
 use protocol::errors::{CloseReason, ProtocolError};
 use protocol::id::ConnId;
+use protocol::time::Instant;
 
 use crate::effects::Level;
 use crate::limits::{FIRST_PING, PING_JITTER_PERCENT, RTT_FRESH};
@@ -46,6 +47,8 @@ impl Shard {
         let now = self.router.now.mono;
         if let Some(conn) = self.router.conns.get_mut(id) {
             conn.pulse.next = now + wait;
+            // Until a PING is answered, the time from the first INFO to CONNECT stands in for it.
+            conn.pulse.rtt = now.since(conn.start.mono).max(Duration::from_nanos(1));
         }
     }
 
@@ -63,7 +66,8 @@ impl Shard {
         }
         conn.pulse.next = now + interval;
         let active = now.since(conn.pulse.last_in) < interval;
-        let known = !conn.pulse.rtt.is_zero() && now.since(conn.pulse.sent) < RTT_FRESH;
+        let measured = conn.pulse.sent != Instant::default();
+        let known = measured && now.since(conn.pulse.sent) < RTT_FRESH;
         if active && known {
             return;
         }

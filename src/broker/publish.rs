@@ -1,5 +1,6 @@
 //! `PUB` and `HPUB`: may the client, who gets it, and what if nobody does.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use protocol::encode;
@@ -61,10 +62,25 @@ impl Shard {
             };
             self.pass_on(from, &mapped);
             self.router.give_back(subject);
+        } else if let Some(subject) = self.local_subject(msg.subject) {
+            let local = Message {
+                subject: &subject,
+                ..*msg
+            };
+            self.pass_on(from, &local);
         } else {
             self.pass_on(from, msg);
         }
         self.sweep();
+    }
+
+    /// Returns what a request for JetStream in this server's domain asks of the server itself.
+    #[inline]
+    fn local_subject(&self, subject: &[u8]) -> Option<Vec<u8>> {
+        if !subject.starts_with(b"$JS.") {
+            return None;
+        }
+        self.streams.as_ref()?.local_subject(subject)
     }
 
     /// Gives a message that may be published to whoever wants it.

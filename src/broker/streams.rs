@@ -20,6 +20,7 @@ use jetstream::JetStream;
 use jetstream::entry::{Entry, is_publish};
 use jetstream::env::{ApiCall, Inbound, NameRules};
 use protocol::id::{AccountId, ConnId, LogPos, StreamId};
+use protocol::js::api::API_PREFIX;
 use protocol::message::Message;
 use protocol::rng::Rng;
 use protocol::store::Loc;
@@ -76,6 +77,8 @@ pub(crate) struct Streams {
     stations: Stations,
     rng: Rng,
     server_name: String,
+    /// What requests that name this server's domain begin with; empty without a domain.
+    domain_prefix: Vec<u8>,
     flushing: Flushing,
     next_tick: Instant,
     /// Publishers whose reading is paused because too much waits for the disk.
@@ -100,7 +103,11 @@ impl Streams {
         seed: u64,
     ) -> Self {
         let config = &options.config;
-        let mut machine = JetStream::new(accounts::machine_options(config, identity));
+        let mut machine = JetStream::new(accounts::machine_options(
+            config,
+            identity,
+            router.accounts.system,
+        ));
         for (id, account) in router.accounts.iter() {
             let limits = accounts::limits(config, account);
             machine.configure_account(id, &account.name, limits);
@@ -116,6 +123,7 @@ impl Streams {
             stations: Stations::new(config, auth, router),
             rng: Rng::new(seed, RNG_STREAMS),
             server_name: identity.name.clone(),
+            domain_prefix: accounts::domain_prefix(config),
             flushing: Flushing::default(),
             next_tick: Instant::NEVER,
             gated: Vec::new(),
@@ -139,6 +147,30 @@ impl Streams {
     ) {
         let (machine, mut world) = self.split(router);
         machine.publish(&mut world, account, stream, inbound(msg));
+    }
+
+    /// Returns the subject of this server that a subject of its domain stands for.
+    pub(crate) fn local_subject(&self, subject: &[u8]) -> Option<Vec<u8>> {
+        /// What a domain's API shows beside requests: the buckets of KV and Object Store.
+        const BUCKETS: [&[u8]; 2] = [b"$KV.", b"$O."];
+        /// The families of requests that a domain has.
+        const FAMILIES: [&[u8]; 6] = [
+            b"STREAM.",
+            b"CONSUMER.",
+            b"DIRECT.",
+            b"META.",
+            b"SERVER.",
+            b"ACCOUNT.",
+        ];
+        if self.domain_prefix.is_empty() {
+            return None;
+        }
+        let rest = subject.strip_prefix(&*self.domain_prefix)?;
+        if BUCKETS.iter().any(|bucket| rest.starts_with(bucket)) {
+            return Some(rest.to_vec());
+        }
+        let known = rest == b"INFO" || FAMILIES.iter().any(|family| rest.starts_with(family));
+        known.then(|| [API_PREFIX.as_bytes(), rest].concat())
     }
 
     /// Handles a message on a subject that starts with `$JS.`.

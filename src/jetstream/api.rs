@@ -14,6 +14,7 @@ mod streams;
 use alloc::boxed::Box;
 
 use protocol::headers::Headers;
+use protocol::js::advisory::ApiLimitReached;
 use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::check::is_level_supported;
 use protocol::js::errors::{self, ApiError};
@@ -97,6 +98,10 @@ impl JetStream {
             return false;
         }
         if self.has_to_wait(call, &request, arrival) {
+            if self.shared.replies.requests() >= self.shared.options.requests_max {
+                self.drop_requests(env);
+                return true;
+            }
             let answer = Waiter::Read(Box::new(Answer::new(call)));
             self.shared.replies.push_behind_all(answer);
             return true;
@@ -106,6 +111,24 @@ impl JetStream {
             return true;
         }
         self.run(call, &request, env)
+    }
+
+    /// More requests wait than the server allows. Those who asked time out and ask again; the operator
+    /// is told, as in NATS.
+    fn drop_requests(&mut self, env: &mut impl Env) {
+        let dropped = self.shared.replies.requests() + 1;
+        self.shared.replies.drop_requests();
+        let Some(system) = self.shared.options.system_account else {
+            return;
+        };
+        let options = &self.shared.options;
+        let (server, domain) = (options.server_name.clone(), options.domain.clone());
+        let event = ApiLimitReached {
+            server: &server,
+            domain: &domain,
+            dropped: i64::try_from(dropped).unwrap_or(i64::MAX),
+        };
+        self.shared.advise(system, &event, env);
     }
 
     fn run(&mut self, call: &ApiCall<'_>, request: &ApiRequest<'_>, env: &mut impl Env) -> bool {

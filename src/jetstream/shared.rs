@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::BytesMut;
-use protocol::id::{ConsumerId, Seq, StreamId};
+use protocol::id::{AccountId, ConsumerId, Seq, StreamId};
 use protocol::js::check::ServerLimits;
 use protocol::store::ReadId;
 
@@ -56,6 +56,10 @@ pub struct Options {
     pub in_flight_bytes_max: u64,
     /// The limits of atomic batches.
     pub batch: BatchLimits,
+    /// Most requests of the API that wait for their turn; when one more comes, all are dropped.
+    pub requests_max: usize,
+    /// Who is told about what concerns the whole server.
+    pub system_account: Option<AccountId>,
 }
 
 /// The limits of atomic batches.
@@ -95,6 +99,8 @@ impl Default for Options {
             memory_bytes_max: i64::MAX,
             in_flight_bytes_max: 128 << 20,
             batch: BatchLimits::default(),
+            requests_max: 10_000,
+            system_account: None,
         }
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) synced: usize,
     pub(crate) delivered: Vec<Delivered>,
     pub(crate) interest: Vec<String>,
+    /// Subjects with a queue group that listens there.
+    pub(crate) members: Vec<(String, String)>,
     /// Subjects whose subscriber has just gone.
     pub(crate) gone: Vec<String>,
     pub(crate) bound: Vec<(String, StreamId)>,
@@ -58,6 +60,7 @@ impl World {
             synced: 0,
             delivered: Vec::new(),
             interest: Vec::new(),
+            members: Vec::new(),
             gone: Vec::new(),
             bound: Vec::new(),
             slow_reads: false,
@@ -153,6 +156,11 @@ impl Env for World {
         patterns.any(|p| protocol::subject::matches(p.as_bytes(), subject))
     }
 
+    fn has_queue_interest(&mut self, _: AccountId, subject: &[u8], queue: &[u8]) -> bool {
+        let mut members = self.members.iter();
+        members.any(|(s, q)| s.as_bytes() == subject && q.as_bytes() == queue)
+    }
+
     fn bind(&mut self, _: AccountId, subject: &[u8], target: JsTarget) {
         let JsTarget::Stream(id) = target;
         let subject = String::from_utf8_lossy(subject).into_owned();
@@ -183,6 +191,16 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         Self::with_log(Vec::new())
+    }
+
+    /// Returns a machine with options of its own.
+    pub(crate) fn with_options(options: Options) -> Self {
+        let mut bench = Self {
+            js: machine_with(options),
+            world: World::new(),
+        };
+        bench.js.recovered(&mut bench.world);
+        bench
     }
 
     /// Returns a machine that has recovered from a log.
@@ -296,10 +314,14 @@ impl Bench {
 }
 
 pub(crate) fn machine() -> JetStream {
+    machine_with(Options::default())
+}
+
+fn machine_with(options: Options) -> JetStream {
     let mut js = JetStream::new(Options {
         server_name: "srv".to_string(),
         version: "2.15.1".to_string(),
-        ..Options::default()
+        ..options
     });
     js.configure_account(ACCOUNT, "$G", Some(AccountLimits::UNLIMITED));
     js

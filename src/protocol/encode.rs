@@ -13,6 +13,10 @@ pub const PONG: &[u8] = b"PONG\r\n";
 /// Confirms an operation in verbose mode.
 pub const OK: &[u8] = b"+OK\r\n";
 
+/// Stands for a reply token without text: two separators follow each other. nats-server writes one in
+/// a few messages of its own; clients cannot send it.
+pub const BLANK_REPLY: &[u8] = b" ";
+
 /// The most that a control line adds: verb, separators, two sizes and three line ends.
 const FRAME_MAX: usize = 48;
 
@@ -84,7 +88,9 @@ fn write_address(out: &mut BytesMut, sid: &[u8], message: &Message<'_>) {
     out.extend_from_slice(sid);
     out.extend_from_slice(b" ");
     if !message.reply.is_empty() {
-        out.extend_from_slice(message.reply);
+        if message.reply != BLANK_REPLY {
+            out.extend_from_slice(message.reply);
+        }
         out.extend_from_slice(b" ");
     }
 }
@@ -125,6 +131,17 @@ mod tests {
               MSG a.b 9 r 5\r\nhello\r\n"
                 .as_slice()
         );
+    }
+
+    #[test]
+    fn a_blank_reply_is_a_token_without_text() {
+        let mut out = BytesMut::new();
+        let msg = Message {
+            reply: BLANK_REPLY,
+            ..PLAIN
+        };
+        message(&mut out, b"7", &msg);
+        assert_eq!(out, b"MSG a.b 7  5\r\nhello\r\n".as_slice());
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! From the configuration to what the JetStream machine is told.
 
+use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use config::options::{AccountJetStream, Options};
 use jetstream::{BatchLimits, Options as MachineOptions};
+use protocol::id::AccountId;
 use protocol::js::check::ServerLimits;
 use protocol::js::info::AccountLimits;
 use protocol::text::duration::Nanos;
@@ -12,7 +15,11 @@ use crate::accounts::Account;
 use crate::info::Identity;
 
 /// Returns what the machine is made with.
-pub(super) fn machine_options(options: &Options, identity: &Identity) -> MachineOptions {
+pub(super) fn machine_options(
+    options: &Options,
+    identity: &Identity,
+    system: Option<AccountId>,
+) -> MachineOptions {
     let js = &options.jetstream;
     let window = js.limits.duplicate_window.as_nanos();
     MachineOptions {
@@ -35,7 +42,18 @@ pub(super) fn machine_options(options: &Options, identity: &Identity) -> Machine
             messages_max: js.limits.batch.msgs_max,
             idle_max: js.limits.batch.timeout,
         },
+        requests_max: count(js.request_queue_limit),
+        system_account: system,
     }
+}
+
+/// Returns what requests that name this server's domain begin with; empty without a domain.
+pub(super) fn domain_prefix(options: &Options) -> Vec<u8> {
+    let domain = options.jetstream.domain.as_deref().unwrap_or_default();
+    if domain.is_empty() {
+        return Vec::new();
+    }
+    format!("$JS.{domain}.API.").into_bytes()
 }
 
 /// Returns what an account may use; none when it may use nothing.

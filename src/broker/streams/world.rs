@@ -90,6 +90,16 @@ impl Env for World<'_> {
         })
     }
 
+    fn has_queue_interest(&mut self, account: AccountId, subject: &[u8], queue: &[u8]) -> bool {
+        let account = self.router.accounts.get_mut(account);
+        account.is_some_and(|account| {
+            let found = account.subs.matches(subject);
+            found
+                .groups()
+                .any(|group| account.subs.queue_name(group.queue) == Some(queue))
+        })
+    }
+
     fn bind(&mut self, account: AccountId, subject: &[u8], target: JsTarget) {
         let JsTarget::Stream(stream) = target;
         if let Some(account) = self.router.accounts.get_mut(account) {

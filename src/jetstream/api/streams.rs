@@ -2,6 +2,7 @@
 //! proposed entry, and from its outcome to the answer.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 
 use bytes::Bytes;
 use protocol::id::{Seq, StreamId};
@@ -183,8 +184,9 @@ impl JetStream {
         let Some(stream) = self.streams.get(&id) else {
             return self.fail(call, kind, &errors::STREAM_NOT_FOUND, env);
         };
-        let info = self.stream_info(stream, Cluster::Omit, env.now());
-        let (stream, domain) = (info.config.name.as_str(), info.domain.as_str());
+        let mut info = self.stream_info(stream, Cluster::Omit, env.now());
+        let domain = core::mem::take(&mut info.domain);
+        let (stream, domain) = (info.config.name.as_str(), domain.as_str());
         if kind == ApiKind::StreamCreate {
             let event = StreamCreated {
                 stream,
@@ -200,6 +202,7 @@ impl JetStream {
                 domain,
             };
             self.shared.advise(call.account, &event, env);
+            info.domain = String::from(domain);
             self.succeed(call, kind, &info, env);
         }
     }

@@ -221,7 +221,7 @@ impl Consumer {
         let Mode::Push(push) = &mut self.mode else {
             return;
         };
-        let active = cx.env.has_interest(cx.core.account(), &push.subject);
+        let active = push.has_interest(cx.core.account(), cx.env);
         if active == push.active {
             return;
         }

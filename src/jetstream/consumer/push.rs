@@ -6,12 +6,14 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use protocol::id::AccountId;
 use protocol::js::config::ConsumerConfig;
 use protocol::js::enums::ReplayPolicy;
 use protocol::rng::Rng;
 use protocol::time::{Instant, Wall};
 
 use super::settings::ns;
+use crate::env::Env;
 
 /// The largest window of unconfirmed bytes.
 const WINDOW_MAX: u64 = 32 << 20;
@@ -24,6 +26,8 @@ const BURST_BYTES: u64 = 1 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Push {
     pub(super) subject: Box<[u8]>,
+    /// The queue group that has to listen; empty for none.
+    group: Box<[u8]>,
     /// Whether someone subscribes.
     pub(super) active: bool,
     /// Since when nobody does.
@@ -66,6 +70,7 @@ impl Push {
     pub(super) fn new(config: &ConsumerConfig) -> Self {
         let mut push = Self {
             subject: Box::default(),
+            group: Box::default(),
             active: false,
             inactive_since: Instant(0),
             heartbeat_ns: 0,
@@ -84,6 +89,7 @@ impl Push {
 
     pub(super) fn configure(&mut self, config: &ConsumerConfig) {
         self.subject = config.deliver_subject.as_bytes().into();
+        self.group = config.deliver_group.as_bytes().into();
         self.heartbeat_ns = ns(config.idle_heartbeat);
         self.rate = (config.rate_limit_bps >= 8).then(|| Rate {
             bytes_per_second: config.rate_limit_bps / 8,
@@ -97,6 +103,15 @@ impl Push {
             until: last,
             last: None,
         });
+    }
+
+    /// Returns whether someone subscribes: with a group, one of its members.
+    pub(super) fn has_interest(&self, account: AccountId, env: &mut impl Env) -> bool {
+        if self.group.is_empty() {
+            env.has_interest(account, &self.subject)
+        } else {
+            env.has_queue_interest(account, &self.subject, &self.group)
+        }
     }
 
     /// Returns whether nothing may be sent before an answer comes.

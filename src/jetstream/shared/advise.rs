@@ -5,11 +5,12 @@
 use alloc::string::String;
 
 use bytes::BytesMut;
+use protocol::encode::BLANK_REPLY;
 use protocol::id::AccountId;
 use protocol::js::advisory::{ApiAudit, Event, encode_event};
 
 use super::{Shared, send};
-use crate::env::{ApiCall, Env};
+use crate::env::{ApiCall, Env, Outgoing};
 
 /// Where every handled request is told about.
 const AUDIT_SUBJECT: &[u8] = b"$JS.EVENT.ADVISORY.API";
@@ -28,9 +29,8 @@ impl Shared {
         if !env.has_interest(account, &subject) {
             return;
         }
-        let mut id = [0; ID_LEN];
-        env.rng().fill_base62(&mut id);
-        let body = encode_event(event, &String::from_utf8_lossy(&id), env.now().wall);
+        let id = advisory_id(env);
+        let body = encode_event(event, &id, env.now().wall);
         send(account, &subject, &body, env);
     }
 
@@ -52,6 +52,20 @@ impl Shared {
             response: &String::from_utf8_lossy(response),
             domain: &domain,
         };
-        self.advise(call.account, &audit, env);
+        let id = advisory_id(env);
+        let body = encode_event(&audit, &id, env.now().wall);
+        let msg = Outgoing {
+            subject: AUDIT_SUBJECT,
+            reply: BLANK_REPLY,
+            payload: &body,
+            ..Outgoing::default()
+        };
+        env.deliver(call.account, AUDIT_SUBJECT, msg);
     }
+}
+
+fn advisory_id(env: &mut impl Env) -> String {
+    let mut id = [0; ID_LEN];
+    env.rng().fill_base62(&mut id);
+    String::from_utf8_lossy(&id).into_owned()
 }

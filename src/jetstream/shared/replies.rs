@@ -96,6 +96,8 @@ pub struct Replies {
     queue: VecDeque<(LogPos, Waiter)>,
     subjects: VecDeque<u8>,
     in_flight_bytes: u64,
+    /// Requests of the API in the queue that have changed nothing yet.
+    requests: usize,
     last_proposed: Option<LogPos>,
     last_change: Option<LogPos>,
     last_applied: Option<LogPos>,
@@ -132,7 +134,21 @@ impl Replies {
     /// Queues what waits until everything that is under way has been applied.
     pub fn push_behind_all(&mut self, waiter: Waiter) {
         let pos = self.last_proposed.unwrap_or_default();
+        self.requests += usize::from(matches!(waiter, Waiter::Read(_)));
         self.queue.push_back((pos, waiter));
+    }
+
+    /// Returns how many requests of the API wait for their turn.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.requests
+    }
+
+    /// Forgets every request of the API that waits for its turn.
+    pub fn drop_requests(&mut self) {
+        self.queue
+            .retain(|(_, waiter)| !matches!(waiter, Waiter::Read(_)));
+        self.requests = 0;
     }
 
     /// Returns where the last entry proposed lies.
@@ -204,6 +220,7 @@ impl Replies {
     /// Takes the next waiter whatever it waits for: when nothing will be applied any more.
     pub fn take_any(&mut self, reply: &mut Vec<u8>) -> Option<Waiter> {
         let (_, waiter) = self.queue.pop_front()?;
+        self.requests -= usize::from(matches!(waiter, Waiter::Read(_)));
         if let Waiter::Publish {
             reply_len, bytes, ..
         } = waiter

@@ -3,7 +3,8 @@
 use alloc::format;
 use alloc::string::String;
 
-use crate::testing::Bench;
+use crate::Options;
+use crate::testing::{ACCOUNT, Bench};
 
 const CONFIG: &str = "{\"name\":\"S\",\"subjects\":[\"s.>\"],\"allow_direct\":true}";
 
@@ -400,9 +401,7 @@ fn requests_and_errors_are_counted_as_nats_does() {
 #[test]
 fn an_account_without_jetstream_is_told_so() {
     let mut bench = bench();
-    bench
-        .js
-        .configure_account(crate::testing::ACCOUNT, "$G", None);
+    bench.js.configure_account(ACCOUNT, "$G", None);
     let expected = error(
         "stream_info",
         503,
@@ -473,4 +472,28 @@ fn advisories_come_before_the_answer_and_the_audit_after_it() {
         audit.contains("\"server\":\"srv\",\"client\":{\"acc\":\"$G\"},\"subject\":"),
         "{audit}"
     );
+}
+
+#[test]
+fn requests_beyond_the_limit_are_dropped_and_the_operator_is_told() {
+    let options = Options {
+        requests_max: 2,
+        system_account: Some(ACCOUNT),
+        ..Options::default()
+    };
+    let mut bench = Bench::with_options(options);
+    let advisory = "$JS.EVENT.ADVISORY.API.LIMIT_REACHED";
+    bench.world.interest.push(advisory.into());
+    bench.request_with_reply("STREAM.CREATE.S", "r.0", CONFIG);
+    for reply in ["r.1", "r.2", "r.3"] {
+        bench.request_with_reply("STREAM.NAMES", reply, "");
+    }
+    let told = bench.world.take(advisory);
+    assert!(told[0].contains("\"dropped\":3}"), "{told:?}");
+    bench.request_with_reply("STREAM.NAMES", "r.4", "");
+
+    bench.sync();
+
+    let answered = ["r.0", "r.1", "r.2", "r.3", "r.4"].map(|r| bench.world.take(r).len());
+    assert_eq!(answered, [1, 0, 0, 0, 1]);
 }

@@ -38,6 +38,24 @@ fn a_message_that_nobody_takes_is_kept() {
 }
 
 #[test]
+fn only_members_of_the_deliver_group_count_as_listeners() {
+    let mut bench = bench(1);
+    create(
+        &mut bench,
+        r#""deliver_subject":"push.1","deliver_group":"q","ack_policy":"explicit""#,
+    );
+    subscribe(&mut bench, "push.1");
+    assert!(take(&mut bench, "push.1").is_empty());
+    assert!(!info(&bench).push_bound);
+
+    let member = ("push.1".to_string(), "q".to_string());
+    bench.world.members.push(member);
+    subscribe(&mut bench, "push.1");
+
+    assert_eq!(bodies(&take(&mut bench, "push.1")), ["m0"]);
+}
+
+#[test]
 fn idle_heartbeats_tell_the_last_delivery() {
     let mut bench = bench(1);
     bench.world.interest.push("push.1".to_string());
