@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use broker::{Accepted, ConnId, Effects, Gone, Input, Rules, Shard, ShardOptions};
+use broker::{Accepted, ConnId, Effects, Gone, Input, Rules, Security, Shard, ShardOptions};
 use bytes::BytesMut;
 use config::Options;
 use protocol::rng::Rng;
@@ -208,6 +208,7 @@ impl Node {
             peer: SocketAddr::from(([10, 0, 0, 1], 40_000)),
             local: SocketAddr::from(([10, 0, 0, 2], 4222)),
             rules: Rules::Nats,
+            security: Security::Plain,
         };
         let life = self.life.as_mut()?;
         let id = life.shard.accept(clock, accepted, &mut self.fx);

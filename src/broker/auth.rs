@@ -2,6 +2,7 @@
 //!
 //! *Invariant:* a secret is compared in a time that does not depend on where it differs.
 
+pub(crate) mod dn;
 mod memphis;
 mod secret;
 mod user;
@@ -15,10 +16,12 @@ use config::options::ConnectionType;
 use protocol::id::AccountId;
 
 use crate::accounts::Accounts;
+use crate::auth::dn::Dn;
 use crate::auth::memphis::Tenants;
 use crate::auth::secret::Secret;
 pub(crate) use crate::auth::user::User;
 use crate::effects::Rules;
+use crate::tls::PeerCert;
 
 /// What a client showed.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Credentials<'a> {
     pub(crate) token: &'a str,
     /// The connection's name, which tells Memphis users apart.
     pub(crate) name: &'a str,
+    /// Its certificate, if it showed one.
+    pub(crate) cert: Option<&'a PeerCert>,
     /// Whether it named an account in the way of servers before 2.0.
     pub(crate) legacy_account: bool,
 }
@@ -63,6 +68,8 @@ pub(crate) struct Auth {
     users: BTreeMap<String, Entry>,
     token: Option<Secret>,
     no_auth_user: Option<Rc<User>>,
+    /// Whether users are known by their certificates.
+    by_cert: bool,
     /// All users are the system account's: everybody else needs no credentials.
     system_only: bool,
     memphis: Option<Tenants>,
@@ -78,6 +85,7 @@ impl Auth {
             users: BTreeMap::new(),
             token: options.auth.token.as_deref().map(Secret::new),
             no_auth_user: None,
+            by_cert: options.tls.as_ref().is_some_and(|tls| tls.verify_and_map),
             system_only: true,
             memphis: None,
             configured: options.auth.token.is_some(),
@@ -144,6 +152,12 @@ impl Auth {
                 user: None,
             };
         }
+        if self.by_cert && !self.users.is_empty() {
+            return match shown.cert.and_then(|cert| self.certified(cert)) {
+                Some(entry) => Self::judge(entry, shown),
+                None => Verdict::Refused,
+            };
+        }
         let anonymous = shown.user.is_empty() && shown.token.is_empty();
         if anonymous && let Some(user) = &self.no_auth_user {
             return Self::accept(user);
@@ -155,13 +169,34 @@ impl Auth {
             };
         }
         if let Some(entry) = self.users.get(shown.user) {
-            let user = Some(Rc::clone(&entry.user));
-            return entry.secret.judge(shown.pass, entry.user.account, user);
+            return Self::judge(entry, shown);
         }
         match &self.token {
             Some(token) => token.judge(shown.token, self.global, None),
             None => Verdict::Refused,
         }
+    }
+
+    /// Returns the user that a certificate is for: by one of its names, else by its subject.
+    fn certified(&self, cert: &PeerCert) -> Option<&Entry> {
+        let mut names = cert.names.iter();
+        if let Some(entry) = names.find_map(|name| self.users.get(name)) {
+            return Some(entry);
+        }
+        let subject = cert.dn();
+        let users = || {
+            let users = self.users.iter();
+            users.filter_map(|(name, entry)| Some((Dn::parse(name)?, entry)))
+        };
+        let exact = users().find(|(name, _)| name.is(&subject));
+        let found = exact.or_else(|| users().find(|(name, _)| name.has_same_parts(&subject)));
+        let entry = found.map(|(_, entry)| entry);
+        entry.or_else(|| self.users.get(&cert.subject))
+    }
+
+    fn judge(entry: &Entry, shown: &Credentials<'_>) -> Verdict {
+        let user = Some(Rc::clone(&entry.user));
+        entry.secret.judge(shown.pass, entry.user.account, user)
     }
 
     fn insert(

@@ -25,10 +25,13 @@ use crate::conn::outbox::Outbox;
 use crate::conn::subs::Subs;
 use crate::effects::{Accepted, Rules};
 use crate::stats::Flow;
+use crate::tls::{Security, TlsSession};
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
+    /// Its handshake comes first.
+    Handshake,
     /// Must authenticate before anything else, until the deadline.
     Login {
         /// When its time is over.
@@ -129,6 +132,11 @@ pub(crate) struct Conn {
     pub(crate) permit: Option<Permit>,
     pub(crate) pulse: Pulse,
     pub(crate) rules: Rules,
+    pub(crate) security: Security,
+    /// Its encryption, once it has one.
+    pub(crate) tls: Option<Box<TlsSession>>,
+    /// Whether it has had its first INFO.
+    pub(crate) told_info: bool,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) start: Now,
@@ -168,6 +176,9 @@ impl Conn {
                 greeted: false,
             },
             rules: accepted.rules,
+            security: accepted.security,
+            tls: None,
+            told_info: false,
             peer: accepted.peer,
             local: accepted.local,
             start: now,
@@ -190,7 +201,7 @@ impl Conn {
             // Nothing else counts for it any more.
             State::Closing { deadline, .. } => return deadline,
             State::Login { deadline } => deadline,
-            State::Open => Instant::NEVER,
+            State::Handshake | State::Open => Instant::NEVER,
         };
         let write = match self.outbox.blocked_since() {
             Some(since) => since + write_deadline,

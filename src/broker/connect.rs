@@ -35,6 +35,7 @@ impl Shard {
             pass: &said.pass,
             token: &said.auth_token,
             name: &said.name,
+            cert: conn.tls.as_ref().and_then(|tls| tls.certs.first()),
             legacy_account: !said.account.is_empty() || said.new_account,
         };
         let verdict = self.auth.check(conn.rules, &credentials);

@@ -3,6 +3,7 @@
 //! *Invariant:* [`Effects`] belongs to the driver, which drains it after every input and reuses it,
 //! so that an input costs no allocation.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -11,6 +12,8 @@ use bytes::BytesMut;
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
 use storage::{DiskDone, DiskOp};
+
+use crate::tls::{Security, TlsSession};
 
 /// Something that happened outside.
 #[derive(Debug)]
@@ -33,6 +36,32 @@ pub enum Input<'a> {
     Blocked {
         /// The connection.
         conn: ConnId,
+    },
+    /// A client has not begun its handshake, and is told INFO before it does.
+    Greet {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// A client begins its handshake.
+    Handshake {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// A connection's handshake is done.
+    Secured {
+        /// The connection.
+        conn: ConnId,
+        /// What came of it.
+        session: Box<TlsSession>,
+    },
+    /// A connection's handshake came to nothing.
+    HandshakeFailed {
+        /// The connection.
+        conn: ConnId,
+        /// How much that matters.
+        level: Level,
+        /// What went wrong.
+        why: &'a str,
     },
     /// A connection's socket is gone.
     Closed {
@@ -65,6 +94,8 @@ pub struct Accepted {
     pub local: SocketAddr,
     /// The rules of the listener.
     pub rules: Rules,
+    /// What it has to do with TLS.
+    pub security: Security,
 }
 
 /// The rules that a listener's clients live by.

@@ -9,6 +9,7 @@ use protocol::info::Info;
 use protocol::rng::Rng;
 
 use crate::shard::Shard;
+use crate::tls::Security;
 
 /// The JetStream API level of that release.
 const API_LEVEL: u64 = 5;
@@ -67,6 +68,8 @@ impl Shard {
         let conn = self.router.conns.get(id)?;
         let config = &self.options.config;
         let known = conn.connected;
+        let secure = conn.security != Security::Plain;
+        let tls = config.tls.as_ref().filter(|_| secure);
         let mut info = Info {
             server_id: self.identity.id.clone(),
             server_name: self.identity.name.clone(),
@@ -77,6 +80,9 @@ impl Shard {
             port: conn.local.port(),
             headers: !config.no_header_support,
             auth_required: self.auth.is_required(conn.rules),
+            tls_required: matches!(conn.security, Security::Required | Security::First),
+            tls_verify: tls.is_some_and(|tls| tls.verify),
+            tls_available: conn.security == Security::Optional,
             max_payload: i64::from(config.limits.payload_max),
             jetstream: config.jetstream.enabled,
             client_ip: conn.peer.ip().to_string(),

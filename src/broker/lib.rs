@@ -31,6 +31,7 @@ mod stats;
 mod streams;
 mod subscribe;
 mod timers;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -46,3 +47,4 @@ pub use snapshot::{AccountView, ConnView, SubView};
 pub use stats::{Flow, Stats};
 pub use streams::{Storage, StorageView};
 pub use timers::TimerKind;
+pub use tls::{PeerCert, Security, TlsSession};

@@ -7,7 +7,7 @@ use config::Options;
 use monitor::Source;
 use monitor::stats::{
     Account, Connection, End, Flow, Health, JetStream, Process, Server, Stream, Sublist,
-    Subscription,
+    Subscription, Tls, TlsCert,
 };
 use protocol::time::{Now, Wall};
 
@@ -15,6 +15,7 @@ use crate::closed::Closed;
 use crate::shard::Shard;
 use crate::snapshot::{ConnView, SubView};
 use crate::stats;
+use crate::tls::TlsSession;
 
 mod streams;
 
@@ -181,7 +182,22 @@ fn connection(view: ConnView, until: Wall) -> Connection {
         version: view.version,
         user: view.user,
         account: view.account,
+        tls: view.tls.map(|session| tls(*session)),
         last_subjects: Vec::new(),
+    }
+}
+
+fn tls(session: TlsSession) -> Tls {
+    let certs = session.certs.into_iter().map(|cert| TlsCert {
+        subject: cert.subject,
+        spki_sha256: cert.spki_sha256,
+        cert_sha256: cert.cert_sha256,
+    });
+    Tls {
+        version: session.version,
+        cipher: session.cipher,
+        first: session.first,
+        certs: certs.collect(),
     }
 }
 

@@ -28,10 +28,10 @@ use crate::conn::{Conn, State};
 use crate::effects::{Accepted, Effects, Input, Level, LogLine, WorkDone};
 use crate::info::Identity;
 use crate::lame_duck::LameDuck;
-use crate::limits::AUTH_TIMEOUT;
 use crate::router::{Bounds, Router};
 use crate::streams::{Storage, StorageView, Streams};
 use crate::timers::{TimerKind, Timers};
+use crate::tls::{Handshakes, Security};
 
 /// What a shard is made from.
 #[derive(Clone, Debug)]
@@ -57,6 +57,7 @@ pub struct Shard {
     pub(crate) rng: Rng,
     /// JetStream, where it is on.
     pub(crate) streams: Option<Streams>,
+    pub(crate) handshakes: Handshakes,
     /// Set once the server is going to stop.
     pub(crate) lame_duck: Option<LameDuck>,
     timers: Timers,
@@ -92,6 +93,7 @@ impl Shard {
             identity,
             closed: ClosedRing::new(config.limits.closed_clients_max as usize),
             router,
+            handshakes: Handshakes::default(),
             lame_duck: None,
             timers: Timers::default(),
             cid_last: 0,
@@ -123,18 +125,17 @@ impl Shard {
             .conns
             .insert(|id| Conn::new(id, cid, &accepted, parser, now));
         self.open += 1;
-        let timeout = config.auth.timeout.unwrap_or(AUTH_TIMEOUT);
-        if let Some(conn) = self.router.conns.get_mut(id) {
-            if login {
-                conn.state = State::Login {
-                    deadline: now.mono + timeout,
-                };
-            } else {
-                conn.account = self.router.accounts.global;
-                Self::join(&mut self.router, id);
+        match accepted.security {
+            Security::Plain | Security::Optional => self.begin(id),
+            Security::Required | Security::First => {
+                if let Some(conn) = self.router.conns.get_mut(id) {
+                    conn.state = State::Handshake;
+                }
             }
         }
-        self.send_info(id);
+        if accepted.security != Security::First {
+            self.send_info(id);
+        }
         if full {
             self.fail(
                 id,
@@ -168,6 +169,15 @@ impl Shard {
                     conn.outbox.block(now.mono);
                 }
                 self.arm(conn);
+            }
+            Input::Greet { conn } => self.send_info(conn),
+            Input::Handshake { conn } => self.on_handshake(conn),
+            Input::Secured { conn, session } => {
+                self.on_secured(conn, session);
+                self.arm(conn);
+            }
+            Input::HandshakeFailed { conn, level, why } => {
+                self.on_handshake_failed(conn, level, why);
             }
             Input::Closed { conn, gone } => {
                 self.on_closed(conn, gone);
@@ -331,6 +341,9 @@ impl Shard {
         let Some(json) = self.info_json(id) else {
             return;
         };
+        if let Some(conn) = self.router.conns.get_mut(id) {
+            conn.told_info = true;
+        }
         self.router
             .send(id, |conn| encode::info(conn.outbox.buf(), &json));
     }

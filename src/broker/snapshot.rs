@@ -1,5 +1,6 @@
 //! What monitoring sees: copies, so that nothing outside holds on to the shard.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -12,6 +13,7 @@ use crate::closed::Closed;
 use crate::effects::Rules;
 use crate::shard::Shard;
 use crate::stats::{Flow, Stats};
+use crate::tls::TlsSession;
 
 /// A connection as connz shows it.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct ConnView {
     pub user: String,
     /// Its account.
     pub account: String,
+    /// Its encryption, if it has one.
+    pub tls: Option<Box<TlsSession>>,
 }
 
 /// A subscription as connz and subsz show it.
@@ -181,6 +185,7 @@ impl Shard {
             version: conn.wishes.version.clone(),
             user: user.map_or_else(|| conn.wishes.user.clone(), |user| user.name.clone()),
             account: String::from(self.router.accounts.name(conn.account)),
+            tls: conn.tls.clone(),
         })
     }
 }

@@ -27,6 +27,7 @@ mod sharing;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod users;
 
 pub use consistency::Inconsistent;
@@ -51,6 +52,7 @@ pub(crate) fn check(map: &Map, around: &mut dyn Surroundings) -> Checked {
     let mut file = File::default();
     read.each_of(map, |read, key, node| {
         file.listeners(read, key, node)
+            || file.certificates(read, key, node, around)
             || file.limits(read, key, node)
             || file.access(read, key, node)
             || file.logging(read, key, node)
@@ -104,27 +106,27 @@ impl File {
             }
             "client_advertise" => set(&mut o.client_advertise, read.name(node)),
             "http" => self.http.get_or_insert_default().listen(read, node),
-            "https" => {
-                self.https.get_or_insert_default().listen(read, node);
-                read.refused(key, node);
-            }
+            "https" => self.https.get_or_insert_default().listen(read, node),
             "http_port" | "monitor_port" => self.http.get_or_insert_default().port(read, node),
-            "https_port" => {
-                self.https.get_or_insert_default().port(read, node);
-                read.refused(key, node);
-            }
+            "https_port" => self.https.get_or_insert_default().port(read, node),
             "http_base_path" => set(&mut o.http_base_path, read.text(node)),
-            "tls" => {
-                o.tls = listen::tls(read, node);
-                // Clients that were to be served over TLS must not be served in the clear.
-                if o.tls.is_some() {
-                    read.refused(key, node);
-                }
-            }
             "allow_non_tls" => set(&mut o.allow_non_tls, read.boolean(node)),
             _ => return false,
         }
         true
+    }
+
+    fn certificates(
+        &mut self,
+        read: &mut Reader,
+        key: &str,
+        node: &Node,
+        around: &mut dyn Surroundings,
+    ) -> bool {
+        if key == "tls" {
+            self.options.tls = tls::tls(read, node, around);
+        }
+        key == "tls"
     }
 
     fn limits(&mut self, read: &mut Reader, key: &str, node: &Node) -> bool {

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 
 use crate::Surroundings;
+use crate::options::Tls;
 
 /// Files and variables that exist in memory only.
 #[derive(Default)]
@@ -30,5 +31,9 @@ impl Surroundings for Fake {
 
     fn variable(&mut self, name: &str) -> Option<String> {
         self.env.get(name).map(ToString::to_string)
+    }
+
+    fn check_tls(&mut self, _: &Tls) -> Result<(), String> {
+        Ok(())
     }
 }

@@ -40,4 +40,10 @@ pub trait Surroundings {
 
     /// Returns an environment variable.
     fn variable(&mut self, name: &str) -> Option<String>;
+
+    /// Looks at the files of a `tls` block.
+    ///
+    /// # Errors
+    /// What is wrong with them, in nats-server's words.
+    fn check_tls(&mut self, tls: &options::Tls) -> Result<(), String>;
 }

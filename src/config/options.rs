@@ -21,7 +21,7 @@ pub use access::{
 pub use jetstream::{AccountJetStream, BatchLimits, JetStream, ServerLimits, SyncInterval};
 pub use logging::Logging;
 pub use memphis::{Memphis, Tenant};
-pub use network::{Listen, Tls};
+pub use network::{CertFiles, CipherSuite, Curve, HandshakeFirst, Listen, Tls, TlsVersion};
 
 /// Everything a configuration file and a command line can say.
 #[derive(Clone, Debug, PartialEq)]

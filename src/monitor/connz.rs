@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::json;
 use crate::query::{Problem, Query};
 use crate::source::Source;
-use crate::stats::{Connection, Subscription};
+use crate::stats::{Connection, Subscription, TlsCert};
 use crate::subsz::SubscriptionDocument;
 
 /// How many connections a page shows when nothing else is said.
@@ -151,6 +151,14 @@ struct ConnectionDocument {
     lang: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     version: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    tls_version: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    tls_cipher_suite: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tls_peer_certs: Vec<TlsCert>,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    tls_first: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
     authorized_user: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -326,6 +334,9 @@ fn document(
     let uptime = uptime(&conn, now);
     let until = conn.end.as_ref().map_or(now, |end| end.at);
     let shown = |text: String| if options.auth { text } else { String::new() };
+    let tls = conn.tls.unwrap_or_default();
+    // Who has left is not shown with all of its papers.
+    let papers = options.auth && conn.end.is_none();
     let (mut list, mut detail) = (Vec::new(), Vec::new());
     if options.subscriptions_detail {
         detail.extend(subs.into_iter().map(SubscriptionDocument::of_connection));
@@ -363,6 +374,10 @@ fn document(
         name: conn.name,
         lang: conn.lang,
         version: conn.version,
+        tls_version: tls.version,
+        tls_cipher_suite: tls.cipher,
+        tls_peer_certs: if papers { tls.certs } else { Vec::new() },
+        tls_first: tls.first,
         authorized_user: shown(conn.user),
         account: shown(conn.account.clone()),
         subscriptions_list: list,

@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use protocol::js::info::{ConsumerInfo, StreamInfo};
 use protocol::time::Wall;
+use serde::Serialize;
 
 /// Messages and bytes in one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,12 +65,16 @@ pub struct Process {
     pub cpu_percent: f64,
     /// Where monitoring is really served.
     pub http: Option<SocketAddr>,
+    /// Where monitoring is really served over TLS.
+    pub https: Option<SocketAddr>,
     /// Requests by path.
     pub http_requests: BTreeMap<String, u64>,
     /// When the configuration was read.
     pub config_load: Wall,
     /// The configuration's digest; empty without a file.
     pub config_digest: String,
+    /// Until when the client listener's certificate holds.
+    pub tls_cert_not_after: Option<Wall>,
 }
 
 /// A subject trie.
@@ -128,8 +133,34 @@ pub struct Connection {
     pub user: String,
     /// Its account.
     pub account: String,
+    /// Its encryption, if it has one.
+    pub tls: Option<Tls>,
     /// The subjects it held when it ended; empty while it is open.
     pub last_subjects: Vec<String>,
+}
+
+/// A connection's encryption.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// The version, as in `1.3`.
+    pub version: &'static str,
+    /// The cipher suite's name in the registry.
+    pub cipher: &'static str,
+    /// Whether the handshake came before INFO.
+    pub first: bool,
+    /// The client's certificates.
+    pub certs: Vec<TlsCert>,
+}
+
+/// A certificate of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TlsCert {
+    /// The subject, as in `CN=bob,O=Acme`.
+    pub subject: String,
+    /// The hex SHA-256 digest of its public key.
+    pub spki_sha256: String,
+    /// The hex SHA-256 digest of all of it.
+    pub cert_sha256: String,
 }
 
 /// How a connection ended.

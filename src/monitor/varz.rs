@@ -2,12 +2,14 @@
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use config::NATS_VERSION;
+use config::options::Tls;
+use config::{NATS_VERSION, Options};
 use protocol::text::duration::Nanos;
+use protocol::text::rfc3339::Rfc3339;
 use protocol::time::Wall;
 use serde::Serialize;
 
@@ -82,6 +84,8 @@ pub struct Varz {
     slow_consumer_stats: PerKind,
     stale_connection_stats: PerKind,
     disk_io_wait_stats: DiskWaits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert_not_after: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -186,6 +190,10 @@ pub fn varz(source: &dyn Source) -> Varz {
         slow_consumer_stats: PerKind::clients(server.slow_consumers),
         stale_connection_stats: PerKind::clients(server.stale_connections),
         disk_io_wait_stats: DiskWaits::default(),
+        tls_cert_not_after: source
+            .process()
+            .tls_cert_not_after
+            .map(|at| Rfc3339(at).to_string()),
     }
 }
 
@@ -194,6 +202,8 @@ fn settings(source: &dyn Source) -> Settings {
     let memphis = options.memphis.as_ref().map(|m| &m.listen);
     let listen = options.listen.as_ref().or(memphis);
     let http = options.http.as_ref();
+    let https = options.https.as_ref();
+    let https_bound = source.process().https.map(|bound| bound.port());
     let http_bound = source.process().http.map(|bound| bound.port());
     Settings {
         server_id: server.id,
@@ -215,23 +225,30 @@ fn settings(source: &dyn Source) -> Settings {
         max_subscriptions: options.limits.subscriptions_max,
         ping_interval: options.ping_interval.into(),
         ping_max: options.ping_max,
-        http_host: http.map(|l| l.host.clone()).unwrap_or_default(),
+        http_host: http.or(https).map(|l| l.host.clone()).unwrap_or_default(),
         http_port: http.map_or(0, |l| http_bound.unwrap_or(l.port)),
         http_base_path: options.http_base_path.clone(),
-        https_port: options.https.as_ref().map_or(0, |l| l.port),
-        auth_timeout: options.auth.timeout.unwrap_or(AUTH_TIMEOUT).into(),
+        https_port: https.map_or(0, |l| https_bound.unwrap_or(l.port)),
+        auth_timeout: auth_timeout(options).into(),
         max_control_line: options.limits.control_line_max,
         max_payload: options.limits.payload_max,
         max_pending: options.limits.pending_max,
     }
 }
 
+/// Returns how long a client may take to log in: a second more than its handshake, unless told.
+fn auth_timeout(options: &Options) -> Duration {
+    let tls = options.tls.as_ref();
+    let default = tls.map_or(AUTH_TIMEOUT, |tls| tls.timeout() + Duration::from_secs(1));
+    options.auth.timeout.unwrap_or(default)
+}
+
 fn counters(source: &dyn Source) -> Counters {
     let (server, options, process) = (source.server(), source.options(), source.process());
     let now = source.now().wall;
-    let tls_timeout = options.tls.as_ref().and_then(|tls| tls.timeout);
+    let tls_timeout = options.tls.as_ref().map(Tls::timeout);
     Counters {
-        tls_timeout: tls_timeout.unwrap_or(AUTH_TIMEOUT).into(),
+        tls_timeout: tls_timeout.unwrap_or(Tls::TIMEOUT).into(),
         write_deadline: options.write_deadline.into(),
         start: server.start,
         now,

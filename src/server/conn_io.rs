@@ -120,6 +120,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnIo<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             if self.out.is_empty() {
+                // Encryption and framing keep what the socket did not take.
+                if let Err(end) = ready!(self.poll_flush(cx)) {
+                    return Poll::Ready(end);
+                }
                 if self.out.capacity() > SPARE_MAX {
                     self.out = BytesMut::new();
                 }
@@ -145,18 +149,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnIo<S> {
                         self.driver.written(self.id, n);
                     }
                 }
-                Poll::Pending => {
-                    if !self.blocked {
-                        self.blocked = true;
-                        self.driver.blocked(self.id);
-                    }
-                    if self.driver.standing(self.id) == Standing::Dropped {
-                        return Poll::Ready(End::Dropped);
-                    }
-                    return Poll::Pending;
-                }
+                Poll::Pending => return self.note_blocked(),
             }
         }
+    }
+
+    /// Has everything written that was handed to the stream.
+    #[inline]
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(End::Peer(Gone::WriteFailed))),
+            Poll::Pending => self.note_blocked().map(Err),
+        }
+    }
+
+    /// Tells the shard that the socket takes no more, which may be the end of the connection.
+    fn note_blocked(&mut self) -> Poll<End> {
+        if !self.blocked {
+            self.blocked = true;
+            self.driver.blocked(self.id);
+        }
+        if self.driver.standing(self.id) == Standing::Dropped {
+            return Poll::Ready(End::Dropped);
+        }
+        Poll::Pending
     }
 
     /// Reads once and hands the bytes on.

@@ -4,10 +4,10 @@
 //! an await; the effects of an input are drained before the next one.
 
 use core::cell::{Cell, RefCell};
-use core::net::SocketAddr;
-use core::task::Waker;
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
 
-use broker::{Accepted, ConnId, Effects, Gone, Input, LogLine, Rules, Shard, WorkDone};
+use broker::{Accepted, ConnId, Effects, Gone, Input, Level, LogLine, Shard, TlsSession, WorkDone};
 use bytes::BytesMut;
 use protocol::time::Instant;
 use storage::DiskDone;
@@ -105,12 +105,12 @@ impl Driver {
     }
 
     /// Takes a new connection in.
-    pub(crate) fn accept(&self, peer: SocketAddr, local: SocketAddr, rules: Rules) -> ConnId {
+    pub(crate) fn accept(&self, accepted: Accepted) -> ConnId {
         let now = self.clock.now();
         let id = {
             let mut shard = self.shard.borrow_mut();
             let mut fx = self.fx.borrow_mut();
-            let id = shard.accept(now, Accepted { peer, local, rules }, &mut fx);
+            let id = shard.accept(now, accepted, &mut fx);
             let mut slots = self.slots.borrow_mut();
             let at = id.index as usize;
             if slots.len() <= at {
@@ -127,6 +127,38 @@ impl Driver {
         };
         self.drain(None);
         id
+    }
+
+    /// Has a client greeted that does not begin with its handshake.
+    pub(crate) fn greet(&self, conn: ConnId) {
+        self.input(Some(conn), Input::Greet { conn });
+    }
+
+    /// Says that a client's handshake begins.
+    pub(crate) fn handshake(&self, conn: ConnId) {
+        self.input(Some(conn), Input::Handshake { conn });
+    }
+
+    /// Says that a client's handshake is done.
+    pub(crate) fn secured(&self, conn: ConnId, session: Box<TlsSession>) {
+        self.input(Some(conn), Input::Secured { conn, session });
+    }
+
+    /// Says that a client's handshake came to nothing.
+    pub(crate) fn handshake_failed(&self, conn: ConnId, level: Level, why: &str) {
+        self.input(Some(conn), Input::HandshakeFailed { conn, level, why });
+    }
+
+    /// Waits until a connection is to end.
+    pub(crate) async fn wait_closing(&self, conn: ConnId) {
+        poll_fn(|cx| {
+            self.attach(conn, cx.waker());
+            match self.standing(conn) {
+                Standing::Open | Standing::Gated => Poll::Pending,
+                Standing::Closing | Standing::Dropped => Poll::Ready(()),
+            }
+        })
+        .await;
     }
 
     /// Hands over what was read; what is left in `buf` is the beginning of an operation.

@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::driver::Driver;
 use crate::net::Net;
+use crate::tls::{Peeked, TlsDoor, secure};
 
 /// How many connections are served at a time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 64;
@@ -29,7 +30,12 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves for ever.
-pub(crate) async fn serve_monitoring<N: Net>(driver: Rc<Driver>, listener: N::Listener) {
+pub(crate) async fn serve_monitoring<N: Net>(
+    driver: Rc<Driver>,
+    listener: N::Listener,
+    tls: Option<TlsDoor>,
+) {
+    let tls = tls.map(Rc::new);
     let places = Rc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         // The semaphore is never closed.
@@ -42,7 +48,19 @@ pub(crate) async fn serve_monitoring<N: Net>(driver: Rc<Driver>, listener: N::Li
         match N::accept(&listener).await {
             Ok((stream, _)) => {
                 let driver = Rc::clone(&driver);
-                tokio::task::spawn_local(serve_connection(driver, stream, place));
+                match tls.clone() {
+                    None => {
+                        tokio::task::spawn_local(serve_connection(driver, stream, place));
+                    }
+                    Some(tls) => {
+                        tokio::task::spawn_local(async move {
+                            // Who cannot do the handshake is nobody to tell.
+                            if let Ok(secured) = secure(&tls, Peeked::new(stream)).await {
+                                serve_connection(driver, secured.stream, place).await;
+                            }
+                        });
+                    }
+                }
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }

@@ -6,9 +6,10 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use config::options::Tls;
 use config::{Launch, LaunchError, Setup, Surroundings};
 
-use crate::signal_sender;
+use crate::{reason, signal_sender, tls};
 
 /// What `main` does next.
 #[derive(Debug)]
@@ -93,15 +94,10 @@ impl Surroundings for Process {
     fn variable(&mut self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
-}
 
-/// Returns the system's text for an error as nats-server prints it: in lower case, without a number.
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    let first = chars.next().map(|c| c.to_ascii_lowercase());
-    first.into_iter().chain(chars).collect()
+    fn check_tls(&mut self, tls: &Tls) -> Result<(), String> {
+        tls::check(tls).map_err(|error| error.to_string())
+    }
 }
 
 #[cfg(test)]

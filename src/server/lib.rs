@@ -7,6 +7,7 @@
 pub mod clock;
 mod conn_io;
 pub mod disk;
+mod door;
 mod driver;
 mod http;
 pub mod launch;
@@ -18,6 +19,7 @@ pub mod process;
 mod process_stats;
 mod serve;
 mod signal_sender;
+mod tls;
 mod work;
 
 #[cfg(test)]
@@ -25,3 +27,12 @@ mod tests;
 
 pub use ports_file::Bound;
 pub use serve::{Ends, ServeOptions, Surroundings, serve};
+
+/// Returns the system's text for an error as nats-server prints it: in lower case, without a number.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
+}

@@ -12,8 +12,10 @@ use serde_json::{Map, Value};
 pub struct Bound {
     /// The listeners of clients, in the order of the options.
     pub clients: Vec<SocketAddr>,
-    /// Monitoring.
+    /// Monitoring in the clear.
     pub monitoring: Option<SocketAddr>,
+    /// Monitoring over TLS.
+    pub monitoring_tls: Option<SocketAddr>,
 }
 
 /// The file; it is gone when this is dropped.
@@ -34,9 +36,10 @@ impl PortsFile {
         };
         let mut ports = Map::new();
         ports.insert("nats".to_owned(), urls("nats", &bound.clients).into());
-        if let Some(monitoring) = bound.monitoring {
-            let urls = urls("http", &[monitoring]);
-            ports.insert("monitoring".to_owned(), urls.into());
+        let clear = bound.monitoring.map(|at| ("http", at));
+        let monitoring = clear.or(bound.monitoring_tls.map(|at| ("https", at)));
+        if let Some((scheme, at)) = monitoring {
+            ports.insert("monitoring".to_owned(), urls(scheme, &[at]).into());
         }
         fs::write(&path, Value::Object(ports).to_string())?;
         Ok(Self(path))
@@ -69,6 +72,7 @@ mod tests {
         let bound = Bound {
             clients: vec![SocketAddr::from(([0, 0, 0, 0], 4222))],
             monitoring: Some(SocketAddr::from(([127, 0, 0, 1], 8222))),
+            monitoring_tls: None,
         };
         let path = folder.path().to_string_lossy().into_owned();
         let file = PortsFile::write(&path, "beale", &bound).expect("writes");

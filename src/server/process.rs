@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use broker::Rules;
-use config::options::{Listen, Memphis};
+use config::options::{HandshakeFirst, Listen, Memphis, Tls};
 use config::{Options, Setup};
 use storage::StoreOptions;
 use tokio::signal::unix::{SignalKind, signal};
@@ -59,10 +59,13 @@ async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
         store: StoreOptions::default(),
         seed: seed(),
     };
+    let tls = options.config.tls.clone();
+    let allow_non_tls = options.config.allow_non_tls;
     let mut ports_file = None;
     let ready = |bound: &Bound| {
         for address in &bound.clients {
             log.info(format!("Listening for client connections on {address}"));
+            tls_lines(tls.as_ref(), allow_non_tls, log);
         }
         if let Some(folder) = &ports_dir {
             match PortsFile::write(folder, &program_name(), bound) {
@@ -94,6 +97,25 @@ async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
     served?;
     log.info("Server Exiting..");
     Ok(())
+}
+
+/// Says what clients have to know about a listener with certificates.
+fn tls_lines(tls: Option<&Tls>, allow_non_tls: bool, log: &Logger) {
+    let Some(tls) = tls else { return };
+    match (tls.handshake_first, allow_non_tls) {
+        (HandshakeFirst::No | HandshakeFirst::Within(_), true) => {
+            log.info("TLS available for client connections");
+        }
+        (HandshakeFirst::No | HandshakeFirst::Within(_), false) => {
+            log.info("TLS required for client connections");
+        }
+        (HandshakeFirst::Always, _) => {
+            log.info("TLS required for client connections");
+            log.warn(
+                "Clients that are not using \"TLS Handshake First\" option will fail to connect",
+            );
+        }
+    }
 }
 
 /// Opens the directory that streams lie in.

@@ -19,6 +19,10 @@ pub(crate) struct Monitored {
     pub(crate) base_path: String,
     /// Where monitoring is bound.
     pub(crate) bound: Option<SocketAddr>,
+    /// Where monitoring is bound over TLS.
+    pub(crate) bound_tls: Option<SocketAddr>,
+    /// Until when the client listener's certificate holds.
+    pub(crate) tls_cert_not_after: Option<Wall>,
     /// The configuration's digest.
     config_digest: String,
     /// When the configuration was read.
@@ -56,6 +60,8 @@ impl Monitored {
             http_requests: self.requests.clone(),
             config_load: self.config_load,
             config_digest: self.config_digest.clone(),
+            https: self.bound_tls,
+            tls_cert_not_after: self.tls_cert_not_after,
         }
     }
 }

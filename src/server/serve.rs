@@ -16,19 +16,18 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::Clock;
-use crate::conn_io::drive_conn;
 use crate::disk::{Disk, DiskAnswers, DiskQueue};
+use crate::door::{Door, Entrance};
 use crate::driver::Driver;
 use crate::http::serve_monitoring;
 use crate::net::Net;
 use crate::ports_file::Bound;
 use crate::process_stats::Monitored;
+use crate::tls::TlsDoor;
 use crate::work;
 
 /// How long connections may take to read their last bytes when the server stops.
 const STOP_MAX: Duration = Duration::from_secs(3);
-/// How long accepting rests when the system has no file descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What to serve.
 #[derive(Clone, Debug)]
@@ -96,18 +95,16 @@ pub async fn serve<N: Net, D: Disk>(
     let config = &shard_options.config;
     let loaded = clock.now().wall;
     let mut monitored = Monitored::new(&config.http_base_path, options.config_digest, loaded);
-    let mut monitoring = None;
-    if let Some(listen) = &config.http {
-        let listener = N::bind(&listen.host, listen.port).await?;
-        let bound = N::local_addr(&listener)?;
-        monitored.bound = Some(bound);
-        monitoring = Some(listener);
-        (around.log)(&LogLine {
-            level: Level::Info,
-            text: format!("Starting http monitor on {}:{}", listen.host, bound.port()),
-        });
-    }
-    let monitored_at = monitored.bound;
+    let optional = config.allow_non_tls;
+    let tls = config.tls.as_ref().map(|tls| TlsDoor::open(tls, optional));
+    let tls = tls.transpose()?.map(Rc::new);
+    monitored.tls_cert_not_after = tls.as_ref().and_then(|tls| tls.not_after());
+    let monitoring = bind_monitoring::<N>(config, &mut monitored, &around.log).await?;
+    let mut bound = Bound {
+        monitoring: monitored.bound,
+        monitoring_tls: monitored.bound_tls,
+        ..Bound::default()
+    };
     let shard = Shard::new(shard_options, options.seed);
     let (queue, answers) = match disk.map(Disk::split) {
         Some((queue, answers)) => (Some(Box::new(queue) as Box<dyn DiskQueue>), Some(answers)),
@@ -122,10 +119,6 @@ pub async fn serve<N: Net, D: Disk>(
         let listener = N::bind(&listen.host, listen.port).await;
         listeners.push((listener.map_err(|error| refused(listen, &error))?, *rules));
     }
-    let mut bound = Bound {
-        monitoring: monitored_at,
-        ..Bound::default()
-    };
     for ((listener, _), (listen, _)) in listeners.iter().zip(&options.listeners) {
         let address = N::local_addr(listener)?;
         bound.clients.push(as_configured(listen, address));
@@ -137,9 +130,38 @@ pub async fn serve<N: Net, D: Disk>(
         listeners,
         monitoring,
         bound,
+        tls,
     };
     LocalSet::new().run_until(parts.run(ready, ends)).await;
     Ok(())
+}
+
+/// Binds the listener of monitoring, with its certificates if it is to be encrypted.
+async fn bind_monitoring<N: Net>(
+    config: &Options,
+    monitored: &mut Monitored,
+    log: &dyn Fn(&LogLine),
+) -> io::Result<Option<(N::Listener, Option<TlsDoor>)>> {
+    let Some(listen) = config.http.as_ref().or(config.https.as_ref()) else {
+        return Ok(None);
+    };
+    let tls = match (&config.http, &config.tls) {
+        (None, Some(tls)) => Some(TlsDoor::open_to_all(tls)?),
+        (Some(_), _) | (None, None) => None,
+    };
+    let listener = N::bind(&listen.host, listen.port).await?;
+    let bound = N::local_addr(&listener)?;
+    let (slot, protocol) = match tls {
+        Some(_) => (&mut monitored.bound_tls, "https"),
+        None => (&mut monitored.bound, "http"),
+    };
+    *slot = Some(bound);
+    let (host, port) = (&listen.host, bound.port());
+    log(&LogLine {
+        level: Level::Info,
+        text: format!("Starting {protocol} monitor on {host}:{port}"),
+    });
+    Ok(Some((listener, tls)))
 }
 
 /// Says which port could not be had.
@@ -164,8 +186,10 @@ struct Parts<N: Net, D: Disk> {
     answers: Option<D::Answers>,
     worked: UnboundedReceiver<WorkDone>,
     listeners: Vec<(N::Listener, Rules)>,
-    monitoring: Option<N::Listener>,
+    monitoring: Option<(N::Listener, Option<TlsDoor>)>,
     bound: Bound,
+    /// The client listeners' certificates.
+    tls: Option<Rc<TlsDoor>>,
 }
 
 impl<N: Net, D: Disk> Parts<N, D> {
@@ -181,8 +205,8 @@ impl<N: Net, D: Disk> Parts<N, D> {
         let settling = Rc::clone(&driver);
         fixtures.spawn_local(async move { settling.drive_settling().await });
         // Monitoring answers while the store is being recovered: that is when it is asked.
-        if let Some(listener) = self.monitoring {
-            fixtures.spawn_local(serve_monitoring::<N>(Rc::clone(&driver), listener));
+        if let Some((listener, tls)) = self.monitoring {
+            fixtures.spawn_local(serve_monitoring::<N>(Rc::clone(&driver), listener, tls));
         }
         driver.start();
         if let Some(answers) = self.answers {
@@ -202,12 +226,13 @@ impl<N: Net, D: Disk> Parts<N, D> {
         let mut doors = JoinSet::new();
         let addresses = self.bound.clients.iter().copied();
         for ((listener, rules), local) in self.listeners.into_iter().zip(addresses) {
-            let door = Door::<N> {
+            let entrance = Entrance {
                 driver: Rc::clone(&driver),
-                listener,
                 local,
                 rules,
+                tls: self.tls.clone(),
             };
+            let door = Door::<N>::new(listener, entrance);
             let (keep, closing) = oneshot::channel();
             open.push(keep);
             doors.spawn_local(door.run(closing));
@@ -257,41 +282,5 @@ async fn drive_disk<A: DiskAnswers>(driver: Rc<Driver>, mut answers: A) {
 async fn drive_work(driver: Rc<Driver>, mut worked: UnboundedReceiver<WorkDone>) {
     while let Some(done) = worked.recv().await {
         driver.work_done(done);
-    }
-}
-
-/// A listener with the connections that came through it.
-struct Door<N: Net> {
-    driver: Rc<Driver>,
-    listener: N::Listener,
-    local: SocketAddr,
-    rules: Rules,
-}
-
-impl<N: Net> Door<N> {
-    /// Accepts until `closing`, then ends when its connections have.
-    ///
-    /// # Panics
-    /// When a connection's task panics, so that it does not go unnoticed.
-    async fn run(self, mut closing: oneshot::Receiver<()>) {
-        let mut conns = JoinSet::new();
-        let mut open = true;
-        while open || !conns.is_empty() {
-            tokio::select! {
-                biased;
-                _ = &mut closing, if open => open = false,
-                Some(ended) = conns.join_next(), if !conns.is_empty() => {
-                    ended.expect("connections end without a panic");
-                }
-                accepted = N::accept(&self.listener), if open => match accepted {
-                    Ok((stream, peer)) => {
-                        let id = self.driver.accept(peer, self.local, self.rules);
-                        conns.spawn_local(drive_conn(Rc::clone(&self.driver), id, stream));
-                    }
-                    // Out of descriptors, or a peer that left already: neither ends the server.
-                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-                },
-            }
-        }
     }
 }

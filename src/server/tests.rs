@@ -11,7 +11,7 @@ use config::Options;
 use config::options::Listen;
 use protocol::time::Wall;
 use storage::StoreOptions;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -19,6 +19,8 @@ use crate::disk::FileDisk;
 use crate::net::TokioNet;
 use crate::ports_file::Bound;
 use crate::serve::{Ends, ServeOptions, Surroundings, serve};
+
+mod tls;
 
 const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n";
 
@@ -135,6 +137,14 @@ fn run_server<F: Future<Output = ()>>(
     disk: Option<FileDisk>,
     test: impl FnOnce(SocketAddr) -> F,
 ) {
+    run_bound(config, disk, |bound| test(bound.clients[0]));
+}
+
+fn run_bound<F: Future<Output = ()>>(
+    config: Options,
+    disk: Option<FileDisk>,
+    test: impl FnOnce(Bound) -> F,
+) {
     let listen = Listen {
         host: "127.0.0.1".to_owned(),
         port: 0,
@@ -158,7 +168,7 @@ fn run_server<F: Future<Output = ()>>(
         .unwrap();
     runtime.block_on(async {
         let ready = |bound: &Bound| {
-            tell.send(bound.clients[0]).expect("the test waits for it");
+            tell.send(bound.clone()).expect("the test waits for it");
         };
         let ends = Ends {
             leave: core::future::pending(),
@@ -186,7 +196,7 @@ async fn client(address: SocketAddr) -> TcpStream {
     stream
 }
 
-async fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
+async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &[u8]) -> Vec<u8> {
     let mut heard = Vec::new();
     while !heard.ends_with(end) {
         assert_ne!(stream.read_buf(&mut heard).await.unwrap(), 0, "ended early");

@@ -210,6 +210,7 @@ mod tests {
             pass,
             token,
             name,
+            cert: None,
             legacy_account: false,
         };
         match tenants().check(&shown) {
@@ -262,6 +263,7 @@ mod tests {
                 pass: "memphis",
                 token: "",
                 name,
+                cert: None,
                 legacy_account: false,
             };
             !matches!(tenants.check(&shown), Verdict::Refused)

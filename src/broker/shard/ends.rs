@@ -126,7 +126,7 @@ impl Shard {
                 }
                 return;
             }
-            State::Login { .. } | State::Open => {}
+            State::Handshake | State::Login { .. } | State::Open => {}
         }
         if conn
             .outbox

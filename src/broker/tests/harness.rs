@@ -16,6 +16,7 @@ use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName, StoreOptions};
 
 use crate::effects::{Accepted, Effects, Gone, Input, Rules, WorkDone, WorkOp};
 use crate::shard::{Shard, ShardOptions};
+use crate::tls::Security;
 
 /// A CONNECT as client libraries send it.
 pub(crate) const CONNECT: &str = "CONNECT {\"verbose\":false,\"pedantic\":false,\"protocol\":1,\
@@ -76,6 +77,7 @@ impl World {
             peer: SocketAddr::from(([127, 0, 0, 1], 5000)),
             local: SocketAddr::from(([127, 0, 0, 1], 4222)),
             rules,
+            security: Security::Plain,
         };
         let id = self.shard.accept(self.now, accepted, &mut self.fx);
         self.drain();

@@ -1,12 +1,11 @@
-//! Addresses to listen on, and certificates.
+//! Addresses to listen on.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
-use core::time::Duration;
 
 use super::reader::{Reader, set};
-use crate::options::{Listen, Tls};
+use crate::options::Listen;
 use crate::value::{Node, Value};
 
 /// An address as far as the file names it.
@@ -88,68 +87,5 @@ pub(crate) fn split_host_port(text: &str) -> Result<(String, i64), String> {
     match port.parse() {
         Ok(number) => Ok((host.to_owned(), number)),
         Err(_) => Err(format!("could not parse port {port:?}")),
-    }
-}
-
-pub(super) fn tls(read: &mut Reader, node: &Node) -> Option<Tls> {
-    let mut tls = Tls::default();
-    read.each(node, |read, key, node| {
-        match key {
-            "cert_file" => set(&mut tls.cert_file, read.name(node)),
-            "key_file" => set(&mut tls.key_file, read.name(node)),
-            "ca_file" => set(&mut tls.ca_file, read.name(node)),
-            "verify" => set(&mut tls.verify, read.boolean(node)),
-            "verify_and_map" => {
-                set(&mut tls.verify_and_map, read.boolean(node));
-                tls.verify |= tls.verify_and_map;
-            }
-            "timeout" => set(&mut tls.timeout, read.seconds(key, node).map(Some)),
-            "pinned_certs" => tls.pinned_certs = read.texts(node),
-            "handshake_first" | "first" | "immediate" => handshake_first(read, node, &mut tls),
-            "connection_rate_limit" => {
-                set(&mut tls.connection_rate_limit, read.count(key, node));
-            }
-            "insecure"
-            | "verify_cert_and_check_known_urls"
-            | "allow_insecure_cipher_suites"
-            | "cipher_suites"
-            | "curve_preferences"
-            | "min_version" => read.ignored(&format!("tls.{key}"), node),
-            "cert_store"
-            | "cert_match_by"
-            | "cert_match"
-            | "ca_certs_match"
-            | "cert_match_skip_invalid"
-            | "ocsp_peer"
-            | "certs"
-            | "certificates" => {
-                read.refused(&format!("tls.{key}"), node);
-            }
-            _ => return false,
-        }
-        true
-    });
-    match (&tls.cert_file, &tls.key_file) {
-        (Some(_), Some(_)) => Some(tls),
-        (Some(_), None) => {
-            read.error(&node.at, "missing 'key_file' in TLS configuration");
-            None
-        }
-        (None, Some(_)) => {
-            read.error(&node.at, "missing 'cert_file' in TLS configuration");
-            None
-        }
-        (None, None) => None,
-    }
-}
-
-fn handshake_first(read: &mut Reader, node: &Node, tls: &mut Tls) {
-    match &node.value {
-        Value::Bool(switch) => tls.handshake_first = *switch,
-        // A duration or `auto` waits for the client's hello before INFO is sent in the clear.
-        Value::Text(_) => read.ignored("tls.handshake_first", node),
-        _ => {
-            read.mismatch::<Duration>(node, "a boolean, 'auto' or a duration");
-        }
     }
 }

@@ -12,7 +12,7 @@ use super::flags::Flag;
 use super::{CommandLine, Given};
 use crate::check::Unsupported;
 use crate::load::LaunchError;
-use crate::options::{Listen, Options, Tls};
+use crate::options::{CertFiles, Listen, Options, Tls};
 
 impl CommandLine {
     /// Sets what the flags say, and notes those that have no effect yet.
@@ -28,44 +28,33 @@ impl CommandLine {
                 Given::Text(text) => apply_text(options, *flag, text),
             }
         }
-        if self.apply_tls(options)? {
-            unsupported.push(Unsupported {
-                key: String::from("--tls"),
-                at: None,
-                refuse: true,
-            });
-        }
-        if options.tls.is_none() {
-            // Switched off here, or never on.
-            unsupported.retain(|u| u.key != "tls");
-        }
+        self.apply_tls(options)?;
         self.note_unsupported(unsupported)
     }
 
-    /// Tells whether the flags ask for TLS.
-    fn apply_tls(&self, options: &mut Options) -> Result<bool, LaunchError> {
+    /// Sets what the flags say about TLS; one of them is enough to ask for it.
+    fn apply_tls(&self, options: &mut Options) -> Result<(), LaunchError> {
         let is_on = |flag| self.is_on(flag);
         let path = |flag| self.text(flag).map(String::from);
         if self.last(Flag::Tls) == Some(&Given::Switch(false)) {
             options.tls = None;
-            return Ok(false);
+            return Ok(());
         }
         let files = [Flag::TlsCert, Flag::TlsKey, Flag::TlsCaCert].map(path);
         let named = files.iter().any(Option::is_some);
         if !(is_on(Flag::Tls) || is_on(Flag::TlsVerify) || named) {
-            return Ok(false);
+            return Ok(());
         }
         let [cert_file, key_file, ca_file] = files;
-        let cert_file = cert_file.ok_or(LaunchError::TlsCertificate)?;
-        let key_file = key_file.ok_or(LaunchError::TlsKey)?;
+        let cert = cert_file.ok_or(LaunchError::TlsCertificate)?;
+        let key = key_file.ok_or(LaunchError::TlsKey)?;
         options.tls = Some(Tls {
-            cert_file: Some(cert_file),
-            key_file: Some(key_file),
+            certs: Vec::from([CertFiles { cert, key }]),
             ca_file,
             verify: is_on(Flag::TlsVerify),
             ..Tls::default()
         });
-        Ok(true)
+        Ok(())
     }
 
     fn note_unsupported(&self, unsupported: &mut Vec<Unsupported>) -> Result<(), LaunchError> {

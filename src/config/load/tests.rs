@@ -188,11 +188,14 @@ fn signals_are_taken_apart() {
 }
 
 #[test]
-fn tls_is_refused_until_it_is_served_but_can_be_switched_off() {
+fn tls_can_be_switched_off_by_a_flag_and_on_by_its_files() {
     let config = "tls { cert_file: c, key_file: k }";
-    assert_eq!(
-        error("-c nats.conf", config),
-        "not supported yet, and unsafe to ignore: tls (nats.conf:1:0)"
-    );
+    assert!(serve("-c nats.conf", config).options.tls.is_some());
     assert_eq!(serve("-c nats.conf --tls=false", config).options.tls, None);
+    let tls = serve("--tlsverify --tlscert c --tlskey k --tlscacert a", "");
+    let tls = tls.options.tls.expect("on");
+    assert_eq!(
+        (tls.certs.len(), tls.verify, tls.ca_file),
+        (1, true, Some("a".into()))
+    );
 }

@@ -35,13 +35,20 @@ impl fmt::Display for Listen {
     }
 }
 
+/// A certificate chain with its private key, as files in PEM form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertFiles {
+    /// The chain, the server's own certificate first.
+    pub cert: String,
+    /// The private key.
+    pub key: String,
+}
+
 /// A `tls` block. The files are read by the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// The certificate chain in PEM form.
-    pub cert_file: Option<String>,
-    /// The certificate's private key in PEM form.
-    pub key_file: Option<String>,
+    /// The certificates; the one that fits the name a client asks for is shown, else the first.
+    pub certs: Vec<CertFiles>,
     /// The authorities that client certificates are checked against.
     pub ca_file: Option<String>,
     /// Whether clients must show a certificate.
@@ -53,7 +60,72 @@ pub struct Tls {
     /// Hex SHA-256 digests of the public keys that are let in; empty lets all in.
     pub pinned_certs: Vec<String>,
     /// Whether the handshake comes before INFO.
-    pub handshake_first: bool,
+    pub handshake_first: HandshakeFirst,
+    /// The cipher suites of TLS 1.2, by their names in the registry; empty is all of them.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// The groups of the key exchange; empty is all of them.
+    pub curves: Vec<Curve>,
+    /// The oldest version of the protocol.
+    pub min_version: TlsVersion,
     /// How many handshakes a second are accepted; 0 is unlimited.
     pub connection_rate_limit: u32,
+}
+
+impl Tls {
+    /// How long a handshake may take when the configuration does not say.
+    pub const TIMEOUT: Duration = Duration::from_secs(2);
+
+    /// Returns how long a handshake may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(Self::TIMEOUT)
+    }
+}
+
+/// Whether a client begins with its handshake, or waits for INFO first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HandshakeFirst {
+    /// It waits for INFO.
+    #[default]
+    No,
+    /// It begins with its handshake, and gets INFO over TLS.
+    Always,
+    /// It may do either: INFO is sent in the clear if no handshake has begun after this time.
+    Within(Duration),
+}
+
+impl HandshakeFirst {
+    /// How long `auto` waits.
+    pub const AUTO: Duration = Duration::from_millis(50);
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2.
+    #[default]
+    V1_2,
+    /// 1.3.
+    V1_3,
+}
+
+/// A cipher suite of TLS 1.2 that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the registry")]
+pub enum CipherSuite {
+    EcdheEcdsaAes128,
+    EcdheEcdsaAes256,
+    EcdheEcdsaChaCha20,
+    EcdheRsaAes128,
+    EcdheRsaAes256,
+    EcdheRsaChaCha20,
+}
+
+/// A group of the key exchange that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the registry")]
+pub enum Curve {
+    X25519,
+    P256,
+    P384,
 }

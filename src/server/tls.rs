@@ -1,0 +1,255 @@
+//! Certificates and how connections are encrypted: `tls` blocks made into what rustls works with.
+//!
+//! *Invariant:* the files are read here and nowhere else; what is wrong with them is told in
+//! nats-server's words, before anything is served.
+
+mod certificate;
+mod handshake;
+mod resolver;
+
+use core::cell::RefCell;
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+
+use config::options::{CertFiles, CipherSuite, Curve, HandshakeFirst, Tls, TlsVersion};
+use protocol::time::Wall;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{
+    NamedGroup, RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
+};
+
+#[cfg(test)]
+pub(crate) use certificate::peer;
+pub(crate) use handshake::{CLIENT_HELLO, Insecure, Peeked, Secured, secure};
+use resolver::ByName;
+
+use crate::reason;
+
+/// A listener's certificates and rules, ready for handshakes.
+pub(crate) struct TlsDoor {
+    /// What new connections are accepted with; replaced when certificates are.
+    current: RefCell<Keys>,
+    pub(crate) timeout: Duration,
+    pub(crate) first: HandshakeFirst,
+    /// Whether clients may stay in the clear.
+    pub(crate) optional: bool,
+}
+
+/// What of a listener's TLS comes from files.
+pub(crate) struct Keys {
+    acceptor: TlsAcceptor,
+    pinned: Arc<[String]>,
+    /// Until when the first certificate holds.
+    pub(crate) not_after: Option<Wall>,
+}
+
+impl TlsDoor {
+    /// Reads the files of a block.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn open(tls: &Tls, optional: bool) -> Result<Self, TlsError> {
+        Ok(Self {
+            current: RefCell::new(Keys::read(tls, Ask::AsConfigured)?),
+            timeout: tls.timeout(),
+            first: tls.handshake_first,
+            optional,
+        })
+    }
+
+    /// Reads the files of a block for a listener that asks nobody for a certificate.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn open_to_all(tls: &Tls) -> Result<Self, TlsError> {
+        Ok(Self {
+            current: RefCell::new(Keys::read(tls, Ask::Nobody)?),
+            timeout: tls.timeout(),
+            first: HandshakeFirst::Always,
+            optional: false,
+        })
+    }
+
+    /// Until when the certificate holds.
+    pub(crate) fn not_after(&self) -> Option<Wall> {
+        self.current.borrow().not_after
+    }
+
+    fn acceptor(&self) -> (TlsAcceptor, Arc<[String]>) {
+        let keys = self.current.borrow();
+        (keys.acceptor.clone(), Arc::clone(&keys.pinned))
+    }
+}
+
+/// Who has to show a certificate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    AsConfigured,
+    Nobody,
+}
+
+/// What is wrong with a `tls` block's files.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsError {
+    #[error("error parsing X509 certificate/key pair: {0}")]
+    Pair(String),
+    #[error("error parsing certificate: {0}")]
+    Certificate(String),
+    #[error("open {path}: {reason}")]
+    CaFile { path: String, reason: String },
+    #[error("failed to parse root ca certificate")]
+    Ca,
+    #[error("'verify' needs a 'ca_file' that client certificates are checked against")]
+    NoCa,
+    #[error("TLS configuration: {0}")]
+    Other(#[from] tokio_rustls::rustls::Error),
+}
+
+impl Keys {
+    fn read(tls: &Tls, ask: Ask) -> Result<Self, TlsError> {
+        let provider = Arc::new(provider(tls));
+        let mut certs = Vec::new();
+        for files in &tls.certs {
+            certs.push(Arc::new(certified(files, &provider)?));
+        }
+        let first = certs.first().and_then(|key| key.cert.first());
+        let not_after = first.and_then(|cert| certificate::not_after(cert));
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions(tls.min_version))?;
+        let builder = match (tls.verify, ask) {
+            (true, Ask::AsConfigured) => {
+                let roots = Arc::new(authorities(tls)?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                builder.with_client_cert_verifier(verifier.build().map_err(|_| TlsError::Ca)?)
+            }
+            (true, Ask::Nobody) | (false, _) => builder.with_no_client_auth(),
+        };
+        let config = builder.with_cert_resolver(Arc::new(ByName::new(certs)));
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            pinned: tls.pinned_certs.clone().into(),
+            not_after,
+        })
+    }
+}
+
+/// Looks at the files of a block.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn check(tls: &Tls) -> Result<(), TlsError> {
+    Keys::read(tls, Ask::AsConfigured).map(drop)
+}
+
+fn certified(files: &CertFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let open = |path: &str| {
+        let read = std::fs::read(path);
+        read.map_err(|e| TlsError::Pair(format!("open {path}: {}", reason(&e))))
+    };
+    let (chain, key) = (open(&files.cert)?, open(&files.key)?);
+    let none =
+        |what: &str| TlsError::Pair(format!("tls: failed to find any PEM data in {what} input"));
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&chain).collect();
+    let chain = chain.map_err(|_| none("certificate"))?;
+    if chain.is_empty() {
+        return Err(none("certificate"));
+    }
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| none("key"))?;
+    let key = provider.key_provider.load_private_key(key);
+    let key = key.map_err(|e| TlsError::Pair(format!("tls: failed to parse private key: {e}")))?;
+    let certified = CertifiedKey::new(chain, key);
+    if let Some(cert) = certified.cert.first()
+        && certificate::not_after(cert).is_none()
+    {
+        return Err(TlsError::Certificate(
+            "x509: malformed certificate".to_owned(),
+        ));
+    }
+    match certified.keys_match() {
+        Err(tokio_rustls::rustls::Error::InconsistentKeys(
+            tokio_rustls::rustls::InconsistentKeys::KeyMismatch,
+        )) => Err(TlsError::Pair(
+            "tls: private key does not match public key".to_owned(),
+        )),
+        // A key that cannot tell is found out by the first handshake.
+        Ok(()) | Err(_) => Ok(certified),
+    }
+}
+
+fn authorities(tls: &Tls) -> Result<RootCertStore, TlsError> {
+    let Some(path) = &tls.ca_file else {
+        return Err(TlsError::NoCa);
+    };
+    let pem = std::fs::read(path).map_err(|e| TlsError::CaFile {
+        path: path.clone(),
+        reason: reason(&e),
+    })?;
+    let mut roots = RootCertStore::empty();
+    for cert in CertificateDer::pem_slice_iter(&pem) {
+        let cert = cert.map_err(|_| TlsError::Ca)?;
+        roots.add(cert).map_err(|_| TlsError::Ca)?;
+    }
+    if roots.is_empty() {
+        return Err(TlsError::Ca);
+    }
+    Ok(roots)
+}
+
+fn versions(min: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
+    static FROM_1_2: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+    static FROM_1_3: [&SupportedProtocolVersion; 1] = [&TLS13];
+    match min {
+        TlsVersion::V1_2 => &FROM_1_2,
+        TlsVersion::V1_3 => &FROM_1_3,
+    }
+}
+
+/// Returns the algorithms that a block allows. TLS 1.3's suites are not up to it.
+fn provider(tls: &Tls) -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    if !tls.cipher_suites.is_empty() {
+        let wanted: Vec<_> = tls.cipher_suites.iter().map(|s| suite(*s)).collect();
+        provider
+            .cipher_suites
+            .retain(|suite| suite.tls13().is_some() || wanted.contains(suite));
+    }
+    if !tls.curves.is_empty() {
+        let named = |curve: &Curve| match curve {
+            Curve::X25519 => NamedGroup::X25519,
+            Curve::P256 => NamedGroup::secp256r1,
+            Curve::P384 => NamedGroup::secp384r1,
+        };
+        let wanted: Vec<_> = tls.curves.iter().map(named).collect();
+        let place = |group: &&'static dyn SupportedKxGroup| {
+            wanted.iter().position(|name| *name == group.name())
+        };
+        provider.kx_groups.retain(|group| place(group).is_some());
+        provider.kx_groups.sort_by_key(place);
+    }
+    provider
+}
+
+fn suite(suite: CipherSuite) -> SupportedCipherSuite {
+    use ring::cipher_suite as known;
+    match suite {
+        CipherSuite::EcdheEcdsaAes128 => known::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::EcdheEcdsaAes256 => known::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::EcdheEcdsaChaCha20 => known::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuite::EcdheRsaAes128 => known::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::EcdheRsaAes256 => known::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::EcdheRsaChaCha20 => known::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    }
+}
+
+impl From<TlsError> for io::Error {
+    fn from(error: TlsError) -> Self {
+        Self::other(error.to_string())
+    }
+}
