@@ -8,6 +8,7 @@ use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
+use std::io::ErrorKind;
 use std::rc::Rc;
 
 use broker::{ConnId, Gone};
@@ -226,5 +227,10 @@ fn poll_fill<S: AsyncRead + Unpin>(
     buf.reserve(READ_CHUNK);
     // The future keeps nothing between polls, so that a new one each time is the same read.
     let read = pin!(stream.read_buf(buf));
-    read.poll(cx).map_err(|_| Gone::ReadFailed)
+    match ready!(read.poll(cx)) {
+        Ok(n) => Poll::Ready(Ok(n)),
+        // TLS calls it an error when a peer leaves without taking leave; everybody does.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
+        Err(_) => Poll::Ready(Err(Gone::ReadFailed)),
+    }
 }

@@ -129,7 +129,13 @@ impl Keys {
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
                 builder.with_client_cert_verifier(verifier.build().map_err(|_| TlsError::Ca)?)
             }
-            (true, Ask::Nobody) | (false, _) => builder.with_no_client_auth(),
+            (true, Ask::Nobody) | (false, _) => {
+                // A file that is no use is wrong all the same.
+                if tls.ca_file.is_some() {
+                    authorities(tls)?;
+                }
+                builder.with_no_client_auth()
+            }
         };
         let config = builder.with_cert_resolver(Arc::new(ByName::new(certs)));
         Ok(Self {
