@@ -30,7 +30,12 @@ const MEMBERS: &[(&str, &str)] = &[
 ];
 
 /// Header lines of the same kind.
-const HEADERS: &[(&str, &str)] = &[("Nats-Time-Stamp: ", "<time>"), ("Nats-Pin-Id: ", "<pin>")];
+const HEADERS: &[(&str, &str)] = &[
+    ("Nats-Time-Stamp: ", "<time>"),
+    ("Nats-Pin-Id: ", "<pin>"),
+    // A year follows; `purge` stays as it is.
+    ("Nats-Schedule-Next: 2", "<time>"),
+];
 
 /// The time that means "never", which stays as it is.
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";

@@ -83,6 +83,7 @@ impl JetStream {
             Some(Reader::Total(stream, subject, seq)) => {
                 self.on_total_read(stream, subject, seq, &result);
             }
+            Some(Reader::Schedule(firing)) => self.on_schedule_read(*firing, result, env),
             Some(Reader::Get(answer, seq)) => self.answer_get(&answer, seq, &result, env),
             None => {}
         }
@@ -273,6 +274,7 @@ impl JetStream {
             self.followers.configure(&stream.core);
             self.shared.mark_dirty(update.stream);
             self.arm_expiry(update.stream, env);
+            self.arm_schedules(update.stream, env);
         }
         Ok(Outcome::Updated(update.stream))
     }
@@ -289,6 +291,7 @@ impl JetStream {
             account.streams.remove(core.name());
         }
         self.shared.timers.clear(crate::TimerKind::Expire(id));
+        self.shared.timers.clear(crate::TimerKind::Schedules(id));
         self.open.forget(id);
         self.followers.forget(id);
         stream.unbind(env);

@@ -17,7 +17,10 @@ use crate::entry::{DecodeError, Reader, put_bytes};
 use crate::stream::{Stream, StreamCore};
 
 /// The version written into new checkpoints.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// The last version that knows nothing of schedules.
+const VERSION_WITHOUT_SCHEDULES: u8 = 2;
 
 /// A checkpoint cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +59,7 @@ impl JetStream {
     pub fn restore(&mut self, checkpoint: &Bytes) -> Result<(), RestoreError> {
         let mut from = Reader::new(checkpoint.clone());
         let version = from.u8()?;
-        if version != VERSION {
+        if !(VERSION_WITHOUT_SCHEDULES..=VERSION).contains(&version) {
             return Err(RestoreError::Version(version));
         }
         self.shared.clock.observe(from.time()?);
@@ -65,7 +68,10 @@ impl JetStream {
         for _ in 0..from.u32()? {
             let name = String::from_utf8_lossy(&from.bytes()?).into_owned();
             let account = self.shared.accounts.by_name(&name);
-            let core = StreamCore::restore(&mut from, account)?;
+            let mut core = StreamCore::restore(&mut from, account)?;
+            if version > VERSION_WITHOUT_SCHEDULES {
+                core.restore_schedules(&mut from)?;
+            }
             let consumers = Consumers::restore(&core, from.bytes()?)?;
             if let Some(account) = self.shared.accounts.get_mut(account) {
                 account.streams.insert(Box::from(core.name()), core.id());

@@ -12,7 +12,7 @@ use protocol::id::{ConsumerId, Seq, StreamId};
 use protocol::time::Wall;
 
 pub(crate) use codec::{Reader, put_bytes, put_step, put_varint};
-pub use publish::{Origin, Publish, SourceKey, Stored, is_publish};
+pub use publish::{Fired, Origin, Publish, Role, SourceKey, Stored, is_publish};
 
 /// The version written into new entries.
 const VERSION: u8 = 1;

@@ -12,7 +12,7 @@ use protocol::store::Loc;
 
 use crate::atomic::{self, BatchAck};
 use crate::counters::value_of;
-use crate::entry::{Publish, Stored};
+use crate::entry::{Publish, Role, Stored};
 use crate::env::{Env, Inbound, Purpose};
 use crate::prepare::{Changed, prepare};
 use crate::republish::republish;
@@ -97,7 +97,7 @@ impl JetStream {
         let mut reply = core::mem::take(&mut shared.reply);
         let publisher = shared.replies.take_publish(pos, &mut reply);
         match Stored::of(entry) {
-            Ok(msg) if msg.following.is_some() => {
+            Ok(msg) if msg.following().is_some() => {
                 let publisher = publisher.map(|account| (account, reply.as_slice()));
                 self.apply_part(loc, entry, publisher, env);
             }
@@ -111,7 +111,7 @@ impl JetStream {
                         batch: None,
                     });
                     take_in(stream, &msg, loc, publisher, shared, env);
-                    if let Some(origin) = msg.origin {
+                    if let Role::Copy(origin) = msg.role {
                         self.on_copied(&msg, origin, env.now());
                     }
                 } else if let Some(account) = publisher {
@@ -215,6 +215,9 @@ pub(crate) fn take_in(
     };
     if shared.live && (was_empty || shared.wants_timer(core, seq)) {
         shared.arm_expiry(core, env.now());
+    }
+    if shared.live && core.is_scheduling(msg, seq) {
+        shared.arm_schedules(core, env.now());
     }
     if shared.live {
         republish(core, seq, before.unwrap_or_default(), msg, env);

@@ -18,12 +18,14 @@ mod decimal;
 pub mod dedup;
 pub mod entry;
 pub mod env;
+mod fire;
 mod follow;
 pub mod index;
 mod ingest;
 mod prepare;
 mod pump;
 mod republish;
+mod schedule;
 pub mod shared;
 pub mod stream;
 #[cfg(test)]
@@ -126,6 +128,7 @@ impl JetStream {
         let ids: alloc::vec::Vec<_> = self.streams.keys().copied().collect();
         for id in ids {
             self.arm_expiry(id, env);
+            self.arm_schedules(id, env);
         }
     }
 

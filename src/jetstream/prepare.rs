@@ -10,6 +10,7 @@ use protocol::headers::{self, Headers};
 use protocol::rng::Rng;
 
 use crate::env::Inbound;
+use crate::schedule;
 use crate::stream::{StreamCore, Ttl};
 
 /// A header that servers add between accounts; it is never stored.
@@ -18,11 +19,15 @@ const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
 /// How long a message lives.
 const TTL: &[u8] = b"Nats-TTL";
 
+/// What a message takes the place of.
+const ROLLUP: &[u8] = b"Nats-Rollup";
+
 /// Where changed parts of a message lie. Nothing is allocated unless one changes.
 #[derive(Debug, Default)]
 pub(crate) struct Changed {
     subject: Vec<u8>,
     headers: BytesMut,
+    rolled_up: BytesMut,
     raised: BytesMut,
 }
 
@@ -36,6 +41,7 @@ pub(crate) fn prepare<'a>(
     let Changed {
         subject,
         headers,
+        rolled_up,
         raised,
     } = changed;
     let mut msg = strip_request_info(msg, headers);
@@ -45,11 +51,23 @@ pub(crate) fn prepare<'a>(
         transform.apply(msg.subject, rng, subject);
         msg.subject = subject;
     }
+    if core.config().allow_msg_schedules && replaces_schedule(msg.headers) {
+        headers::set(msg.headers, ROLLUP, b"sub", rolled_up);
+        msg.headers = rolled_up;
+    }
     if let Some(seconds) = ttl_to_raise(core, msg.headers) {
         raise_ttl(msg.headers, seconds, raised);
         msg.headers = raised;
     }
     msg
+}
+
+/// Returns whether a message is a schedule that does not say what it takes the place of: it is the one
+/// before it on its subject.
+fn replaces_schedule(block: &[u8]) -> bool {
+    let headers = Headers::new(block);
+    let is_there = |key| headers.get(key).is_some_and(|value| !value.is_empty());
+    is_there(schedule::PATTERN) && !is_there(ROLLUP)
 }
 
 /// Returns the seconds that a message has to live at least so that the marker of its subject's end

@@ -118,6 +118,8 @@ pub enum Reader {
     Total(StreamId, Box<[u8]>, Seq),
     /// A request for many messages.
     Batch(Box<Batch>, Seq),
+    /// A schedule that is due.
+    Schedule(Box<crate::fire::Firing>),
 }
 
 /// The state beside the streams.

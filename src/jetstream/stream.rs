@@ -15,6 +15,7 @@ mod publish;
 mod read;
 mod remove;
 mod rules;
+mod schedules;
 mod state;
 
 use alloc::boxed::Box;
@@ -45,6 +46,7 @@ pub use publish::{Applied, Interest, Refusal};
 pub use read::MsgRead;
 pub use remove::{Purged, Removal};
 pub(crate) use rules::Rules;
+use schedules::Schedules;
 
 /// What nats-server's file store counts per message: `state.bytes` is visible to clients.
 const OVERHEAD_FILE: Overhead = Overhead {
@@ -120,6 +122,7 @@ pub struct StreamCore {
     /// Where the messages are.
     pub index: Index,
     lifetimes: Lifetimes,
+    schedules: Schedules,
     /// No message below this can reach the age limit; those that are there live for ever.
     aging_from: Seq,
     dedup: Dedup,
@@ -152,6 +155,7 @@ impl StreamCore {
             subjects_ever: Vec::new(),
             index: Index::new(Seq(config.first_seq), overhead),
             lifetimes: Lifetimes::default(),
+            schedules: Schedules::default(),
             aging_from: Seq(0),
             dedup: Dedup::new(window_ns(&config)),
             copied: BTreeMap::new(),

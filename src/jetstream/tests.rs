@@ -7,4 +7,5 @@ mod follow;
 mod lifetimes;
 mod publish;
 mod replay;
+mod schedules;
 mod subjects;

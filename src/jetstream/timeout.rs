@@ -32,6 +32,7 @@ impl JetStream {
         while let Some(kind) = self.shared.timers.take_due(env.now().mono) {
             match kind {
                 TimerKind::Expire(stream) => self.on_expiry(stream, env),
+                TimerKind::Schedules(stream) => self.on_schedules(stream, env),
                 TimerKind::Batches => self.on_batches_idle(env),
                 // The pump at the end of the batch goes on.
                 TimerKind::Follow(stream) => self.follow_again(stream),

@@ -45,7 +45,7 @@ impl Parts {
     fn push(&mut self, loc: Loc, entry: &Bytes, msg: &Stored<'_>) {
         let before = self.0.last().and_then(|(_, entry)| Stored::of(entry).ok());
         let continues =
-            before.is_some_and(|b| b.stream == msg.stream && b.following > msg.following);
+            before.is_some_and(|b| b.stream == msg.stream && b.following() > msg.following());
         if !continues {
             self.0.clear();
         }
@@ -84,7 +84,7 @@ impl JetStream {
         };
         self.shared.clock.observe(last.time);
         self.parts.push(loc, entry, &last);
-        if last.following != Some(0) {
+        if last.following() != Some(0) {
             return;
         }
         let parts = core::mem::take(&mut self.parts).0;
@@ -109,7 +109,7 @@ impl JetStream {
             let Ok(msg) = Stored::of(entry) else {
                 continue;
             };
-            let publisher = publisher.filter(|_| msg.following == Some(0));
+            let publisher = publisher.filter(|_| msg.following() == Some(0));
             take_in(stream, &msg, *loc, publisher, &mut self.shared, env);
         }
     }

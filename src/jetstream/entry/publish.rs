@@ -19,6 +19,9 @@ const VERSION_MARKER: u8 = 3;
 /// The version of a message that was copied from another stream.
 const VERSION_COPY: u8 = 4;
 
+/// The version of a message that a schedule brought.
+const VERSION_FIRED: u8 = 5;
+
 /// A message for a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publish {
@@ -48,14 +51,42 @@ pub struct Stored<'a> {
     pub headers: &'a [u8],
     /// The body.
     pub payload: &'a [u8],
-    /// For a message of an atomic batch: how many messages of the batch follow it in the log.
-    pub following: Option<u32>,
-    /// For a marker: the message whose place it takes, if that is still the last on its subject.
-    pub replaces: Option<Seq>,
-    /// For a message copied from another stream: where it was there.
-    pub origin: Option<Origin>,
+    /// How it came to the stream.
+    pub role: Role,
     /// The entry that all of them are slices of.
     pub entry: &'a Bytes,
+}
+
+/// How a message came to its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A client published it.
+    Plain,
+    /// It is part of an atomic batch.
+    Part {
+        /// How many messages of the batch follow it in the log.
+        following: u32,
+    },
+    /// It marks the end of its subject.
+    Marker {
+        /// The message whose place it takes, if that is still the last on its subject.
+        replaces: Seq,
+    },
+    /// It was copied from another stream.
+    Copy(Origin),
+    /// A schedule brought it.
+    Fired(Fired),
+}
+
+/// Which schedule a message comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fired {
+    /// The message that is the schedule.
+    pub schedule: Seq,
+    /// When it was due: it fires once for each of its times.
+    pub due: Wall,
+    /// When it is due again; zero for never.
+    pub next: Wall,
 }
 
 /// Where a copied message was in the stream that it comes from.
@@ -84,6 +115,9 @@ impl Publish {
 
     /// The bytes between them and the subject of a copied message: where it was.
     pub const ORIGIN_LEN: usize = 24;
+
+    /// The bytes between them and the subject of a message that a schedule brought.
+    pub const FIRED_LEN: usize = 24;
 
     /// Appends the entry of a message to `out`: one fixed header and three copies.
     pub fn encode(
@@ -147,6 +181,22 @@ impl Publish {
         rest.put_u64_le(origin.seq.0);
         rest.put_u64_le(origin.after.0);
         put_message(out, VERSION_COPY, stream, time, &extra, msg);
+    }
+
+    /// Appends the entry of a message that a schedule brought to `out`.
+    pub fn encode_fired(
+        out: &mut BytesMut,
+        stream: StreamId,
+        time: Wall,
+        fired: Fired,
+        msg: &Inbound<'_>,
+    ) {
+        let mut extra = [0; Self::FIRED_LEN];
+        let mut rest = extra.as_mut_slice();
+        rest.put_u64_le(fired.schedule.0);
+        rest.put_u64_le(fired.due.0);
+        rest.put_u64_le(fired.next.0);
+        put_message(out, VERSION_FIRED, stream, time, &extra, msg);
     }
 
     /// Appends the entry of a marker to `out`: a message without a body that takes the place of
@@ -229,31 +279,7 @@ impl<'a> Stored<'a> {
         if k != kind::PUBLISH {
             return Err(DecodeError::Kind(k));
         }
-        let (mut replaces, mut origin) = (None, None);
-        let (following, body) = match version {
-            VERSION => (None, body),
-            VERSION_MARKER => {
-                let (seq, body) = body.split_first_chunk().ok_or(DecodeError::Length)?;
-                replaces = Some(Seq(u64::from_le_bytes(*seq)));
-                (None, body)
-            }
-            VERSION_PART => {
-                let (part, body) = body.split_first_chunk().ok_or(DecodeError::Length)?;
-                (Some(u32::from_le_bytes(*part)), body)
-            }
-            VERSION_COPY => {
-                let cut = body.split_first_chunk::<{ Publish::ORIGIN_LEN }>();
-                let (fields, body) = cut.ok_or(DecodeError::Length)?;
-                let mut fields = fields.as_slice();
-                origin = Some(Origin {
-                    source: SourceKey(fields.get_u64_le()),
-                    seq: Seq(fields.get_u64_le()),
-                    after: Seq(fields.get_u64_le()),
-                });
-                (None, body)
-            }
-            other => return Err(DecodeError::Version(other)),
-        };
+        let (role, body) = Role::split(version, body)?;
         let subject_len = usize::from(fixed.get_u16_le());
         let headers_len = usize::try_from(fixed.get_u32_le()).map_err(|_| DecodeError::Length)?;
         let (stream, time) = (StreamId(fixed.get_u64_le()), Wall(fixed.get_u64_le()));
@@ -269,10 +295,61 @@ impl<'a> Stored<'a> {
             subject,
             headers,
             payload,
-            following,
-            replaces,
-            origin,
+            role,
             entry,
         })
     }
+
+    /// For a message of an atomic batch: how many messages of the batch follow it in the log.
+    #[must_use]
+    pub fn following(&self) -> Option<u32> {
+        match self.role {
+            Role::Part { following } => Some(following),
+            Role::Plain | Role::Marker { .. } | Role::Copy(_) | Role::Fired(_) => None,
+        }
+    }
+}
+
+impl Role {
+    /// Takes what the version puts before the subject.
+    fn split(version: u8, body: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+        Ok(match version {
+            VERSION => (Self::Plain, body),
+            VERSION_PART => {
+                let (part, body) = take(body)?;
+                let following = u32::from_le_bytes(*part);
+                (Self::Part { following }, body)
+            }
+            VERSION_MARKER => {
+                let (seq, body) = take(body)?;
+                let replaces = Seq(u64::from_le_bytes(*seq));
+                (Self::Marker { replaces }, body)
+            }
+            VERSION_COPY => {
+                let (fields, body) = take::<{ Publish::ORIGIN_LEN }>(body)?;
+                let mut fields = fields.as_slice();
+                let origin = Origin {
+                    source: SourceKey(fields.get_u64_le()),
+                    seq: Seq(fields.get_u64_le()),
+                    after: Seq(fields.get_u64_le()),
+                };
+                (Self::Copy(origin), body)
+            }
+            VERSION_FIRED => {
+                let (fields, body) = take::<{ Publish::FIRED_LEN }>(body)?;
+                let mut fields = fields.as_slice();
+                let fired = Fired {
+                    schedule: Seq(fields.get_u64_le()),
+                    due: Wall(fields.get_u64_le()),
+                    next: Wall(fields.get_u64_le()),
+                };
+                (Self::Fired(fired), body)
+            }
+            other => return Err(DecodeError::Version(other)),
+        })
+    }
+}
+
+fn take<const LEN: usize>(body: &[u8]) -> Result<(&[u8; LEN], &[u8]), DecodeError> {
+    body.split_first_chunk().ok_or(DecodeError::Length)
 }

@@ -16,6 +16,8 @@ pub enum TimerKind {
     Batches,
     /// The stream tries again to copy from others, or goes on with it.
     Follow(StreamId),
+    /// A scheduled message of the stream is due.
+    Schedules(StreamId),
 }
 
 /// The deadlines: at most one per reason.

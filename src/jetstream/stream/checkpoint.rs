@@ -8,7 +8,7 @@ use protocol::id::{AccountId, Seq, StreamId};
 use protocol::js::config::StreamConfig;
 use protocol::js::json::{Strictness, decode, to_vec};
 
-use super::{Lifetimes, OVERHEAD_FILE, StreamCore};
+use super::{Lifetimes, OVERHEAD_FILE, Schedules, StreamCore};
 use crate::dedup::{MsgIdHash, Remembered};
 use crate::entry::{DecodeError, Reader, SourceKey, put_bytes};
 use crate::index::Index;
@@ -37,6 +37,7 @@ impl StreamCore {
         }
         self.index.snapshot(out);
         self.lifetimes.snapshot(out);
+        self.schedules.snapshot(out);
     }
 
     /// Returns the stream of a checkpoint.
@@ -67,6 +68,12 @@ impl StreamCore {
         core.index = Index::restore(from, OVERHEAD_FILE)?;
         core.lifetimes = Lifetimes::restore(from)?;
         Ok(core)
+    }
+
+    /// Adds the schedules, which earlier versions did not write.
+    pub(crate) fn restore_schedules(&mut self, from: &mut Reader) -> Result<(), DecodeError> {
+        self.schedules = Schedules::restore(from)?;
+        Ok(())
     }
 }
 

@@ -61,11 +61,7 @@ impl StreamCore {
         if is_mirror {
             self.index.skip_to(origin.seq);
         }
-        let seq = if wanted == Interest::Wanted {
-            self.store(msg, loc, &headers, removal)?
-        } else {
-            self.index.skip(msg.time)
-        };
+        let seq = self.store_wanted(msg, (loc, wanted), &headers, removal)?;
         self.copied.insert(origin.source, origin.seq);
         if let Some(id) = headers.msg_id {
             self.dedup.insert(Remembered {
@@ -74,9 +70,6 @@ impl StreamCore {
                 seq,
             });
         }
-        Ok(match wanted {
-            Interest::Wanted => Applied::Stored(seq),
-            Interest::Unwanted => Applied::Skipped(seq),
-        })
+        Ok(wanted.applied(seq))
     }
 }

@@ -30,6 +30,8 @@ pub struct PublishHeaders<'a> {
     pub increment: Option<&'a [u8]>,
     /// `Nats-Stream-Source`.
     pub source: Option<&'a [u8]>,
+    /// Whether any header has to do with schedules: `Nats-Schedule`, `Nats-Scheduler` and so on.
+    pub concerns_schedules: bool,
 }
 
 impl<'a> PublishHeaders<'a> {
@@ -64,7 +66,7 @@ impl<'a> PublishHeaders<'a> {
                 b"Marker-Reason" => found.is_marker = true,
                 b"Incr" => first(&mut found.increment, value),
                 b"Stream-Source" => first(&mut found.source, value),
-                _ => {}
+                _ => found.concerns_schedules |= key.starts_with(b"Schedule"),
             }
         }
         found

@@ -15,7 +15,7 @@ use super::headers::is_partition;
 use super::limits::Ahead;
 use super::{PublishHeaders, Removal, StreamCore, Ttl};
 use crate::dedup::{MsgIdHash, Remembered};
-use crate::entry::Stored;
+use crate::entry::{Role, Stored};
 use crate::index::{Filter, NewMsg};
 
 /// Largest header block of a stored message, in bytes.
@@ -39,6 +39,16 @@ pub enum Interest {
     Wanted,
     /// None does, and retention lets it go.
     Unwanted,
+}
+
+impl Interest {
+    /// Returns what became of a message that was not refused.
+    pub(super) fn applied(self, seq: Seq) -> Applied {
+        match self {
+            Self::Wanted => Applied::Stored(seq),
+            Self::Unwanted => Applied::Skipped(seq),
+        }
+    }
 }
 
 /// Why a message was refused. Boxed: refusals are rare, and results are returned for every message.
@@ -69,11 +79,11 @@ impl StreamCore {
         if self.config.sealed {
             return refuse(errors::STREAM_SEALED);
         }
-        if let Some(last) = msg.replaces {
-            return self.apply_marker(msg, loc, last, removal);
-        }
-        if let Some(origin) = msg.origin {
-            return self.apply_copy(msg, origin, (loc, wanted), removal);
+        match msg.role {
+            Role::Plain | Role::Part { .. } => {}
+            Role::Marker { replaces } => return self.apply_marker(msg, loc, replaces, removal),
+            Role::Copy(origin) => return self.apply_copy(msg, origin, (loc, wanted), removal),
+            Role::Fired(fired) => return self.apply_fired(msg, fired, (loc, wanted), removal),
         }
         let mut headers = PublishHeaders::parse(msg.headers);
         if headers.msg_id.is_none() && headers.memphis_msg_id.is_some() && is_partition(self.name())
@@ -86,11 +96,10 @@ impl StreamCore {
             return Ok(Applied::Duplicate(seq));
         }
         self.check_size(msg)?;
-        let seq = if wanted == Interest::Wanted {
-            self.store(msg, loc, &headers, removal)?
-        } else {
-            self.index.skip(msg.time)
-        };
+        let seq = self.store_wanted(msg, (loc, wanted), &headers, removal)?;
+        if headers.concerns_schedules {
+            self.end_schedule_named_by(msg, removal);
+        }
         if let Some(id) = headers.msg_id {
             self.dedup.insert(Remembered {
                 time: msg.time,
@@ -100,10 +109,7 @@ impl StreamCore {
             self.last_msg_id.clear();
             self.last_msg_id.extend_from_slice(id);
         }
-        Ok(match wanted {
-            Interest::Wanted => Applied::Stored(seq),
-            Interest::Unwanted => Applied::Skipped(seq),
-        })
+        Ok(wanted.applied(seq))
     }
 
     /// Checks what the headers demand; returns the sequence of the message that this one repeats.
@@ -129,6 +135,9 @@ impl StreamCore {
             return refuse(errors::MESSAGE_INCR_DISABLED);
         }
         self.check_expected_sequences(msg, headers)?;
+        if headers.concerns_schedules {
+            self.check_schedule(msg, headers)?;
+        }
         if headers.source.is_some() {
             return refuse(errors::MESSAGE_SOURCE_HDR_NOT_ALLOWED);
         }
@@ -202,6 +211,20 @@ impl StreamCore {
         Ok(())
     }
 
+    /// Stores a message, or gives it a sequence only if nobody wants it.
+    pub(super) fn store_wanted(
+        &mut self,
+        msg: &Stored<'_>,
+        (loc, wanted): (Loc, Interest),
+        headers: &PublishHeaders<'_>,
+        removal: &mut impl Removal,
+    ) -> Result<Seq, Refusal> {
+        match wanted {
+            Interest::Wanted => self.store(msg, loc, headers, removal),
+            Interest::Unwanted => Ok(self.index.skip(msg.time)),
+        }
+    }
+
     /// Gives the message its place, after what it replaces and before what it pushes out.
     pub(super) fn store(
         &mut self,
@@ -224,6 +247,9 @@ impl StreamCore {
         }
         let seq = self.index.push(msg.subject, new);
         self.note_lifetime(seq, msg.time, headers);
+        if self.config.allow_msg_schedules {
+            self.note_schedule(seq, msg, headers);
+        }
         if let Some(entries) = &mut self.memory {
             entries.insert(seq.0, msg.entry.clone());
         }

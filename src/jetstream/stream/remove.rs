@@ -42,6 +42,9 @@ impl StreamCore {
         if !self.lifetimes.is_empty() {
             self.lifetimes.remove(seq);
         }
+        if !self.schedules.is_empty() {
+            self.forget_schedule(seq);
+        }
         self.index.remove(seq).is_some()
     }
 
@@ -91,6 +94,7 @@ impl StreamCore {
     fn clear(&mut self) {
         self.index.clear(Seq(0));
         self.lifetimes.clear();
+        self.schedules.clear();
         if let Some(entries) = &mut self.memory {
             entries.clear();
         }
@@ -102,6 +106,7 @@ impl StreamCore {
             // Beyond the end, the next message gets the sequence that was asked for.
             self.index.clear(below);
             self.lifetimes.clear();
+            self.schedules.clear();
             if let Some(entries) = &mut self.memory {
                 entries.clear();
             }

@@ -21,6 +21,7 @@ fn busy(seed: u64) -> Bench {
         ",\"max_age\":2000000000,\"allow_rollup_hdrs\":true,\"allow_msg_ttl\":true,\
          \"subject_delete_marker_ttl\":1000000000",
         ",\"max_bytes\":4000,\"duplicate_window\":500000000",
+        ",\"max_msgs\":60,\"allow_msg_schedules\":true,\"allow_msg_ttl\":true",
     ];
     for (i, config) in configs.iter().enumerate() {
         let body = format!(
@@ -33,7 +34,7 @@ fn busy(seed: u64) -> Bench {
     let sources = "{\"name\":\"C\",\"sources\":[{\"name\":\"S2\"},{\"name\":\"M\"}]}";
     bench.ask("STREAM.CREATE.C", sources);
     for _ in 0..2_000 {
-        let i = rng.below(4);
+        let i = rng.below(5);
         let subject = format!("s{i}.{}", rng.below(12));
         match rng.below(40) {
             0 => drop(bench.request(
@@ -69,6 +70,7 @@ fn busy(seed: u64) -> Bench {
             19..22 => publish_batch(&mut bench, &subject),
             17 => bench.publish(&subject, &[("Nats-TTL", "1")], "short"),
             18 => bench.publish(&subject, &[("Nats-TTL", "never")], "long"),
+            22..26 => publish_schedule(&mut bench, &subject, &mut rng),
             _ => bench.publish(&subject, &[], "plain"),
         }
     }
@@ -90,7 +92,28 @@ fn replaying_the_same_entries_gives_the_same_state() {
             replayed.world.delivered.is_empty(),
             "recovery answers nobody"
         );
-        assert_eq!(replayed.world.bound.len(), 4);
+        assert_eq!(replayed.world.bound.len(), 5);
+    }
+}
+
+fn publish_schedule(bench: &mut Bench, subject: &str, rng: &mut Rng) {
+    let (stream, _) = subject.split_once('.').unwrap();
+    let target = format!("{stream}.{}", rng.below(12));
+    let source = format!("{stream}.{}", rng.below(12));
+    let pattern = ["@every 1s", "@at 2023-11-14T22:13:25Z", "*/2 * * * * *"];
+    let pattern = pattern[usize::try_from(rng.below(3)).unwrap()];
+    let mut headers = Vec::from([
+        ("Nats-Schedule", pattern),
+        ("Nats-Schedule-Target", &target),
+        ("Nats-Schedule-TTL", "1"),
+    ]);
+    if rng.below(2) == 0 {
+        headers.push(("Nats-Schedule-Source", &source));
+    }
+    bench.publish(subject, &headers, "planned");
+    if rng.below(4) == 0 {
+        let end = [("Nats-Scheduler", subject), ("Nats-Schedule-Next", "purge")];
+        bench.publish(&target, &end, "ended");
     }
 }
 
@@ -107,7 +130,7 @@ fn publish_batch(bench: &mut Bench, subject: &str) {
 /// Returns where a checkpoint can be taken at or before `cut`: not inside a batch.
 fn before_batch(log: &[Bytes], mut cut: usize) -> usize {
     let goes_on = |entry: &Bytes| {
-        let following = Stored::of(entry).ok().and_then(|msg| msg.following);
+        let following = Stored::of(entry).ok().and_then(|msg| msg.following());
         following.is_some_and(|following| following > 0)
     };
     while cut > 0 && goes_on(&log[cut - 1]) {
@@ -171,7 +194,7 @@ fn streams_of_an_unknown_account_are_kept() {
         js.apply(&mut world, LogPos(pos), Loc::log(LogPos(pos)), entry);
     }
     assert!(js.stream(ACCOUNT, "S0").is_none());
-    assert_eq!(js.streams().count(), 6);
+    assert_eq!(js.streams().count(), 7);
     assert_eq!(js.state_hash(), bench.js.state_hash());
 }
 
