@@ -1,6 +1,7 @@
 //! The process under test: a shard, its disk and its clocks, from boot to death and again.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -10,6 +11,7 @@ use bytes::BytesMut;
 use config::Options;
 use protocol::rng::Rng;
 use protocol::time::{Instant, Now, Wall};
+use schemas::Languages;
 use storage::{DiskAnswer, DiskDone, DiskOp, OpId, StoreOptions};
 
 use super::scenario::Cheat;
@@ -162,6 +164,7 @@ impl Node {
             version: "0.0.0".into(),
             start: self.clock(now, now),
             store: small_files(),
+            schemas: Rc::new(Languages),
         };
         let shard = Shard::new(options, self.seed.wrapping_add(self.lives));
         let mut life = Life {

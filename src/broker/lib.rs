@@ -39,6 +39,7 @@ mod tests;
 pub use closed::Closed;
 pub use effects::{Accepted, Effects, Gone, Input, Level, LogLine, Rules, WorkDone, WorkOp};
 pub use info::Identity;
+pub use memphis::guard::{Compiled, SchemaLibrary, SchemaText, Validator};
 pub use monitoring::Monitoring;
 pub use protocol::errors::CloseReason;
 pub use protocol::id::ConnId;

@@ -103,7 +103,7 @@ impl Shard {
         if let Some(stream) = routed.stream
             && let Some(streams) = &mut self.streams
         {
-            streams.publish(&mut self.router, account, stream, msg);
+            streams.publish(&mut self.router, account, stream, msg, Some(from));
             if streams.is_behind() {
                 self.hold(from);
             }

@@ -7,12 +7,14 @@
 mod ends;
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
 use config::Options;
 use jetstream::JetStream;
+use memphis::guard::SchemaLibrary;
 use protocol::encode;
 use protocol::errors::{CloseReason, ProtocolError};
 use protocol::id::ConnId;
@@ -44,6 +46,8 @@ pub struct ShardOptions {
     pub start: Now,
     /// The limits of the store under JetStream.
     pub store: StoreOptions,
+    /// What compiles and checks schemas, whose libraries are not pure.
+    pub schemas: Rc<dyn SchemaLibrary>,
 }
 
 /// One single-threaded broker.

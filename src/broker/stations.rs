@@ -3,14 +3,17 @@
 //! *Invariant:* the layer runs between other machines' turns only: what is meant for it waits as mail
 //! until the end of the batch.
 
+mod guarded;
 mod host;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
+use alloc::rc::Rc;
 use alloc::string::String;
 use core::time::Duration;
 
 use config::Options;
+use memphis::guard::SchemaLibrary;
 use memphis::machine::{Memphis, Options as MemphisOptions, SUBJECTS, TaskId};
 use protocol::id::AccountId;
 use protocol::message::Message;
@@ -19,6 +22,7 @@ use protocol::time::Instant;
 use crate::auth::Auth;
 use crate::router::{Router, Target};
 
+pub(crate) use guarded::Guarded;
 pub(crate) use host::Host;
 
 /// What the reply subjects of the layer's own requests start with. Clients cannot send a subject with
@@ -40,6 +44,7 @@ pub(crate) struct Stations {
     pub(crate) machine: Memphis,
     pub(crate) users: BTreeSet<(AccountId, String)>,
     pub(crate) is_on: bool,
+    pub(crate) guarded: Guarded,
 }
 
 /// What waits for the layer. It is a copy, since it outlives the turn that made it; how much there is
@@ -60,6 +65,20 @@ pub(crate) enum Letter {
     },
     /// The answer to what the layer asked.
     Answer(TaskId, Box<[u8]>),
+    /// A message breaks the schema of the stream that it was for.
+    Misfit(Box<Misfit>),
+}
+
+/// A message that breaks a schema, and why.
+#[derive(Debug)]
+pub(crate) struct Misfit {
+    pub(crate) account: AccountId,
+    pub(crate) stream: String,
+    pub(crate) reply: Box<[u8]>,
+    pub(crate) headers: Box<[u8]>,
+    pub(crate) payload: Box<[u8]>,
+    pub(crate) client: String,
+    pub(crate) reason: String,
 }
 
 impl Mail {
@@ -74,6 +93,10 @@ impl Mail {
             reply: Box::from(msg.reply),
             body: Box::from(msg.payload),
         });
+    }
+
+    pub(crate) fn misfit(&mut self, misfit: Misfit) {
+        self.letters.push_back(Letter::Misfit(Box::new(misfit)));
     }
 
     /// Takes the answer to the layer's own request, whose reply subject names the task.
@@ -93,7 +116,12 @@ impl Mail {
 
 impl Stations {
     /// Returns the layer; where Memphis is configured, its subjects are bound in each tenant's account.
-    pub(crate) fn new(options: &Options, auth: &Auth, router: &mut Router) -> Self {
+    pub(crate) fn new(
+        options: &Options,
+        schemas: Rc<dyn SchemaLibrary>,
+        auth: &Auth,
+        router: &mut Router,
+    ) -> Self {
         let config = options.memphis.clone().unwrap_or_default();
         let users = auth.memphis_users();
         let users: BTreeSet<(AccountId, String)> = users
@@ -113,12 +141,16 @@ impl Stations {
         let hours =
             |hours: u32| Duration::from_secs(u64::from(hours).saturating_mul(SECONDS_PER_HOUR));
         Self {
-            machine: Memphis::new(MemphisOptions {
-                dead_letters_kept: hours(config.dls_retention_hours),
-                clients_kept: hours(config.gc_producer_consumer_retention_hours),
-            }),
+            machine: Memphis::new(
+                MemphisOptions {
+                    dead_letters_kept: hours(config.dls_retention_hours),
+                    clients_kept: hours(config.gc_producer_consumer_retention_hours),
+                },
+                schemas,
+            ),
             users,
             is_on: options.memphis.is_some(),
+            guarded: Guarded::default(),
         }
     }
 

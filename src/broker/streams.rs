@@ -6,10 +6,12 @@
 mod accounts;
 mod checkpoint;
 mod flushing;
+mod guarding;
 mod stations;
 mod world;
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -120,7 +122,7 @@ impl Streams {
             report: None,
             failure: None,
             behind_hole: false,
-            stations: Stations::new(config, auth, router),
+            stations: Stations::new(config, Rc::clone(&options.schemas), auth, router),
             rng: Rng::new(seed, RNG_STREAMS),
             server_name: identity.name.clone(),
             domain_prefix: accounts::domain_prefix(config),
@@ -144,7 +146,12 @@ impl Streams {
         account: AccountId,
         stream: StreamId,
         msg: &Message<'_>,
+        from: Option<ConnId>,
     ) {
+        if self.stations.machine.has_guards() && !self.lets_pass(router, account, stream, msg, from)
+        {
+            return;
+        }
         let (machine, mut world) = self.split(router);
         machine.publish(&mut world, account, stream, inbound(msg));
     }
@@ -233,7 +240,7 @@ impl Streams {
                 break;
             };
             let msg = forward.message();
-            self.publish(router, forward.account, forward.stream, &msg);
+            self.publish(router, forward.account, forward.stream, &msg, None);
         }
         while let Some((account, subject)) = router.interest_changes.pop_front() {
             let (machine, mut world) = self.split(router);

@@ -152,6 +152,12 @@ impl JetStream {
         self.streams.get(&id).map(|stream| &**stream)
     }
 
+    /// Returns the stream of an id.
+    #[must_use]
+    pub fn stream_by_id(&self, id: StreamId) -> Option<&Stream> {
+        self.streams.get(&id).map(|stream| &**stream)
+    }
+
     /// Returns what streams and consumers share: accounts, answers under way, API counts.
     #[must_use]
     pub fn shared(&self) -> &Shared {

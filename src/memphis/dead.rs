@@ -17,12 +17,12 @@ use protocol::text::rfc3339;
 use serde_json::{Value, json};
 
 use crate::answer;
-use crate::book::{Change, DeadLetter, DeadLetterKind, Letter, hex};
+use crate::book::{Change, DeadLetter, DeadLetterKind, Letter, hex, stamp};
 use crate::machine::Host;
 use crate::name::{Kind, Name};
 use crate::work::{Cx, Event, Step, numbers};
 
-pub(crate) use sources::{acked, gave_up, poisoned, terminated, unfit};
+pub(crate) use sources::{acked, gave_up, misfit, poisoned, terminated, unfit};
 
 /// The header with the producer's name.
 const PRODUCED_BY: &str = "$memphis_producedBy";
@@ -36,6 +36,8 @@ const PRODUCER_UNKNOWN: &str = "Unknown";
 pub(crate) struct Burial {
     station: Name,
     dead: DeadLetter,
+    /// What whoever waits is told in the end.
+    answer: Vec<u8>,
     at: At,
 }
 
@@ -55,6 +57,7 @@ impl Burial {
         Self {
             station,
             dead,
+            answer: Vec::new(),
             at: At::Start,
         }
     }
@@ -69,11 +72,11 @@ impl Burial {
             (At::Message, Event::Answer(answer)) => match letter(answer) {
                 Some(letter) => self.on_letter(letter, cx),
                 // It has gone since, and there is nobody to tell.
-                None => Step::done(),
+                None => self.done(),
             },
             // The row matters more than the copy, which a full dead-letter station may refuse.
-            (At::Copy, _) => self.record(),
-            (At::Row | At::Message, _) => Step::done(),
+            (At::Copy, _) => self.record(cx),
+            (At::Row | At::Message, _) => self.done(),
         }
     }
 
@@ -82,7 +85,7 @@ impl Burial {
         match self.dead.kind {
             DeadLetterKind::Poison => self.begin_poison(cx),
             DeadLetterKind::Schema if kept.is_some_and(|kept| kept.schemaverse) => self.copy(cx),
-            DeadLetterKind::Schema => Step::done(),
+            DeadLetterKind::Schema => self.done(),
         }
     }
 
@@ -114,7 +117,11 @@ impl Burial {
                 .iter()
                 .any(|group| !known.groups.contains(group))
                 || (!dead.reason.is_empty() && dead.reason != known.reason);
-            return if is_news { self.record() } else { Step::done() };
+            return if is_news {
+                self.record(cx)
+            } else {
+                Step::done()
+            };
         }
         self.at = At::Message;
         let subject = format!("$JS.API.STREAM.MSG.GET.{}", partition.stream);
@@ -137,7 +144,7 @@ impl Burial {
     /// Stores a copy in the dead-letter station, if there is one.
     fn copy<H: Host>(&mut self, cx: &Cx<'_, H>) -> Step {
         let Some(dls) = cx.row(&self.station).and_then(|row| row.dls_station()) else {
-            return self.record();
+            return self.record(cx);
         };
         let partitions = numbers(&cx.partitions(dls));
         let letters = cx.rows().map(|rows| rows.dead_letters.next_id().0);
@@ -146,7 +153,7 @@ impl Burial {
             .ok()
             .and_then(|turn| partitions.get(turn));
         let Some(number) = number else {
-            return self.record();
+            return self.record(cx);
         };
         self.at = At::Copy;
         let kind = match self.dead.kind {
@@ -161,8 +168,21 @@ impl Burial {
         }
     }
 
-    fn record(&mut self) -> Step {
+    /// Returns what whoever waits is told, whatever becomes of the letter.
+    pub(crate) fn refusal(&self) -> Option<Vec<u8>> {
+        (!self.answer.is_empty()).then(|| self.answer.clone())
+    }
+
+    fn done(&mut self) -> Step {
+        Step::Answer(core::mem::take(&mut self.answer))
+    }
+
+    fn record<H: Host>(&mut self, cx: &Cx<'_, H>) -> Step {
         self.at = At::Row;
+        if self.dead.letter.sent == 0 {
+            // It was never stored, and so it was sent now.
+            self.dead.letter.sent = stamp(cx.host.now().wall);
+        }
         Step::Record(Change::DeadLetter(self.dead.clone()))
     }
 }
@@ -176,16 +196,20 @@ fn letter(answer: &[u8]) -> Option<Letter> {
         STANDARD.decode(text).ok()
     };
     let block = decode("hdrs")?;
-    let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    let lines = Headers::new(&block).iter();
     let time = message.get("time").and_then(Value::as_str)?;
     Some(Letter {
-        headers: lines
-            .map(|(key, value)| (lossy(key), lossy(value)))
-            .collect(),
+        headers: header_lines(&block),
         data: hex(&decode("data")?),
         sent: rfc3339::parse(time).map_or(0, |time| time.0),
     })
+}
+
+fn header_lines(block: &[u8]) -> Vec<(String, String)> {
+    let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let lines = Headers::new(block).iter();
+    lines
+        .map(|(key, value)| (lossy(key), lossy(value)))
+        .collect()
 }
 
 fn station_named(internal: &str) -> Option<Name> {

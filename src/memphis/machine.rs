@@ -4,11 +4,13 @@
 //! the same station run one after the other. After a crash, [`Memphis::recovered`] takes up what was
 //! begun, so that a station or group is whole or absent.
 
+mod guards;
 mod resend;
 mod sweep;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -19,10 +21,13 @@ use protocol::time::{Instant, Now};
 use crate::book::{Book, Change, Entry, EntryError};
 use crate::clients::Clients;
 use crate::dispatch;
+use crate::guard::SchemaLibrary;
 use crate::turns::{Topic, Turns};
 use crate::work::{Cx, Event, Step, Work};
+use guards::Guards;
 
 pub use crate::dispatch::SUBJECTS;
+pub use guards::{Guard, Misfit, SCHEMA_ERR_CODE};
 pub use resend::ResendError;
 
 /// Most requests under way at once; more are refused.
@@ -86,6 +91,7 @@ pub struct Memphis {
     options: Options,
     book: Book,
     clients: Clients,
+    guards: Guards,
     tasks: BTreeMap<TaskId, Task>,
     turns: Turns,
     /// Who waits for which entry.
@@ -107,11 +113,12 @@ impl Memphis {
     /// Returns a machine that knows nothing yet: it is told by [`Memphis::restore`] and
     /// [`Memphis::apply`], and works after [`Memphis::recovered`].
     #[must_use]
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: Options, library: Rc<dyn SchemaLibrary>) -> Self {
         Self {
             options,
             book: Book::default(),
             clients: Clients::default(),
+            guards: Guards::new(library),
             tasks: BTreeMap::new(),
             turns: Turns::default(),
             recording: BTreeMap::new(),
@@ -146,6 +153,7 @@ impl Memphis {
     /// If the bytes are no rows.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), EntryError> {
         self.book = serde_json::from_slice(snapshot).map_err(|_| EntryError::Damaged)?;
+        self.guards.book_changed(&self.book);
         Ok(())
     }
 
@@ -200,7 +208,11 @@ impl Memphis {
         host: &mut impl Host,
     ) -> Result<(), EntryError> {
         let entry = Entry::decode(entry)?;
+        let concerns_schemas = entry.change.concerns_schemas();
         self.book.apply(entry);
+        if concerns_schemas {
+            self.guards.book_changed(&self.book);
+        }
         if let Some(task) = self.recording.remove(&pos) {
             self.run(task, &Event::Recorded, host);
         }
@@ -262,6 +274,7 @@ impl Memphis {
                 tenant: &tenant,
                 book: &self.book,
                 clients: &self.clients,
+                library: self.guards.library(),
                 host,
             };
             match task.work.on(event, &mut cx) {

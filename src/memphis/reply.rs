@@ -7,13 +7,10 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::book::{Attached, SchemaKind, StationRow, Tenant};
+use crate::book::{StationRow, Tenant};
 use crate::name::Name;
-use crate::proto;
 
 /// Where SDKs listen for what concerns all stations.
 pub(crate) const CLIENTS_UPDATES: &str = "$memphis_sdk_clients_updates";
@@ -119,22 +116,12 @@ fn attached(tenant: Option<&Tenant>, row: Option<&StationRow>) -> Option<Value> 
         "schema_name": attached.schema,
         "active_version": {
             "version_number": attached.version,
-            "descriptor": descriptor(attached, schema.kind, &version.content),
+            "descriptor": version.descriptor,
             "schema_content": version.content,
             "message_struct_name": version.message_struct,
         },
         "type": schema.kind.as_str(),
     }))
-}
-
-/// Returns the compiled schema where SDKs need one; they look the file up by this name.
-fn descriptor(attached: &Attached, kind: SchemaKind, content: &str) -> String {
-    if kind != SchemaKind::Protobuf {
-        return String::new();
-    }
-    let name = format!("{}_{}.proto", attached.schema, attached.version);
-    let set = proto::compile(&name, content).unwrap_or_default();
-    STANDARD.encode(set)
 }
 
 fn no_schema() -> Value {

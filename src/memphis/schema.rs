@@ -1,15 +1,16 @@
-//! Schemas: they are stored, versioned, and told to the producers of the stations they are attached
-//! to. Messages are validated by the SDKs.
+//! Schemas: they are compiled, stored, versioned, and told to the producers of the stations they are
+//! attached to.
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::book::{Change, SchemaKind, Version, stamp};
+use crate::guard::SchemaText;
 use crate::machine::Host;
 use crate::name::{Kind, Name};
-use crate::proto;
 use crate::reply;
 use crate::request::Fields;
 use crate::work::{Cx, Event, Step};
@@ -29,17 +30,16 @@ impl Versioning {
         let kind = SchemaKind::named(&fields.text("type").to_lowercase());
         let kind = kind.ok_or("unsupported schema type")?;
         let content = fields.text("schema_content");
-        check(kind, content)?;
-        let message_struct = match kind {
-            SchemaKind::Protobuf => first_message(content).unwrap_or_default(),
-            SchemaKind::Json | SchemaKind::Graphql | SchemaKind::Avro => "",
-        };
+        if content.trim().is_empty() {
+            return Err("your schema content is invalid".into());
+        }
         Ok(Self {
             schema,
             kind,
             version: Version {
                 content: content.into(),
-                message_struct: message_struct.into(),
+                message_struct: fields.text("message_struct_name").into(),
+                descriptor: String::new(),
                 username: fields.text("created_by_username").to_lowercase(),
                 created: 0,
             },
@@ -72,6 +72,22 @@ impl Versioning {
                 ));
             }
         }
+        let known = cx.rows().and_then(|rows| rows.schemas.get(name));
+        let number = known.map_or(0, |known| known.versions.len()) + 1;
+        let compiled = cx.library.compile(SchemaText {
+            kind: self.kind,
+            // The Go SDK looks the file up by this name.
+            file_name: &format!("{name}_{number}.proto"),
+            content: &self.version.content,
+            message_struct: &self.version.message_struct,
+        });
+        match compiled {
+            Ok(compiled) => {
+                self.version.message_struct = compiled.message_struct;
+                self.version.descriptor = STANDARD.encode(compiled.descriptor);
+            }
+            Err(text) => return refuse(&text),
+        }
         self.asked = true;
         self.version.created = stamp(cx.host.now().wall);
         Step::Record(Change::SchemaVersion {
@@ -80,40 +96,6 @@ impl Versioning {
             version: self.version.clone(),
         })
     }
-}
-
-/// Checks what can be checked without the schema languages: that there is content, and that JSON is
-/// JSON.
-fn check(kind: SchemaKind, content: &str) -> Result<(), String> {
-    if content.trim().is_empty() {
-        return Err("your schema content is invalid".into());
-    }
-    let is_json = || serde_json::from_str::<Value>(content).is_ok();
-    match kind {
-        SchemaKind::Json if !is_json() => Err("your json schema is invalid".into()),
-        SchemaKind::Avro if !is_json() => {
-            Err("your Avro file is invalid: it is not a JSON document".into())
-        }
-        SchemaKind::Protobuf => match proto::compile("", content) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!("your Proto file is invalid: {error}")),
-        },
-        SchemaKind::Json | SchemaKind::Avro | SchemaKind::Graphql => Ok(()),
-    }
-}
-
-/// Returns the name of the first message of a `.proto` file.
-fn first_message(content: &str) -> Option<&str> {
-    content.lines().find_map(|line| {
-        let rest = line.trim_start().strip_prefix("message")?;
-        if !rest.starts_with(char::is_whitespace) {
-            return None;
-        }
-        let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        let rest = rest.trim_start();
-        let name = rest.split(|c| !is_part(c)).next()?;
-        (!name.is_empty()).then_some(name)
-    })
 }
 
 /// A schema is attached to a station, or the one that is attached is taken off.

@@ -58,12 +58,26 @@ pub struct Station {
     pub dead_letters: DeadLetters,
     /// The station that gets copies of dead letters.
     pub dls_station: Option<Name>,
+    /// What becomes of a message that breaks the schema.
+    #[serde(default)]
+    pub misfits: Misfits,
     /// The schema attached from the start.
     pub schema: Option<Name>,
     /// Whether messages that go are to be copied to an object store.
     pub tiered: bool,
     /// Who asked for it.
     pub username: String,
+}
+
+/// What becomes of a message that breaks its station's schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Misfits {
+    /// It is not stored, and whoever awaits its acknowledgement is told why.
+    #[default]
+    Refuse,
+    /// It is stored, and a dead letter as well.
+    Store,
 }
 
 /// Which dead letters a station keeps.
@@ -167,6 +181,11 @@ impl Station {
             },
             // A station is not its own dead-letter station: its dead letters would die again.
             dls_station: dls_station.filter(|dls| *dls != name),
+            // Not one of Memphis' options.
+            misfits: match fields.text("misfits") {
+                "store" => Misfits::Store,
+                _ => Misfits::Refuse,
+            },
             schema,
             tiered: fields.flag("tiered_storage_enabled").unwrap_or_default(),
             username: fields.text("username").to_lowercase(),
@@ -189,6 +208,7 @@ impl Station {
                 schemaverse: true,
             },
             dls_station: None,
+            misfits: Misfits::Refuse,
             schema: None,
             tiered: false,
             username: username.into(),

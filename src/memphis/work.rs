@@ -13,6 +13,7 @@ use crate::book::{Book, Change, StationRow, Tenant};
 use crate::clients::Clients;
 use crate::consumer::{Joining, Leaving};
 use crate::dead::Burial;
+use crate::guard::SchemaLibrary;
 use crate::machine::{Host, Message};
 use crate::making::Making;
 use crate::name::{Name, station_of_stream};
@@ -108,13 +109,13 @@ impl Work {
         match self {
             Self::Producing(_) => reply::producer_refused(text),
             Self::Versioning(_) => reply::schema_created(text),
+            Self::Burial(work) => work.refusal().unwrap_or_else(|| text.into()),
             Self::Making(_)
             | Self::Removing(_)
             | Self::Ending(_)
             | Self::Joining(_)
             | Self::Leaving(_)
             | Self::Attaching(_)
-            | Self::Burial(_)
             | Self::Note(_) => text.into(),
         }
     }
@@ -128,6 +129,7 @@ pub(crate) struct Cx<'a, H> {
     pub(crate) tenant: &'a str,
     pub(crate) book: &'a Book,
     pub(crate) clients: &'a Clients,
+    pub(crate) library: &'a dyn SchemaLibrary,
     pub(crate) host: &'a mut H,
 }
 

@@ -10,6 +10,7 @@ use broker::{Level, LogLine, Rules, Shard, ShardOptions, WorkDone};
 use config::Options;
 use config::options::Listen;
 use protocol::time::Wall;
+use schemas::Languages;
 use storage::StoreOptions;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
@@ -91,6 +92,7 @@ pub async fn serve<N: Net, D: Disk>(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         start: clock.now(),
         store: options.store,
+        schemas: Rc::new(Languages),
     };
     let config = &shard_options.config;
     let loaded = clock.now().wall;

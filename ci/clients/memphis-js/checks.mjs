@@ -152,6 +152,19 @@ const checks = {
     await send(producer, '{"n":1}');
   },
 
+  async schemas_for_nats_clients({ memphis, js, jsm }) {
+    const file = join(tmpdir(), `js-query-${process.pid}.graphql`);
+    writeFileSync(file, "type Query { id: String }");
+    await memphis.createSchema({ schemaName: "js-query", schemaType: "graphql", schemaFilePath: file });
+    await memphis.station({ name: "js-query", schemaName: "js-query" });
+    const producer = await memphis.producer({ stationName: "js-query", producerName: "p" });
+    await send(producer, "{ id }");
+    await refused(send(producer, "{ nope }"), "Schema validation has failed");
+    // This client writes errors in lower case.
+    await refused(js.publish("js-query$1.final", "{ nope }"), "schema validation has failed: ");
+    assert.equal(await count(jsm, "js-query$1"), 1);
+  },
+
   async destroyed_twice({ memphis, jsm }) {
     const station = await memphis.station({ name: "js-gone" });
     const producer = await memphis.producer({ stationName: "js-gone", producerName: "p" });

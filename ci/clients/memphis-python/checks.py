@@ -384,6 +384,43 @@ async def protobuf(memphis, js):
     assert got.lines[0].item == "x" and got.totals["eur"] == 3 and got.state == 1 and got.cash, got
 
 
+async def created(memphis, name, kind, content):
+    with tempfile.NamedTemporaryFile("w", suffix=".schema") as file:
+        file.write(content)
+        file.flush()
+        await memphis.create_schema(name, kind, file.name)
+
+
+@check
+async def schemas_for_nats_clients(memphis, js):
+    """What breaks a schema is refused by the broker, for a client that knows nothing of schemas."""
+    cases = {
+        "json": ('{"type": "object", "required": ["id"]}', b'{"id": 1}', b"{}", "required"),
+        "avro": ('{"type": "record", "name": "U", "fields": [{"name": "id", "type": "string"}]}',
+                 b'{"id": "1"}', b'{"id": 1}', "String"),
+        "graphql": ("type Query { id: String }", b"{ id }", b"{ nope }", "nope"),
+        "protobuf": ('syntax = "proto3"; message U { string id = 1; }', b"\x0a\x01x", b"\x28\x01", "field 5"),
+    }
+    for kind, (content, good, bad, reason) in cases.items():
+        await created(memphis, f"py-nats-{kind}", kind, content)
+        await memphis.station(f"py-nats-{kind}", schema_name=f"py-nats-{kind}", dls_station=f"py-nats-{kind}-dls")
+        subject = f"py-nats-{kind}$1.final"
+        assert (await js.publish(subject, good)).seq == 1
+        text = await refused(js.publish(subject, bad), "Schema validation has failed: ")
+        assert reason in text, text
+        await js._nc.publish(subject, bad)
+        assert await count(js, f"py-nats-{kind}$1") == 1
+        dead = await memphis.consumer(f"py-nats-{kind}-dls", "d")
+        got = []
+        while len(got) < 2:
+            got += await bodies(dead)
+        assert got == [bad, bad], got
+    await refused(created(memphis, "py-bad-json", "json", '{"type": 1}'), "your json schema is invalid")
+    await refused(created(memphis, "py-bomb", "json", '{"$ref": "#"}'), "refers to itself without end")
+    await refused(created(memphis, "py-bad-avro", "avro", '{"type": "nope"}'), "your Avro file is invalid")
+    await refused(created(memphis, "py-bad-proto", "protobuf", "message"), "your Proto file is invalid")
+
+
 @check
 async def removed_by_another(memphis, js):
     await memphis.produce("py-removed", "p", bytearray(b"1"))

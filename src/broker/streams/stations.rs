@@ -29,6 +29,7 @@ impl Streams {
                     body,
                 } => memphis.request(account, &subject, &reply, &body, host),
                 Letter::Answer(task, body) => memphis.answered(task, &body, host),
+                Letter::Misfit(misfit) => memphis.misfit(misfit.account, misfit.shown(), host),
             });
         }
     }

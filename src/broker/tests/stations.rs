@@ -241,3 +241,58 @@ fn a_stream_of_a_stations_name_is_refused_where_stations_are_made() {
         assert_eq!(reply.contains("the name is taken"), taken, "{reply}");
     }
 }
+
+const SCHEMA: &str = "{\"name\":\"sch\",\"type\":\"json\",\"created_by_username\":\"root\",\
+                      \"schema_content\":\"good\",\"message_struct_name\":\"\"}";
+const ATTACH: &str = "{\"name\":\"sch\",\"station_name\":\"plain.a\",\"username\":\"root\"}";
+const DETACH: &str = "{\"station_name\":\"plain.a\",\"username\":\"root\"}";
+
+#[test]
+fn whoever_publishes_what_breaks_the_schema_is_told_and_the_stream_does_not_get_it() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    request(&mut world, a, "$memphis_station_creations", STATION);
+    request(&mut world, a, "$memphis_schema_creations", SCHEMA);
+    let ack = request(&mut world, a, "plain#a$1.final", "bad");
+    assert!(ack.contains("\"seq\":1"), "no schema yet: {ack}");
+    request(&mut world, a, "$memphis_schema_attachments", ATTACH);
+    let nats = world.accept(Rules::Nats);
+    world.ask(nats, "CONNECT {\"name\":\"billing\",\"verbose\":false}\r\n");
+    world.ask(nats, "SUB in.* 1\r\n");
+    let ack = request(&mut world, nats, "plain#a$1.final", "bad");
+    assert!(
+        ack.contains("Schema validation has failed: a word is missing"),
+        "{ack}"
+    );
+    let ack = request(&mut world, nats, "plain#a$1.other", "bad");
+    assert!(
+        ack.contains("\"err_code\":20001"),
+        "on any of its subjects: {ack}"
+    );
+    let ack = request(&mut world, nats, "plain#a$1.final", "good");
+    assert!(ack.contains("\"seq\":2"), "{ack}");
+    request(&mut world, a, "$memphis_schema_detachments", DETACH);
+    let ack = request(&mut world, nats, "plain#a$1.final", "bad");
+    assert!(ack.contains("\"seq\":3"), "{ack}");
+}
+
+#[test]
+fn a_station_may_store_what_breaks_its_schema_as_well_as_bury_it() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    request(&mut world, a, "$memphis_schema_creations", SCHEMA);
+    let station = STATION.replace("\"schema_name\":\"\"", "\"schema_name\":\"sch\"");
+    let station = station.replace("\"dls_station\":\"\"", "\"dls_station\":\"dead\"");
+    let station = station.replace("{\"name\"", "{\"misfits\":\"store\",\"name\"");
+    request(&mut world, a, "$memphis_station_creations", &station);
+    let ack = request(&mut world, a, "plain#a$1.final", "bad");
+    assert_eq!(
+        ack.matches("MSG in.1").count(),
+        1,
+        "one acknowledgement: {ack}"
+    );
+    assert!(ack.contains("\"seq\":1"), "{ack}");
+    let get = "{\"last_by_subj\":\"dead$1.final\"}";
+    let copy = request(&mut world, a, "$JS.API.STREAM.MSG.GET.dead$1", get);
+    assert!(copy.contains("\"data\":\"YmFk\""), "{copy}");
+}

@@ -100,6 +100,33 @@ pub enum Change {
     Forgotten(Vec<String>),
 }
 
+impl Change {
+    /// Says whether stations may follow another schema, or none, from here on.
+    pub(crate) const fn concerns_schemas(&self) -> bool {
+        match self {
+            Self::StationMaking(_)
+            | Self::StationMade(_)
+            | Self::StationGone(_)
+            | Self::Attached { .. }
+            | Self::Detached(_) => true,
+            Self::StationGoing(_)
+            | Self::Producer(..)
+            | Self::ProducerGone { .. }
+            | Self::GroupMaking(..)
+            | Self::Consumer(..)
+            | Self::ConsumerGone { .. }
+            | Self::GroupGone(..)
+            | Self::SchemaVersion { .. }
+            | Self::SchemaActivated(..)
+            | Self::DeadLetter(_)
+            | Self::DeadLetterAcked(..)
+            | Self::DeadLettersDropped(_)
+            | Self::DeadLettersExpired(_)
+            | Self::Forgotten(_) => false,
+        }
+    }
+}
+
 /// The bytes are no entry that this version can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {

@@ -40,12 +40,12 @@ pub struct StationRow {
 }
 
 impl StationRow {
-    /// Returns which dead letters are kept. A NATS client's stream has no schema to break.
+    /// Returns which dead letters are kept. A NATS client's stream keeps all.
     #[must_use]
     pub fn dead_letters(&self) -> DeadLetters {
         let of_nats = DeadLetters {
             poison: true,
-            schemaverse: false,
+            schemaverse: true,
         };
         self.station.as_ref().map_or(of_nats, |s| s.dead_letters)
     }

@@ -57,6 +57,9 @@ pub struct Version {
     pub content: String,
     /// Which message of a `.proto` file is meant; empty otherwise.
     pub message_struct: String,
+    /// The serialized `FileDescriptorSet` of a `.proto` file in base64; empty otherwise.
+    #[serde(default)]
+    pub descriptor: String,
     /// Who made it.
     pub username: String,
     /// When it was made, in nanoseconds since 1970.

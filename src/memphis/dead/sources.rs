@@ -5,8 +5,9 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Burial, PRODUCER_UNKNOWN, station_named};
-use crate::book::{Change, DeadLetter, DeadLetterId, DeadLetterKind, Letter};
+use super::{Burial, PRODUCED_BY, PRODUCER_UNKNOWN, header_lines, station_named};
+use crate::book::{Change, DeadLetter, DeadLetterId, DeadLetterKind, Letter, hex};
+use crate::machine::Misfit;
 use crate::name::{Kind, Name, station_of_stream};
 use crate::request::Fields;
 
@@ -92,6 +93,38 @@ pub(crate) fn unfit(fields: &Fields) -> Option<Burial> {
         updated: 0,
     };
     Some(Burial::new(station, dead))
+}
+
+/// The broker refused a message because of its schema; `answer` is for whoever awaits its
+/// acknowledgement.
+pub(crate) fn misfit(misfit: Misfit<'_>, answer: Vec<u8>) -> Option<Burial> {
+    let (station, partition) = station_of_stream(misfit.stream);
+    let station = Name::new(Kind::Station, &station).ok()?;
+    let headers = header_lines(misfit.headers);
+    let named = headers.iter().find(|(key, _)| key == PRODUCED_BY);
+    let producer = match (named, misfit.client) {
+        (Some((_, name)), _) => name.clone(),
+        (None, "") => PRODUCER_UNKNOWN.into(),
+        (None, client) => client.into(),
+    };
+    let dead = DeadLetter {
+        kind: DeadLetterKind::Schema,
+        station: station.external().into(),
+        partition,
+        seq: 0,
+        groups: Vec::new(),
+        reason: misfit.reason.into(),
+        producer,
+        letter: Letter {
+            headers,
+            data: hex(misfit.payload),
+            sent: 0,
+        },
+        updated: 0,
+    };
+    let mut burial = Burial::new(station, dead);
+    burial.answer = answer;
+    Some(burial)
 }
 
 /// A group has dealt with a dead letter that was sent to it again.

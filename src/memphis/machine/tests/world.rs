@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -9,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::guard::{Compiled, SchemaLibrary, SchemaText, Validator};
 use crate::machine::*;
 
 pub(super) const ACCOUNT: AccountId = AccountId(3);
@@ -44,6 +46,36 @@ pub(super) struct FakeHost {
     queue: VecDeque<Happening>,
     log: Vec<(LogPos, Vec<u8>)>,
     last_pos: u64,
+}
+
+/// A schema language for tests: a JSON object, each of whose keys a message must have.
+#[derive(Debug)]
+struct Keys;
+
+#[derive(Debug)]
+struct Wanted(Vec<String>);
+
+impl SchemaLibrary for Keys {
+    fn compile(&self, schema: SchemaText<'_>) -> Result<Compiled, String> {
+        let content: Value =
+            serde_json::from_str(schema.content).map_err(|_| "your json schema is invalid")?;
+        let keys = content.as_object().into_iter().flat_map(|map| map.keys());
+        Ok(Compiled {
+            validator: Rc::new(Wanted(keys.cloned().collect())),
+            descriptor: schema.file_name.into(),
+            message_struct: "First".into(),
+        })
+    }
+}
+
+impl Validator for Wanted {
+    fn check(&self, message: &[u8]) -> Result<(), String> {
+        let message: Value = serde_json::from_slice(message).map_err(|e| format!("{e}"))?;
+        match self.0.iter().find(|key| message.get(key).is_none()) {
+            Some(key) => Err(format!("{key} is missing")),
+            None => Ok(()),
+        }
+    }
 }
 
 pub(super) struct World {
@@ -320,10 +352,11 @@ impl World {
 
 fn machine() -> Memphis {
     let hour = Duration::from_secs(3600);
-    Memphis::new(Options {
+    let options = Options {
         dead_letters_kept: 3 * hour,
         clients_kept: 3 * hour,
-    })
+    };
+    Memphis::new(options, Rc::new(Keys))
 }
 
 fn error(code: u64, description: &str) -> Value {
