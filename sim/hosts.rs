@@ -170,6 +170,7 @@ impl Run<'_> {
                 let around = Surroundings {
                     wall: Box::new(wall),
                     log: Box::new(|_| {}),
+                    reload: None,
                 };
                 let ends = Ends {
                     leave: future::pending(),

@@ -58,8 +58,18 @@ impl Case {
             steps: Vec::new(),
         };
         let mut in_config = false;
+        let mut reload = None;
         for (number, line) in text.lines().enumerate() {
-            if in_config {
+            if let Some(mut block) = reload.take() {
+                if line == "}" {
+                    case.steps.push(reload_step(block));
+                } else {
+                    block = format!("{block}{line}\n");
+                    reload = Some(block);
+                }
+            } else if line == "reload {" {
+                reload = Some(String::new());
+            } else if in_config {
                 if line == "}" {
                     in_config = false;
                 } else {
@@ -77,7 +87,7 @@ impl Case {
                 });
             }
         }
-        if case.title.is_empty() || case.rows.is_empty() || in_config {
+        if case.title.is_empty() || case.rows.is_empty() || in_config || reload.is_some() {
             return Err(io::Error::other(format!(
                 "{id}: needs a title, rows and closed blocks"
             )));
@@ -111,6 +121,13 @@ impl Case {
         crate::root()
             .join("recorded")
             .join(format!("{}.txt", self.id))
+    }
+}
+
+fn reload_step(config: String) -> Line {
+    Line {
+        text: format!("reload {{\n{config}}}"),
+        step: Step::Reload(config),
     }
 }
 
@@ -160,6 +177,14 @@ mod tests {
             (2, true, 1)
         );
         assert_eq!(case.config, "  a: 1\n");
+    }
+
+    #[test]
+    fn a_reload_holds_the_next_configuration() {
+        let text = "title: T\nrows: C-001\n\nA connect\nreload {\n  a: 2\n}\nA sync\n";
+        let case = Case::parse("x/y", text).unwrap();
+        assert_eq!(case.steps.len(), 3);
+        assert!(matches!(&case.steps[1].step, Step::Reload(text) if text == "  a: 2\n"));
     }
 
     #[test]

@@ -77,6 +77,12 @@ impl Player<'_> {
                 self.conns.clear();
                 self.process.restart(*abruptly)?;
             }
+            Step::Reload(config) => {
+                for line in self.process.reload(self.case, config)? {
+                    let line = self.names.line(&line);
+                    let _ok = writeln!(self.out, "log| {line}");
+                }
+            }
             Step::Http(path) => self.http(path)?,
             Step::Let { name, key } => {
                 let value = text_at(&self.answer, key).unwrap_or_default().to_owned();

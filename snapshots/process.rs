@@ -78,6 +78,37 @@ impl Process {
         self.wait_ready()
     }
 
+    /// Puts `config` in the place of the case's own block, tells the server to read it, and returns
+    /// what the log says came of it.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or the log says nothing in time.
+    pub fn reload(&self, case: &Case, config: &str) -> io::Result<Vec<String>> {
+        let log = self.folder.path().join("log");
+        let before = fs::read_to_string(&log)?.len();
+        let text = configuration(case, config, self.folder.path(), self.addr, self.http);
+        fs::write(self.folder.path().join("server.conf"), text)?;
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-HUP", &pid]).status()?;
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            let now = fs::read_to_string(&log)?;
+            let new = now.get(before..).unwrap_or_default();
+            let told: Vec<String> = new.lines().filter_map(of_reload).collect();
+            let ends = ["Reloaded server configuration", "Failed to reload"];
+            if told
+                .iter()
+                .any(|l| ends.iter().any(|end| l.starts_with(end)))
+            {
+                return Ok(told);
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("no word of a reload:\n{new}")));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn wait_ready(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + START_PATIENCE;
         let mut accepts = None;
@@ -143,7 +174,26 @@ fn listen() -> io::Result<TcpListener> {
     }
 }
 
+/// Returns the text of a log line that tells of a reload, without the digest of the file.
+fn of_reload(line: &str) -> Option<String> {
+    let (_, text) = line.split_once("[INF] ").or(line.split_once("[ERR] "))?;
+    let starts = ["Reload", "Failed to reload"];
+    let text = text.split(" (sha256:").next().unwrap_or_default();
+    let is_one = starts.iter().any(|start| text.starts_with(start));
+    is_one.then(|| text.to_owned())
+}
+
 fn config(case: &Case, folder: &Path, addr: SocketAddr, http: SocketAddr) -> String {
+    configuration(case, &case.config, folder, addr, http)
+}
+
+fn configuration(
+    case: &Case,
+    block: &str,
+    folder: &Path,
+    addr: SocketAddr,
+    http: SocketAddr,
+) -> String {
     let mut text = format!(
         "host: \"127.0.0.1\"\nport: {}\nserver_name: test\n",
         addr.port()
@@ -151,7 +201,7 @@ fn config(case: &Case, folder: &Path, addr: SocketAddr, http: SocketAddr) -> Str
     if case.jetstream {
         text.push_str("jetstream { store_dir: \"${folder}/store\" }\n");
     }
-    text.push_str(&case.config);
+    text.push_str(block);
     let text = text.replace("${http}", &http.port().to_string());
     text.replace("${folder}", &folder.to_string_lossy())
 }

@@ -18,6 +18,8 @@
 //! let NAME = key            NAME is the text at `"key":` of the last answer; shown as <NAME> from now on
 //! wait 300ms                let time pass
 //! http /healthz             a GET on the monitoring port, which the configuration calls ${http}
+//! reload {                  change the configuration block to the lines up to `}`, send SIGHUP, and show what
+//!                           the log says came of it
 //! restart                   stop the server (SIGTERM), start it on the same port and store
 //! kill                      the same with SIGKILL
 //! # text                    a remark, kept in the transcript
@@ -47,6 +49,8 @@ pub enum Step {
     Wait(Duration),
     /// Asks the monitoring port.
     Http(String),
+    /// Changes the configuration of the running server to this text.
+    Reload(String),
     /// Stops and starts the server; `true` means without warning.
     Restart(bool),
     /// Repeated in the transcript.

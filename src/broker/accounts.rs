@@ -53,31 +53,46 @@ impl Accounts {
             system: None,
         };
         accounts.global = accounts.intern(GLOBAL, seed);
+        accounts.configure(options, seed);
+        if !options.no_system_account {
+            let name = options.system_account.as_deref().unwrap_or(SYSTEM);
+            accounts.system = Some(accounts.intern(name, seed));
+        }
+        accounts
+    }
+
+    /// Makes the accounts what another configuration says. One that it does not name any more stays,
+    /// without users.
+    pub(crate) fn reload(&mut self, options: &Options, seed: u64) {
+        for account in &mut self.list {
+            account.limits = AccountLimits::default();
+            account.mappings = Mappings::default();
+            account.jetstream = false;
+        }
+        self.configure(options, seed);
+    }
+
+    fn configure(&mut self, options: &Options, seed: u64) {
         // nats-server lets the global account use streams unless accounts say who may.
         let said = options.accounts.iter().any(|a| a.jetstream.is_some());
-        if let Some(global) = accounts.get_mut(accounts.global) {
+        if let Some(global) = self.get_mut(self.global) {
             global.jetstream = options.jetstream.enabled && !said;
             global.mappings = mappings(&options.mappings);
         }
         for account in &options.accounts {
-            let id = accounts.intern(&account.name, seed);
-            if let Some(entry) = accounts.get_mut(id) {
+            let id = self.intern(&account.name, seed);
+            if let Some(entry) = self.get_mut(id) {
                 entry.limits = account.limits;
                 entry.mappings = mappings(&account.mappings);
                 entry.jetstream = options.jetstream.enabled && account.jetstream.is_some();
             }
         }
         for tenant in options.memphis.iter().flat_map(|m| &m.tenants) {
-            let id = accounts.intern(&tenant.name, seed);
-            if let Some(entry) = accounts.get_mut(id) {
+            let id = self.intern(&tenant.name, seed);
+            if let Some(entry) = self.get_mut(id) {
                 entry.jetstream = options.jetstream.enabled;
             }
         }
-        if !options.no_system_account {
-            let name = options.system_account.as_deref().unwrap_or(SYSTEM);
-            accounts.system = Some(accounts.intern(name, seed));
-        }
-        accounts
     }
 
     /// Returns the account of that name, which is made if there is none.

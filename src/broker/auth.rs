@@ -13,6 +13,7 @@ use alloc::string::String;
 
 use config::Options;
 use config::options::ConnectionType;
+use protocol::connect::Connect;
 use protocol::id::AccountId;
 
 use crate::accounts::Accounts;
@@ -35,6 +36,19 @@ pub(crate) struct Credentials<'a> {
     pub(crate) cert: Option<&'a PeerCert>,
     /// Whether it named an account in the way of servers before 2.0.
     pub(crate) legacy_account: bool,
+}
+
+impl<'a> Credentials<'a> {
+    pub(crate) fn new(said: &'a Connect, name: &'a str, cert: Option<&'a PeerCert>) -> Self {
+        Self {
+            user: &said.user,
+            pass: &said.pass,
+            token: &said.auth_token,
+            name,
+            cert,
+            legacy_account: !said.account.is_empty() || said.new_account,
+        }
+    }
 }
 
 /// What is made of it.
@@ -135,6 +149,15 @@ impl Auth {
             (Rules::Nats, _) | (Rules::Memphis, None) => {
                 self.configured && self.no_auth_user.is_none()
             }
+        }
+    }
+
+    /// Says whether there is a user of that name.
+    pub(crate) fn knows(&self, rules: Rules, name: &str) -> bool {
+        match (rules, &self.memphis) {
+            // Its users hold for the life of the process.
+            (Rules::Memphis, Some(_)) => true,
+            (Rules::Nats, _) | (Rules::Memphis, None) => self.users.contains_key(name),
         }
     }
 

@@ -108,6 +108,8 @@ pub(crate) struct Login {
     pub(crate) said: Connect,
     pub(crate) account: AccountId,
     pub(crate) user: Option<Rc<User>>,
+    /// Whether the client is connected already, and the configuration has changed.
+    pub(crate) again: bool,
 }
 
 /// A client connection.
@@ -120,6 +122,8 @@ pub(crate) struct Conn {
     pub(crate) account: AccountId,
     pub(crate) user: Option<Rc<User>>,
     pub(crate) wishes: Wishes,
+    /// What it logged in with, if it showed anything: it is judged anew when users change.
+    pub(crate) said: Option<Box<Connect>>,
     /// Nothing is read while a login is being checked.
     pub(crate) login: Option<Box<Login>>,
     pub(crate) connected: bool,
@@ -160,6 +164,7 @@ impl Conn {
             account: AccountId(0),
             user: None,
             wishes: Wishes::new(&Connect::default(), false),
+            said: None,
             login: None,
             connected: false,
             subs: Subs::default(),

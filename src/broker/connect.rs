@@ -30,14 +30,8 @@ impl Shard {
         let Some(conn) = self.router.conns.get(id) else {
             return;
         };
-        let credentials = Credentials {
-            user: &said.user,
-            pass: &said.pass,
-            token: &said.auth_token,
-            name: &said.name,
-            cert: conn.tls.as_ref().and_then(|tls| tls.certs.first()),
-            legacy_account: !said.account.is_empty() || said.new_account,
-        };
+        let cert = conn.tls.as_ref().and_then(|tls| tls.certs.first());
+        let credentials = Credentials::new(&said, &said.name, cert);
         let verdict = self.auth.check(conn.rules, &credentials);
         match verdict {
             Verdict::Accepted { account, user } => self.admit(id, account, user, &said),
@@ -47,16 +41,14 @@ impl Shard {
                 account,
                 user,
             } => {
-                let shown = match said.pass.is_empty() {
-                    true => said.auth_token.clone(),
-                    false => said.pass.clone(),
-                };
+                let shown = said.shown_secret();
                 if let Some(conn) = self.router.conns.get_mut(id) {
                     // One allocation per login with a hashed password.
                     conn.login = Some(Box::new(Login {
                         said,
                         account,
                         user,
+                        again: false,
                     }));
                     let op = WorkOp::CheckPassword {
                         conn: id,
@@ -83,15 +75,18 @@ impl Shard {
             said,
             account,
             user,
+            again,
         } = *login;
-        if fits {
+        if fits && again {
+            self.keep(id, account, user);
+        } else if fits {
             self.admit(id, account, user, &said);
         } else {
             self.turn_away(id, &said);
         }
     }
 
-    fn turn_away(&mut self, id: ConnId, said: &Connect) {
+    pub(crate) fn turn_away(&mut self, id: ConnId, said: &Connect) {
         self.log_conn(id, Level::Error, |cid| {
             format!("{cid} - authentication error - User \"{}\"", said.user)
         });
@@ -132,6 +127,8 @@ impl Shard {
             conn.parser_limits.headers = headers;
             conn.parser_limits.payload_max = payload_max;
             conn.wishes = Wishes::new(said, headers);
+            // One allocation per login with something to show.
+            conn.said = said.shows_anything().then(|| Box::new(said.clone()));
         }
         Self::join(&mut self.router, id);
         if let Some(streams) = &mut self.streams {

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use bytes::BytesMut;
+use config::Options;
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
 use storage::{DiskDone, DiskOp};
@@ -81,6 +82,8 @@ pub enum Input<'a> {
     LameDuck,
     /// Nothing else is ready: what [`Effects::settle`] asked for.
     Settle,
+    /// Another configuration, judged to be one that this server can go on with.
+    Reload(Box<Options>),
     /// The process is about to stop: every connection ends.
     Shutdown,
 }
@@ -197,6 +200,8 @@ pub enum Level {
     Error,
     /// A change of state, for whoever debugs.
     Debug,
+    /// What a client said or is told.
+    Trace,
 }
 
 impl Effects {

@@ -23,6 +23,7 @@ mod monitoring;
 mod ops;
 mod pings;
 mod publish;
+mod reload;
 mod router;
 mod shard;
 mod snapshot;

@@ -8,6 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use config::Options;
 use protocol::encode;
 use protocol::errors::{CloseReason, ProtocolError};
 use protocol::id::{AccountId, ConnId, StreamId};
@@ -86,6 +87,16 @@ pub(crate) struct Bounds {
     pub(crate) write_deadline: Duration,
     /// Whether messages for a lagging client are dropped instead of slowing down the publisher.
     pub(crate) no_stall: bool,
+}
+
+impl Bounds {
+    pub(crate) fn new(config: &Options) -> Self {
+        Self {
+            pending_max: usize::try_from(config.limits.pending_max).unwrap_or(usize::MAX),
+            write_deadline: config.write_deadline,
+            no_stall: config.no_fast_producer_stall,
+        }
+    }
 }
 
 /// Connections and accounts, and what routing needs beside them.

@@ -67,7 +67,7 @@ pub struct Shard {
     timers: Timers,
     cid_last: u64,
     /// Connections that are not closing.
-    open: u32,
+    pub(crate) open: u32,
     pub(crate) seed: u64,
 }
 
@@ -82,11 +82,7 @@ impl Shard {
         let mut rng = Rng::new(seed, RNG_SHARD);
         let mut accounts = Accounts::new(config, seed);
         let auth = Auth::new(config, &mut accounts, seed);
-        let bounds = Bounds {
-            pending_max: usize::try_from(config.limits.pending_max).unwrap_or(usize::MAX),
-            write_deadline: config.write_deadline,
-            no_stall: config.no_fast_producer_stall,
-        };
+        let bounds = Bounds::new(config);
         let identity = Identity::new(config, &mut rng);
         let mut router = Router::new(accounts, bounds, seed);
         let js = &config.jetstream;
@@ -197,24 +193,13 @@ impl Shard {
                 self.end_input();
                 self.arm(conn);
             }
-            Input::Timeout => {
-                while let Some(conn) = self.timers.pop_due(now.mono) {
-                    if let Some(conn) = self.router.conns.get_mut(conn) {
-                        conn.armed = Instant::NEVER;
-                    }
-                    self.on_deadline(conn);
-                    debug_assert!(!self.is_due(conn), "a deadline that stays due never ends");
-                    self.arm(conn);
-                }
-                self.on_lame_duck();
-                self.with_streams(Streams::on_timeout);
-                self.end_input();
-            }
+            Input::Timeout => self.on_timeout(),
             Input::Settle => {
                 self.pump();
                 self.router.fx.settle = self.router.has_leftovers();
             }
             Input::LameDuck => self.begin_lame_duck(),
+            Input::Reload(config) => self.reload(*config),
             Input::Shutdown => {
                 self.with_streams(|streams, router, _| streams.tell_shutdown(router));
                 self.shut_down();
@@ -223,6 +208,21 @@ impl Shard {
             }
         }
         core::mem::swap(&mut self.router.fx, fx);
+    }
+
+    /// Does what has become due.
+    fn on_timeout(&mut self) {
+        while let Some(conn) = self.timers.pop_due(self.router.now.mono) {
+            if let Some(conn) = self.router.conns.get_mut(conn) {
+                conn.armed = Instant::NEVER;
+            }
+            self.on_deadline(conn);
+            debug_assert!(!self.is_due(conn), "a deadline that stays due never ends");
+            self.arm(conn);
+        }
+        self.on_lame_duck();
+        self.with_streams(Streams::on_timeout);
+        self.end_input();
     }
 
     /// Returns when [`Input::Timeout`] is wanted, and what for.
@@ -244,6 +244,12 @@ impl Shard {
         self.router.now = now;
         self.with_streams(Streams::start);
         core::mem::swap(&mut self.router.fx, fx);
+    }
+
+    /// Returns the configuration that is in force.
+    #[must_use]
+    pub fn config(&self) -> &Options {
+        &self.options.config
     }
 
     /// Returns how far the store is; none without JetStream.
@@ -282,7 +288,7 @@ impl Shard {
     }
 
     /// Ends an input that is part of a batch: asks for the end of that.
-    fn end_input(&mut self) {
+    pub(crate) fn end_input(&mut self) {
         self.sweep();
         self.router.fx.settle = self.streams.is_some();
     }

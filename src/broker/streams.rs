@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
+use config::Options;
 use consensus::{Committed, SoloLog};
 use jetstream::JetStream;
 use jetstream::entry::{Entry, is_publish};
@@ -129,6 +130,21 @@ impl Streams {
             flushing: Flushing::default(),
             next_tick: Instant::NEVER,
             gated: Vec::new(),
+        }
+    }
+
+    /// Takes over what another configuration says of accounts and limits.
+    pub(crate) fn reload(&mut self, config: &Options, identity: &Identity, router: &mut Router) {
+        let system = router.accounts.system;
+        let options = accounts::machine_options(config, identity, system);
+        self.machine.change_options(options);
+        for (id, account) in router.accounts.iter() {
+            let limits = accounts::limits(config, account);
+            self.machine.configure_account(id, &account.name, limits);
+        }
+        if self.storage != Storage::Recovering {
+            let (machine, mut world) = self.split(router);
+            machine.accounts_changed(&mut world);
         }
     }
 

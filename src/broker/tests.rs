@@ -6,6 +6,7 @@ mod lame_duck;
 mod limits;
 mod login;
 mod pubsub;
+mod reload;
 mod signs_of_life;
 mod stations;
 mod streams;

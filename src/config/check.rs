@@ -226,14 +226,8 @@ impl File {
             "logfile_max_num" | "log_max_num" => {
                 set(&mut log.file_max_num, read.count(key, node));
             }
-            "syslog" => {
-                set(&mut log.syslog, read.boolean(node));
-                read.ignored(key, node);
-            }
-            "remote_syslog" => {
-                set(&mut log.remote_syslog, read.name(node));
-                read.ignored(key, node);
-            }
+            "syslog" => set(&mut log.syslog, read.boolean(node)),
+            "remote_syslog" => set(&mut log.remote_syslog, read.name(node)),
             _ => return false,
         }
         true

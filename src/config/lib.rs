@@ -19,6 +19,7 @@ mod fake;
 mod load;
 pub mod options;
 mod parse;
+mod reload;
 mod scalar;
 pub mod value;
 
@@ -29,6 +30,7 @@ pub use digest::digest;
 pub use load::{ConfigFile, Launch, LaunchError, Setup, load};
 pub use options::Options;
 pub use parse::parse_file;
+pub use reload::{Fresh, ReloadError, reload};
 
 /// What a configuration may refer to outside of itself.
 pub trait Surroundings {

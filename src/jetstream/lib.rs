@@ -85,6 +85,11 @@ impl JetStream {
         }
     }
 
+    /// Changes the limits over all accounts. What is there already stays.
+    pub fn change_options(&mut self, options: Options) {
+        self.shared.options = options;
+    }
+
     /// Names an account, or changes its limits; without limits JetStream is off for it. Comes before
     /// recovery for every account of the configuration.
     pub fn configure_account(&mut self, id: AccountId, name: &str, limits: Option<AccountLimits>) {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 /// The options of a `CONNECT`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Connect {
     /// Whether every operation is answered with `+OK`.
     pub verbose: bool,
@@ -87,7 +87,42 @@ impl Default for Connect {
     }
 }
 
+impl fmt::Debug for Connect {
+    /// Leaves out what proves who the client is: it has no place in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("user", &self.user)
+            .field("name", &self.name)
+            .field("lang", &self.lang)
+            .field("version", &self.version)
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Connect {
+    /// Returns whether the client shows anything that tells who it is.
+    #[must_use]
+    pub fn shows_anything(&self) -> bool {
+        let shown = [
+            &self.user,
+            &self.pass,
+            &self.auth_token,
+            &self.nkey,
+            &self.jwt,
+        ];
+        shown.iter().any(|text| !text.is_empty())
+    }
+
+    /// Returns the password, or the token of a client without one.
+    #[must_use]
+    pub fn shown_secret(&self) -> String {
+        match self.pass.is_empty() {
+            true => self.auth_token.clone(),
+            false => self.pass.clone(),
+        }
+    }
+
     /// Reads the options from the JSON of a `CONNECT`. Bytes that are no UTF-8 are replaced.
     ///
     /// # Errors

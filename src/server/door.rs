@@ -80,7 +80,7 @@ impl Entrance {
                 conns.spawn_local(drive_conn(driver, id, stream));
             }
             Some(tls) => {
-                let security = match (tls.first, tls.optional) {
+                let security = match (tls.first(), tls.optional) {
                     (HandshakeFirst::Always | HandshakeFirst::Within(_), _) => Security::First,
                     (HandshakeFirst::No, true) => Security::Optional,
                     (HandshakeFirst::No, false) => Security::Required,
@@ -121,14 +121,17 @@ impl Guarded {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        if let HandshakeFirst::Within(delay) = self.tls.first
+        if let HandshakeFirst::Within(delay) = self.tls.first()
             && tokio::time::timeout(delay, stream.peek()).await.is_err()
         {
             self.first = false;
             self.driver.greet(self.id);
         }
         let sent = self.send_greeting(&mut stream);
-        if tokio::time::timeout(self.tls.timeout, sent).await.is_err() {
+        if tokio::time::timeout(self.tls.timeout(), sent)
+            .await
+            .is_err()
+        {
             return self.driver.closed(self.id, Gone::WriteFailed);
         }
         let optional = self.tls.optional && !self.first;

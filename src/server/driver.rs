@@ -6,6 +6,7 @@
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::task::{Poll, Waker};
+use std::rc::Rc;
 
 use broker::{Accepted, ConnId, Effects, Gone, Input, Level, LogLine, Shard, TlsSession, WorkDone};
 use bytes::BytesMut;
@@ -17,6 +18,8 @@ use crate::clock::Clock;
 use crate::conn_io::READ_CHUNK;
 use crate::disk::DiskQueue;
 use crate::process_stats::Monitored;
+use crate::reload::ConfigSource;
+use crate::tls::TlsDoor;
 use crate::work::Worker;
 
 /// What a connection's future may do.
@@ -37,6 +40,20 @@ struct Slot {
     id: ConnId,
     standing: Standing,
     waker: Option<Waker>,
+}
+
+/// What carries out what the shard asks for, and what the driver itself needs.
+pub(crate) struct Outside {
+    pub(crate) clock: Clock,
+    pub(crate) log: Box<dyn Fn(&LogLine)>,
+    pub(crate) monitored: Monitored,
+    /// Where disk operations go.
+    pub(crate) disk: Option<Box<dyn DiskQueue>>,
+    pub(crate) worker: Worker,
+    /// Where another configuration comes from.
+    pub(crate) config: Option<Box<dyn ConfigSource>>,
+    /// The listeners' certificates, which are read again with the configuration.
+    pub(crate) doors: Vec<Rc<TlsDoor>>,
 }
 
 /// The shard with everything that carries out what it asks for.
@@ -63,33 +80,73 @@ pub(crate) struct Driver {
     worker: RefCell<Worker>,
     /// Where disk operations go.
     disk: Option<Box<dyn DiskQueue>>,
+    config: RefCell<Option<Box<dyn ConfigSource>>>,
+    doors: Vec<Rc<TlsDoor>>,
 }
 
 impl Driver {
-    pub(crate) fn new(
-        shard: Shard,
-        clock: Clock,
-        log: Box<dyn Fn(&LogLine)>,
-        monitored: Monitored,
-        disk: Option<Box<dyn DiskQueue>>,
-        worker: Worker,
-    ) -> Self {
+    pub(crate) fn new(shard: Shard, outside: Outside) -> Self {
         Self {
             shard: RefCell::new(shard),
             fx: RefCell::new(Effects::default()),
             slots: RefCell::new(Vec::new()),
             scratch: RefCell::new(BytesMut::with_capacity(READ_CHUNK)),
-            clock,
+            clock: outside.clock,
             armed: Cell::new(Instant::NEVER),
             rearm: Notify::new(),
             unsettled: Notify::new(),
             is_unsettled: Cell::new(false),
             answered: Notify::new(),
-            log,
-            monitored: RefCell::new(monitored),
+            log: outside.log,
+            monitored: RefCell::new(outside.monitored),
             disk_open: Cell::new(0),
-            worker: RefCell::new(worker),
-            disk,
+            worker: RefCell::new(outside.worker),
+            disk: outside.disk,
+            config: RefCell::new(outside.config),
+            doors: outside.doors,
+        }
+    }
+
+    /// Puts another configuration in force, if it is one that this server can go on with.
+    ///
+    /// # Errors
+    /// Why everything stays as it is.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        let mut config = self.config.borrow_mut();
+        let Some(source) = &mut *config else {
+            let text = "can only reload config when a file is provided using -c or --config";
+            return Err(text.to_owned());
+        };
+        let fresh = source.read(self.shard.borrow().config())?;
+        let mut certificates = Vec::new();
+        if let Some(tls) = &fresh.options.tls {
+            for door in &self.doors {
+                let keys = door.read(tls).map_err(|error| error.to_string())?;
+                certificates.push((door, tls, keys));
+            }
+        }
+        let options = Box::new(fresh.options.clone());
+        self.input(None, Input::Reload(options));
+        for (door, tls, keys) in certificates {
+            door.replace(tls, keys);
+        }
+        let now = self.clock.now().wall;
+        let mut monitored = self.monitored.borrow_mut();
+        monitored.reloaded(fresh.digest, now);
+        let of_clients = self.doors.first();
+        monitored.tls_cert_not_after = of_clients.and_then(|door| door.not_after());
+        drop(monitored);
+        source.adopted(&fresh.options);
+        Ok(())
+    }
+
+    /// Does so because somebody outside asked, who is answered in the log.
+    pub(crate) fn reload_or_say_why(&self) {
+        if let Err(error) = self.reload() {
+            (self.log)(&LogLine {
+                level: Level::Error,
+                text: format!("Failed to reload server configuration: {error}"),
+            });
         }
     }
 

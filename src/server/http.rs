@@ -33,9 +33,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) async fn serve_monitoring<N: Net>(
     driver: Rc<Driver>,
     listener: N::Listener,
-    tls: Option<TlsDoor>,
+    tls: Option<Rc<TlsDoor>>,
 ) {
-    let tls = tls.map(Rc::new);
     let places = Rc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         // The semaphore is never closed.

@@ -15,9 +15,18 @@ use crate::{reason, signal_sender, tls};
 #[derive(Debug)]
 pub enum Next {
     /// Serve.
-    Serve(Box<Setup>),
+    Serve(Box<Setup>, CommandLine),
     /// End with this exit code.
     Exit(u8),
+}
+
+/// How the process was started, which it needs again when the configuration is read again.
+#[derive(Clone, Debug)]
+pub struct CommandLine {
+    /// The file name that the program was started under.
+    pub program: String,
+    /// What followed it.
+    pub args: Vec<String>,
 }
 
 /// Works out what the process is to do, and does all of it that is not serving.
@@ -31,7 +40,7 @@ pub fn launch() -> Next {
             for warning in &setup.warnings {
                 complain(&format!("{program}: {warning}\n"));
             }
-            Next::Serve(setup)
+            Next::Serve(setup, CommandLine { program, args })
         }
         Ok(Launch::Print(text)) => {
             print(&text);
@@ -83,7 +92,7 @@ fn complain(text: &str) {
 }
 
 /// The real files and variables.
-struct Process;
+pub(crate) struct Process;
 
 impl Surroundings for Process {
     fn read(&mut self, path: &str) -> Result<String, String> {

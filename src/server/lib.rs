@@ -17,8 +17,10 @@ pub mod net;
 mod ports_file;
 pub mod process;
 mod process_stats;
+mod reload;
 mod serve;
 mod signal_sender;
+mod syslog;
 mod tls;
 mod work;
 
@@ -26,6 +28,7 @@ mod work;
 mod tests;
 
 pub use ports_file::Bound;
+pub use reload::{ConfigSource, Fresh, Reload};
 pub use serve::{Ends, ServeOptions, Surroundings, serve};
 
 /// Returns the system's text for an error as nats-server prints it: in lower case, without a number.

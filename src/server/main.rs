@@ -7,7 +7,7 @@ use server::process;
 
 fn main() -> ExitCode {
     match launch() {
-        Next::Serve(setup) => process::run(*setup),
+        Next::Serve(setup, line) => process::run(*setup, line),
         Next::Exit(code) => ExitCode::from(code),
     }
 }

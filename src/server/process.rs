@@ -1,7 +1,10 @@
 //! The process around a server: what it logs at its start and end, its files, its signals.
 
+mod configuration;
+
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use anyhow::Context;
 use broker::Rules;
@@ -9,27 +12,36 @@ use config::options::{HandshakeFirst, Listen, Memphis, Tls};
 use config::{Options, Setup};
 use storage::StoreOptions;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::clock::system_wall;
 use crate::disk::FileDisk;
-use crate::launch::program_name;
+use crate::launch::CommandLine;
 use crate::log::Logger;
 use crate::net::TokioNet;
-use crate::ports_file::{Bound, PortsFile};
+use crate::ports_file::Bound;
+use crate::reload::Reload;
 use crate::serve::{Ends, ServeOptions, Surroundings, serve};
+use configuration::{Files, Source};
 
 /// Serves until a signal ends it, and says how it went.
 #[must_use]
-pub fn run(setup: Setup) -> ExitCode {
-    let log = Logger::new(&setup.options.logging);
+pub fn run(setup: Setup, line: CommandLine) -> ExitCode {
+    let log = match Logger::open(&setup.options.logging, &line.program) {
+        Ok(log) => log,
+        Err(error) => {
+            Logger::to_stderr(&setup.options.logging).fatal(error);
+            return ExitCode::FAILURE;
+        }
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build();
     let served = runtime
         .context("starting the event loop")
-        .and_then(|runtime| runtime.block_on(drive(setup, &log)));
+        .and_then(|runtime| runtime.block_on(drive(setup, line, &log)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -39,18 +51,26 @@ pub fn run(setup: Setup) -> ExitCode {
     }
 }
 
-async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
-    greet(&setup, log);
-    let pid_file = setup.options.pid_file.clone();
-    let ports_dir = setup.options.ports_file_dir.clone();
-    if let Some(path) = &pid_file {
-        std::fs::write(path, std::process::id().to_string())
-            .with_context(|| format!("writing the pid file {path}"))?;
-    }
+async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<()> {
+    greet(&setup, &line, log);
+    let files = Rc::new(Files::new(&line.program, log));
+    files.write_pid(setup.options.pid_file.as_deref())?;
     let lines = log.clone();
+    let (ask, asked) = unbounded_channel();
+    let source = Source {
+        line,
+        log: log.clone(),
+        files: Rc::clone(&files),
+        notes: Vec::new(),
+        digest: String::new(),
+    };
     let around = Surroundings {
         wall: Box::new(system_wall),
         log: Box::new(move |line| lines.line(line)),
+        reload: Some(Reload {
+            asked,
+            source: Box::new(source),
+        }),
     };
     let options = ServeOptions {
         listeners: listeners(&setup.options),
@@ -61,18 +81,13 @@ async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
     };
     let tls = options.config.tls.clone();
     let allow_non_tls = options.config.allow_non_tls;
-    let mut ports_file = None;
+    let ports_dir = options.config.ports_file_dir.clone();
     let ready = |bound: &Bound| {
         for address in &bound.clients {
             log.info(format!("Listening for client connections on {address}"));
             tls_lines(tls.as_ref(), allow_non_tls, log);
         }
-        if let Some(folder) = &ports_dir {
-            match PortsFile::write(folder, &program_name(), bound) {
-                Ok(file) => ports_file = Some(file),
-                Err(error) => log.error(format!("Writing the ports file in {folder}: {error}")),
-            }
-        }
+        files.write_ports(bound, ports_dir.as_deref());
         log.info("Server is ready");
     };
     let disk = match options.config.jetstream.enabled {
@@ -87,13 +102,10 @@ async fn drive(setup: Setup, log: &Logger) -> anyhow::Result<()> {
                 core::future::pending().await
             }
         },
-        stop: stopped(log, leave),
+        stop: stopped(log, leave, ask),
     };
     let served = serve::<TokioNet, _>(options, disk, around, ready, ends).await;
-    if let Some(path) = &pid_file {
-        drop(std::fs::remove_file(path));
-    }
-    drop(ports_file);
+    files.remove();
     served?;
     log.info("Server Exiting..");
     Ok(())
@@ -129,15 +141,23 @@ fn open_store(options: &Options, log: &Logger) -> anyhow::Result<FileDisk> {
 }
 
 /// Says what is about to run, and what the operator should know about it.
-fn greet(setup: &Setup, log: &Logger) {
+fn greet(setup: &Setup, line: &CommandLine, log: &Logger) {
     let options = &setup.options;
-    log.info("Starting beale");
-    log.info(format!("  Version:  {}", config::VERSION));
+    if line.program == config::NATS_SERVER {
+        log.info("Starting nats-server");
+        log.info(format!("  Version:  {}", config::NATS_VERSION));
+    } else {
+        log.info("Starting beale");
+        log.info(format!("  Version:  {}", config::VERSION));
+    }
     if let Some(name) = &options.server_name {
         log.info(format!("  Name:     {name}"));
     }
     if let Some(file) = &setup.config {
-        log.info(format!("Using configuration file: {}", file.path));
+        log.info(format!(
+            "Using configuration file: {} ({})",
+            file.path, file.digest
+        ));
     }
     for unsupported in &setup.unsupported {
         log.warn(format!("Not supported yet, and ignored: {unsupported}"));
@@ -161,12 +181,10 @@ fn listeners(options: &Options) -> Vec<(Listen, Rules)> {
         .collect()
 }
 
-/// Waits for a signal that means "stop"; until then, opens the log again when asked to, and passes a
-/// request for lame duck mode on.
-///
-/// Left alone, SIGHUP would end the process: who asks for a reload must not get an end.
-async fn stopped(log: &Logger, leave: oneshot::Sender<()>) {
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut reopen), Ok(mut reload), Ok(mut ldm)) = (
+/// Waits for a signal that means "stop"; until then, opens the log again when asked to, and passes
+/// requests for a reload or for lame duck mode on.
+async fn stopped(log: &Logger, leave: oneshot::Sender<()>, reload: UnboundedSender<()>) {
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut reopen), Ok(mut hangup), Ok(mut ldm)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
         signal(SignalKind::user_defined1()),
@@ -177,27 +195,40 @@ async fn stopped(log: &Logger, leave: oneshot::Sender<()>) {
         return core::future::pending().await;
     };
     let mut leave = Some(leave);
-    let name = loop {
+    let trapped = |name: &str| log.info(format!("Trapped \"{name}\" signal"));
+    loop {
         tokio::select! {
             biased;
-            _ = interrupt.recv() => break "interrupt",
+            _ = interrupt.recv() => {
+                trapped("interrupt");
+                break;
+            }
             // Orchestrators ask for lame duck mode, then terminate at once, and wait: so does this.
-            _ = terminate.recv() => match leave {
-                Some(_) => break "terminated",
-                None => log.info("Trapped \"terminated\" signal, clients are still leaving"),
-            },
-            _ = ldm.recv() => if let Some(leave) = leave.take() {
-                log.info("Entering lame duck mode, stop accepting new clients");
-                // Nobody listens any more when serving has ended already.
-                let _ = leave.send(());
-            },
-            _ = reopen.recv() => log.reopen(),
-            _ = reload.recv() => log.warn(
-                "The configuration cannot be reloaded yet, and stays as it is: restart to change it",
-            ),
+            _ = terminate.recv() => {
+                trapped("terminated");
+                if leave.is_some() {
+                    break;
+                }
+            }
+            _ = ldm.recv() => {
+                trapped("user defined signal 2");
+                if let Some(leave) = leave.take() {
+                    log.info("Entering lame duck mode, stop accepting new clients");
+                    // Nobody listens any more when serving has ended already.
+                    let _ = leave.send(());
+                }
+            }
+            _ = reopen.recv() => {
+                trapped("user defined signal 1");
+                log.reopen();
+            }
+            _ = hangup.recv() => {
+                trapped("hangup");
+                // The same.
+                let _ = reload.send(());
+            }
         }
-    };
-    log.info(format!("Trapped \"{name}\" signal"));
+    }
     log.info("Initiating Shutdown...");
 }
 

@@ -42,6 +42,12 @@ impl Monitored {
         }
     }
 
+    /// Notes that another configuration is in force.
+    pub(crate) fn reloaded(&mut self, config_digest: String, now: Wall) {
+        self.config_digest = config_digest;
+        self.config_load = now;
+    }
+
     /// Counts a request, and measures the process for its answer.
     pub(crate) fn measure(&mut self, endpoint: &str, now: Now) -> Process {
         let full = self.requests.len() >= COUNTED_PATHS_MAX;

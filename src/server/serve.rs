@@ -19,11 +19,12 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskAnswers, DiskQueue};
 use crate::door::{Door, Entrance};
-use crate::driver::Driver;
+use crate::driver::{Driver, Outside};
 use crate::http::serve_monitoring;
 use crate::net::Net;
 use crate::ports_file::Bound;
 use crate::process_stats::Monitored;
+use crate::reload::Reload;
 use crate::tls::TlsDoor;
 use crate::work;
 
@@ -51,6 +52,8 @@ pub struct Surroundings {
     pub wall: Box<dyn Fn() -> Wall>,
     /// Takes the shard's log lines.
     pub log: Box<dyn Fn(&LogLine)>,
+    /// How the configuration is read again; none where it never is.
+    pub reload: Option<Reload>,
 }
 
 impl core::fmt::Debug for Surroundings {
@@ -102,6 +105,7 @@ pub async fn serve<N: Net, D: Disk>(
     let tls = tls.transpose()?.map(Rc::new);
     monitored.tls_cert_not_after = tls.as_ref().and_then(|tls| tls.not_after());
     let monitoring = bind_monitoring::<N>(config, &mut monitored, &around.log).await?;
+    let monitoring_tls = monitoring.as_ref().and_then(|(_, tls)| tls.clone());
     let mut bound = Bound {
         monitoring: monitored.bound,
         monitoring_tls: monitored.bound_tls,
@@ -113,9 +117,22 @@ pub async fn serve<N: Net, D: Disk>(
         None => (None, None),
     };
     let (worker, worked) = work::worker();
-    let driver = Rc::new(Driver::new(
-        shard, clock, around.log, monitored, queue, worker,
-    ));
+    let (asked, source) = match around.reload {
+        Some(Reload { asked, source }) => (asked, Some(source)),
+        // Closed: nobody ever asks.
+        None => (tokio::sync::mpsc::unbounded_channel().1, None),
+    };
+    let outside = Outside {
+        clock,
+        log: around.log,
+        monitored,
+        disk: queue,
+        worker,
+        config: source,
+        // Those of clients come first.
+        doors: tls.iter().chain(&monitoring_tls).map(Rc::clone).collect(),
+    };
+    let driver = Rc::new(Driver::new(shard, outside));
     let mut listeners = Vec::new();
     for (listen, rules) in &options.listeners {
         let listener = N::bind(&listen.host, listen.port).await;
@@ -129,6 +146,7 @@ pub async fn serve<N: Net, D: Disk>(
         driver,
         answers,
         worked,
+        asked,
         listeners,
         monitoring,
         bound,
@@ -143,12 +161,12 @@ async fn bind_monitoring<N: Net>(
     config: &Options,
     monitored: &mut Monitored,
     log: &dyn Fn(&LogLine),
-) -> io::Result<Option<(N::Listener, Option<TlsDoor>)>> {
+) -> io::Result<Option<(N::Listener, Option<Rc<TlsDoor>>)>> {
     let Some(listen) = config.http.as_ref().or(config.https.as_ref()) else {
         return Ok(None);
     };
     let tls = match (&config.http, &config.tls) {
-        (None, Some(tls)) => Some(TlsDoor::open_to_all(tls)?),
+        (None, Some(tls)) => Some(Rc::new(TlsDoor::open_to_all(tls)?)),
         (Some(_), _) | (None, None) => None,
     };
     let listener = N::bind(&listen.host, listen.port).await?;
@@ -187,8 +205,10 @@ struct Parts<N: Net, D: Disk> {
     driver: Rc<Driver>,
     answers: Option<D::Answers>,
     worked: UnboundedReceiver<WorkDone>,
+    /// Gets one for each reload that is asked for.
+    asked: UnboundedReceiver<()>,
     listeners: Vec<(N::Listener, Rules)>,
-    monitoring: Option<(N::Listener, Option<TlsDoor>)>,
+    monitoring: Option<(N::Listener, Option<Rc<TlsDoor>>)>,
     bound: Bound,
     /// The client listeners' certificates.
     tls: Option<Rc<TlsDoor>>,
@@ -215,6 +235,7 @@ impl<N: Net, D: Disk> Parts<N, D> {
             fixtures.spawn_local(drive_disk(Rc::clone(&driver), answers));
         }
         fixtures.spawn_local(drive_work(Rc::clone(&driver), self.worked));
+        let mut asked = self.asked;
         let Ends { leave, stop } = ends;
         tokio::pin!(leave, stop);
         tokio::select! {
@@ -246,6 +267,7 @@ impl<N: Net, D: Disk> Parts<N, D> {
                 biased;
                 () = &mut stop => break,
                 ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
+                Some(()) = asked.recv() => driver.reload_or_say_why(),
                 () = &mut leave, if !leaving => {
                     leaving = true;
                     open.clear();

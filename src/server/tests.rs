@@ -159,6 +159,7 @@ fn run_bound<F: Future<Output = ()>>(
     let around = Surroundings {
         wall: Box::new(|| Wall(1)),
         log: Box::new(|_| {}),
+        reload: None,
     };
     let (tell, told) = oneshot::channel();
     let (finish, finished) = oneshot::channel::<()>();

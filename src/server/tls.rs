@@ -7,7 +7,7 @@ mod certificate;
 mod handshake;
 mod resolver;
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
@@ -36,8 +36,9 @@ use crate::reason;
 pub(crate) struct TlsDoor {
     /// What new connections are accepted with; replaced when certificates are.
     current: RefCell<Keys>,
-    pub(crate) timeout: Duration,
-    pub(crate) first: HandshakeFirst,
+    ask: Ask,
+    timeout: Cell<Duration>,
+    first: Cell<HandshakeFirst>,
     /// Whether clients may stay in the clear.
     pub(crate) optional: bool,
 }
@@ -58,8 +59,9 @@ impl TlsDoor {
     pub(crate) fn open(tls: &Tls, optional: bool) -> Result<Self, TlsError> {
         Ok(Self {
             current: RefCell::new(Keys::read(tls, Ask::AsConfigured)?),
-            timeout: tls.timeout(),
-            first: tls.handshake_first,
+            ask: Ask::AsConfigured,
+            timeout: Cell::new(tls.timeout()),
+            first: Cell::new(tls.handshake_first),
             optional,
         })
     }
@@ -71,10 +73,38 @@ impl TlsDoor {
     pub(crate) fn open_to_all(tls: &Tls) -> Result<Self, TlsError> {
         Ok(Self {
             current: RefCell::new(Keys::read(tls, Ask::Nobody)?),
-            timeout: tls.timeout(),
-            first: HandshakeFirst::Always,
+            ask: Ask::Nobody,
+            timeout: Cell::new(tls.timeout()),
+            first: Cell::new(HandshakeFirst::Always),
             optional: false,
         })
+    }
+
+    /// Reads the files of another block, or those of the same one again.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn read(&self, tls: &Tls) -> Result<Keys, TlsError> {
+        Keys::read(tls, self.ask)
+    }
+
+    /// Accepts new connections with what was read.
+    pub(crate) fn replace(&self, tls: &Tls, keys: Keys) {
+        self.timeout.set(tls.timeout());
+        if self.ask == Ask::AsConfigured {
+            self.first.set(tls.handshake_first);
+        }
+        self.current.replace(keys);
+    }
+
+    /// How long a handshake may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout.get()
+    }
+
+    /// Whether the handshake comes before INFO.
+    pub(crate) fn first(&self) -> HandshakeFirst {
+        self.first.get()
     }
 
     /// Until when the certificate holds.

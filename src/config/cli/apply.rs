@@ -58,7 +58,7 @@ impl CommandLine {
     }
 
     fn note_unsupported(&self, unsupported: &mut Vec<Unsupported>) -> Result<(), LaunchError> {
-        const NOTED: [(Flag, &str, bool); 9] = [
+        const NOTED: [(Flag, &str, bool); 7] = [
             (Flag::Routes, "--routes", true),
             (Flag::Cluster, "--cluster", true),
             (Flag::ClusterName, "--cluster_name", false),
@@ -66,8 +66,6 @@ impl CommandLine {
             (Flag::NoAdvertise, "--no_advertise", false),
             (Flag::ConnectRetries, "--connect_retries", false),
             (Flag::Profile, "--profile", false),
-            (Flag::Syslog, "--syslog", false),
-            (Flag::RemoteSyslog, "--remote_syslog", false),
         ];
         let in_file = unsupported.iter().any(|u| u.key == "cluster");
         let has_cluster = self.text(Flag::Cluster).is_some() || in_file;

@@ -80,6 +80,7 @@ fn exchange(request: &str) -> String {
                 tell.send(at.to_owned()).expect("the test waits for it");
             }
         }),
+        reload: None,
     };
     let (finish, finished) = oneshot::channel::<()>();
     let ends = Ends {

@@ -90,7 +90,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let handshake = within(door, stream);
-    match tokio::time::timeout(door.timeout, handshake).await {
+    match tokio::time::timeout(door.timeout(), handshake).await {
         Ok(done) => done,
         Err(_) => Err(Insecure {
             level: Level::Debug,

@@ -1,0 +1,168 @@
+//! Changes that are adopted and changes that are refused, as nats-server 2.15.1 tells them.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::{ReloadError, reload};
+use crate::Options;
+use crate::fake::Fake;
+use crate::load::{Launch, load};
+
+fn options(args: &[String], config: &str) -> Options {
+    match load("nats-server", args, &mut Fake::with_config(config)) {
+        Ok(Launch::Serve(setup)) => setup.options,
+        other => panic!("{config}: {other:?}"),
+    }
+}
+
+fn change_with(flags: &str, old: &str, new: &str) -> Result<Vec<String>, ReloadError> {
+    let line = format!("-c nats.conf {flags}");
+    let args: Vec<String> = line.split_whitespace().map(String::from).collect();
+    // A file must not be empty.
+    let [old, new] = [old, new].map(|text| format!("ping_max: 2\n{text}"));
+    let current = options(&args, &old);
+    let mut around = Fake::with_config(&new);
+    Ok(reload("nats-server", &args, &current, &mut around)?.notes)
+}
+
+fn change(old: &str, new: &str) -> Result<Vec<String>, String> {
+    change_with("", old, new).map_err(|error| error.to_string())
+}
+
+#[test]
+fn users_and_accounts_count_as_changed_each_time() {
+    let notes = change("", "").expect("adopted");
+    assert_eq!(
+        notes,
+        ["Reloaded: authorization users", "Reloaded: accounts"]
+    );
+}
+
+#[test]
+fn changes_are_told_in_nats_servers_order() {
+    let new = "max_connections: 5\nmax_payload: 5000\ndebug: true\nping_max: 4\nlogtime_utc: true\n\
+               trace: true\nclient_advertise: \"a:2\"\nmax_control_line: 2000\nwrite_deadline: 4s\n\
+               max_traced_msg_len: 5\nserver_tags: [a]\nauthorization {token: x, timeout: 3}\n\
+               ping_interval: 5s\npid_file: \"x.pid\"\nno_fast_producer_stall: true\n\
+               server_metadata: {a: b}";
+    let notes = change("", new).expect("adopted");
+    assert_eq!(
+        notes,
+        [
+            "Reload: client_advertise = a:2",
+            "Reloaded: trace = true",
+            "Reloaded: debug = true",
+            "Reloaded: logtime_utc = true",
+            "Reloaded: max_connections = 5",
+            "Reloaded: authorization users",
+            "Reloaded: accounts",
+            "Reloaded: authorization token",
+            "Reloaded: ping_interval = 5s",
+            "Reloaded: ping_max = 4",
+            "Reloaded: authorization timeout = 3",
+            "Reloaded: max_control_line = 2000",
+            "Reloaded: max_payload = 5000",
+            "Reloaded: fast producers will not be stalled",
+            "Reloaded: pid_file = x.pid",
+            "Reloaded: write_deadline = 4s",
+            "Reloaded: max_traced_msg_len = 5",
+            "Reloaded: tags",
+            "Reloaded: metadata",
+        ]
+    );
+}
+
+/// Changes a setting from one text to the other, and expects the reason for the refusal.
+fn refuse(table: &[(&str, &str, &str)]) {
+    for (old, new, expected) in table {
+        let expected = format!("config reload not supported for {expected}");
+        assert_eq!(change(old, new), Err(expected), "{old} -> {new}");
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_holds_for_the_life_of_the_process_is_refused_with_both_values() {
+    refuse(&[
+        ("", "port: 5", "Port: old=4222, new=5"),
+        ("", "server_name: x", "ServerName: old=, new=x"),
+        ("", "host: a", "Host: old=0.0.0.0, new=a"),
+        ("", "max_subscriptions: 5", "MaxSubs: old=0, new=5"),
+        ("", "max_pending: 10000000", "MaxPending: old=67108864, new=10000000"),
+        ("", "lame_duck_duration: 40s", "LameDuckDuration: old=2m0s, new=40s"),
+        ("", "lame_duck_grace_period: 5s", "LameDuckGracePeriod: old=10s, new=5s"),
+        ("", "max_closed_clients: 5", "MaxClosedClients: old=10000, new=5"),
+        ("", "no_header_support: true", "NoHeaderSupport: old=false, new=true"),
+        ("", "http: 14997", "HTTPPort: old=0, new=14997"),
+        ("", "http_base_path: \"/x\"", "HTTPBasePath: old=, new=/x"),
+        ("", "no_system_account: true", "NoSystemAccount: old=false, new=true"),
+        ("", "logfile_size_limit: 5000", "LogSizeLimit: old=0, new=5000"),
+        ("", "feature_flags: {js_ack_fc_v2: true}", "FeatureFlags: old=map[], new=map[js_ack_fc_v2:true]"),
+        ("authorization {users: [{user: a, password: b}]}",
+         "authorization {users: [{user: a, password: b}]}\nno_auth_user: a",
+         "NoAuthUser: old=, new=a"),
+        ("accounts {A: {}}", "accounts {A: {}}\nsystem_account: A", "SystemAccount: old=, new=A"),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn where_and_how_streams_are_stored_stays() {
+    let js = "jetstream {store_dir: \"js\"}";
+    let bounded = "jetstream {store_dir: \"js\", max_mem: 1G, max_file: 1G}";
+    refuse(&[
+        (js, "jetstream {store_dir: \"js2\"}", "jetstream storage directory"),
+        (js, "jetstream {store_dir: \"js\", max_mem: 1G}", "jetstream dynamic max memory and store"),
+        (bounded, "jetstream {store_dir: \"js\", max_mem: 1G, max_file: 5M}", "decreasing jetstream max memory and store"),
+        (bounded, js, "jetstream max memory and max store"),
+        (js, "jetstream {store_dir: \"js\", domain: x}", "JetStreamDomain: old=, new=x"),
+        (js, "jetstream {store_dir: \"js\", sync_interval: always}", "SyncAlways: old=false, new=true"),
+        (js, "jetstream {store_dir: \"js\", max_buffered_msgs: 50}", "StreamMaxBufferedMsgs: old=0, new=50"),
+    ]);
+}
+
+#[test]
+fn a_user_for_everybody_may_go_only_with_its_account() {
+    let user = "authorization {users: [{user: a, password: b}]}";
+    let old = format!("{user}\nno_auth_user: a");
+    assert!(change(&old, "").is_ok());
+    assert!(change(&old, user).is_err());
+}
+
+#[test]
+fn storage_limits_may_rise() {
+    let notes = change(
+        "jetstream {max_mem: 1G, max_file: 1G}",
+        "jetstream {max_mem: 2G, max_file: 2000}",
+    );
+    assert!(notes.is_err(), "one of them falls");
+    let notes = change(
+        "jetstream {max_mem: 1G, max_file: 1G}",
+        "jetstream {max_mem: 2G, max_file: 2G}",
+    );
+    let notes = notes.expect("adopted");
+    assert!(notes.contains(&"Reloaded: JetStream max_mem_store = 1.86 GB".to_string()));
+    assert!(notes.contains(&"Reloaded: JetStream max_file_store = 1.86 GB".to_string()));
+}
+
+#[test]
+fn flags_and_random_ports_stay_as_they_are() {
+    let notes = change_with("-p 14999 -D", "", "port: 5\ndebug: false").expect("adopted");
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(change("port: 4000", "port: -1\nmax_payload: 1000").is_ok());
+}
+
+#[test]
+fn a_server_without_a_file_has_nothing_to_read() {
+    let args = ["-p".to_string(), "4222".to_string()];
+    let current = options(&args, "");
+    let refused = reload("nats-server", &args, &current, &mut Fake::default());
+    assert!(matches!(refused, Err(ReloadError::NoFile)), "{refused:?}");
+}
+
+#[test]
+fn a_file_that_is_wrong_changes_nothing() {
+    let refused = change("", "bogus: 1").expect_err("unknown");
+    assert!(refused.ends_with("unknown field \"bogus\""), "{refused}");
+}

@@ -1,0 +1,132 @@
+//! The process' configuration: where it is read again, and the files that it asks for.
+
+use core::cell::RefCell;
+use std::rc::Rc;
+
+use anyhow::Context;
+use config::Options;
+
+use crate::launch::{CommandLine, Process};
+use crate::log::Logger;
+use crate::ports_file::{Bound, PortsFile};
+use crate::reload::{ConfigSource, Fresh};
+
+/// The configuration file of this process, as its command line names it.
+pub(super) struct Source {
+    pub(super) line: CommandLine,
+    pub(super) log: Logger,
+    pub(super) files: Rc<Files>,
+    /// What the configuration that was read last changes.
+    pub(super) notes: Vec<String>,
+    /// The digest of its file.
+    pub(super) digest: String,
+}
+
+impl ConfigSource for Source {
+    fn read(&mut self, current: &Options) -> Result<Fresh, String> {
+        let CommandLine { program, args } = &self.line;
+        let fresh = config::reload(program, args, current, &mut Process);
+        let fresh = fresh.map_err(|error| error.to_string())?;
+        for warning in &fresh.setup.warnings {
+            self.log.warn(warning);
+        }
+        self.notes = fresh.notes;
+        let file = fresh.setup.config.map(|file| file.digest);
+        self.digest = file.unwrap_or_default();
+        Ok(Fresh {
+            options: fresh.setup.options,
+            digest: self.digest.clone(),
+        })
+    }
+
+    fn adopted(&mut self, options: &Options) {
+        for note in self.notes.drain(..) {
+            self.log.info(note);
+        }
+        self.log.change(&options.logging, &self.line.program);
+        self.files.change(options);
+        let digest = &self.digest;
+        self.log
+            .info(format!("Reloaded server configuration ({digest})"));
+    }
+}
+
+/// The files that tell others of this process.
+pub(super) struct Files {
+    program: String,
+    log: Logger,
+    state: RefCell<Written>,
+}
+
+#[derive(Default)]
+struct Written {
+    pid: Option<String>,
+    /// Where the server is bound, once it is.
+    bound: Bound,
+    ports_dir: Option<String>,
+    ports: Option<PortsFile>,
+}
+
+impl Files {
+    pub(super) fn new(program: &str, log: &Logger) -> Self {
+        Self {
+            program: program.to_owned(),
+            log: log.clone(),
+            state: RefCell::default(),
+        }
+    }
+
+    /// Writes the process id.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) fn write_pid(&self, path: Option<&str>) -> anyhow::Result<()> {
+        let Some(path) = path else {
+            return Ok(());
+        };
+        std::fs::write(path, std::process::id().to_string())
+            .with_context(|| format!("could not write pidfile: {path}"))?;
+        self.state.borrow_mut().pid = Some(path.to_owned());
+        Ok(())
+    }
+
+    /// Tells which ports are in use.
+    pub(super) fn write_ports(&self, bound: &Bound, folder: Option<&str>) {
+        let mut state = self.state.borrow_mut();
+        state.bound = bound.clone();
+        state.ports_dir = folder.map(str::to_owned);
+        state.ports = None;
+        let Some(folder) = folder else {
+            return;
+        };
+        match PortsFile::write(folder, &self.program, bound) {
+            Ok(file) => state.ports = Some(file),
+            Err(error) => self
+                .log
+                .error(format!("Writing the ports file in {folder}: {error}")),
+        }
+    }
+
+    /// Puts the files where another configuration wants them.
+    fn change(&self, options: &Options) {
+        if let Err(error) = self.write_pid(options.pid_file.as_deref()) {
+            self.log.error(format!("{error:#}"));
+        }
+        let (bound, folder) = {
+            let state = self.state.borrow();
+            (state.bound.clone(), state.ports_dir.clone())
+        };
+        if folder != options.ports_file_dir {
+            self.write_ports(&bound, options.ports_file_dir.as_deref());
+        }
+    }
+
+    /// Removes the files: the process ends.
+    pub(super) fn remove(&self) {
+        let state = core::mem::take(&mut *self.state.borrow_mut());
+        if let Some(path) = state.pid {
+            // Somebody else may have removed it.
+            drop(std::fs::remove_file(path));
+        }
+    }
+}
