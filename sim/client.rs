@@ -37,11 +37,22 @@ pub enum Event {
     Unknown {
         /// Which request.
         token: Token,
+        /// Why.
+        why: Unanswered,
     },
     /// A message for a subscription.
     Message(Message),
     /// The server complained.
     ServerError(String),
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Its time was over while the connection lasted.
+    Late,
+    /// The connection broke.
+    Broken,
 }
 
 /// How many answers a request waits for.
@@ -138,8 +149,9 @@ impl Client {
     pub fn link_down(&mut self) {
         self.link = Link::Down;
         self.out.clear();
+        let why = Unanswered::Broken;
         while let Some((token, _)) = self.requests.pop_first() {
-            self.events.push_back(Event::Unknown { token });
+            self.events.push_back(Event::Unknown { token, why });
         }
     }
 
@@ -331,7 +343,8 @@ impl Client {
             if !open.answered {
                 self.silent += 1;
             }
-            self.events.push_back(Event::Unknown { token });
+            let why = Unanswered::Late;
+            self.events.push_back(Event::Unknown { token, why });
         }
     }
 
@@ -392,7 +405,8 @@ mod tests {
         let mut client = up();
         let token = ask(&mut client, Instant(10));
         client.link_down();
-        assert_eq!(client.poll(), Some(Event::Unknown { token }));
+        let why = Unanswered::Broken;
+        assert_eq!(client.poll(), Some(Event::Unknown { token, why }));
     }
 
     #[test]
@@ -426,7 +440,8 @@ mod tests {
         let token = ask(&mut client, Instant(1));
         client.on_time(Instant(1));
         client.on_bytes(b"MSG _INBOX.c.1 1 2\r\nok\r\n");
-        assert_eq!(client.poll(), Some(Event::Unknown { token }));
+        let why = Unanswered::Late;
+        assert_eq!(client.poll(), Some(Event::Unknown { token, why }));
         assert_eq!(client.poll(), None);
     }
 }

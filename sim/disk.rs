@@ -9,6 +9,7 @@
 mod fault;
 mod host;
 mod inode;
+mod kept;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,9 +17,10 @@ use bytes::Bytes;
 use protocol::rng::Rng;
 use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName};
 
-pub use fault::{Fault, Rates};
+pub use fault::{Condition, Fault, OpClass, Rates};
 pub use host::{Latency, SimAnswers, SimHandle, SimQueue};
 use inode::Inode;
+use kept::Kept;
 
 /// How many operations can be under way: the real disk has as many threads.
 const LANES: usize = 4;
@@ -38,6 +40,9 @@ pub struct SimDisk {
     stuck: [bool; LANES],
     /// Faults by the number of the operation that they hit, counted from 0.
     plan: BTreeMap<u64, Fault>,
+    /// Faults that wait for the next operation of a kind.
+    next: Vec<(OpClass, Fault)>,
+    condition: Condition,
     rates: Rates,
     capacity: Option<u64>,
     lying: bool,
@@ -56,6 +61,8 @@ impl SimDisk {
             lanes: Default::default(),
             stuck: [false; LANES],
             plan: BTreeMap::new(),
+            next: Vec::new(),
+            condition: Condition::Well,
             rates: Rates::default(),
             capacity: None,
             lying: false,
@@ -71,6 +78,16 @@ impl SimDisk {
     /// Lets `fault` hit the operation that is executed as number `at`, counted from 0.
     pub fn plan(&mut self, at: u64, fault: Fault) {
         self.plan.insert(at, fault);
+    }
+
+    /// Lets `fault` hit the next operation of a kind.
+    pub fn plan_next(&mut self, class: OpClass, fault: Fault) {
+        self.next.push((class, fault));
+    }
+
+    /// Puts the whole disk into a condition, or back.
+    pub fn set_condition(&mut self, condition: Condition) {
+        self.condition = condition;
     }
 
     /// Lets faults hit at random.
@@ -93,8 +110,16 @@ impl SimDisk {
     /// until the process dies.
     pub fn calm(&mut self) {
         self.plan.clear();
+        self.next.clear();
+        self.condition = Condition::Well;
         self.rates = Rates::default();
         self.capacity = None;
+    }
+
+    /// Says whether an operation will never be answered.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.contains(&true)
     }
 
     /// Returns how many operations have been executed.
@@ -135,7 +160,14 @@ impl SimDisk {
         let op = self.lanes.get_mut(lane)?.pop_front()?;
         let number = self.executed;
         self.executed += 1;
-        let planned = self.plan.remove(&number);
+        if let Some(error) = self.condition.denies(&op) {
+            let result = Err(error);
+            return Some(DiskDone {
+                op: op.id(),
+                result,
+            });
+        }
+        let planned = self.plan.remove(&number).or_else(|| self.take_next(&op));
         let fault = planned.or_else(|| self.rates.draw(&op, &mut self.rng));
         if fault == Some(Fault::Stick) {
             self.lanes.get_mut(lane)?.push_front(op);
@@ -147,6 +179,13 @@ impl SimDisk {
             op: op.id(),
             result,
         })
+    }
+
+    /// Takes the fault that has waited for an operation like this.
+    fn take_next(&mut self, op: &DiskOp) -> Option<Fault> {
+        let class = OpClass::of(op)?;
+        let at = self.next.iter().position(|(waits, _)| *waits == class)?;
+        Some(self.next.remove(at).1)
     }
 
     fn execute(&mut self, op: &DiskOp, fault: Option<Fault>) -> Result<DiskAnswer, DiskError> {
@@ -333,6 +372,13 @@ impl SimDisk {
         }
     }
 
+    /// A block of a file holds what somebody else wrote: an old version, or another file's bytes.
+    pub fn overwrite(&mut self, file: FileName, offset: u64, data: &[u8]) {
+        if let Ok(inode) = self.inode(file) {
+            inode.overwrite(offset, data);
+        }
+    }
+
     /// Somebody removes a file.
     pub fn remove(&mut self, file: FileName) {
         self.names.remove(&file);
@@ -357,43 +403,6 @@ fn lane_of(op: &DiskOp) -> usize {
         | DiskOp::Recycle { .. }
         | DiskOp::Remove { .. } => 2,
         DiskOp::Read { .. } => 3,
-    }
-}
-
-/// Which unsynced sectors a power loss keeps: each way finds other bugs.
-#[derive(Clone, Copy, Debug)]
-enum Kept {
-    All,
-    None,
-    Half,
-    Most,
-    /// The first ones were written back.
-    First,
-    /// The last ones were: writes were reordered.
-    Last,
-}
-
-impl Kept {
-    fn draw(rng: &mut Rng) -> Self {
-        match rng.below(6) {
-            0 => Self::All,
-            1 => Self::None,
-            2 => Self::Half,
-            3 => Self::Most,
-            4 => Self::First,
-            _ => Self::Last,
-        }
-    }
-
-    fn keeps(self, count: usize, at: usize, rng: &mut Rng) -> bool {
-        match self {
-            Self::All => true,
-            Self::None => false,
-            Self::Half => rng.one_in(2),
-            Self::Most => !rng.one_in(8),
-            Self::First => at * 2 < count,
-            Self::Last => at * 2 >= count,
-        }
     }
 }
 

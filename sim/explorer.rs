@@ -5,12 +5,15 @@
 //! *Invariant:* the next thing to happen is the earliest one, ties broken in a fixed order; everything
 //! that happens is folded into the trace.
 
+mod faults;
 mod link;
 mod nemesis;
 mod node;
 mod report;
 mod scenario;
+mod sizes;
 mod tap;
+mod wall;
 
 use core::time::Duration;
 
@@ -20,14 +23,15 @@ use protocol::rng::Rng;
 use protocol::time::Instant;
 
 use crate::director::{Director, Progress};
+use crate::disk::Rates;
 use crate::history::{History, Violation};
 use crate::oracle::{self, Audit};
 use crate::trace::{Keep, Trace};
 use crate::workload::plan::Plan;
 use crate::workload::{Actor, Phase, Role};
 
+pub use faults::FaultKind;
 use link::{End, Links};
-pub use nemesis::FaultKind;
 use nemesis::Nemesis;
 use node::Node;
 pub use report::Report;
@@ -38,6 +42,16 @@ use tap::Tap;
 const GLANCE: Duration = Duration::from_millis(100);
 /// More steps than any run takes; a loop that makes no progress in time ends here.
 const STEPS_MAX: u64 = 2_000_000;
+/// How often operations fail in scenarios that make rare paths common: those whose failure a running
+/// process gets over.
+const RARE: Rates = Rates {
+    read_fails: 40,
+    write_fails: 0,
+    sync_fails: 0,
+    name_fails: 8,
+    writes_lost: 0,
+    writes_misdirected: 0,
+};
 /// The streams of randomness.
 const RNG_NETWORK: u64 = 10;
 const RNG_NEMESIS: u64 = 11;
@@ -84,6 +98,11 @@ pub fn explore(scenario: &Scenario, seed: u64, keep: Keep) -> Report {
     let actors = Actor::cast(&plan);
     let mut rng = Rng::new(seed, RNG_NEMESIS);
     let run_for = Duration::from_millis(5_000 + rng.below(25_000));
+    let sizes = if scenario.rare {
+        sizes::rare_sizes(seed)
+    } else {
+        sizes::small_files()
+    };
     let mut explorer = Explorer {
         now: Instant(0),
         scenario: scenario.clone(),
@@ -92,13 +111,16 @@ pub fn explore(scenario: &Scenario, seed: u64, keep: Keep) -> Report {
         history: History::default(),
         director: Director::new(Instant(0), run_for),
         glance_at: Instant(0),
-        node: Node::new(seed, scenario.cheat),
+        node: Node::new(seed, scenario.cheat, sizes),
         nemesis: Nemesis::new(scenario, rng),
         tap: Tap::default(),
         trace: Trace::new(keep),
         first_audit: None,
         violations: Vec::new(),
     };
+    if scenario.rare {
+        explorer.node.disk.set_rates(RARE);
+    }
     let audit = explorer.run();
     explorer.report(plan, audit)
 }
@@ -189,13 +211,14 @@ impl Explorer {
         offer(self.node.disk_due(), What::Disk);
         offer(self.node.settle_due(), What::Settle);
         offer(self.nemesis.due(self.director.phase()), What::Fault);
+        let awake = self.node.paused_until();
         for (id, link) in self.links.iter() {
-            offer(link.server_due(), What::ToServer(id));
+            offer(link.server_due().max(awake), What::ToServer(id));
             offer(link.client_due(), What::ToClient(id));
         }
         for (number, actor) in self.actors.iter().enumerate() {
             match *self.links.end(number) {
-                End::Down { dial_at } => offer(dial_at, What::Dial(number)),
+                End::Down { dial_at } => offer(dial_at.max(awake), What::Dial(number)),
                 End::Broken { at } => offer(at, What::Broken(number)),
                 End::Up(_) => offer(actor.due(self.director.phase()), What::Client(number)),
             }
@@ -224,6 +247,9 @@ impl Explorer {
                 let synced = self.node.disk_step(self.now, &mut self.trace);
                 if let Some((op, worked)) = synced {
                     self.tap.on_done(op, worked);
+                }
+                if self.crash_at_op() {
+                    return;
                 }
                 self.node.deliver_disk(self.now);
                 self.after_shard();
@@ -290,6 +316,7 @@ impl Explorer {
         }
         self.actors[number].on_bytes(&bytes, self.now, phase, &mut self.history);
         self.send_from(number);
+        self.crash_after_promise();
         // Room in the pipe: what the socket did not take goes on.
         self.flush(id);
         self.after_shard();
@@ -308,6 +335,7 @@ impl Explorer {
 
     /// Carries out what the shard asks for, until it asks for nothing.
     fn after_shard(&mut self) {
+        self.look_at_health();
         loop {
             self.node.submit(self.now, &mut self.tap, &mut self.trace);
             let Some(effect) = self.node.take_effect() else {
@@ -326,6 +354,23 @@ impl Explorer {
                     self.node.closed_as_told(self.now, id);
                 }
             }
+        }
+    }
+
+    /// Notes what the health check says, and that it hides nothing.
+    fn look_at_health(&mut self) {
+        let Some((status, text)) = self.node.health(self.now) else {
+            return;
+        };
+        if status != 200 {
+            self.tap.unhealthy_at = self.now;
+            if !text.contains("\"error\"") {
+                let text = format!("the health check gives no reason: {text}");
+                self.history.violate("health_is_true", text);
+            }
+        } else if self.node.is_hurt() {
+            let text = String::from("a write or sync of the log has failed, and health is ok");
+            self.history.violate("health_is_true", text);
         }
     }
 

@@ -222,6 +222,10 @@ pub struct History {
     pub consumers: BTreeMap<String, ConsumerLog>,
     /// Streams and how they are configured.
     pub streams: BTreeMap<String, Keeps>,
+    /// Requests that had no answer in time although their connection lasted.
+    pub late: Vec<String>,
+    /// How many promises clients have been given: messages and acknowledgements that were confirmed.
+    pub promises: u64,
     /// What was seen at once to be wrong.
     pub violations: Vec<Violation>,
 }
@@ -279,6 +283,7 @@ impl History {
             attempt.outcome = outcome;
         }
         if let Outcome::Acked { seq, .. } = outcome {
+            self.promises += 1;
             let stream = publish.stream.clone();
             self.learn_value(&stream, seq, value);
         }

@@ -16,7 +16,7 @@ use bytes::BytesMut;
 use protocol::rng::Rng;
 use protocol::time::Instant;
 
-use crate::client::{Client, Event};
+use crate::client::{Client, Event, Unanswered};
 use crate::history::History;
 
 use auditor::Auditor;
@@ -218,6 +218,15 @@ impl Actor {
             Role::Caretaker(role) => role.is_settled(phase),
             Role::Auditor(role) => role.is_settled(phase),
         }
+    }
+}
+
+/// Notes that a request has waited in vain although its connection was there.
+fn note_late(why: Unanswered, what: &str, cx: &mut Cx<'_>) {
+    if why == Unanswered::Late {
+        let name = cx.client.name();
+        let text = format!("{name}: {what} had no answer at {:?}", cx.now);
+        cx.history.late.push(text);
     }
 }
 

@@ -1,7 +1,73 @@
 //! What can go wrong with an operation.
 
 use protocol::rng::Rng;
-use storage::{DiskError, DiskOp};
+use storage::{DiskError, DiskOp, FileName};
+
+/// What kind of operation a fault waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpClass {
+    /// A read.
+    Read,
+    /// A write to the log.
+    LogWrite,
+    /// A sync of the log.
+    LogSync,
+    /// A write to, or a sync of, a segment or a checkpoint.
+    Bulk,
+    /// The making, renaming or removing of a file.
+    Names,
+}
+
+impl OpClass {
+    pub(super) fn of(op: &DiskOp) -> Option<Self> {
+        match op {
+            DiskOp::List { .. } => None,
+            DiskOp::Read { .. } => Some(Self::Read),
+            DiskOp::Write { file, .. } if is_log(*file) => Some(Self::LogWrite),
+            DiskOp::Sync { file, .. } if is_log(*file) => Some(Self::LogSync),
+            DiskOp::Write { .. } | DiskOp::Sync { .. } => Some(Self::Bulk),
+            DiskOp::Create { .. } | DiskOp::Recycle { .. } | DiskOp::Remove { .. } => {
+                Some(Self::Names)
+            }
+        }
+    }
+}
+
+fn is_log(file: FileName) -> bool {
+    matches!(file, FileName::Log(_))
+}
+
+/// What the whole disk suffers from until it is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing.
+    #[default]
+    Well,
+    /// Nothing can be changed: the file system has been mounted again for reading.
+    ReadOnly,
+    /// The process has no file descriptor left for files that are not open.
+    TooManyFiles,
+    /// Nothing can be read.
+    Unreadable,
+}
+
+impl Condition {
+    /// Returns the error that an operation meets, which does nothing then.
+    pub(super) fn denies(self, op: &DiskOp) -> Option<DiskError> {
+        let class = OpClass::of(op)?;
+        match (self, class) {
+            (Self::Well, _) | (Self::ReadOnly, OpClass::Read) => None,
+            (Self::ReadOnly, _) => Some(DiskError::ReadOnly),
+            (Self::Unreadable, OpClass::Read) => Some(DiskError::Io(5)),
+            (Self::Unreadable, _) => None,
+            // The log's files are open, and what has unsynced writes; removing opens nothing.
+            (Self::TooManyFiles, OpClass::LogWrite | OpClass::LogSync) => None,
+            (Self::TooManyFiles, OpClass::Bulk) if matches!(op, DiskOp::Sync { .. }) => None,
+            (Self::TooManyFiles, OpClass::Names) if !matches!(op, DiskOp::Create { .. }) => None,
+            (Self::TooManyFiles, _) => Some(DiskError::TooManyFiles),
+        }
+    }
+}
 
 /// A fault of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

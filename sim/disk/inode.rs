@@ -98,6 +98,15 @@ impl Inode {
         }
     }
 
+    /// Replaces bytes of the cache and the medium; the file does not grow.
+    pub(super) fn overwrite(&mut self, offset: u64, data: &[u8]) {
+        for side in [&mut self.cache, &mut self.medium] {
+            let start = size(offset).min(side.len());
+            let len = data.len().min(side.len() - start);
+            put(side, start, data.get(..len).unwrap_or_default());
+        }
+    }
+
     pub(super) fn truncate(&mut self, len: u64) {
         self.cache.truncate(size(len));
         self.medium.truncate(size(len));

@@ -196,3 +196,34 @@ async fn answers_come_in_virtual_time_and_the_same_each_time() {
     assert_eq!(traces[0], traces[1]);
     assert!(traces[0][2].1 > core::time::Duration::ZERO);
 }
+
+#[test]
+fn a_fault_waits_for_its_kind_of_operation_and_hits_once() {
+    let mut disk = with_file(1024);
+    let error = DiskError::Io(5);
+    disk.plan_next(OpClass::LogSync, Fault::Fail(error));
+    assert!(run(&mut disk, write(0, b"abc")).is_ok());
+    assert_eq!(run(&mut disk, SYNC).err(), Some(error));
+    assert!(run(&mut disk, SYNC).is_ok());
+}
+
+#[test]
+fn a_condition_denies_until_it_is_over_and_changes_nothing() {
+    let mut disk = with_file(4);
+    let create = |file| DiskOp::Create {
+        op: OP,
+        file,
+        len: 1,
+    };
+    disk.set_condition(Condition::ReadOnly);
+    let denied = Some(DiskError::ReadOnly);
+    assert_eq!(run(&mut disk, write(0, b"abc")).err(), denied);
+    assert_eq!(run(&mut disk, create(FileName::Log(9))).err(), denied);
+    assert_eq!(disk.contents(FILE), Some(&[0; 4][..]));
+    disk.set_condition(Condition::TooManyFiles);
+    assert!(run(&mut disk, write(0, b"abc")).is_ok());
+    let denied = Some(DiskError::TooManyFiles);
+    assert_eq!(run(&mut disk, create(FileName::Log(9))).err(), denied);
+    disk.calm();
+    assert!(run(&mut disk, create(FileName::Log(9))).is_ok());
+}

@@ -291,6 +291,14 @@ impl Links {
         };
         match which {
             Held::All => self.links.values_mut().for_each(hold_both),
+            Held::ToServer => {
+                let links = self.links.values_mut();
+                links.for_each(|link| link.to_server.held_until = until);
+            }
+            Held::ToClient => {
+                let links = self.links.values_mut();
+                links.for_each(|link| link.to_client.held_until = until);
+            }
             Held::One => {
                 if let Some(link) = self.pick() {
                     hold_both(link);
@@ -337,4 +345,8 @@ pub(super) enum Held {
     One,
     /// What one client reads.
     Reader,
+    /// What goes to the server.
+    ToServer,
+    /// What comes from the server.
+    ToClient,
 }

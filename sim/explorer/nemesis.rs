@@ -9,57 +9,11 @@ use protocol::time::Instant;
 use storage::DiskError;
 
 use super::Explorer;
+use super::faults::FaultKind;
 use super::link::Held;
 use super::scenario::Scenario;
-use crate::disk::Fault;
+use crate::disk::{Condition, Fault, OpClass};
 use crate::workload::Phase;
-
-/// A kind of fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FaultKind {
-    /// The process is killed; the page cache stays.
-    Kill,
-    /// The machine loses its power; of what is not synced any part may be lost.
-    PowerLoss,
-    /// A disk operation fails; somebody restarts the process a while later.
-    IoError,
-    /// The disk has no space left for a while.
-    DiskFull,
-    /// The disk takes up to seconds for an operation, for a while.
-    SlowDisk,
-    /// A disk operation never ends; somebody restarts the process a while later.
-    StuckDisk,
-    /// Nothing arrives on any connection for a while.
-    HoldAll,
-    /// Nothing arrives on one connection for a while.
-    HoldOne,
-    /// A client reads nothing for a while.
-    SlowReader,
-    /// A connection goes silent for ever, and nobody is told.
-    HalfOpen,
-    /// A connection breaks.
-    Reset,
-    /// The wall clock jumps.
-    ClockJump,
-}
-
-impl FaultKind {
-    /// All kinds.
-    pub const ALL: [Self; 12] = [
-        Self::Kill,
-        Self::PowerLoss,
-        Self::IoError,
-        Self::DiskFull,
-        Self::SlowDisk,
-        Self::StuckDisk,
-        Self::HoldAll,
-        Self::HoldOne,
-        Self::SlowReader,
-        Self::HalfOpen,
-        Self::Reset,
-        Self::ClockJump,
-    ];
-}
 
 /// Draws faults.
 #[derive(Debug)]
@@ -72,6 +26,12 @@ pub(super) struct Nemesis {
     ease_at: Instant,
     /// When somebody restarts the process.
     restart_at: Instant,
+    /// How many more connections a swizzle stops.
+    swizzle: u64,
+    /// The power fails when the disk has executed so many operations.
+    crash_at_op: Option<u64>,
+    /// What happens as soon as clients have been given more promises than this.
+    armed: Option<(FaultKind, u64)>,
     /// How often each kind has struck.
     pub(super) struck: BTreeMap<FaultKind, u64>,
 }
@@ -91,6 +51,9 @@ impl Nemesis {
             next_at: Instant::NEVER,
             ease_at: Instant::NEVER,
             restart_at: Instant::NEVER,
+            swizzle: 0,
+            crash_at_op: None,
+            armed: None,
             struck: BTreeMap::new(),
         };
         nemesis.plan(Instant(0));
@@ -124,6 +87,7 @@ impl Explorer {
         if self.nemesis.ease_at <= now {
             self.nemesis.ease_at = Instant::NEVER;
             self.node.disk.set_capacity(None);
+            self.node.disk.set_condition(Condition::Well);
             self.node.slowness = 1;
         }
         if self.nemesis.restart_at <= now {
@@ -132,6 +96,9 @@ impl Explorer {
         }
         if self.nemesis.next_at > now {
             return;
+        }
+        if self.nemesis.swizzle > 0 {
+            return self.swizzle();
         }
         self.nemesis.plan(now);
         let kinds = self.nemesis.kinds.len() as u64;
@@ -143,35 +110,134 @@ impl Explorer {
     }
 
     fn strike(&mut self, kind: FaultKind) {
-        let now = self.now;
-        let nemesis = &mut self.nemesis;
+        use FaultKind as F;
+        let error = Fault::Fail(DiskError::Io(5));
         match kind {
-            FaultKind::Kill | FaultKind::PowerLoss => self.crash(kind),
-            FaultKind::IoError => self.plan_disk_fault(Fault::Fail(DiskError::Io(5))),
-            FaultKind::StuckDisk => self.plan_disk_fault(Fault::Stick),
-            FaultKind::DiskFull => {
-                let files = self.node.disk.files();
-                let used: u64 = files.iter().map(|(_, len)| len).sum();
-                let left = nemesis.rng.below(40_000);
-                self.node.disk.set_capacity(Some(used + left));
-                nemesis.ease_at = now + nemesis.up_to(Duration::from_secs(15));
+            F::Kill | F::PowerLoss => self.crash(kind),
+            F::PowerLossAtOp => {
+                let at = self.node.disk.executed() + 1 + self.nemesis.rng.below(12);
+                self.nemesis.crash_at_op = Some(at);
             }
-            FaultKind::SlowDisk => {
-                let slowness = 1 + nemesis.rng.below(SLOWNESS_MAX);
+            F::KillAfterPromise | F::PowerLossAfterPromise => {
+                self.nemesis.armed = Some((kind, self.history.promises));
+            }
+            F::Pause => {
+                let until = self.soon(Duration::from_secs(30));
+                self.node.pause(until);
+            }
+            F::ClockJump => self.jump(),
+            F::ClockRate => {
+                let percent = [0, 50, 99, 101, 200][self.pick(5)];
+                self.node.clock.set_rate(self.now, percent);
+            }
+            F::IoError => self.plan_disk_fault(error),
+            F::StuckDisk => self.plan_disk_fault(Fault::Stick),
+            F::DiskFull => self.fill_disk(),
+            F::SlowDisk => {
+                let slowness = 1 + self.nemesis.rng.below(SLOWNESS_MAX);
                 self.node.slowness = u32::try_from(slowness).unwrap_or(1);
-                nemesis.ease_at = now + nemesis.up_to(Duration::from_secs(8));
+                self.ease_within(Duration::from_secs(8));
             }
-            FaultKind::HoldAll => self.hold(Held::All),
-            FaultKind::HoldOne => self.hold(Held::One),
-            FaultKind::SlowReader => self.hold(Held::Reader),
-            FaultKind::HalfOpen => self.links.silence(),
-            FaultKind::Reset => self.links.reset(now),
-            FaultKind::ClockJump => {
-                let jump = nemesis.up_to(JUMP_MAX * 2).as_nanos();
-                let jump = i64::try_from(jump).unwrap_or(0);
-                let most = i64::try_from(JUMP_MAX.as_nanos()).unwrap_or(0);
-                self.node.wall_ahead_ns += jump - most;
+            F::SyncError => self.plan_error(OpClass::LogSync),
+            F::WriteError => self.plan_error(OpClass::LogWrite),
+            F::BulkError => self.plan_error(OpClass::Bulk),
+            F::NameError => self.node.disk.plan_next(OpClass::Names, error),
+            F::ReadError => {
+                for _ in 0..=self.nemesis.rng.below(4) {
+                    self.node.disk.plan_next(OpClass::Read, error);
+                }
             }
+            F::Unreadable => self.suffer(Condition::Unreadable),
+            F::TooManyFiles => self.suffer(Condition::TooManyFiles),
+            F::ReadOnly => {
+                self.suffer(Condition::ReadOnly);
+                let pause = self.nemesis.up_to(Duration::from_secs(3));
+                self.nemesis.restart_at = self.nemesis.ease_at + pause;
+            }
+            F::HoldAll => self.hold(Held::All),
+            F::HoldOne => self.hold(Held::One),
+            F::SlowReader => self.hold(Held::Reader),
+            F::OneWay => {
+                let way = [Held::ToServer, Held::ToClient][self.pick(2)];
+                self.hold(way);
+            }
+            F::Swizzle => {
+                self.nemesis.swizzle = 1 + self.nemesis.rng.below(6);
+                self.swizzle();
+            }
+            F::HalfOpen => self.links.silence(),
+            F::Reset => self.links.reset(self.now),
+        }
+    }
+
+    fn jump(&mut self) {
+        let jump = self.nemesis.up_to(JUMP_MAX * 2).as_nanos();
+        let jump = i64::try_from(jump).unwrap_or(0);
+        let most = i64::try_from(JUMP_MAX.as_nanos()).unwrap_or(0);
+        self.node.clock.jump(jump - most);
+    }
+
+    fn fill_disk(&mut self) {
+        let files = self.node.disk.files();
+        let used: u64 = files.iter().map(|(_, len)| len).sum();
+        let left = self.nemesis.rng.below(40_000);
+        self.node.disk.set_capacity(Some(used + left));
+        self.ease_within(Duration::from_secs(15));
+    }
+
+    /// Stops one more connection.
+    fn swizzle(&mut self) {
+        self.nemesis.swizzle -= 1;
+        self.hold(Held::One);
+        if self.nemesis.swizzle > 0 {
+            self.nemesis.next_at = self.soon(Duration::from_millis(500));
+        } else {
+            self.nemesis.plan(self.now);
+        }
+    }
+
+    fn pick(&mut self, count: u64) -> usize {
+        usize::try_from(self.nemesis.rng.below(count)).unwrap_or(0)
+    }
+
+    fn soon(&mut self, longest: Duration) -> Instant {
+        self.now + self.nemesis.up_to(longest)
+    }
+
+    fn ease_within(&mut self, longest: Duration) {
+        self.nemesis.ease_at = self.soon(longest);
+    }
+
+    fn suffer(&mut self, condition: Condition) {
+        self.node.disk.set_condition(condition);
+        self.ease_within(Duration::from_secs(12));
+    }
+
+    /// Lets the next operation of a kind fail, and somebody restart the process a while later.
+    fn plan_error(&mut self, class: OpClass) {
+        let error = Fault::Fail(DiskError::Io(5));
+        self.node.disk.plan_next(class, error);
+        self.nemesis.restart_at = self.soon(Duration::from_secs(10));
+    }
+
+    /// Strikes if a fault has waited for this many disk operations; says whether.
+    pub(super) fn crash_at_op(&mut self) -> bool {
+        let executed = self.node.disk.executed();
+        let due = self.nemesis.crash_at_op.take_if(|at| *at <= executed);
+        if due.is_some() {
+            self.crash(FaultKind::PowerLoss);
+        }
+        due.is_some()
+    }
+
+    /// Strikes if a fault has waited for a promise.
+    pub(super) fn crash_after_promise(&mut self) {
+        let promises = self.history.promises;
+        let due = self.nemesis.armed.take_if(|(_, known)| *known < promises);
+        match due {
+            Some((FaultKind::PowerLossAfterPromise, _)) => self.crash(FaultKind::PowerLoss),
+            Some(_) => self.crash(FaultKind::Kill),
+            None => {}
         }
     }
 
@@ -208,13 +274,23 @@ impl Explorer {
         self.links.server_died(self.now, notice);
     }
 
-    /// All faults are over. A process that cannot recover by itself is restarted.
+    /// All faults are over. A process that cannot recover by itself is restarted, if what has struck
+    /// lets a process stop storing until then.
     pub(super) fn heal(&mut self) {
         self.node.disk.calm();
         self.node.slowness = 1;
+        self.node.pause(Instant(0));
+        self.node.clock.set_rate(self.now, 100);
+        self.nemesis.crash_at_op = None;
+        self.nemesis.armed = None;
         self.links.release();
-        if self.node.is_up() && !self.node.is_well() || self.nemesis.restart_at != Instant::NEVER {
+        let awaited = self.nemesis.restart_at != Instant::NEVER || self.node.disk.is_stuck();
+        let may_stop = self.nemesis.kinds.iter().any(|kind| kind.ends_storing());
+        if awaited || may_stop && self.node.is_up() && !self.node.is_well() {
             self.crash(FaultKind::Kill);
+        } else if self.node.has_given_up() {
+            let text = String::from("nothing is stored any more, and no fault lets it be so");
+            self.history.violate("service_returns", text);
         }
     }
 }

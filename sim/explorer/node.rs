@@ -9,18 +9,18 @@ use core::time::Duration;
 use broker::{Accepted, ConnId, Effects, Gone, Input, Rules, Security, Shard, ShardOptions};
 use bytes::BytesMut;
 use config::Options;
+use monitor::stats::Process;
 use protocol::rng::Rng;
-use protocol::time::{Instant, Now, Wall};
+use protocol::time::{Instant, Now};
 use schemas::Languages;
-use storage::{DiskAnswer, DiskDone, DiskOp, OpId, StoreOptions};
+use storage::{DiskAnswer, DiskDone, DiskOp, FileName, OpId, StoreOptions};
 
 use super::scenario::Cheat;
 use super::tap::Tap;
+use super::wall::WallClock;
 use crate::disk::SimDisk;
 use crate::trace::Trace;
 
-/// The wall clock when a run begins.
-const WALL: Wall = Wall(1_700_000_000_000_000_000);
 /// The mean time of a disk operation.
 const DISK_TIME: Duration = Duration::from_micros(150);
 /// How long it takes at most until nothing else is ready: other inputs come in between.
@@ -70,12 +70,18 @@ pub(super) struct Node {
     answered: BTreeSet<OpId>,
     fx: Effects,
     effects: VecDeque<Effect>,
-    /// How far the wall clock is ahead of where it should be.
-    pub(super) wall_ahead_ns: i64,
+    pub(super) clock: WallClock,
+    /// The process does nothing before.
+    paused_until: Instant,
+    options: StoreOptions,
+    /// Writes and syncs of the log that the disk has not answered.
+    log_ops: BTreeSet<OpId>,
+    /// Whether one of them has failed in this life.
+    is_hurt: bool,
 }
 
 impl Node {
-    pub(super) fn new(seed: u64, cheat: Option<Cheat>) -> Self {
+    pub(super) fn new(seed: u64, cheat: Option<Cheat>, options: StoreOptions) -> Self {
         let mut disk = SimDisk::new(seed);
         disk.set_lying(cheat == Some(Cheat::DiskLies));
         Self {
@@ -96,7 +102,11 @@ impl Node {
             answered: BTreeSet::new(),
             fx: Effects::default(),
             effects: VecDeque::new(),
-            wall_ahead_ns: 0,
+            clock: WallClock::new(),
+            paused_until: Instant(0),
+            options,
+            log_ops: BTreeSet::new(),
+            is_hurt: false,
         }
     }
 
@@ -117,11 +127,20 @@ impl Node {
         self.life.as_ref().is_some_and(live)
     }
 
-    fn clock(&self, now: Instant, since: Instant) -> Now {
-        let wall = WALL.0 + now.0;
+    /// Says whether it stores nothing any more until it starts anew.
+    pub(super) fn has_given_up(&self) -> bool {
+        use broker::Storage;
+        let gone = |life: &Life| {
+            let storage = life.shard.storage()?.storage;
+            Some(!matches!(storage, Storage::Recovering | Storage::Live))
+        };
+        self.life.as_ref().and_then(gone).unwrap_or(false)
+    }
+
+    fn clocks(&self, now: Instant, since: Instant) -> Now {
         Now {
             mono: Instant(now.0 - since.0),
-            wall: Wall(wall.saturating_add_signed(self.wall_ahead_ns)),
+            wall: self.clock.at(now),
         }
     }
 
@@ -137,15 +156,40 @@ impl Node {
             let (at, _) = life.shard.poll_timeout()?;
             Some(Instant(at.0.saturating_add(life.since.0)))
         };
-        self.life.as_ref().and_then(due).unwrap_or(Instant::NEVER)
+        let due = self.life.as_ref().and_then(due).unwrap_or(Instant::NEVER);
+        due.max(self.paused_until)
     }
 
     pub(super) fn disk_due(&self) -> Instant {
-        self.disk_at
+        self.disk_at.max(self.paused_until)
     }
 
     pub(super) fn settle_due(&self) -> Instant {
-        self.settle_at
+        self.settle_at.max(self.paused_until)
+    }
+
+    /// Returns when the process goes on.
+    pub(super) fn paused_until(&self) -> Instant {
+        self.paused_until
+    }
+
+    /// Stops the process until then; a stopped process can be killed.
+    pub(super) fn pause(&mut self, until: Instant) {
+        self.paused_until = until;
+    }
+
+    /// Returns the status of `/healthz` and what it says; none while there is no process.
+    pub(super) fn health(&self, now: Instant) -> Option<(u16, String)> {
+        let life = self.life.as_ref()?;
+        let clocks = self.clocks(now, life.since);
+        let view = life.shard.monitoring(clocks, Process::default());
+        let answer = monitor::http::respond(&view, "/healthz", "");
+        Some((answer.status, String::from_utf8_lossy(&answer.body).into()))
+    }
+
+    /// Whether a write or a sync of the log has failed in this life.
+    pub(super) fn is_hurt(&self) -> bool {
+        self.is_hurt
     }
 
     /// Starts the process.
@@ -162,8 +206,8 @@ impl Node {
         let options = ShardOptions {
             config,
             version: "0.0.0".into(),
-            start: self.clock(now, now),
-            store: small_files(),
+            start: self.clocks(now, now),
+            store: self.options,
             schemas: Rc::new(Languages),
         };
         let shard = Shard::new(options, self.seed.wrapping_add(self.lives));
@@ -171,7 +215,7 @@ impl Node {
             shard: Box::new(shard),
             since: now,
         };
-        life.shard.start(self.clock(now, now), &mut self.fx);
+        life.shard.start(self.clocks(now, now), &mut self.fx);
         self.life = Some(life);
         self.collect(now);
     }
@@ -186,6 +230,9 @@ impl Node {
         self.pending.clear();
         self.done.clear();
         self.answered.clear();
+        self.log_ops.clear();
+        self.is_hurt = false;
+        self.paused_until = Instant(0);
         self.fx = Effects::default();
         self.effects.clear();
     }
@@ -194,10 +241,9 @@ impl Node {
         let Some(life) = &mut self.life else {
             return;
         };
-        let wall = WALL.0 + now.0;
         let clock = Now {
             mono: Instant(now.0 - life.since.0),
-            wall: Wall(wall.saturating_add_signed(self.wall_ahead_ns)),
+            wall: self.clock.at(now),
         };
         life.shard.handle(clock, input, &mut self.fx);
         self.collect(now);
@@ -206,7 +252,7 @@ impl Node {
     /// Takes a connection in; none while the process is not there or not ready.
     pub(super) fn accept(&mut self, now: Instant) -> Option<ConnId> {
         let life = self.life.as_ref().filter(|life| life.shard.is_ready())?;
-        let clock = self.clock(now, life.since);
+        let clock = self.clocks(now, life.since);
         let accepted = Accepted {
             peer: SocketAddr::from(([10, 0, 0, 1], 40_000)),
             local: SocketAddr::from(([10, 0, 0, 2], 4222)),
@@ -281,6 +327,11 @@ impl Node {
         }
         for op in &self.pending {
             tap.on_submit(op);
+            if let DiskOp::Write { op, file, .. } | DiskOp::Sync { op, file } = op
+                && matches!(file, FileName::Log(_))
+            {
+                self.log_ops.insert(*op);
+            }
             trace_op(now, op, trace);
             if self.cheat == Some(Cheat::AckBeforeSync)
                 && let DiskOp::Sync { op, .. } = op
@@ -315,6 +366,7 @@ impl Node {
         self.outstanding -= 1;
         self.plan_disk(now);
         let (op, worked) = (done.op, done.result.is_ok());
+        self.is_hurt |= self.log_ops.remove(&op) && !worked;
         trace.step(now.0, "done", op.0, &[u8::from(worked)]);
         if !self.answered.remove(&op) {
             self.done.push(done);
@@ -345,21 +397,4 @@ fn trace_op(now: Instant, op: &DiskOp, trace: &mut Trace) {
         DiskOp::Remove { .. } => ("op remove", b""),
     };
     trace.step(now.0, kind, op.id().0, data);
-}
-
-/// Files and buffers so small that a run crosses their borders many times.
-fn small_files() -> StoreOptions {
-    StoreOptions {
-        log_file_len: 64 << 10,
-        log_file_len_first: 16 << 10,
-        log_reserve: 2 << 10,
-        chunk_len: 8 << 10,
-        recovery_read_len: 8 << 10,
-        read_len: 2 << 10,
-        tail_cache_max: 8 << 10,
-        read_cache_max: 8 << 10,
-        flush_threshold: 48 << 10,
-        segment_len_max: 64 << 10,
-        ..StoreOptions::default()
-    }
 }

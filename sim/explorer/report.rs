@@ -46,6 +46,14 @@ impl Explorer {
             Some(audit) => violations.extend(oracle::judge(&self.history, audit)),
             None => violations.append(&mut self.history.violations),
         }
+        if self.scenario.prompt
+            && let Some(first) = self.history.late.first()
+        {
+            violations.push(Violation {
+                invariant: "errors_are_answers",
+                text: format!("{} in all; {first}", self.history.late.len()),
+            });
+        }
         let audit = audit.unwrap_or_default();
         let consumers = self.history.consumers.values();
         Report {

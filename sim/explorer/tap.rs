@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use memchr::memmem;
 use protocol::id::ConnId;
+use protocol::time::Instant;
 use storage::{DiskOp, FileName, OpId};
 
 use crate::client::jetstream::{PubAnswer, pub_answer};
@@ -25,6 +26,8 @@ pub(super) struct Tap {
     /// What a process wrote that died before it knew whether it was durable.
     unsure: BTreeSet<Value>,
     readers: BTreeMap<ConnId, Reader>,
+    /// When the health check was not well last.
+    pub(super) unhealthy_at: Instant,
     /// How many acknowledgements were checked.
     pub(super) checked: u64,
 }
@@ -86,14 +89,28 @@ impl Tap {
             let Some(&value) = history.replies.get(&message.subject) else {
                 continue;
             };
-            if !matches!(pub_answer(&message), Ok(PubAnswer::Stored { .. })) {
-                continue;
+            match pub_answer(&message) {
+                Ok(PubAnswer::Stored { .. }) => self.checked += 1,
+                Ok(PubAnswer::Failed(code)) => {
+                    check_failure(value, code, self.unhealthy_at, history);
+                    continue;
+                }
+                Ok(PubAnswer::Refused(_)) | Err(_) => continue,
             }
-            self.checked += 1;
             if !self.durable.contains(&value) && !self.unsure.contains(&value) {
                 let text = format!("{value:?} is acknowledged before a sync covers it");
                 history.violate("ack_means_synced", text);
             }
         }
+    }
+}
+
+/// Storing has failed: since the message was sent the health check must have said so.
+fn check_failure(value: Value, code: u64, unhealthy_at: Instant, history: &mut History) {
+    let publish = history.publishes.get(&value);
+    let sent = publish.and_then(|publish| publish.attempts.last());
+    if sent.is_some_and(|attempt| unhealthy_at < attempt.sent.time) {
+        let text = format!("{value:?} is answered with error {code}, and health is ok");
+        history.violate("health_is_true", text);
     }
 }

@@ -8,3 +8,9 @@ fn clock_jump() {
     // Messages are pending when the clock is set back.
     holds("clock_jump", 1024..1025);
 }
+
+/// The wall clock stands still, or goes at half or double speed.
+#[test]
+fn clock_drift() {
+    holds("clock_drift", 1..5);
+}

@@ -17,9 +17,67 @@ fn io_error() {
     }
 }
 
+/// The kernel has dropped what it was to keep: nothing more is stored on top of that, publishers are
+/// told at once, and a restart has everything that was acknowledged.
+#[test]
+fn sync_error() {
+    holds("sync_error", 1..5);
+}
+
+/// A write that ends in the middle, in the log or in a segment.
+#[test]
+fn write_error() {
+    holds("write_error", 1..5);
+}
+
+#[test]
+fn read_error() {
+    holds("read_error", 1..5);
+}
+
+/// No read succeeds for seconds, at a start or in service.
+#[test]
+fn unreadable() {
+    holds("unreadable", 1..5);
+}
+
+/// Files cannot be made, renamed or removed once; the process gets over it.
+#[test]
+fn name_error() {
+    holds("name_error", 1..5);
+}
+
+/// Publishers are refused with an error and at once, health says why, and service returns with the
+/// space, without a restart.
 #[test]
 fn disk_full() {
     holds("disk_full", 1..9);
+    // Refused while the health check was well.
+    holds("disk_full", 40..41);
+}
+
+#[test]
+fn read_only_disk() {
+    holds("read_only_disk", 1..5);
+}
+
+#[test]
+fn too_many_files() {
+    holds("too_many_files", 1..5);
+}
+
+/// The least sizes that work, and operations that fail at random: what is rare elsewhere is common here.
+#[test]
+fn rare_paths() {
+    holds("rare_paths", 1..6);
+    holds("everything_rare", 1..4);
+    // A start could not make durable again what it had replayed, and showed it to readers.
+    holds(
+        "everything_rare",
+        1_795_500_000_000_201..1_795_500_000_000_202,
+    );
+    // The log's first file could not be made and the second could: no file was lost.
+    holds("rare_paths", 1_795_500_000_000_182..1_795_500_000_000_183);
 }
 
 #[test]

@@ -8,6 +8,17 @@ fn partition() {
 }
 
 #[test]
+fn one_way_partition() {
+    holds("one_way_partition", 1..5);
+}
+
+/// Connections stop one after the other, and go on in another order.
+#[test]
+fn swizzle() {
+    holds("swizzle", 1..5);
+}
+
+#[test]
 fn broken_connections() {
     holds("broken_connections", 1..7);
 }

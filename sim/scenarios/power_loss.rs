@@ -12,3 +12,16 @@ fn power_loss() {
 fn kill_then_power_loss() {
     holds("kill_then_power_loss", 1..9);
 }
+
+/// Between any two answers of the disk.
+#[test]
+fn power_loss_at_any_op() {
+    holds("power_loss_at_any_op", 1..9);
+}
+
+/// A message, or a consumer's acknowledgement (`AckSync`), has been confirmed this moment: the one is
+/// there after a kill or a power loss, the other never lets its message return.
+#[test]
+fn crash_after_promise() {
+    holds("crash_after_promise", 1..13);
+}

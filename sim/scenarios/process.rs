@@ -16,3 +16,9 @@ fn process_kill() {
 fn everything_at_once() {
     holds("everything", 1..13);
 }
+
+/// The process is stopped for up to 30 seconds and goes on, as with SIGSTOP or a frozen machine.
+#[test]
+fn pause() {
+    holds("pause", 1..5);
+}

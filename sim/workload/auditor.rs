@@ -66,7 +66,7 @@ impl Auditor {
                     self.on_answer(stream, seq, message, cx);
                 }
             }
-            Event::Unknown { token } => {
+            Event::Unknown { token, .. } => {
                 if let Some((stream, seq)) = self.asked.remove(token) {
                     self.want(stream, seq);
                 }

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::plan::{Plan, StreamPlan};
 use super::register::call;
-use super::{Cx, Phase, on_complaint};
+use super::{Cx, Phase, note_late, on_complaint};
 use crate::client::jetstream::{api_answer, stored};
 use crate::client::{Event, Message, Token};
 use crate::history::{At, Info, Removal};
@@ -60,7 +60,8 @@ impl Caretaker {
                     self.rest(cx);
                 }
             }
-            Event::Unknown { token } => {
+            Event::Unknown { token, why } => {
+                note_late(*why, "an API call", cx);
                 self.call.take_if(|(ours, _)| ours == token);
                 self.rest(cx);
             }

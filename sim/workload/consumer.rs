@@ -75,7 +75,7 @@ impl Consumer {
     pub(super) fn on_event(&mut self, event: Event, cx: &mut Cx<'_>) {
         match event {
             Event::Reply { token, message } => self.on_reply(token, &message, cx),
-            Event::Unknown { token } => self.on_unknown(token, cx),
+            Event::Unknown { token, .. } => self.on_unknown(token, cx),
             event @ (Event::Up | Event::Message(_) | Event::ServerError(_)) => {
                 on_complaint(&event, cx);
             }
@@ -105,6 +105,7 @@ impl Consumer {
             if message.status().is_none() {
                 let at = cx.history.at(cx.now);
                 self.log(cx).confirmed.entry(seq).or_insert(at);
+                cx.history.promises += 1;
             }
             return;
         }

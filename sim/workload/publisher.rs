@@ -8,7 +8,7 @@ use core::time::Duration;
 use protocol::time::Instant;
 
 use super::plan::PublisherPlan;
-use super::{Cx, Phase, REQUEST_MAX, on_complaint};
+use super::{Cx, Phase, REQUEST_MAX, note_late, on_complaint};
 use crate::client::jetstream::{PubAnswer, pub_answer};
 use crate::client::{Answers, Event, Message, Token};
 use crate::history::{Attempt, Outcome, Publish, Value};
@@ -47,8 +47,9 @@ impl Publisher {
     pub(super) fn on_event(&mut self, event: Event, cx: &mut Cx<'_>) {
         match event {
             Event::Reply { token, message } => self.on_reply(token, &message, cx),
-            Event::Unknown { token } => {
+            Event::Unknown { token, why } => {
                 if let Some((value, _)) = self.in_flight.remove(&token) {
+                    note_late(why, &format!("{value:?}"), cx);
                     self.repeat(value, cx);
                 }
             }

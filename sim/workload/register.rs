@@ -7,7 +7,7 @@ use protocol::time::Instant;
 use serde_json::Value as Json;
 
 use super::plan::RegisterPlan;
-use super::{CALL_MAX, Cx, Phase, REQUEST_MAX, on_complaint};
+use super::{CALL_MAX, Cx, Phase, REQUEST_MAX, note_late, on_complaint};
 use crate::client::jetstream::{PubAnswer, api_answer, pub_answer, stored};
 use crate::client::{Answers, Event, Message, Token};
 use crate::history::{Attempt, Outcome, Publish, Value};
@@ -58,9 +58,10 @@ impl Register {
             (&State::Writing(ours, value), Event::Reply { token, message }) if ours == *token => {
                 self.on_written(value, message, cx);
             }
-            (State::Reading(ours) | State::Writing(ours, _), Event::Unknown { token })
+            (State::Reading(ours) | State::Writing(ours, _), Event::Unknown { token, why })
                 if ours == token =>
             {
+                note_late(*why, "a register's request", cx);
                 self.state = State::Unsure;
             }
             _ => on_complaint(event, cx),

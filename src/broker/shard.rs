@@ -265,6 +265,8 @@ impl Shard {
             stats: streams.store.stats(),
             unreadable: streams.machine.unreadable(),
             damaged,
+            poisoned: streams.store.poisoned(),
+            lacks: streams.store.lacks(),
         })
     }
 

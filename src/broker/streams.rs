@@ -413,9 +413,13 @@ impl Streams {
     }
 
     /// Recovery has given up: JetStream stays closed, everything else goes on.
-    fn on_unreadable(&mut self, router: &mut Router, part: Damage, error: DiskError) {
-        let Damage { file, from, to } = part;
-        let text = format!("JetStream is closed: {file} from byte {from} to {to}: {error}");
+    fn on_unreadable(&mut self, router: &mut Router, part: Option<Damage>, error: DiskError) {
+        let text = match part {
+            Some(Damage { file, from, to }) => {
+                format!("JetStream is closed: {file} from byte {from} to {to}: {error}")
+            }
+            None => format!("JetStream is closed: its directory: {error}"),
+        };
         log(router, Level::Error, text.clone());
         self.stop_storing(router, Storage::Unreadable, &text);
         self.machine.close();
@@ -526,4 +530,8 @@ pub struct StorageView {
     pub unreadable: u64,
     /// Ranges that were found damaged when the store was opened.
     pub damaged: usize,
+    /// Why nothing is stored any more, if so.
+    pub poisoned: Option<DiskError>,
+    /// Why the log cannot grow for now, although everything that is stored can be served.
+    pub lacks: Option<DiskError>,
 }

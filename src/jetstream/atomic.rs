@@ -279,7 +279,7 @@ impl JetStream {
                 return self.answer_part(account, id, reply, &error, env);
             }
             if !env.has_room(len.saturating_add(overhead), Purpose::Store) {
-                let error = errors::INSUFFICIENT_RESOURCES;
+                let error = errors::STORAGE_RESOURCES_EXCEEDED;
                 return self.answer_part(account, id, reply, &error, env);
             }
         }

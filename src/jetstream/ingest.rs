@@ -165,7 +165,7 @@ pub(crate) fn take(
         return send_status(account, msg.reply, TOO_MANY_REQUESTS, env);
     }
     if !env.has_room(Publish::HEADER_LEN + body_len, Purpose::Store) {
-        let (core, error) = (&stream.core, &errors::INSUFFICIENT_RESOURCES);
+        let (core, error) = (&stream.core, &errors::STORAGE_RESOURCES_EXCEEDED);
         return answer(core, account, msg.reply, Err(error), None, shared, env);
     }
     let time = shared.clock.stamp(env.now());

@@ -161,6 +161,11 @@ fn findings(source: &dyn Source, options: &HealthzOptions) -> Vec<Finding> {
     if source.jetstream().is_none() {
         return Vec::new();
     }
+    // Not told where only the server is asked about: a process that is started anew for it, or taken
+    // out of service with all its reading clients, has no more space than before.
+    if let Some(reason) = health.refuses {
+        return Vec::from([finding(503, Kind::JetStream, reason)]);
+    }
     if let Some((kind, error)) = missing(source, options) {
         return Vec::from([finding(404, kind, error)]);
     }

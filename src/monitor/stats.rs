@@ -279,6 +279,8 @@ pub struct Stream {
 pub struct Health {
     /// Why nothing is served yet or any more, such as recovery or a failed disk.
     pub unavailable: Option<String>,
+    /// Why nothing more can be stored for now, such as a full disk; what is stored is served.
+    pub refuses: Option<String>,
     /// Streams that have lost messages to damage.
     pub damaged: Vec<Damage>,
 }

@@ -29,11 +29,12 @@ pub enum StoreEvent {
     /// Between the entries before and those that follow, entries may be missing that were
     /// acknowledged: this range of the log is damaged.
     Hole(Damage),
-    /// A part of a file that recovery needs could not be read, however often it was tried: the store
-    /// stays closed until the process starts anew. Nothing has been changed on the disk.
+    /// A part of a file that recovery needs could not be read, however often it was tried, or not be
+    /// made durable again: the store stays closed until the process starts anew, since what was told of
+    /// that part may not be there then. Nothing new has been written to the disk.
     Unreadable {
-        /// The part.
-        part: Damage,
+        /// The part; none if it is the directory.
+        part: Option<Damage>,
         /// The disk's last answer.
         error: DiskError,
     },

@@ -345,8 +345,12 @@ impl Flush {
                 segment: self.segment,
                 len: self.at,
             }),
-            // Nothing refers to the segment yet, and the log has the entries.
-            (Step::Creating, Err(_)) | (Step::Writing, Err(DiskError::NoSpace)) => Outcome::Waiting,
+            // Nothing refers to the segment yet, and the log has the entries. A file that could not be
+            // opened has not been written to.
+            (Step::Creating, Err(_))
+            | (Step::Writing, Err(DiskError::NoSpace | DiskError::TooManyFiles)) => {
+                Outcome::Waiting
+            }
             (Step::Writing | Step::Syncing, Err(error)) => Outcome::Failed(*error),
         })
     }

@@ -445,6 +445,15 @@ impl Log {
         Some(Ok(batch.chunks))
     }
 
+    /// Returns why the file being written, or the one behind it, cannot be made; none when both are
+    /// there or on their way.
+    pub(crate) fn lacks(&self) -> Option<DiskError> {
+        let file = self.building.file;
+        let next = || self.files.covering(file.end());
+        let failed = self.files.failure(file);
+        failed.or_else(|| self.files.failure(next()?))
+    }
+
     /// Returns why an entry of `len` bytes that leaves `reserve` bytes free cannot be stored now: the
     /// next file could not be made and the present ones are full.
     pub(crate) fn refuses(&self, len: u64, reserve: u64) -> Option<DiskError> {

@@ -221,6 +221,13 @@ impl Store {
         self.refusal(len, 0)
     }
 
+    /// Returns why the log cannot grow now: publishers are refused, or will be when the present file is
+    /// full.
+    #[must_use]
+    pub fn lacks(&self) -> Option<DiskError> {
+        self.log.as_ref()?.lacks()
+    }
+
     #[inline]
     fn refusal(&self, len: usize, reserve: u64) -> Option<DiskError> {
         if self.poisoned.is_some() {

@@ -15,6 +15,8 @@ pub(crate) struct TestDisk {
     durable: BTreeMap<FileName, Vec<u8>>,
     pub(crate) fail_sync: bool,
     pub(crate) fail_create: Option<DiskError>,
+    /// Of writes to segments and checkpoints.
+    pub(crate) fail_bulk_write: Option<DiskError>,
     pub(crate) fail_read: Option<(FileName, u64)>,
     pub(crate) syncs: u64,
     pub(crate) recycled: u64,
@@ -59,6 +61,11 @@ impl TestDisk {
             DiskOp::Write {
                 file, offset, data, ..
             } => {
+                if let Some(error) = self.fail_bulk_write
+                    && !matches!(file, FileName::Log(_))
+                {
+                    return Err(error);
+                }
                 let bytes = self.files.get_mut(file).ok_or(DiskError::NotFound)?;
                 let end = *offset as usize + data.len();
                 if bytes.len() < end {

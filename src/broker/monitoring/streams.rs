@@ -114,9 +114,12 @@ pub(super) fn health(shard: &Shard) -> Health {
     };
     health.unavailable = match storage.storage {
         Storage::Recovering => Some(String::from("JetStream is still recovering")),
-        Storage::Poisoned => Some(String::from(
-            "JetStream has stopped: a write to the disk has failed",
-        )),
+        Storage::Poisoned => Some(match storage.poisoned {
+            Some(error) => {
+                format!("JetStream has stopped: a write to the disk has failed: {error}")
+            }
+            None => String::from("JetStream has stopped: a write to the disk has failed"),
+        }),
         Storage::Damaged | Storage::Unreadable => {
             Some(shard.storage_failure().unwrap_or_default().to_string())
         }
@@ -126,6 +129,9 @@ pub(super) fn health(shard: &Shard) -> Health {
         )),
         Storage::Live => None,
     };
+    health.refuses = storage
+        .lacks
+        .map(|error| format!("JetStream cannot make its next log file: {error}"));
     let Some(machine) = shard.jetstream() else {
         return health;
     };

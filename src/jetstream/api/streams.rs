@@ -133,7 +133,7 @@ impl JetStream {
         }
         let bytes = entry.to_bytes();
         if !env.has_room(bytes.len(), purpose(entry)) {
-            return Err(errors::INSUFFICIENT_RESOURCES);
+            return Err(errors::STORAGE_RESOURCES_EXCEEDED);
         }
         let pos = env.propose(|out| out.extend_from_slice(&bytes));
         self.shared.replies.proposed(pos);

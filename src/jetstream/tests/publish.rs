@@ -321,10 +321,10 @@ fn a_full_disk_refuses_what_stores_and_allows_what_frees() {
     let mut bench = bench("");
     bench.publish_acked("s.1", &[], "x");
     bench.world.log_len_max = 0;
-    let full = refusal(503, 10023, "insufficient resources");
+    let full = refusal(500, 10047, "insufficient storage resources available");
     assert_eq!(bench.publish_acked("s.1", &[], "x"), full);
     let answer = bench.ask("STREAM.CREATE.T", "{\"name\":\"T\"}");
-    assert!(answer.contains("\"err_code\":10023"), "{answer}");
+    assert!(answer.contains("\"err_code\":10047"), "{answer}");
     let answer = bench.ask("STREAM.PURGE.S", "");
     assert!(answer.contains("\"purged\":1"), "{answer}");
 }

@@ -253,3 +253,14 @@ fn the_index_links_to_documents_that_exist() {
     }
     assert!(count > 10);
 }
+
+#[test]
+fn a_full_disk_is_not_healthy_but_no_reason_to_start_anew() {
+    let mut source = Fixture::default();
+    source.health.refuses = Some("JetStream cannot make its next log file".to_owned());
+    let response = get_from(&source, "/healthz");
+    assert_eq!(response.status, 503);
+    assert!(body(&response).contains("next log file"));
+    assert_eq!(get_from(&source, "/healthz?js-server-only=1").status, 200);
+    assert_eq!(get_from(&source, "/healthz?js-enabled-only=1").status, 200);
+}

@@ -1,7 +1,8 @@
 //! The store's directory: what each operation does to the file system.
 //!
 //! *Invariants:* a file that has been written and not synced keeps its handle, because a write-back
-//! error is reported to handles that were open when it happened. A name appears in the directory only
+//! error is reported to handles that were open when it happened; the log's files keep theirs, so that a
+//! process that can open no more files goes on storing. A name appears in the directory only
 //! when the file under it is complete and durable.
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use storage::{DiskAnswer, DiskError, DiskOp, FileName};
 
-/// How many files are kept open; files with unsynced writes are, beyond that.
+/// How many files are kept open; files with unsynced writes and those of the log are, beyond that.
 const OPEN_MAX: usize = 256;
 /// Zeroes are written and synced in pieces of this length, so that the making of a file does not fill
 /// the device's queue in front of the log's syncs.
@@ -178,7 +179,7 @@ impl Directory {
     fn keep(&self, file: FileName, handle: Arc<File>, unsynced: bool) {
         let mut table = self.table();
         if table.len() >= OPEN_MAX {
-            table.retain(|_, open| open.unsynced);
+            table.retain(|name, open| open.unsynced || matches!(name, FileName::Log(_)));
         }
         table.insert(
             file,

@@ -86,7 +86,8 @@ impl Writer {
                 self.write(ids, ops);
                 Outcome::Going
             }
-            (Step::Creating, Err(error)) | (Step::Writing, Err(error @ DiskError::NoSpace)) => {
+            (Step::Creating, Err(error))
+            | (Step::Writing, Err(error @ (DiskError::NoSpace | DiskError::TooManyFiles))) => {
                 Outcome::Full(error)
             }
             (Step::Writing | Step::Syncing, Err(error)) => Outcome::Failed(error),

@@ -119,16 +119,19 @@ impl Files {
         }
     }
 
-    /// Asks for the files that are planned and for those to be made ahead of `current`.
+    /// Asks for the files that are planned and for those to be made ahead of `current`, one after the
+    /// other: a file on the disk proves that the one before it was made, so that a missing one is
+    /// known to be lost.
     pub(crate) fn drive(&mut self, current: Extent, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
         let mut last = current;
         for _ in 0..self.ahead {
             last = self.after(last);
         }
-        for (&base, (len, state)) in &mut self.table {
-            if *state != State::Wanted {
-                continue;
-            }
+        let mut missing = self.table.iter_mut();
+        let missing = missing.find(|(_, (_, state))| *state != State::Ready);
+        if let Some((&base, (len, state))) = missing
+            && *state == State::Wanted
+        {
             let op = ids.take();
             *state = State::Making(op);
             let file = FileName::Log(base);
@@ -200,5 +203,39 @@ impl Files {
         });
         let freed = free.iter().skip(before);
         freed.map(|file| file.base).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(files: &mut Files, current: Extent, ids: &mut OpIds) -> Vec<(FileName, OpId)> {
+        let mut ops = Vec::new();
+        files.drive(current, ids, &mut ops);
+        let mut created = Vec::new();
+        for op in ops {
+            if let DiskOp::Create { op, file, .. } = op {
+                created.push((file, op));
+            }
+        }
+        created
+    }
+
+    #[test]
+    fn a_file_is_made_only_when_the_one_before_it_is_there() {
+        let mut ids = OpIds::default();
+        let mut files = Files::new(&StoreOptions::default());
+        let first = files.plan(0);
+        let made = asked(&mut files, first, &mut ids);
+        assert!(matches!(made.as_slice(), [(FileName::Log(0), _)]));
+        assert!(asked(&mut files, first, &mut ids).is_empty());
+        assert!(files.on_done(made[0].1, Err(DiskError::Io(5))));
+        assert!(asked(&mut files, first, &mut ids).is_empty());
+        files.retry();
+        let again = asked(&mut files, first, &mut ids);
+        assert!(files.on_done(again[0].1, Ok(())));
+        let next = asked(&mut files, first, &mut ids);
+        assert_eq!(next[0].0, FileName::Log(first.end()));
     }
 }

@@ -165,9 +165,9 @@ impl Store {
                 opening.ask(DiskOp::Sync { op, file }, Step::Syncing, ops);
             }
             (Step::Syncing, Ok(_)) => self.begin_log(ops),
-            (_, Err(error)) => self.poison(error),
+            (_, Err(error)) => self.close(error),
             // A disk that answers another question is broken beyond use.
-            (_, Ok(_)) => self.poison(DiskError::Io(0)),
+            (_, Ok(_)) => self.close(DiskError::Io(0)),
         }
     }
 
@@ -188,15 +188,24 @@ impl Store {
         if opening.failures < attempts {
             return;
         }
-        if let Some(ReadAt { file, offset, len }) = opening.read.take() {
-            let part = Damage {
-                file,
-                from: offset,
-                to: offset + u64::from(len),
-            };
-            self.poisoned = Some(error);
-            self.events.push(StoreEvent::Unreadable { part, error });
-        }
+        self.close(error);
+    }
+
+    /// Gives opening up: entries may have been told that are not known to be durable, or none at all.
+    fn close(&mut self, error: DiskError) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        opening.op = None;
+        opening.failures = 0;
+        let part = opening.read.take();
+        let part = part.map(|ReadAt { file, offset, len }| Damage {
+            file,
+            from: offset,
+            to: offset + u64::from(len),
+        });
+        self.poisoned = Some(error);
+        self.events.push(StoreEvent::Unreadable { part, error });
     }
 
     /// Tries a read again that has failed; for about once a second.

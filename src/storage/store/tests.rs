@@ -238,6 +238,7 @@ fn store_stays_closed_when_a_part_of_its_log_cannot_be_read() {
     }
     assert_eq!(told.len(), 1);
     let (part, error) = told[0];
+    let part = part.expect("a part of the log");
     assert_eq!((part.file, error), (FileName::Log(0), DiskError::Io(5)));
     assert!((part.from..part.to).contains(&positions[19].0));
     let recovered = |event: &StoreEvent| matches!(event, StoreEvent::Recovered(_));
@@ -367,6 +368,22 @@ fn what_no_mark_proves_is_written_and_synced_again_before_the_store_opens() {
     rig.disk.lose_power();
     let rig = rig.reopen();
     assert_eq!(rig.entries(), ["in the page cache only"]);
+}
+
+#[test]
+fn store_stays_closed_when_what_no_mark_proves_cannot_be_made_durable() {
+    let mut rig = rig();
+    rig.store
+        .append(|out| out.extend_from_slice(b"in the page cache only"));
+    let mut ops = Vec::new();
+    rig.store.pump(&mut ops);
+    rig.disk.run(&ops[0]);
+    rig.disk.fail_sync = true;
+    let rig = rig.reopen();
+    let closed = |event: &StoreEvent| matches!(event, StoreEvent::Unreadable { .. });
+    assert!(rig.events.iter().any(closed), "{:?}", rig.events);
+    let recovered = |event: &StoreEvent| matches!(event, StoreEvent::Recovered(_));
+    assert!(!rig.events.iter().any(recovered));
 }
 
 #[test]

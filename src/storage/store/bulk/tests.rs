@@ -544,3 +544,32 @@ fn segment_is_rewritten_with_what_is_alive() {
     );
     user.assert_all_readable();
 }
+
+#[test]
+fn flush_that_cannot_open_its_file_waits_and_poisons_nothing() {
+    for error in [DiskError::NoSpace, DiskError::TooManyFiles] {
+        let mut user = User::new();
+        user.publish(A, 50);
+        user.rig.disk.fail_bulk_write = Some(error);
+        let entries = user.streams[0].iter();
+        let entries = entries.map(|(seq, loc, _)| (*seq, *loc)).collect();
+        user.rig.store.flush(A, entries);
+        user.rig.pump();
+        let tail = user.rig.store.tail();
+        let store = &mut user.rig.store;
+        assert!(store.write_checkpoint(Bytes::new(), tail, LogPos(0)));
+        user.rig.pump();
+        assert!(matches!(
+            user.rig.events.last(),
+            Some(StoreEvent::CheckpointRefused(refused)) if *refused == error
+        ));
+        assert_eq!(user.rig.store.poisoned(), None);
+        user.rig.disk.fail_bulk_write = None;
+        user.rig.tick();
+        user.rig.pump();
+        user.take_moves();
+        let (_, loc, _) = user.streams[0][0];
+        assert!(matches!(loc.place(), Place::Segment { .. }), "{error:?}");
+        user.assert_all_readable();
+    }
+}

@@ -1,0 +1,46 @@
+//! The sizes of the store's files and buffers: small, so that a run crosses their borders many times.
+
+use protocol::rng::Rng;
+use storage::StoreOptions;
+
+/// The stream of randomness for sizes.
+const RNG_SIZES: u64 = 14;
+
+/// The usual ones.
+pub(super) fn small_files() -> StoreOptions {
+    StoreOptions {
+        log_file_len: 64 << 10,
+        log_file_len_first: 16 << 10,
+        log_reserve: 2 << 10,
+        chunk_len: 8 << 10,
+        recovery_read_len: 8 << 10,
+        read_len: 2 << 10,
+        tail_cache_max: 8 << 10,
+        read_cache_max: 8 << 10,
+        flush_threshold: 48 << 10,
+        segment_len_max: 64 << 10,
+        ..StoreOptions::default()
+    }
+}
+
+/// Sizes that make rare paths common: each is, one time in two, the least that works.
+pub(super) fn rare_sizes(seed: u64) -> StoreOptions {
+    let mut rng = Rng::new(seed, RNG_SIZES);
+    let mut least = |usual: u64, least: u64| if rng.one_in(2) { least } else { usual };
+    let usual = small_files();
+    let mut size = |usual: usize, fewest: usize| {
+        usize::try_from(least(usual as u64, fewest as u64)).unwrap_or(usual)
+    };
+    StoreOptions {
+        chunk_len: size(usual.chunk_len, 512),
+        tail_cache_max: size(usual.tail_cache_max, 0),
+        read_cache_max: size(usual.read_cache_max, 0),
+        log_files_ahead: size(usual.log_files_ahead, 0),
+        log_file_len: least(usual.log_file_len, 16 << 10),
+        log_file_len_first: least(usual.log_file_len_first, 4 << 10),
+        log_reserve: least(usual.log_reserve, 0),
+        flush_threshold: least(usual.flush_threshold, 8 << 10),
+        segment_len_max: least(usual.segment_len_max, 4 << 10),
+        ..usual
+    }
+}
