@@ -8,7 +8,7 @@ use protocol::id::{AccountId, ConnId, LogPos, StreamId};
 use protocol::js::advisory::ClientInfo;
 use protocol::js::info::AccountLimits;
 use protocol::rng::Rng;
-use protocol::store::{Loc, Place, ReadError, ReadId, ReadOutcome};
+use protocol::store::{Loc, Place, ReadError, ReadId, ReadOutcome, SectionKey};
 use protocol::time::{Instant, Now, Wall};
 
 pub(crate) const ACCOUNT: AccountId = AccountId(0);
@@ -131,7 +131,7 @@ pub(crate) struct Bench {
     pub(crate) js: JetStream,
     pub(crate) world: World,
     /// A checkpoint and how much of the log it stands for.
-    checkpoint: Option<(Bytes, usize)>,
+    checkpoint: Option<(Vec<(SectionKey, Bytes)>, usize)>,
 }
 
 impl Bench {
@@ -153,8 +153,10 @@ impl Bench {
         self.world.reads.clear();
         self.js = machine();
         self.world.synced = 0;
-        if let Some((bytes, upto)) = &self.checkpoint {
-            self.js.restore(bytes).expect("just written");
+        if let Some((sections, upto)) = &self.checkpoint {
+            for (key, body) in sections {
+                self.js.restore(*key, body).expect("just written");
+            }
             self.world.synced = *upto;
         }
         while self.world.synced < self.world.log.len() {
@@ -166,9 +168,7 @@ impl Bench {
 
     /// Writes a checkpoint of everything applied.
     pub(crate) fn checkpoint(&mut self) {
-        let mut out = Vec::new();
-        self.js.snapshot(&mut out);
-        self.checkpoint = Some((out.into(), self.world.synced));
+        self.checkpoint = Some((self.js.sections(), self.world.synced));
     }
 
     /// Ends a batch of input; nothing is synced.

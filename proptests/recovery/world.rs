@@ -1,12 +1,12 @@
 //! A store on a simulated disk with a user that does what the broker does: keeps the places of its
 //! entries, flushes and writes checkpoints when asked, and remembers what was acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use protocol::id::{LogPos, Seq, StreamId};
 use protocol::rng::Rng;
-use protocol::store::{Loc, Place, ReadOutcome};
+use protocol::store::{Loc, Place, ReadOutcome, SectionChange, SectionKey};
 use sim::disk::SimDisk;
 use storage::{DiskOp, RecoveryReport, Store, StoreEvent, StoreOptions};
 
@@ -23,6 +23,7 @@ pub(crate) const OPTIONS: StoreOptions = StoreOptions {
     recovery_read_len: 4 << 10,
     recovery_read_attempts: 3,
     flush_threshold: 12 << 10,
+    checkpoint_step: 3 << 10,
     segment_len_max: 16 << 10,
 };
 
@@ -43,21 +44,24 @@ fn stream_of(number: u64) -> StreamId {
 /// What a user knows about its entries: where they are.
 pub(crate) type State = BTreeMap<u64, Loc>;
 
-fn encode(state: &State) -> Bytes {
+/// How many entries a section of the state holds.
+const SECTION_LEN: u64 = 16;
+
+fn section_of(number: u64) -> SectionKey {
+    SectionKey {
+        group: 1,
+        number: number / SECTION_LEN,
+    }
+}
+
+fn encode(state: &State, key: SectionKey) -> SectionChange {
+    let first = key.number * SECTION_LEN;
     let mut out = BytesMut::new();
-    for (number, loc) in state {
+    for (number, loc) in state.range(first..first + SECTION_LEN) {
         out.put_u64_le(*number);
         out.put_u64_le(loc.to_bits());
     }
-    out.freeze()
-}
-
-fn decode(mut bytes: Bytes) -> State {
-    let mut state = State::new();
-    while bytes.has_remaining() {
-        state.insert(bytes.get_u64_le(), Loc::from_bits(bytes.get_u64_le()));
-    }
-    state
+    SectionChange::Put(key, out.freeze())
 }
 
 /// One life of a process.
@@ -77,6 +81,9 @@ pub(crate) struct World {
     /// Entries that flushes could not read.
     pub(crate) lost: Vec<Seq>,
     flushing: usize,
+    below: LogPos,
+    /// Sections that have changed since the last checkpoint.
+    changed: BTreeSet<SectionKey>,
     reads: BTreeMap<u64, Result<Bytes, protocol::store::ReadError>>,
 }
 
@@ -95,6 +102,8 @@ impl World {
             checkpoints: 0,
             lost: Vec::new(),
             flushing: 0,
+            below: LogPos(0),
+            changed: BTreeSet::new(),
             reads: BTreeMap::new(),
         };
         let mut ops = Vec::new();
@@ -147,10 +156,16 @@ impl World {
 
     fn take(&mut self, event: StoreEvent) {
         match event {
-            StoreEvent::CheckpointLoaded(state) => {
-                self.state = decode(state);
+            StoreEvent::Section { mut body, .. } => {
+                while body.has_remaining() {
+                    let (number, loc) = (body.get_u64_le(), Loc::from_bits(body.get_u64_le()));
+                    self.state.insert(number, loc);
+                }
                 self.acked = self.state.keys().next_back().map_or(0, |last| last + 1);
             }
+            StoreEvent::SectionLost(_) => {}
+            StoreEvent::CheckpointGivenUp => self.state.clear(),
+            StoreEvent::CheckpointWanted => self.checkpoint(),
             StoreEvent::Entry { pos, loc, entry } => {
                 let number = entry.as_ref().get_u64_le();
                 assert_eq!(entry, body(number), "an entry that nobody wrote");
@@ -162,6 +177,7 @@ impl World {
                 );
                 assert!(pos > self.acked_pos, "{pos:?} was used before");
                 self.state.insert(number, loc);
+                self.changed.insert(section_of(number));
                 (self.acked, self.acked_pos) = (number + 1, pos);
             }
             StoreEvent::Recovered(report) => self.report = Some(report),
@@ -173,10 +189,11 @@ impl World {
                 self.lost.extend(lost);
                 for (Seq(number), loc) in moved {
                     self.state.insert(number, loc);
+                    self.changed.insert(section_of(number));
                 }
                 self.flushing -= 1;
                 if self.flushing == 0 {
-                    self.checkpoint();
+                    self.store.finish_flushing(self.below);
                 }
             }
             StoreEvent::CheckpointWritten { .. } => self.checkpoints += 1,
@@ -187,7 +204,7 @@ impl World {
     }
 
     fn flush(&mut self, below: LogPos) {
-        self.flushing = 2;
+        (self.flushing, self.below) = (2, below);
         for stream in [StreamId(1), StreamId(2)] {
             let due = |(number, loc): (&u64, &Loc)| {
                 let in_log = matches!(loc.place(), Place::Log(pos) if pos < below);
@@ -205,8 +222,12 @@ impl World {
             Place::Segment { .. } => None,
         });
         let keep = in_log.min().unwrap_or(applied);
-        self.store
-            .write_checkpoint(encode(&self.state), applied, keep);
+        if self.store.takes_checkpoint() {
+            self.changed.extend(self.store.stale_sections());
+            let changed = core::mem::take(&mut self.changed).into_iter();
+            let changes = changed.map(|key| encode(&self.state, key)).collect();
+            self.store.write_checkpoint(changes, applied, keep);
+        }
     }
 
     /// Reads an entry: its bytes, or none if the store says that it cannot be had.

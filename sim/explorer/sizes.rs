@@ -18,6 +18,7 @@ pub(super) fn small_files() -> StoreOptions {
         tail_cache_max: 8 << 10,
         read_cache_max: 8 << 10,
         flush_threshold: 48 << 10,
+        checkpoint_step: 12 << 10,
         segment_len_max: 64 << 10,
         ..StoreOptions::default()
     }

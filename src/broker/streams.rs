@@ -26,7 +26,7 @@ use protocol::id::{AccountId, ConnId, LogPos, StreamId};
 use protocol::js::api::API_PREFIX;
 use protocol::message::Message;
 use protocol::rng::Rng;
-use protocol::store::Loc;
+use protocol::store::{Loc, SectionKey};
 use protocol::time::Instant;
 use storage::{
     Damage, DiskDone, DiskError, DiskOp, FileName, RecoveryReport, Store, StoreEvent, StoreStats,
@@ -345,23 +345,25 @@ impl Streams {
                 let (machine, mut world) = self.split(router);
                 machine.read_done(&mut world, read, result);
             }
-            StoreEvent::CheckpointLoaded(state) => {
-                if let Err(error) = checkpoint::restore(&state, self) {
-                    log(
-                        router,
-                        Level::Error,
-                        format!("JetStream checkpoint: {error}"),
-                    );
+            StoreEvent::Section { key, body } => {
+                if let Err(error) = checkpoint::restore(key, &body, self) {
+                    self.on_section_lost(router, key, &error);
                 }
             }
+            StoreEvent::SectionLost(key) => self.on_section_lost(router, key, "it is damaged"),
+            StoreEvent::CheckpointGivenUp => self.machine.forget(),
             StoreEvent::Hole(_) => self.behind_hole = true,
             StoreEvent::Unreadable { part, error } => self.on_unreadable(router, part, error),
             StoreEvent::Recovered(report) => self.on_recovered(router, report),
             StoreEvent::FlushWanted { .. } if self.storage != Storage::Live => {}
             StoreEvent::FlushWanted { below } => {
-                let memphis = &self.stations;
                 self.flushing
-                    .begin(below, &mut self.machine, memphis, &mut self.store);
+                    .begin(below, &mut self.machine, &mut self.store);
+            }
+            StoreEvent::CheckpointWanted if self.storage != Storage::Live => {}
+            StoreEvent::CheckpointWanted => {
+                let (machine, store) = (&mut self.machine, &mut self.store);
+                self.flushing.checkpoint(machine, &self.stations, store);
             }
             StoreEvent::Flushed {
                 stream,
@@ -381,8 +383,8 @@ impl Streams {
                 }
                 self.machine.note_lost(stream, &lost);
                 self.machine.relocated(stream, &moved);
-                self.flushing
-                    .flushed(stream, &self.machine, &self.stations, &mut self.store);
+                let (machine, store) = (&self.machine, &mut self.store);
+                self.flushing.flushed(stream, moved.len(), machine, store);
             }
             StoreEvent::CheckpointWritten { .. } => {}
             StoreEvent::CheckpointRefused(error) => {
@@ -402,6 +404,15 @@ impl Streams {
                 self.stop_storing(router, Storage::Poisoned, &reason);
             }
         }
+    }
+
+    /// A part of what the checkpoint holds cannot be had: what the log says behind it would be applied
+    /// to another state than the one it was written for.
+    fn on_section_lost(&mut self, router: &mut Router, key: SectionKey, why: &str) {
+        let SectionKey { group, number } = key;
+        let text = format!("JetStream checkpoint: section {group}/{number:x}: {why}");
+        log(router, Level::Error, text);
+        self.behind_hole = true;
     }
 
     /// Entries are neither taken nor written from here on; what is known can be read.
@@ -429,17 +440,16 @@ impl Streams {
     /// Entries that were acknowledged may be missing: what came before them is all that can be served
     /// under its own numbers.
     fn on_damaged(&mut self, router: &mut Router, report: &RecoveryReport) {
-        let first = report
-            .damage
-            .iter()
-            .find(|damage| matches!(damage.file, FileName::Log(_)));
-        let Some(Damage { file, from, to }) = first else {
-            return;
-        };
-        let text = format!(
-            "JetStream stores nothing: {file} is damaged from position {from} to {to}, \
-             only what was stored before is served"
+        let mut damage = report.damage.iter();
+        let first = damage
+            .find(|damage| matches!(damage.file, FileName::Log(_)))
+            .or(report.damage.first());
+        let what = first.map_or_else(
+            || String::from("a checkpoint is damaged"),
+            |Damage { file, from, to }| format!("{file} is damaged from position {from} to {to}"),
         );
+        let text =
+            format!("JetStream stores nothing: {what}, only what was stored before is served");
         log(router, Level::Error, text.clone());
         self.store.seal();
         self.stop_storing(router, Storage::Damaged, &text);
@@ -464,14 +474,14 @@ impl Streams {
             && let Ok(Entry::StreamDelete(stream)) = Entry::decode(entry)
         {
             self.store.remove_stream(stream);
-            self.flushing
-                .flushed(stream, &self.machine, &self.stations, &mut self.store);
+            let (machine, store) = (&self.machine, &mut self.store);
+            self.flushing.forget(stream, machine, store);
         }
     }
 
     fn on_recovered(&mut self, router: &mut Router, report: RecoveryReport) {
         self.storage = Storage::Live;
-        self.flushing.recovered(report.tail);
+        self.flushing.recovered(self.store.flushed(), report.tail);
         self.next_tick = router.now.mono + TICK;
         let (machine, mut world) = self.split(router);
         machine.recovered(&mut world);

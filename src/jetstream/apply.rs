@@ -11,6 +11,7 @@ use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{Strictness, decode};
 use protocol::store::{Loc, ReadError, ReadId};
 
+use crate::checkpoint::Unsaved;
 use crate::consumer::{ConsumerEntry, Consumers};
 use crate::entry::{Entry, MsgDelete, Purge, StreamCreate, StreamUpdate, is_publish};
 use crate::env::Env;
@@ -184,6 +185,7 @@ impl JetStream {
             *next = (*next).max(create.consumer.0 + 1);
         }
         if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.unsaved.state = true;
             let Stream {
                 core, consumers, ..
             } = &mut **stream;
@@ -262,6 +264,7 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&update.stream) else {
             return Err(errors::STREAM_NOT_FOUND);
         };
+        stream.unsaved = Unsaved::ALL;
         stream.unbind(env);
         let Stream {
             core, consumers, ..
@@ -294,6 +297,9 @@ impl JetStream {
         self.shared.timers.clear(crate::TimerKind::Schedules(id));
         self.open.forget(id);
         self.followers.forget(id);
+        if !stream.core.is_memory() {
+            self.gone.push(id);
+        }
         stream.unbind(env);
         Ok(Outcome::Deleted)
     }
@@ -302,6 +308,7 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&purge.stream) else {
             return Err(errors::STREAM_NOT_FOUND);
         };
+        stream.unsaved.state = true;
         let Stream {
             core, consumers, ..
         } = &mut **stream;
@@ -324,6 +331,7 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&delete.stream) else {
             return Err(errors::STREAM_NOT_FOUND);
         };
+        stream.unsaved.state = true;
         let Stream {
             core, consumers, ..
         } = &mut **stream;

@@ -1,7 +1,7 @@
-//! The machine's durable state as bytes: everything that the log up to here has made.
+//! The machine's durable state as sections: everything that the log up to here has made.
 //!
-//! *Invariant:* restoring a checkpoint and applying the entries after it gives what applying all
-//! entries gives. Memory streams are not in it.
+//! *Invariant:* restoring the sections, each as it was written last, and applying the entries after
+//! the last checkpoint gives what applying all entries gives. Memory streams are not in them.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -9,18 +9,22 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes};
 use protocol::id::{LogPos, Seq, StreamId};
-use protocol::store::Loc;
+use protocol::store::{Loc, SectionChange, SectionKey};
 
 use crate::JetStream;
 use crate::consumer::Consumers;
 use crate::entry::{DecodeError, Reader, put_bytes};
+use crate::index::Page;
 use crate::stream::{Stream, StreamCore};
 
 /// The version written into new checkpoints.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
-/// The last version that knows nothing of schedules.
-const VERSION_WITHOUT_SCHEDULES: u8 = 2;
+/// The group of what concerns all streams; a stream's group is its id, which is never zero.
+const SHARED: SectionKey = SectionKey {
+    group: 0,
+    number: 0,
+};
 
 /// A checkpoint cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,67 +37,248 @@ pub enum RestoreError {
     Damaged(#[from] DecodeError),
 }
 
+/// A part of a stream that is a section of its own, in the order in which they are restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Its account and configuration.
+    Config,
+    /// What concerns all messages.
+    State,
+    /// A page of message ids.
+    Ids(u64),
+    /// A page of messages.
+    Messages(Page),
+    /// The consumers.
+    Consumers,
+}
+
+impl Part {
+    /// The part's kind is in the upper byte of a section's number.
+    const KIND_SHIFT: u32 = 56;
+
+    fn key(self, stream: StreamId) -> SectionKey {
+        let (kind, number) = match self {
+            Self::Config => (0, 0),
+            Self::State => (1, 0),
+            Self::Ids(page) => (2, page),
+            Self::Messages(page) => (3, page.0),
+            Self::Consumers => (4, 0),
+        };
+        debug_assert!(number >> Self::KIND_SHIFT == 0, "pages of 4096 sequences");
+        SectionKey {
+            group: stream.0,
+            number: kind << Self::KIND_SHIFT | number,
+        }
+    }
+
+    fn of(key: SectionKey) -> Option<Self> {
+        let number = key.number & ((1 << Self::KIND_SHIFT) - 1);
+        Some(match key.number >> Self::KIND_SHIFT {
+            0 => Self::Config,
+            1 => Self::State,
+            2 => Self::Ids(number),
+            3 => Self::Messages(Page(number)),
+            4 => Self::Consumers,
+            _ => return None,
+        })
+    }
+}
+
+/// What of a stream differs from what checkpoints hold of it, beside its pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsaved {
+    pub(crate) config: bool,
+    pub(crate) state: bool,
+}
+
 impl JetStream {
-    /// Appends everything that recovery needs to `out`.
-    pub fn snapshot(&self, out: &mut Vec<u8>) {
+    /// Returns all sections of the state.
+    #[must_use]
+    pub fn sections(&self) -> Vec<(SectionKey, Bytes)> {
+        let mut out = Vec::from([(SHARED, self.snapshot_shared())]);
+        for stream in self.streams.values().filter(|s| !s.core.is_memory()) {
+            let ids = stream.core.message_id_pages().map(Part::Ids);
+            let messages = stream.core.index.pages().map(Part::Messages);
+            let parts = [Part::Config, Part::State].into_iter().chain(ids);
+            for part in parts.chain(messages).chain([Part::Consumers]) {
+                let key = part.key(stream.core.id());
+                out.push((key, self.snapshot_part(stream, part)));
+            }
+        }
+        out
+    }
+
+    /// Returns what has changed of the state since the last call.
+    pub fn changes(&mut self) -> Vec<SectionChange> {
+        let mut changed = Vec::new();
+        for (&id, stream) in &mut self.streams {
+            let unsaved = core::mem::replace(&mut stream.unsaved, Unsaved::NOTHING);
+            if stream.core.is_memory() {
+                continue;
+            }
+            if unsaved.config {
+                changed.push((id, Part::Config));
+            }
+            if unsaved.state {
+                changed.push((id, Part::State));
+                changed.push((id, Part::Consumers));
+                let ids = stream.core.take_changed_message_ids();
+                changed.extend(ids.map(|page| (id, Part::Ids(page))));
+                let pages = stream.core.index.take_changed();
+                changed.extend(pages.into_iter().map(|page| (id, Part::Messages(page))));
+            }
+        }
+        let gone = core::mem::take(&mut self.gone).into_iter();
+        let mut out: Vec<_> = gone
+            .map(|stream| SectionChange::DropGroup(stream.0))
+            .collect();
+        out.push(SectionChange::Put(SHARED, self.snapshot_shared()));
+        for (id, part) in changed {
+            let Some(stream) = self.streams.get(&id) else {
+                continue;
+            };
+            let (key, body) = (part.key(id), self.snapshot_part(stream, part));
+            out.push(if body.is_empty() {
+                SectionChange::Drop(key)
+            } else {
+                SectionChange::Put(key, body)
+            });
+        }
+        out
+    }
+
+    /// Has a section written again by the next checkpoint, changed or not.
+    pub fn touch(&mut self, key: SectionKey) {
+        let Some(stream) = self.streams.get_mut(&StreamId(key.group)) else {
+            return;
+        };
+        stream.unsaved.state = true;
+        match Part::of(key) {
+            Some(Part::Config) => stream.unsaved.config = true,
+            Some(Part::Ids(page)) => stream.core.touch_message_ids(page),
+            Some(Part::Messages(page)) => stream.core.index.touch(page),
+            Some(Part::State | Part::Consumers) | None => {}
+        }
+    }
+
+    fn snapshot_shared(&self) -> Bytes {
+        let mut out = Vec::new();
         out.put_u8(VERSION);
         out.put_u64_le(self.shared.clock.last().0);
         out.put_u64_le(self.shared.next_stream);
         out.put_u64_le(self.shared.next_consumer);
-        let streams = || self.streams.values().filter(|s| !s.core.is_memory());
-        out.put_u32_le(u32::try_from(streams().count()).unwrap_or(u32::MAX));
-        for stream in streams() {
-            let account = self.shared.accounts.get(stream.core.account());
-            put_bytes(out, account.map_or(&[], |account| account.name.as_bytes()));
-            stream.core.snapshot(out);
-            let mut consumers = Vec::new();
-            stream.consumers.snapshot(&mut consumers);
-            put_bytes(out, &consumers);
-        }
+        out.into()
     }
 
-    /// Takes over the state of a checkpoint, before any entry is applied.
+    /// Returns a part of a stream; nothing if there is nothing in it.
+    fn snapshot_part(&self, stream: &Stream, part: Part) -> Bytes {
+        let mut out = Vec::new();
+        match part {
+            Part::Config => {
+                let account = self.shared.accounts.get(stream.core.account());
+                put_bytes(
+                    &mut out,
+                    account.map_or(&[], |account| account.name.as_bytes()),
+                );
+                stream.core.snapshot_config(&mut out);
+            }
+            Part::State => stream.core.snapshot_state(&mut out),
+            Part::Ids(page) => stream.core.snapshot_ids(page, &mut out),
+            Part::Messages(page) => stream.core.snapshot_page(page, &mut out),
+            Part::Consumers => stream.consumers.snapshot(&mut out),
+        }
+        out.into()
+    }
+
+    /// Takes over a section of a checkpoint, before any entry is applied. Sections come in the order of
+    /// their keys.
     ///
     /// # Errors
     /// If the bytes are of another version or contradict themselves.
-    pub fn restore(&mut self, checkpoint: &Bytes) -> Result<(), RestoreError> {
-        let mut from = Reader::new(checkpoint.clone());
+    pub fn restore(&mut self, key: SectionKey, body: &Bytes) -> Result<(), RestoreError> {
+        let mut from = Reader::new(body.clone());
+        if key == SHARED {
+            return self.restore_shared(from);
+        }
+        let id = StreamId(key.group);
+        let part = Part::of(key).ok_or(DecodeError::Length)?;
+        if part == Part::Config {
+            self.restore_config(id, &mut from)?;
+            return Ok(from.finish()?);
+        }
+        let stream = self.streams.get_mut(&id).ok_or(DecodeError::Length)?;
+        let core = &mut stream.core;
+        match part {
+            Part::Config => {}
+            Part::State => core.restore_state(&mut from)?,
+            Part::Ids(_) => core.restore_ids(&mut from)?,
+            Part::Messages(page) => core.restore_page(page, &mut from)?,
+            Part::Consumers => stream.consumers = Consumers::restore(core, from.rest())?,
+        }
+        Ok(from.finish()?)
+    }
+
+    fn restore_shared(&mut self, mut from: Reader) -> Result<(), RestoreError> {
         let version = from.u8()?;
-        if !(VERSION_WITHOUT_SCHEDULES..=VERSION).contains(&version) {
+        if version != VERSION {
             return Err(RestoreError::Version(version));
         }
         self.shared.clock.observe(from.time()?);
-        self.shared.next_stream = from.u64()?;
-        self.shared.next_consumer = from.u64()?;
-        for _ in 0..from.u32()? {
-            let name = String::from_utf8_lossy(&from.bytes()?).into_owned();
-            let account = self.shared.accounts.by_name(&name);
-            let mut core = StreamCore::restore(&mut from, account)?;
-            if version > VERSION_WITHOUT_SCHEDULES {
-                core.restore_schedules(&mut from)?;
-            }
-            let consumers = Consumers::restore(&core, from.bytes()?)?;
-            if let Some(account) = self.shared.accounts.get_mut(account) {
-                account.streams.insert(Box::from(core.name()), core.id());
-            }
-            self.streams
-                .insert(core.id(), Box::new(Stream::new(core, consumers)));
+        self.shared.next_stream = self.shared.next_stream.max(from.u64()?);
+        self.shared.next_consumer = self.shared.next_consumer.max(from.u64()?);
+        Ok(from.finish()?)
+    }
+
+    fn restore_config(&mut self, id: StreamId, from: &mut Reader) -> Result<(), DecodeError> {
+        let name = String::from_utf8_lossy(&from.bytes()?).into_owned();
+        let account = self.shared.accounts.by_name(&name);
+        let core = StreamCore::restore(id, account, from)?;
+        self.shared.next_stream = self.shared.next_stream.max(id.0 + 1);
+        if let Some(account) = self.shared.accounts.get_mut(account) {
+            account.streams.insert(Box::from(core.name()), core.id());
         }
-        from.finish()?;
+        let mut stream = Stream::new(core, Consumers::default());
+        stream.unsaved = Unsaved::NOTHING;
+        self.streams.insert(id, Box::new(stream));
         Ok(())
     }
 
-    /// Appends the messages of each stream that are to be moved to `out`: those whose entries lie in the
-    /// log below `below`, so that it can go, and before them those of a segment that is mostly waste,
-    /// which empties it.
-    pub fn unflushed(&self, below: LogPos, out: &mut Vec<(StreamId, Vec<(Seq, Loc)>)>) {
-        for stream in self.streams.values().filter(|s| !s.core.is_memory()) {
-            let mut messages = Vec::new();
-            stream.core.index.wasteful_segment(&mut messages);
-            stream.core.index.unflushed(below, &mut messages);
-            if !messages.is_empty() {
-                out.push((stream.core.id(), messages));
+    /// Forgets what was restored: the checkpoint turned out to be damaged, and another one follows.
+    pub fn forget(&mut self) {
+        for stream in core::mem::take(&mut self.streams).into_values() {
+            if let Some(account) = self.shared.accounts.get_mut(stream.core.account()) {
+                account.streams.remove(stream.core.name());
             }
+        }
+    }
+
+    /// Returns the streams that have messages in the log below `below`, or a segment that is mostly
+    /// waste.
+    #[must_use]
+    pub fn unflushed_streams(&self, below: LogPos) -> Vec<StreamId> {
+        let mut some = Vec::new();
+        let streams = self.streams.values().filter(|s| !s.core.is_memory());
+        let unflushed = streams.filter(|stream| {
+            some.clear();
+            stream.core.index.unflushed(below, 1, &mut some);
+            !some.is_empty() || stream.core.index.has_wasteful_segment()
+        });
+        unflushed.map(|stream| stream.core.id()).collect()
+    }
+
+    /// Appends messages of a stream that are to be moved to `out`, about `max` of them: those whose
+    /// entries lie in the log below `below`, so that it can go, and before them those of a segment that
+    /// is mostly waste, which empties it.
+    pub fn unflushed(
+        &self,
+        stream: StreamId,
+        below: LogPos,
+        max: usize,
+        out: &mut Vec<(Seq, Loc)>,
+    ) {
+        if let Some(stream) = self.streams.get(&stream) {
+            stream.core.index.wasteful_segment(out);
+            stream.core.index.unflushed(below, max, out);
         }
     }
 
@@ -101,6 +286,7 @@ impl JetStream {
     pub fn relocated(&mut self, stream: StreamId, moved: &[(Seq, Loc)]) {
         if let Some(stream) = self.streams.get_mut(&stream) {
             stream.core.index.relocated(moved);
+            stream.unsaved.state = true;
         }
     }
 
@@ -124,8 +310,25 @@ impl JetStream {
     /// Returns a hash of the durable state: equal for machines that applied the same entries.
     #[must_use]
     pub fn state_hash(&self) -> u64 {
-        let mut out = Vec::new();
-        self.snapshot(&mut out);
-        crate::dedup::MsgIdHash::of(&out).to_bits()
+        let mut all = Vec::new();
+        for (key, body) in self.sections() {
+            all.put_u64_le(key.group);
+            all.put_u64_le(key.number);
+            put_bytes(&mut all, &body);
+        }
+        crate::dedup::MsgIdHash::of(&all).to_bits()
     }
+}
+
+impl Unsaved {
+    /// Everything is as checkpoints hold it.
+    pub(crate) const NOTHING: Self = Self {
+        config: false,
+        state: false,
+    };
+    /// No checkpoint holds anything.
+    pub(crate) const ALL: Self = Self {
+        config: true,
+        state: true,
+    };
 }

@@ -45,7 +45,16 @@ pub struct Dedup {
     window_ns: u64,
     by_id: HashMap<MsgIdHash, Seq, FixedState>,
     by_time: VecDeque<Remembered>,
+    /// How many ids were forgotten since the stream was made: the number of the oldest one.
+    forgotten: u64,
+    /// Ids from this number on are not in a checkpoint yet.
+    unsaved: u64,
+    /// Checkpoints hold no page below this one.
+    first_page: u64,
 }
+
+/// How many ids a checkpoint holds in one page.
+const PAGE_LEN: u64 = 4096;
 
 /// An id in the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +112,7 @@ impl Dedup {
                 self.by_id.remove(&oldest.id);
             }
             self.by_time.pop_front();
+            self.forgotten += 1;
         }
         // A burst of ids should not hold its memory for ever.
         if self.by_time.capacity() > 1024 && self.by_time.len() < self.by_time.capacity() / 8 {
@@ -111,15 +121,66 @@ impl Dedup {
         }
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.by_id.clear();
-        self.by_time.clear();
+    /// Returns the number of the oldest id, as checkpoints store it.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
-    /// Returns what is remembered, oldest first.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Remembered> {
-        self.by_time.iter()
+    /// Begins with the ids from number `forgotten` on, which are in a checkpoint.
+    pub fn restore(&mut self, forgotten: u64) {
+        self.forgotten = forgotten;
+        self.unsaved = forgotten;
+        self.first_page = forgotten / PAGE_LEN;
+    }
+
+    /// Takes over an id of a checkpoint's page; the ids of a page come in order.
+    pub fn restore_id(&mut self, number: u64, remembered: Remembered) {
+        if number < self.forgotten {
+            return;
+        }
+        self.insert(remembered);
+        self.unsaved = self.end();
+    }
+
+    /// Returns the pages that hold ids.
+    pub fn pages(&self) -> impl Iterator<Item = u64> + use<> {
+        let pages = self.forgotten / PAGE_LEN..self.end().div_ceil(PAGE_LEN);
+        if self.by_time.is_empty() { 0..0 } else { pages }
+    }
+
+    /// Returns the pages that have changed since the last call; those without ids are gone.
+    pub fn take_changed(&mut self) -> impl Iterator<Item = u64> + use<> {
+        let gone = self.first_page..self.forgotten / PAGE_LEN;
+        let unsaved = self.unsaved.max(self.forgotten) / PAGE_LEN;
+        let changed = if self.unsaved < self.end() {
+            unsaved..self.end().div_ceil(PAGE_LEN)
+        } else {
+            0..0
+        };
+        self.first_page = gone.end;
+        self.unsaved = self.end();
+        gone.chain(changed)
+    }
+
+    /// Has a page, and those behind it, written again by the next checkpoint.
+    pub fn touch(&mut self, page: u64) {
+        self.unsaved = self.unsaved.min(page.saturating_mul(PAGE_LEN));
+    }
+
+    /// Returns the ids of a page with the number of the first one.
+    pub fn page(&self, page: u64) -> (u64, impl ExactSizeIterator<Item = &Remembered>) {
+        let at = |number: u64| usize::try_from(number.saturating_sub(self.forgotten));
+        let start = page.saturating_mul(PAGE_LEN);
+        let len = self.by_time.len();
+        let from = at(start).unwrap_or(len).min(len);
+        let to = at(start + PAGE_LEN).unwrap_or(len).min(len);
+        (start.max(self.forgotten), self.by_time.range(from..to))
+    }
+
+    fn end(&self) -> u64 {
+        let len = u64::try_from(self.by_time.len()).unwrap_or(u64::MAX);
+        self.forgotten.saturating_add(len)
     }
 
     /// Returns when the oldest id leaves the window.
@@ -157,7 +218,7 @@ mod tests {
         assert_eq!(find(&mut dedup, "a", 1100), None);
         assert_eq!(find(&mut dedup, "b", 1100), Some(2));
         assert_eq!(dedup.next_expiry(), Some(Wall(1150)));
-        assert_eq!(dedup.iter().len(), 1);
+        assert_eq!(dedup.page(0).1.len(), 1);
     }
 
     #[test]

@@ -14,12 +14,14 @@ mod subjects;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::mem::size_of;
 
 use protocol::id::Seq;
 use protocol::store::Loc;
 use protocol::time::Wall;
 
+pub use checkpoint::Page;
 use chunk::{CHUNK_LEN, Chunk, Slot};
 pub use filter::Filter;
 pub use protocol::subject::matches as subject_matches;
@@ -46,6 +48,8 @@ pub struct Index {
     overhead: Overhead,
     subjects: Subjects,
     segments: Segments,
+    /// Numbers of chunks that differ from what checkpoints hold of them, or are gone.
+    changed: Vec<u64>,
 }
 
 /// What one stored message counts beyond its subject, headers and body.
@@ -102,6 +106,7 @@ impl Index {
             overhead,
             subjects: Subjects::default(),
             segments: Segments::default(),
+            changed: Vec::new(),
         }
     }
 
@@ -182,7 +187,11 @@ impl Index {
         if let Some(previous) = self.subjects.pushed(id, seq) {
             self.link(previous, seq);
         }
-        self.chunk_for_push(seq).push(seq, msg, id);
+        let chunk = self.chunk_for_push(seq);
+        chunk.push(seq, msg, id);
+        if !chunk.set_changed(true) {
+            self.changed.push(seq / CHUNK_LEN);
+        }
         if self.messages == 0 {
             self.first = seq;
         }
@@ -223,6 +232,9 @@ impl Index {
         let entry = self.chunks.get_mut(at)?;
         let chunk = entry.as_mut()?;
         chunk.kill(seq);
+        if !chunk.set_changed(true) {
+            self.changed.push(seq / CHUNK_LEN);
+        }
         // The last chunk takes the next message, so its slots stay as they are.
         if !chunk.accepts(self.last + 1) {
             if chunk.live() == 0 {
@@ -244,6 +256,7 @@ impl Index {
 
     /// Removes everything and moves on to the sequence `next`, if that lies ahead.
     pub fn clear(&mut self, next: Seq) {
+        self.changed.extend((self.base..).take(self.chunks.len()));
         self.chunks.clear();
         self.subjects.clear();
         self.segments.clear();

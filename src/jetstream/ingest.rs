@@ -187,6 +187,7 @@ pub(crate) fn take_in(
     shared: &mut Shared,
     env: &mut impl Env,
 ) {
+    stream.unsaved.state = true;
     let Stream {
         core, consumers, ..
     } = stream;

@@ -64,6 +64,8 @@ pub struct JetStream {
     parts: atomic::Parts,
     /// Totals of counters that are under way: never logged, gone after a restart.
     counters: counters::Counters,
+    /// Streams that have been deleted since the last checkpoint was taken.
+    gone: alloc::vec::Vec<StreamId>,
     /// Entries of the log that could not be read; they are skipped, and health tells.
     unreadable: u64,
 }
@@ -81,6 +83,7 @@ impl JetStream {
             followers: follow::Followers::default(),
             parts: atomic::Parts::default(),
             counters: counters::Counters::default(),
+            gone: alloc::vec::Vec::new(),
             unreadable: 0,
         }
     }

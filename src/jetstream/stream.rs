@@ -32,6 +32,7 @@ use protocol::js::enums::Storage;
 use protocol::subject;
 use protocol::time::Wall;
 
+use crate::checkpoint::Unsaved;
 use crate::consumer::Consumers;
 use crate::dedup::Dedup;
 use crate::entry::SourceKey;
@@ -72,6 +73,8 @@ pub struct Stream {
     pub consumers: Consumers,
     /// Whether messages on its subjects come here now.
     bound: bool,
+    /// What checkpoints do not hold yet.
+    pub(crate) unsaved: Unsaved,
 }
 
 impl Stream {
@@ -82,6 +85,7 @@ impl Stream {
             core,
             consumers,
             bound: false,
+            unsaved: Unsaved::ALL,
         }
     }
 
@@ -240,6 +244,21 @@ impl StreamCore {
     /// Notes that an entry was proposed for this stream.
     pub fn set_proposed(&mut self, pos: LogPos) {
         self.proposed = Some(pos);
+    }
+
+    /// Returns the pages of message ids that checkpoints hold.
+    pub(crate) fn message_id_pages(&self) -> impl Iterator<Item = u64> + use<> {
+        self.dedup.pages()
+    }
+
+    /// Returns the pages of message ids that have changed since the last call.
+    pub(crate) fn take_changed_message_ids(&mut self) -> impl Iterator<Item = u64> + use<> {
+        self.dedup.take_changed()
+    }
+
+    /// Has a page of message ids written again by the next checkpoint.
+    pub(crate) fn touch_message_ids(&mut self, page: u64) {
+        self.dedup.touch(page);
     }
 
     /// Takes over a changed configuration; removes what it leaves no room for.

@@ -8,7 +8,7 @@ use protocol::id::{AccountId, ConnId, LogPos, StreamId};
 use protocol::js::advisory::ClientInfo;
 use protocol::js::info::AccountLimits;
 use protocol::rng::Rng;
-use protocol::store::{Loc, Place, ReadError, ReadId, ReadOutcome};
+use protocol::store::{Loc, Place, ReadError, ReadId, ReadOutcome, SectionKey};
 use protocol::time::{Instant, Now, Wall};
 
 use crate::env::{ApiCall, Env, Inbound, JsTarget, NameRules, Outgoing, Purpose};
@@ -311,6 +311,20 @@ impl Bench {
         self.sync();
         self.world.take("api").pop().unwrap_or_default()
     }
+}
+
+/// Returns a machine that was restored from a checkpoint of `js`.
+pub(crate) fn restored(js: &JetStream) -> JetStream {
+    restored_from(&js.sections())
+}
+
+/// Returns a machine that was restored from these sections.
+pub(crate) fn restored_from(sections: &[(SectionKey, Bytes)]) -> JetStream {
+    let mut copy = machine();
+    for (key, body) in sections {
+        copy.restore(*key, body).expect("it was just written");
+    }
+    copy
 }
 
 pub(crate) fn machine() -> JetStream {

@@ -139,6 +139,7 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
+        stream.unsaved.state = true;
         let Stream {
             core, consumers, ..
         } = &mut **stream;

@@ -71,6 +71,26 @@ impl Loc {
     }
 }
 
+/// Names a section of the state that checkpoints hold. Sections come back in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SectionKey {
+    /// What belongs together and goes together, such as a stream.
+    pub group: u64,
+    /// The section within it.
+    pub number: u64,
+}
+
+/// What a checkpoint changes of the state that the one before holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SectionChange {
+    /// The section's contents from now on.
+    Put(SectionKey, Bytes),
+    /// The section is no more.
+    Drop(SectionKey),
+    /// All sections of the group are no more.
+    DropGroup(u64),
+}
+
 /// A read under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadId(pub u64);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use protocol::id::{LogPos, Seq, StreamId};
-use protocol::store::{Loc, ReadError, ReadId};
+use protocol::store::{Loc, ReadError, ReadId, SectionKey};
 
 use crate::log::Chunk;
 use crate::op::DiskError;
@@ -13,10 +13,20 @@ use crate::record::{self, HEAD, Kind};
 use crate::report::{Damage, RecoveryReport};
 
 /// Something that the store's user must know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreEvent {
-    /// Recovery begins from this state; entries follow.
-    CheckpointLoaded(Bytes),
+    /// A section of the state that recovery begins from. Sections come in the order of their keys, and
+    /// entries follow.
+    Section {
+        /// Which one.
+        key: SectionKey,
+        /// Its contents.
+        body: Bytes,
+    },
+    /// A section of the state that recovery begins from is damaged, and there is no older copy.
+    SectionLost(SectionKey),
+    /// The sections so far came from a checkpoint that is damaged: they do not count.
+    CheckpointGivenUp,
     /// The next entry in log order. Its bytes are durable: replayed at recovery, or just synced.
     Entry {
         /// The position that [`crate::Store::append`] gave.
@@ -47,7 +57,10 @@ pub enum StoreEvent {
         /// The entry's bytes.
         result: Result<Bytes, ReadError>,
     },
-    /// The log has grown long: flush the entries that lie below, then write a checkpoint.
+    /// Much has changed since the last checkpoint: write one.
+    CheckpointWanted,
+    /// The log has grown long: flush the entries that lie below, then call
+    /// [`crate::Store::finish_flushing`].
     FlushWanted {
         /// Entries from here on may stay in the log.
         below: LogPos,
@@ -66,8 +79,8 @@ pub enum StoreEvent {
         /// It holds every entry below.
         applied: LogPos,
     },
-    /// A checkpoint could not be written; the one before still counts. Another
-    /// [`StoreEvent::FlushWanted`] follows.
+    /// A checkpoint could not be written; the one before still counts. The changes are kept, and
+    /// another [`StoreEvent::CheckpointWanted`] follows.
     CheckpointRefused(DiskError),
     /// A write or sync failed: nothing is stored any more until the process starts anew.
     Poisoned(DiskError),

@@ -27,9 +27,13 @@ pub struct StoreOptions {
     /// the first time, before it gives up.
     pub recovery_read_attempts: u32,
     /// How many bytes of the log may be unflushed before [`crate::StoreEvent::FlushWanted`] is raised,
-    /// for a fourth of it. Where checkpoints are long, the store waits for more, so that they stay a
-    /// small part of what is written.
+    /// for all but three fourths of it: much of the newest part is consumed and removed before it is
+    /// flushed.
     pub flush_threshold: u64,
+    /// How many bytes of the log lie between two checkpoints, and so about how many a start replays.
+    /// Where checkpoints are long, the store waits for more, so that they stay a small part of what is
+    /// written.
+    pub checkpoint_step: u64,
     /// A segment that has reached this length is not continued.
     pub segment_len_max: u64,
 }
@@ -48,6 +52,7 @@ impl Default for StoreOptions {
             recovery_read_len: 1 << 20,
             recovery_read_attempts: 30,
             flush_threshold: 64 << 20,
+            checkpoint_step: 16 << 20,
             segment_len_max: 256 << 20,
         }
     }

@@ -155,7 +155,7 @@ impl Store {
             }
         }
         self.check_open(ops);
-        self.check_flush();
+        self.check_bulk();
     }
 
     fn poison(&mut self, error: DiskError) {

@@ -174,7 +174,10 @@ impl Rig {
     pub(crate) fn entries(&self) -> Vec<Bytes> {
         let entries = self.events.iter().filter_map(|event| match event {
             StoreEvent::Entry { entry, .. } => Some(entry.clone()),
-            StoreEvent::CheckpointLoaded(_)
+            StoreEvent::Section { .. }
+            | StoreEvent::SectionLost(_)
+            | StoreEvent::CheckpointGivenUp
+            | StoreEvent::CheckpointWanted
             | StoreEvent::Recovered(_)
             | StoreEvent::ReadDone { .. }
             | StoreEvent::FlushWanted { .. }
@@ -191,7 +194,10 @@ impl Rig {
     pub(crate) fn report(&self) -> RecoveryReport {
         let report = self.events.iter().find_map(|event| match event {
             StoreEvent::Recovered(report) => Some(report.clone()),
-            StoreEvent::CheckpointLoaded(_)
+            StoreEvent::Section { .. }
+            | StoreEvent::SectionLost(_)
+            | StoreEvent::CheckpointGivenUp
+            | StoreEvent::CheckpointWanted
             | StoreEvent::Entry { .. }
             | StoreEvent::ReadDone { .. }
             | StoreEvent::FlushWanted { .. }

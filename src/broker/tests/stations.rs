@@ -186,6 +186,7 @@ fn rows_come_back_from_a_checkpoint() {
         log_file_len: 64 << 10,
         log_file_len_first: 64 << 10,
         flush_threshold: 64 << 10,
+        checkpoint_step: 16 << 10,
         ..StoreOptions::default()
     };
     let mut world = World::with_store(options, store);

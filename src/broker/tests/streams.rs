@@ -134,6 +134,7 @@ fn messages_that_moved_out_of_the_log_are_there_after_each_restart() {
         read_len: 4 << 10,
         chunk_len: 8 << 10,
         flush_threshold: 48 << 10,
+        checkpoint_step: 12 << 10,
         ..StoreOptions::default()
     };
     let mut options = Options::default();

@@ -1,19 +1,39 @@
-//! The index in a checkpoint.
+//! The index in a checkpoint: what concerns all of it, and the messages in pages of one chunk each.
 //!
 //! *Invariant:* the bytes are a function of the live messages and the last sequence alone, so that two
-//! indexes that got there on different ways write the same. Subjects are numbered as they first appear.
+//! indexes that got there on different ways write the same. A page names its subjects itself, numbered
+//! as they first appear in it, so that none needs another page.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::BufMut;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use protocol::id::{LogPos, Seq};
 use protocol::store::{Loc, Place};
 use protocol::time::Wall;
 
-use super::chunk::Slot;
-use super::{Filter, Index, NewMsg, Overhead};
+use super::chunk::{CHUNK_LEN, Slot};
+use super::{Index, NewMsg, SubjectId};
 use crate::entry::{DecodeError, Reader, put_bytes, put_step, put_varint};
+
+/// Names a page: its messages are those of the chunk of this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Page(pub u64);
+
+impl Page {
+    /// Returns the first sequence that belongs to the page.
+    #[must_use]
+    pub fn first(self) -> Seq {
+        Seq(self.0.saturating_mul(CHUNK_LEN))
+    }
+
+    /// Returns the last sequence that belongs to the page.
+    #[must_use]
+    pub fn last(self) -> Seq {
+        Seq(self.first().0.saturating_add(CHUNK_LEN - 1))
+    }
+}
 
 /// The message before, from which the next one is a short step: about ten bytes per message instead of
 /// thirty.
@@ -25,7 +45,7 @@ struct Before {
 }
 
 impl Index {
-    /// Appends the index to a checkpoint.
+    /// Appends what concerns the whole index to a checkpoint.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64_le(self.last);
         out.put_u64_le(self.last_time.0);
@@ -35,98 +55,163 @@ impl Index {
             out.put_u32_le(number);
             out.put_u64_le(used.total_bytes);
         }
-        out.put_u64_le(self.messages);
-        let mut numbers = vec![None; self.subjects.slots()];
-        let mut fresh = 0u64;
-        let mut before = Before::default();
-        let mut from = Seq(0);
-        while let Some(seq) = self.next(&Filter::All, from) {
-            from = seq.next();
-            let Some(slot) = self.slot(seq.0) else {
-                continue;
-            };
-            put_varint(out, seq.0 - before.seq);
+    }
+
+    /// Takes over what a checkpoint says of the whole index; the pages follow, in order.
+    ///
+    /// # Errors
+    /// If the bytes are cut short or contradict themselves.
+    pub(crate) fn restore(&mut self, from: &mut Reader) -> Result<(), DecodeError> {
+        (self.last, self.last_time) = (from.u64()?, from.time()?);
+        self.first = self.last + 1;
+        self.flushed_below = self.first;
+        for _ in 0..from.u32()? {
+            let (number, total_bytes) = (from.u32()?, from.u64()?);
+            self.segments.set_total(number, total_bytes);
+        }
+        Ok(())
+    }
+
+    /// Returns the pages that hold live messages.
+    pub fn pages(&self) -> impl Iterator<Item = Page> + '_ {
+        let numbered = (self.base..).zip(&self.chunks);
+        let live = |chunk: &super::Chunk| chunk.live() > 0;
+        numbered
+            .filter(move |(_, chunk)| chunk.as_deref().is_some_and(live))
+            .map(|(number, _)| Page(number))
+    }
+
+    /// Returns the pages that have changed since the last call; those without messages are gone.
+    pub fn take_changed(&mut self) -> Vec<Page> {
+        let mut changed = core::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        for number in &changed {
+            if let Some(chunk) = self.chunk_mut(number * CHUNK_LEN) {
+                chunk.set_changed(false);
+            }
+        }
+        changed.into_iter().map(Page).collect()
+    }
+
+    /// Has a page written again by the next checkpoint.
+    pub fn touch(&mut self, page: Page) {
+        self.changed.push(page.0);
+    }
+
+    /// Appends a page to a checkpoint; nothing if it holds no message.
+    pub fn snapshot_page(&self, page: Page, out: &mut Vec<u8>) {
+        let Some(chunk) = self.chunk(page.first().0).filter(|chunk| chunk.live() > 0) else {
+            return;
+        };
+        put_varint(out, u64::from(chunk.live()));
+        let mut numbers: HashMap<SubjectId, u64, FixedState> = HashMap::default();
+        let (mut last, mut fresh) = (None, 0);
+        let mut before = Before {
+            seq: page.first().0,
+            ..Before::default()
+        };
+        for (seq, slot) in chunk.live_slots() {
+            put_varint(out, seq - before.seq);
             put_step(out, before.loc, slot.loc.to_bits());
             put_step(out, before.time, slot.time.0);
             put_varint(out, u64::from(slot.len) << 1 | u64::from(slot.has_headers));
             before = Before {
-                seq: seq.0,
+                seq,
                 loc: slot.loc.to_bits(),
                 time: slot.time.0,
             };
-            let at = usize::try_from(slot.subject.0).unwrap_or(usize::MAX);
-            if let Some(known) = numbers.get(at).copied().flatten() {
-                put_varint(out, known);
-                continue;
+            // Neighbours are often on the same subject.
+            let known = match last {
+                Some((subject, number)) if subject == slot.subject => Some(number),
+                _ => numbers.get(&slot.subject).copied(),
+            };
+            let number = known.unwrap_or(fresh);
+            last = Some((slot.subject, number));
+            put_varint(out, number);
+            if known.is_none() {
+                numbers.insert(slot.subject, number);
+                put_bytes(out, self.subjects.name(slot.subject));
+                fresh += 1;
             }
-            if let Some(number) = numbers.get_mut(at) {
-                *number = Some(fresh);
-            }
-            put_varint(out, fresh);
-            put_bytes(out, self.subjects.name(slot.subject));
-            fresh += 1;
         }
     }
 
-    /// Returns the index of a checkpoint.
+    /// Takes over a page of a checkpoint.
     ///
     /// # Errors
     /// If the bytes are cut short or contradict themselves.
-    pub(crate) fn restore(from: &mut Reader, overhead: Overhead) -> Result<Self, DecodeError> {
-        let (last, last_time) = (from.u64()?, from.time()?);
-        let mut segments = Vec::new();
-        for _ in 0..from.u32()? {
-            segments.push((from.u32()?, from.u64()?));
-        }
-        let messages = from.u64()?;
-        let mut index = Self::new(Seq(1), overhead);
+    pub(crate) fn restore_page(
+        &mut self,
+        page: Page,
+        from: &mut Reader,
+    ) -> Result<(), DecodeError> {
+        let messages = from.varint()?;
         let mut subjects = Vec::new();
-        let mut before = Before::default();
+        let mut before = Before {
+            seq: page.first().0,
+            ..Before::default()
+        };
+        let end = page.last().0.min(self.last);
+        let mut least = before.seq;
         for _ in 0..messages {
-            let ahead = from.varint()?;
-            let seq = before.seq.checked_add(ahead).ok_or(DecodeError::Length)?;
+            let seq = before.seq.checked_add(from.varint()?);
+            let seq = seq.filter(|seq| (least..=end).contains(seq));
+            let seq = seq.ok_or(DecodeError::Length)?;
             let loc = from.step(before.loc)?;
             let time = from.step(before.time)?;
             before = Before { seq, loc, time };
+            least = seq + 1;
             let coded = from.varint()?;
             let len = u32::try_from(coded >> 1).map_err(|_| DecodeError::Length)?;
             let number = usize::try_from(from.varint()?).map_err(|_| DecodeError::Length)?;
             if number == subjects.len() {
-                subjects.push(index.subjects.intern(&from.bytes()?));
+                subjects.push(self.subjects.intern(&from.bytes()?));
             }
             let subject = *subjects.get(number).ok_or(DecodeError::Length)?;
-            if seq <= index.last || seq > last {
-                return Err(DecodeError::Length);
-            }
-            index.last = seq - 1;
-            let loc = Loc::from_bits(loc);
             let msg = NewMsg {
-                loc,
+                loc: Loc::from_bits(loc),
                 time: Wall(time),
                 len,
                 has_headers: coded & 1 != 0,
             };
-            index.push_to(subject, msg);
-            index
-                .segments
-                .added(loc, index.size_of(msg.len, msg.has_headers));
+            self.restore_message(seq, subject, msg);
         }
-        for (number, total_bytes) in segments {
-            index.segments.set_total(number, total_bytes);
+        let next = self.last + 1;
+        if let Some(chunk) = self.chunk_mut(page.first().0)
+            && !chunk.accepts(next)
+        {
+            chunk.compact();
         }
-        index.last = last;
-        index.last_time = last_time;
-        index.flushed_below = index.first;
-        index.relocated(&[]);
-        if index.messages == 0 {
-            index.first = last + 1;
+        Ok(())
+    }
+
+    fn restore_message(&mut self, seq: u64, subject: SubjectId, msg: NewMsg) {
+        if let Some(previous) = self.subjects.pushed(subject, seq) {
+            self.link(previous, seq);
         }
-        Ok(index)
+        self.chunk_for_push(seq).push(seq, msg, subject);
+        if self.messages == 0 {
+            self.first = seq;
+        }
+        let size = self.size_of(msg.len, msg.has_headers);
+        self.messages += 1;
+        self.bytes += u64::from(size);
+        self.segments.found(msg.loc, size);
+        if matches!(msg.loc.place(), Place::Log(_)) {
+            self.flushed_below = self.flushed_below.min(seq);
+        }
     }
 
     /// Takes the numbers of segments that hold no live message.
     pub fn take_dead_segments(&mut self, each: impl FnMut(u32)) {
         self.segments.take_dead(each);
+    }
+
+    /// Returns whether a segment is mostly waste.
+    #[must_use]
+    pub fn has_wasteful_segment(&self) -> bool {
+        self.segments.wasteful().is_some()
     }
 
     /// Appends the live messages of a segment that is mostly waste to `out`, in order; nothing if there
@@ -148,14 +233,18 @@ impl Index {
         }
     }
 
-    /// Appends every message whose entry still lies in the log, below `below`, to `out`, in order.
-    pub fn unflushed(&self, below: LogPos, out: &mut Vec<(Seq, Loc)>) {
+    /// Appends the first messages whose entries still lie in the log, below `below`, to `out`, in order:
+    /// about `max` of them.
+    pub fn unflushed(&self, below: LogPos, max: usize, out: &mut Vec<(Seq, Loc)>) {
         let in_log = |loc: Loc| match loc.place() {
             Place::Log(pos) => pos < below,
             Place::Segment { .. } => false,
         };
         let first = self.position(self.flushed_below).unwrap_or(0);
         for chunk in self.chunks.iter().skip(first).flatten() {
+            if out.len() >= max {
+                return;
+            }
             chunk.each_loc(|seq, loc| {
                 if in_log(loc) {
                     out.push((seq, loc));
@@ -172,8 +261,13 @@ impl Index {
             };
             self.segments.removed(meta.loc, meta.size);
             self.segments.added(loc, meta.size);
+            let mut known = true;
             if let Some(chunk) = self.chunk_mut(seq.0) {
                 chunk.relocate(seq.0, loc);
+                known = chunk.set_changed(true);
+            }
+            if !known {
+                self.changed.push(seq.0 / CHUNK_LEN);
             }
         }
         // Messages move in order, so each is looked at once over its life.

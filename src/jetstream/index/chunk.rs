@@ -28,6 +28,8 @@ pub(super) struct Chunk {
     /// The sequence of the first slot.
     start: u64,
     live: u32,
+    /// Whether it differs from what checkpoints hold of it.
+    changed: bool,
     /// The distance of each slot from `start`; empty while the slots are consecutive.
     offsets: Vec<u16>,
     subjects: Vec<u32>,
@@ -54,6 +56,7 @@ impl Chunk {
         Self {
             start,
             live: 0,
+            changed: false,
             offsets: Vec::new(),
             subjects: Vec::with_capacity(slots),
             lens: Vec::with_capacity(slots),
@@ -70,6 +73,11 @@ impl Chunk {
 
     pub(super) fn live(&self) -> u32 {
         self.live
+    }
+
+    /// Notes whether the chunk differs from what checkpoints hold of it; returns what was noted before.
+    pub(super) fn set_changed(&mut self, changed: bool) -> bool {
+        core::mem::replace(&mut self.changed, changed)
     }
 
     /// Returns whether `seq` belongs into this chunk.
@@ -208,6 +216,12 @@ impl Chunk {
         {
             *slot = loc;
         }
+    }
+
+    /// Returns the live messages in order.
+    pub(super) fn live_slots(&self) -> impl Iterator<Item = (u64, Slot)> + '_ {
+        let slots = (0..self.subjects.len()).map(|at| self.seq_at(at));
+        slots.filter_map(|seq| Some((seq, self.slot(seq)?)))
     }
 
     /// Calls `each` with every live message and where its entry lies.

@@ -49,6 +49,16 @@ impl Segments {
         self.emptied |= used.messages == 1;
     }
 
+    /// A live message that counts `size` has been found at `loc` in a checkpoint.
+    pub(super) fn found(&mut self, loc: Loc, size: u32) {
+        let Place::Segment { number, .. } = loc.place() else {
+            return;
+        };
+        let used = self.by_number.entry(number).or_default();
+        used.messages += 1;
+        used.live_bytes += u64::from(size);
+    }
+
     /// The message at `loc` went away or elsewhere.
     pub(super) fn removed(&mut self, loc: Loc, size: u32) {
         let Place::Segment { number, .. } = loc.place() else {
@@ -99,7 +109,7 @@ impl Segments {
         self.by_number.iter().map(|(number, used)| (*number, *used))
     }
 
-    /// Tells how much ever moved to a segment, after the live messages were added.
+    /// Tells how much ever moved to a segment of a checkpoint.
     pub(super) fn set_total(&mut self, number: u32, total_bytes: u64) {
         self.by_number.entry(number).or_default().total_bytes = total_bytes;
         self.emptied = true;

@@ -58,11 +58,6 @@ impl Subjects {
         u64::try_from(self.by_name.len()).unwrap_or(u64::MAX)
     }
 
-    /// Returns how many ids are or were in use: all of them lie below.
-    pub(super) fn slots(&self) -> usize {
-        self.entries.len()
-    }
-
     pub(super) fn find(&self, name: &[u8]) -> Option<SubjectId> {
         let hash = self.hasher.hash_one(name);
         self.by_name

@@ -176,7 +176,7 @@ fn what_has_moved_is_not_offered_for_flushing_again() {
     }
     index.remove(Seq(3));
     let mut found = Vec::new();
-    index.unflushed(LogPos(50), &mut found);
+    index.unflushed(LogPos(50), usize::MAX, &mut found);
     assert_eq!(found.iter().map(|f| f.0.0).collect::<Vec<_>>(), [1, 2, 4]);
     let moved: Vec<_> = found
         .iter()
@@ -185,7 +185,7 @@ fn what_has_moved_is_not_offered_for_flushing_again() {
     index.relocated(&moved);
     assert_eq!(index.meta(Seq(4)).unwrap().loc, Loc::segment(1, 4));
     found.clear();
-    index.unflushed(LogPos(u64::MAX), &mut found);
+    index.unflushed(LogPos(u64::MAX), usize::MAX, &mut found);
     assert_eq!((found.len(), found[0].0), (9_996, Seq(5)));
 }
 

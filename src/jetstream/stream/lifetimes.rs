@@ -12,7 +12,7 @@ use protocol::id::Seq;
 use protocol::text::duration::Nanos;
 use protocol::time::Wall;
 
-use crate::entry::{DecodeError, Reader};
+use crate::entry::{DecodeError, Reader, put_varint};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -126,30 +126,34 @@ impl Lifetimes {
         *self = Self::default();
     }
 
-    /// Appends everything to a checkpoint.
-    pub(super) fn snapshot(&self, out: &mut Vec<u8>) {
-        out.put_u32_le(u32::try_from(self.ends.len()).unwrap_or(u32::MAX));
-        for (seq, end) in &self.ends {
+    /// Appends what concerns the messages from `first` to `last` to a checkpoint.
+    pub(super) fn snapshot(&self, first: Seq, last: Seq, out: &mut Vec<u8>) {
+        let ends = self.ends.range(first..=last);
+        put_varint(out, u64::try_from(ends.clone().count()).unwrap_or(u64::MAX));
+        for (seq, end) in ends {
             out.put_u64_le(seq.0);
             out.put_u64_le(end.0);
         }
-        out.put_u32_le(u32::try_from(self.markers.len()).unwrap_or(u32::MAX));
-        for seq in &self.markers {
+        let markers = self.markers.range(first..=last);
+        put_varint(
+            out,
+            u64::try_from(markers.clone().count()).unwrap_or(u64::MAX),
+        );
+        for seq in markers {
             out.put_u64_le(seq.0);
         }
     }
 
-    /// Returns what is in a checkpoint.
-    pub(super) fn restore(from: &mut Reader) -> Result<Self, DecodeError> {
-        let mut lifetimes = Self::default();
-        for _ in 0..from.u32()? {
+    /// Takes over what a checkpoint says of some messages.
+    pub(super) fn restore(&mut self, from: &mut Reader) -> Result<(), DecodeError> {
+        for _ in 0..from.varint()? {
             let seq = Seq(from.u64()?);
-            lifetimes.set_end(seq, from.time()?);
+            self.set_end(seq, from.time()?);
         }
-        for _ in 0..from.u32()? {
-            lifetimes.set_marker(Seq(from.u64()?));
+        for _ in 0..from.varint()? {
+            self.set_marker(Seq(from.u64()?));
         }
-        Ok(lifetimes)
+        Ok(())
     }
 }
 

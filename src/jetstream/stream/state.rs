@@ -69,16 +69,6 @@ impl StreamCore {
             .collect()
     }
 
-    /// Returns a hash of everything that the applied log decides: two machines that applied the same
-    /// entries have the same.
-    #[must_use]
-    pub fn state_hash(&self) -> u64 {
-        let mut out = Vec::new();
-        self.snapshot(&mut out);
-        // Any fixed hash does: both sides use the same build.
-        crate::dedup::MsgIdHash::of(&out).to_bits()
-    }
-
     /// Returns the sequence of the last message of a subject or pattern.
     #[must_use]
     pub fn last_by_subject(&self, pattern: &[u8]) -> Option<Seq> {

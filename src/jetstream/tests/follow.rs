@@ -153,10 +153,7 @@ fn a_checkpoint_knows_how_far_sources_have_come() {
     let mut bench = origin();
     create(&mut bench, "C", "\"sources\":[{\"name\":\"S\"}]");
     bench.sync();
-    let mut checkpoint = Vec::new();
-    bench.js.snapshot(&mut checkpoint);
-    let mut js = crate::testing::machine();
-    js.restore(&checkpoint.into()).expect("it was just written");
+    let mut js = crate::testing::restored(&bench.js);
     js.recovered(&mut bench.world);
     let log = bench.world.log.len();
     js.pump(&mut bench.world);

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use crate::testing::{ACCOUNT, Bench, machine};
+use crate::testing::{ACCOUNT, Bench, restored};
 
 fn bench(storage: &str, config: &str) -> Bench {
     let mut bench = Bench::new();
@@ -130,11 +130,7 @@ fn lifetimes_survive_a_checkpoint_and_a_replay() {
     bench.publish_acked("s.short", &[(TTL, "2")], "2");
     bench.publish_acked("s.long", &[(TTL, "4")], "3");
     pass_ms(&mut bench, 2_100);
-    let mut checkpoint = alloc::vec::Vec::new();
-    bench.js.snapshot(&mut checkpoint);
-    let mut restored = machine();
-    restored.restore(&checkpoint.into()).unwrap();
-    assert_eq!(restored.state_hash(), bench.js.state_hash());
+    assert_eq!(restored(&bench.js).state_hash(), bench.js.state_hash());
 
     let mut replayed = Bench::with_log(bench.world.log.clone());
     assert_eq!(replayed.js.state_hash(), bench.js.state_hash());

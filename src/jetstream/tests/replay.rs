@@ -1,15 +1,16 @@
 //! A log that is replayed gives the state that was there before.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use protocol::id::LogPos;
+use protocol::id::{LogPos, Seq, StreamId};
 use protocol::rng::Rng;
-use protocol::store::Loc;
+use protocol::store::{Loc, SectionChange, SectionKey};
 
 use crate::entry::Stored;
-use crate::testing::{ACCOUNT, Bench, machine};
+use crate::testing::{ACCOUNT, Bench, machine, restored, restored_from};
 
 /// Random work on a few streams; whatever is refused is part of it.
 fn busy(seed: u64) -> Bench {
@@ -147,11 +148,7 @@ fn a_checkpoint_and_the_entries_after_it_give_the_same_state() {
         for cut in [0, log.len() / 3, log.len()] {
             let cut = before_batch(log, cut);
             let mut first = Bench::with_log(log[..cut].to_vec());
-            let mut checkpoint = Vec::new();
-            first.js.snapshot(&mut checkpoint);
-            let mut js = machine();
-            js.restore(&Bytes::from(checkpoint))
-                .expect("it was just written");
+            let mut js = restored(&first.js);
             for (pos, entry) in (1u64..).zip(log).skip(cut) {
                 let pos = LogPos(pos);
                 js.apply(&mut first.world, pos, Loc::log(pos), entry);
@@ -167,22 +164,33 @@ fn a_checkpoint_and_the_entries_after_it_give_the_same_state() {
 
 #[test]
 fn a_checkpoint_of_a_later_version_is_refused() {
-    let mut checkpoint = Vec::new();
-    machine().snapshot(&mut checkpoint);
-    checkpoint[0] = 9;
-    let refused = machine().restore(&Bytes::from(checkpoint));
+    let (key, shared) = machine().sections().remove(0);
+    let mut shared = shared.to_vec();
+    shared[0] = 9;
+    let refused = machine().restore(key, &shared.into());
     assert_eq!(refused, Err(crate::RestoreError::Version(9)));
 }
 
 #[test]
 fn a_checkpoint_cut_short_is_refused() {
     let bench = busy(1);
-    let mut checkpoint = Vec::new();
-    bench.js.snapshot(&mut checkpoint);
-    for len in (1..checkpoint.len()).step_by(97) {
-        let cut = Bytes::copy_from_slice(&checkpoint[..len]);
-        assert!(machine().restore(&cut).is_err(), "{len}");
+    let sections = bench.js.sections();
+    let mut js = machine();
+    for (key, body) in &sections {
+        for len in (1..body.len()).step_by(97) {
+            let mut copy = restored_from(&sections[..1]);
+            if key.group != 0 && key.number != 0 {
+                let before = sections.iter().filter(|(k, _)| k.group == key.group);
+                for (key, body) in before.take_while(|(k, _)| k != key) {
+                    copy.restore(*key, body).unwrap();
+                }
+            }
+            let cut = body.slice(..len);
+            assert!(copy.restore(*key, &cut).is_err(), "{key:?} {len}");
+        }
+        js.restore(*key, body).unwrap();
     }
+    assert_eq!(js.state_hash(), bench.js.state_hash());
 }
 
 #[test]
@@ -198,11 +206,104 @@ fn streams_of_an_unknown_account_are_kept() {
     assert_eq!(js.state_hash(), bench.js.state_hash());
 }
 
+fn unflushed(bench: &Bench) -> Vec<(StreamId, Vec<(Seq, Loc)>)> {
+    let all = LogPos(u64::MAX);
+    let streams = bench.js.unflushed_streams(all).into_iter();
+    let messages = |stream| {
+        let mut messages = Vec::new();
+        bench.js.unflushed(stream, all, usize::MAX, &mut messages);
+        (stream, messages)
+    };
+    streams.map(messages).collect()
+}
+
+/// Puts a checkpoint's changes into what the ones before it have given.
+fn merge(sections: &mut BTreeMap<SectionKey, Bytes>, changes: Vec<SectionChange>) {
+    for change in changes {
+        match change {
+            SectionChange::Put(key, body) => {
+                sections.insert(key, body);
+            }
+            SectionChange::Drop(key) => {
+                sections.remove(&key);
+            }
+            SectionChange::DropGroup(group) => sections.retain(|key, _| key.group != group),
+        }
+    }
+}
+
+#[test]
+fn the_changes_of_many_checkpoints_put_together_give_the_whole_state() {
+    for seed in 0..4 {
+        let log = busy(seed).world.log;
+        let mut bench = Bench::with_log(Vec::new());
+        let mut rng = Rng::new(seed, 7);
+        let mut sections = BTreeMap::new();
+        let mut segment = 0;
+        for (pos, entry) in (1u64..).zip(&log) {
+            let pos = LogPos(pos);
+            bench.js.apply(&mut bench.world, pos, Loc::log(pos), entry);
+            if bench.js.is_inside_batch() || rng.below(40) > 0 {
+                continue;
+            }
+            if rng.below(3) == 0 {
+                segment += 1;
+                for (stream, messages) in unflushed(&bench) {
+                    let place = |seq: Seq| Loc::segment(segment, seq.0 * 8);
+                    let moved: Vec<_> = messages.iter().map(|&(s, _)| (s, place(s))).collect();
+                    bench.js.relocated(stream, &moved);
+                }
+            }
+            if let Some((&key, _)) = sections.iter().nth(usize::try_from(rng.below(9)).unwrap()) {
+                bench.js.touch(key);
+            }
+            merge(&mut sections, bench.js.changes());
+            let all: Vec<_> = sections.clone().into_iter().collect();
+            let copy = restored_from(&all);
+            assert_eq!(
+                copy.state_hash(),
+                bench.js.state_hash(),
+                "seed {seed} {pos:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_writes_the_pages_that_have_changed_and_no_others() {
+    let mut bench = Bench::new();
+    bench.ask("STREAM.CREATE.S", "{\"name\":\"S\",\"subjects\":[\"s.*\"]}");
+    for n in 0..10_000 {
+        bench.publish(if n % 2 == 0 { "s.a" } else { "s.b" }, &[], "x");
+    }
+    bench.sync();
+    assert_eq!(bench.js.changes().len(), 4 + 3, "three pages of messages");
+    assert_eq!(bench.js.changes().len(), 1, "what concerns all streams");
+    bench.publish_acked("s.a", &[], "x");
+    bench.ask("STREAM.MSG.DELETE.S", "{\"seq\":5}");
+    let numbers = |changes: Vec<SectionChange>| {
+        let keys = changes.into_iter().filter_map(|change| match change {
+            SectionChange::Put(key, _) => Some((key.group, key.number >> 56, key.number & 0xff)),
+            SectionChange::Drop(_) | SectionChange::DropGroup(_) => None,
+        });
+        keys.collect::<Vec<_>>()
+    };
+    let expected = [(0, 0, 0), (1, 1, 0), (1, 4, 0), (1, 3, 0), (1, 3, 2)];
+    assert_eq!(numbers(bench.js.changes()), expected);
+    bench.ask("STREAM.PURGE.S", "");
+    let changes = bench.js.changes();
+    let dropped = changes
+        .iter()
+        .filter(|c| matches!(c, SectionChange::Drop(_)));
+    assert_eq!(dropped.count(), 3);
+    bench.ask("STREAM.DELETE.S", "");
+    assert!(bench.js.changes().contains(&SectionChange::DropGroup(1)));
+}
+
 #[test]
 fn moved_messages_are_no_longer_asked_for() {
     let mut bench = busy(3);
-    let mut unflushed = Vec::new();
-    bench.js.unflushed(LogPos(u64::MAX), &mut unflushed);
+    let unflushed = unflushed(&bench);
     assert!(!unflushed.is_empty());
     for (stream, messages) in &unflushed {
         let moved: Vec<_> = messages
@@ -211,15 +312,8 @@ fn moved_messages_are_no_longer_asked_for() {
             .collect();
         bench.js.relocated(*stream, &moved);
     }
-    unflushed.clear();
-    bench.js.unflushed(LogPos(u64::MAX), &mut unflushed);
-    assert!(unflushed.is_empty());
-    let mut checkpoint = Vec::new();
-    bench.js.snapshot(&mut checkpoint);
-    let mut js = machine();
-    js.restore(&Bytes::from(checkpoint))
-        .expect("it was just written");
-    assert_eq!(js.state_hash(), bench.js.state_hash());
+    assert!(bench.js.unflushed_streams(LogPos(u64::MAX)).is_empty());
+    assert_eq!(restored(&bench.js).state_hash(), bench.js.state_hash());
 }
 
 #[test]
@@ -227,9 +321,7 @@ fn segments_empty_out_and_are_given_up() {
     let mut bench = Bench::new();
     bench.ask("STREAM.CREATE.S", "{\"name\":\"S\",\"subjects\":[\"s\"]}");
     let move_all = |bench: &mut Bench, number: u32| {
-        let mut unflushed = Vec::new();
-        bench.js.unflushed(LogPos(u64::MAX), &mut unflushed);
-        for (stream, messages) in unflushed.drain(..) {
+        for (stream, messages) in unflushed(bench) {
             let moved: Vec<_> = messages
                 .iter()
                 .map(|(seq, _)| (*seq, Loc::segment(number, seq.0 * 100)))

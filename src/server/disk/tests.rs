@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use protocol::id::{Seq, StreamId};
-use protocol::store::{Loc, ReadOutcome};
+use protocol::store::{Loc, ReadOutcome, SectionChange, SectionKey};
 use storage::{DiskAnswer, DiskError, OpId, Store, StoreEvent, StoreOptions};
 
 use super::*;
@@ -228,16 +228,22 @@ async fn flushed_entries_and_checkpoint_are_found_again_on_files() {
         panic!("the last event is the one waited for");
     };
     let applied = life.store.tail();
-    assert!(
-        life.store
-            .write_checkpoint("state".into(), applied, applied)
-    );
+    let key = SectionKey {
+        group: 1,
+        number: 2,
+    };
+    let changes = vec![SectionChange::Put(key, "state".into())];
+    life.store.write_checkpoint(changes, applied, applied);
     let is_written = |event: &StoreEvent| matches!(event, StoreEvent::CheckpointWritten { .. });
     life.wait_for(is_written).await;
     drop(life);
 
     let (mut life, events) = Driven::open(dir.path()).await;
-    assert!(matches!(&events[0], StoreEvent::CheckpointLoaded(state) if state == "state"));
+    let section = StoreEvent::Section {
+        key,
+        body: "state".into(),
+    };
+    assert_eq!(events[0], section);
     assert_eq!(events.len(), 2, "nothing is replayed: {events:?}");
     for (seq, loc) in moved {
         assert_eq!(life.read(stream, loc).await, entry(seq));

@@ -1,27 +1,65 @@
-//! Reading a checkpoint in bounded pieces.
+//! Reading a checkpoint in bounded pieces: its head, its end, and then its sections in the order of
+//! their keys, wherever they lie.
+//!
+//! Each file that sections lie in was written in the order of the keys, so that each is read once from
+//! front to back, through a window of its own.
 
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use core::mem;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use protocol::store::SectionKey;
 
-use super::Head;
+use super::{Head, SectionPlace};
 use crate::op::FileName;
-use crate::record::{Kind, Parsed, Site, parse};
+use crate::record::{HEAD, Kind, Parsed, Site, padded, parse};
+
+/// How many bytes all windows take together, about.
+const WINDOWS_LEN: u64 = 16 << 20;
+/// The least length of a window.
+const WINDOW_LEN_MIN: u64 = 64 << 10;
+
+/// What a section that cannot be had means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// The checkpoint is given up: there is another to try.
+    Whole,
+    /// It is told as lost, and the others are read.
+    Salvage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Head,
+    End,
+    Sections,
+}
 
 /// A checkpoint being read.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) number: u64,
-    len: u64,
-    piece: u32,
-    offset: u64,
-    asked: u32,
-    head: Option<Head>,
-    state: BytesMut,
+    /// The lengths of the files that sections may lie in.
+    files: BTreeMap<u64, u64>,
+    piece: u64,
+    /// How much is read at once of each file.
+    window: u64,
+    rule: Rule,
+    step: Step,
+    asked: (u64, u64, u64),
+    head: Head,
+    queue: VecDeque<(SectionKey, SectionPlace)>,
+    /// Per file, what has been read of it last, and from where.
+    windows: BTreeMap<u64, (u64, Bytes)>,
+    /// Sections that have been read, to be handed out.
+    pub(crate) found: VecDeque<(SectionKey, Bytes)>,
+    /// Sections that cannot be had.
+    pub(crate) lost: Vec<(SectionKey, SectionPlace)>,
 }
 
 /// What reading leads to.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     /// Read this much at this offset.
     More {
@@ -29,77 +67,156 @@ pub(crate) enum Read {
         offset: u64,
         len: u32,
     },
-    /// The checkpoint is whole.
-    Whole(Head, Bytes),
-    /// It is not.
+    /// Everything has been read.
+    Done,
+    /// Something is not there that was written with it: it was not finished, or is damaged.
     Broken,
+    /// Something is not there that lies in the file of a checkpoint before, which was finished.
+    Damaged,
 }
 
 impl Reader {
-    pub(crate) fn new(number: u64, len: u64, piece: u32) -> Self {
+    /// `files` are the lengths of all checkpoints by number.
+    pub(crate) fn new(number: u64, files: BTreeMap<u64, u64>, piece: u32, rule: Rule) -> Self {
         Self {
             number,
-            len,
-            piece,
-            offset: 0,
-            asked: 0,
-            head: None,
-            state: BytesMut::new(),
+            files,
+            piece: u64::from(piece),
+            window: 0,
+            rule,
+            step: Step::Head,
+            asked: (number, 0, 0),
+            head: Head::default(),
+            queue: VecDeque::new(),
+            windows: BTreeMap::new(),
+            found: VecDeque::new(),
+            lost: Vec::new(),
         }
     }
 
     /// Returns the file's length.
     pub(crate) fn len(&self) -> u64 {
-        self.len
+        self.len_of(self.number)
+    }
+
+    fn len_of(&self, file: u64) -> u64 {
+        self.files.get(&file).copied().unwrap_or(0)
+    }
+
+    /// Takes the head of a checkpoint that has been read.
+    pub(crate) fn take_head(&mut self) -> Head {
+        mem::take(&mut self.head)
     }
 
     pub(crate) fn begin(&mut self) -> Read {
-        self.more(0)
+        self.ask(self.number, 0, self.piece).unwrap_or(Read::Broken)
     }
 
-    fn more(&mut self, need: usize) -> Read {
-        let rest = self.len - self.offset;
-        let want = u64::from(self.piece).max(need as u64).min(rest);
-        self.asked = u32::try_from(want).unwrap_or(u32::MAX);
-        if self.asked == 0 || u64::from(self.asked) < need as u64 {
-            return Read::Broken;
-        }
-        Read::More {
-            file: FileName::Checkpoint(self.number),
-            offset: self.offset,
-            len: self.asked,
-        }
+    /// Asks for up to `want` bytes; none if nothing is there.
+    fn ask(&mut self, file: u64, offset: u64, want: u64) -> Option<Read> {
+        let len = want.min(self.len_of(file).saturating_sub(offset));
+        self.asked = (file, offset, len);
+        (len > 0).then_some(Read::More {
+            file: FileName::Checkpoint(file),
+            offset,
+            len: u32::try_from(len).unwrap_or(u32::MAX),
+        })
     }
 
-    pub(crate) fn handle(&mut self, bytes: &Bytes) -> Read {
-        if bytes.len() < self.asked as usize {
-            return Read::Broken;
-        }
-        let mut rest: &[u8] = bytes;
-        loop {
-            let site = Site::checkpoint(self.number, self.offset);
-            let record = match parse(rest, site) {
-                Parsed::Valid(record) => record,
-                Parsed::Short { total }
-                    if total > self.asked as usize || rest.len() < bytes.len() =>
-                {
-                    return self.more(total);
-                }
-                Parsed::Short { .. } | Parsed::Invalid => return Read::Broken,
-            };
-            self.offset += record.total as u64;
-            match (record.kind, &self.head) {
-                (Kind::Part, None) => match Head::decode(record.body) {
-                    Some(head) => self.head = Some(head),
-                    None => return Read::Broken,
-                },
-                (Kind::Part, Some(_)) => self.state.extend_from_slice(record.body),
-                (Kind::End, Some(head)) if head.state_len == self.state.len() as u64 => {
-                    return Read::Whole(head.clone(), self.state.split().freeze());
-                }
-                _ => return Read::Broken,
+    pub(crate) fn handle(&mut self, bytes: Bytes) -> Read {
+        match self.step {
+            Step::Head => self.on_head(&bytes),
+            Step::End => self.on_end(&bytes),
+            Step::Sections => {
+                let (file, offset, _) = self.asked;
+                self.windows.insert(file, (offset, bytes));
+                self.read_on(self.queue.front().map(|&(_, place)| place))
             }
-            rest = rest.get(record.total..).unwrap_or_default();
+        }
+    }
+
+    fn on_head(&mut self, bytes: &Bytes) -> Read {
+        let (_, _, asked) = self.asked;
+        match parse(bytes, Site::checkpoint(self.number, 0)) {
+            Parsed::Valid(record) if record.kind == Kind::Part => match Head::decode(record.body) {
+                Some(head) => self.head = head,
+                None => return Read::Broken,
+            },
+            Parsed::Short { total } if total as u64 > asked => {
+                let total = total as u64;
+                let more = self.ask(self.number, 0, total);
+                return more.filter(|_| self.len() >= total).unwrap_or(Read::Broken);
+            }
+            Parsed::Valid(_) | Parsed::Short { .. } | Parsed::Invalid => return Read::Broken,
+        }
+        self.step = Step::End;
+        let end = self.ask(self.number, self.head.end, padded(0) as u64);
+        end.unwrap_or(Read::Broken)
+    }
+
+    fn on_end(&mut self, bytes: &Bytes) -> Read {
+        match parse(bytes, Site::checkpoint(self.number, self.head.end)) {
+            Parsed::Valid(record) if record.kind == Kind::End => {}
+            Parsed::Valid(_) | Parsed::Short { .. } | Parsed::Invalid => return Read::Broken,
+        }
+        self.step = Step::Sections;
+        self.queue = self.head.sections.iter().collect();
+        let files = self.head.sections.files().len().max(1) as u64;
+        let least = WINDOW_LEN_MIN.min(self.piece);
+        self.window = (WINDOWS_LEN / files).clamp(least, self.piece);
+        self.read_on(None)
+    }
+
+    /// Hands out sections until one has to be read, or enough for one turn; `asked` is the one whose
+    /// window has just been read.
+    fn read_on(&mut self, asked: Option<SectionPlace>) -> Read {
+        let mut handed = 0;
+        while let Some(&(key, place)) = self.queue.front() {
+            // What comes after enough for one turn is read again, though it may be there.
+            let known = (handed <= self.piece).then(|| self.look(place)).flatten();
+            if let Some(body) = known {
+                handed += body.len() as u64;
+                self.found.push_back((key, body));
+            } else {
+                let want = self.window.max(place.total());
+                let more = self.ask(place.file, place.offset, want);
+                if asked != Some(place)
+                    && let Some(more) = more
+                {
+                    return more;
+                }
+                self.lost.push((key, place));
+            }
+            if self.rule == Rule::Whole && !self.lost.is_empty() {
+                return self.give_up(place.file);
+            }
+            self.queue.pop_front();
+        }
+        Read::Done
+    }
+
+    /// A section that lies in this file cannot be had.
+    fn give_up(&mut self, file: u64) -> Read {
+        if file != self.number {
+            return Read::Damaged;
+        }
+        // Whether that was torn when it was written or has rotted since, the log knows.
+        self.lost.clear();
+        Read::Broken
+    }
+
+    /// Returns a section that lies in a window and is whole.
+    fn look(&self, place: SectionPlace) -> Option<Bytes> {
+        let (start, bytes) = self.windows.get(&place.file)?;
+        let at = usize::try_from(place.offset.checked_sub(*start)?).ok()?;
+        let rest = bytes.get(at..)?;
+        match parse(rest, Site::checkpoint(place.file, place.offset)) {
+            Parsed::Valid(record)
+                if record.kind == Kind::Part && record.body.len() == place.len as usize =>
+            {
+                Some(bytes.slice(at + HEAD..at + HEAD + record.body.len()))
+            }
+            Parsed::Valid(_) | Parsed::Short { .. } | Parsed::Invalid => None,
         }
     }
 }

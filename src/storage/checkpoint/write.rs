@@ -1,16 +1,18 @@
 //! Writing a checkpoint, one operation at a time.
 
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use protocol::store::{SectionChange, SectionKey};
 
-use super::Head;
+use super::{Head, SectionPlace, Sections, group_keys};
 use crate::ids::OpIds;
 use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::record::{self, HEAD, Kind, Site, padded};
 
-/// How much of the state goes into one record and one write.
-const PART_LEN: usize = 1 << 20;
+/// How much goes into one write, but for a longer section.
+const WRITE_LEN: usize = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -24,7 +26,8 @@ enum Step {
 pub(crate) struct Writer {
     pub(crate) number: u64,
     pub(crate) head: Head,
-    state: Bytes,
+    /// The sections to be written, in the order of their keys.
+    bodies: VecDeque<Bytes>,
     offset: u64,
     begun: bool,
     ended: bool,
@@ -42,20 +45,36 @@ pub(crate) enum Outcome {
 }
 
 impl Writer {
+    /// Begins the checkpoint `number`, whose head lacks the sections: those of the checkpoint before,
+    /// with these changes.
     pub(crate) fn begin(
         number: u64,
-        head: Head,
-        state: Bytes,
+        mut head: Head,
+        before: &Sections,
+        changes: &[SectionChange],
         ids: &mut OpIds,
         ops: &mut Vec<DiskOp>,
     ) -> Self {
+        let (sections, bodies) = changed(before, changes, number);
+        head.sections = sections;
+        let mut offset = padded(head.encoded_len(head.sections.len())) as u64;
+        for (&key, body) in &bodies {
+            let place = SectionPlace {
+                file: number,
+                offset,
+                len: section_len(body),
+            };
+            offset = place.end();
+            head.sections.insert(key, place);
+        }
+        head.end = offset;
         let op = ids.take();
         let file = FileName::Checkpoint(number);
         ops.push(DiskOp::Create { op, file, len: 0 });
         Self {
             number,
             head,
-            state,
+            bodies: bodies.into_values().collect(),
             offset: 0,
             begun: false,
             ended: false,
@@ -63,9 +82,9 @@ impl Writer {
         }
     }
 
-    /// Returns the length of the state.
-    pub(crate) fn state_len(&self) -> u64 {
-        self.state.len() as u64
+    /// Returns the length of the file.
+    pub(crate) fn len(&self) -> u64 {
+        self.head.end + padded(0) as u64
     }
 
     /// Takes the answer to the operation under way; `None` if it is to another.
@@ -101,26 +120,24 @@ impl Writer {
             ops.push(DiskOp::Sync { op, file });
             return;
         }
-        let mut out = BytesMut::with_capacity(PART_LEN + 4096);
+        let mut out = BytesMut::new();
         if !self.begun {
             self.begun = true;
-            let (head, len) = (self.head.clone(), self.state.len());
-            self.put(&mut out, Kind::Part, |out| {
-                let state_len = len as u64;
-                Head { state_len, ..head }.encode(out);
-            });
+            self.put(&mut out, Kind::Part, |out| self.head.encode(out));
         }
-        let part = self.state.split_to(self.state.len().min(PART_LEN));
-        if !part.is_empty() {
-            self.put(&mut out, Kind::Part, |out| out.put_slice(&part));
+        while out.len() < WRITE_LEN
+            && let Some(body) = self.bodies.pop_front()
+        {
+            self.put(&mut out, Kind::Part, |out| out.put_slice(&body));
         }
-        if self.state.is_empty() {
+        if self.bodies.is_empty() && out.len() < WRITE_LEN {
             self.ended = true;
             self.put(&mut out, Kind::End, |_| {});
         }
         self.doing = (op, Step::Writing);
         let (data, offset) = (out.freeze(), self.offset);
         self.offset += data.len() as u64;
+        debug_assert!(!self.ended || self.offset == self.len(), "as the head says");
         ops.push(DiskOp::Write {
             op,
             file,
@@ -137,7 +154,47 @@ impl Writer {
         out.put_bytes(0, padded(len) - HEAD - len);
         let site = Site::checkpoint(self.number, self.offset + at as u64);
         let record = out.get_mut(at..).unwrap_or_default();
-        let len = u32::try_from(len).expect("heads and parts are far shorter");
+        let len = u32::try_from(len).expect("heads and sections are far shorter");
         record::seal(record, len, site, kind);
     }
+}
+
+/// Returns the table after the changes, in which the places of what is to be written are yet to be
+/// filled in, and what is to be written.
+fn changed(
+    before: &Sections,
+    changes: &[SectionChange],
+    number: u64,
+) -> (Sections, BTreeMap<SectionKey, Bytes>) {
+    let (mut sections, mut bodies) = (before.clone(), BTreeMap::new());
+    for change in changes {
+        match change {
+            SectionChange::Put(key, body) => {
+                bodies.insert(*key, body.clone());
+            }
+            SectionChange::Drop(key) => {
+                bodies.remove(key);
+                sections.remove(*key);
+            }
+            SectionChange::DropGroup(group) => {
+                for key in group_keys(&bodies, *group) {
+                    bodies.remove(&key);
+                }
+                sections.remove_group(*group);
+            }
+        }
+    }
+    for (&key, body) in &bodies {
+        let place = SectionPlace {
+            file: number,
+            offset: 0,
+            len: section_len(body),
+        };
+        sections.insert(key, place);
+    }
+    (sections, bodies)
+}
+
+fn section_len(body: &Bytes) -> u32 {
+    u32::try_from(body.len()).expect("a section is far shorter than a record may be")
 }

@@ -1,18 +1,19 @@
 //! Flushes, checkpoints and the removal of what they make needless.
 //!
-//! *Invariants:* one flush and one checkpoint at a time. The two newest checkpoints stay, with the log
-//! from the older one on: if the newest cannot be read, the one before and the log give the same state.
-//! A full disk stops neither publishing nor reading; what it stopped is tried again.
+//! *Invariants:* one flush and one checkpoint at a time. The two newest checkpoints stay, with the files
+//! that their sections lie in and the log from the older one on: if the newest cannot be read, the one
+//! before and the log give the same state. A full disk stops neither publishing nor reading; what it
+//! stopped is tried again.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use protocol::id::{LogPos, Seq, StreamId};
-use protocol::store::Loc;
+use protocol::store::{Loc, SectionChange, SectionKey};
 
 use super::{Phase, Store};
-use crate::checkpoint::{self, Head, Writer};
+use crate::checkpoint::{self, Head, Sections, Writer};
 use crate::events::StoreEvent;
 use crate::flush::{self, Flush, Flushed};
 use crate::op::{DiskError, DiskOp, FileName, OpId};
@@ -23,13 +24,22 @@ use crate::segments::{Segments, file_of};
 /// How many times as long as a checkpoint is the part of the log between two of them, at least.
 const CHECKPOINT_SHARE: u64 = 4;
 
+/// How many times as long as the state may the files be that it lies in.
+const WASTE_MAX: u64 = 2;
+
+/// How many bytes of files may be wasted in any case.
+const WASTE_FREE: u64 = 4 << 20;
+
+/// How many files the state may lie in before the smallest are merged.
+const FILES_MAX: usize = 128;
+
 /// A checkpoint on the disk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Durable {
     pub(super) number: u64,
     pub(super) applied: LogPos,
     pub(super) keep: LogPos,
-    /// The length of its state.
+    /// How much had to be written for it.
     pub(super) len: u64,
 }
 
@@ -48,12 +58,21 @@ pub(super) struct Bulk {
     flush: Option<Flush>,
     writer: Option<Writer>,
     pub(super) newest: Option<Durable>,
-    /// Checkpoint files other than the newest; all but the last one are to go.
-    pub(super) older: Vec<u64>,
+    /// The sections of the newest one.
+    pub(super) sections: Sections,
+    /// Changes since then that no checkpoint holds yet: those that are being written, or that a full
+    /// disk has kept from it.
+    changes: Vec<SectionChange>,
+    /// Sections that could not be read.
+    pub(super) sections_lost: Vec<SectionKey>,
+    /// The lengths of all checkpoint files.
+    pub(super) files: BTreeMap<u64, u64>,
     pub(super) next_number: u64,
     removing: Vec<OpId>,
     /// Whether the user has been asked to flush and has not finished.
     asked: bool,
+    /// Whether the user has been asked for a checkpoint and none has been written since.
+    asked_checkpoint: bool,
     /// The log before has been flushed.
     pub(super) flushed: LogPos,
 }
@@ -88,12 +107,20 @@ impl Store {
         self.begin_flush();
     }
 
-    /// Writes a checkpoint: `state` holds every entry below `applied` and none from there on, and
-    /// refers to entries in the log from `keep` on only. False if one is being written or nothing can
-    /// be; else [`StoreEvent::CheckpointWritten`] or [`StoreEvent::CheckpointRefused`] follows.
-    pub fn write_checkpoint(&mut self, state: Bytes, applied: LogPos, keep: LogPos) -> bool {
-        if self.poisoned.is_some() || self.bulk.writer.is_some() || self.log.is_none() {
-            return false;
+    /// Whether [`Store::write_checkpoint`] can be called: nothing is being written.
+    #[must_use]
+    pub fn takes_checkpoint(&self) -> bool {
+        self.poisoned.is_none() && self.bulk.writer.is_none() && self.log.is_some()
+    }
+
+    /// Writes a checkpoint if [`Store::takes_checkpoint`] says so: with these changes since the last call
+    /// the state holds every entry below `applied` and none from there on, and refers to entries in the
+    /// log from `keep` on only. [`StoreEvent::CheckpointWritten`] or
+    /// [`StoreEvent::CheckpointRefused`] follows.
+    pub fn write_checkpoint(&mut self, changes: Vec<SectionChange>, applied: LogPos, keep: LogPos) {
+        self.bulk.changes.extend(changes);
+        if !self.takes_checkpoint() {
+            return;
         }
         let bulk = &mut self.bulk;
         // A user that has applied nothing since it was restored has still applied what it was
@@ -108,16 +135,66 @@ impl Store {
         let head = Head {
             applied,
             keep,
-            state_len: 0,
+            previous: bulk.newest.map_or(0, |newest| newest.number),
+            end: 0,
             epochs,
             segments: bulk.segments.iter().collect(),
             doomed: bulk.segments.doomed().collect(),
+            sections: Sections::default(),
         };
         let number = bulk.next_number;
         bulk.next_number += 1;
-        let writer = Writer::begin(number, head, state, &mut self.ids, &mut self.wanted);
-        bulk.writer = Some(writer);
-        true
+        bulk.asked_checkpoint = true;
+        bulk.writer = Some(Writer::begin(
+            number,
+            head,
+            &bulk.sections,
+            &bulk.changes,
+            &mut self.ids,
+            &mut self.wanted,
+        ));
+    }
+
+    /// Returns sections that the next checkpoint should write again, changed or not, so that files that
+    /// hold little else can go.
+    #[must_use]
+    pub fn stale_sections(&self) -> Vec<SectionKey> {
+        let bulk = &self.bulk;
+        let used = bulk.sections.used();
+        let (live, total) = (used.values().sum::<u64>(), bulk.files.values().sum::<u64>());
+        let wasteful = total > live.saturating_mul(WASTE_MAX).saturating_add(WASTE_FREE);
+        if !wasteful && used.len() <= FILES_MAX {
+            return Vec::new();
+        }
+        // Those that take the least writing to be rid of.
+        let mut files: Vec<(u64, u64)> = used.iter().map(|(&file, &len)| (len, file)).collect();
+        files.sort_unstable();
+        let mut room = WASTE_FREE.max(bulk.newest.map_or(0, |newest| newest.len));
+        let chosen: BTreeSet<u64> = files
+            .into_iter()
+            .take_while(|(len, _)| {
+                let fits = *len <= room;
+                room = room.saturating_sub(*len);
+                fits
+            })
+            .map(|(_, file)| file)
+            .collect();
+        let sections = bulk.sections.iter();
+        let sections = sections.filter(|(_, place)| chosen.contains(&place.file));
+        sections.map(|(key, _)| key).collect()
+    }
+
+    /// Returns the position below which everything has been flushed.
+    #[must_use]
+    pub fn flushed(&self) -> LogPos {
+        self.bulk.flushed
+    }
+
+    /// Notes that every entry below `below` has been flushed or is no longer alive.
+    pub fn finish_flushing(&mut self, below: LogPos) {
+        self.bulk.flushed = self.bulk.flushed.max(below);
+        self.bulk.asked = false;
+        self.check_bulk();
     }
 
     /// Gives up a segment that holds no live entry any more. It is removed once two checkpoints that
@@ -245,40 +322,48 @@ impl Store {
             }
             checkpoint::Outcome::Done => {
                 if let Some(writer) = self.bulk.writer.take() {
-                    self.on_checkpoint_durable(&writer);
+                    self.on_checkpoint_durable(writer);
                 }
             }
         }
     }
 
-    fn on_checkpoint_durable(&mut self, writer: &Writer) {
+    fn on_checkpoint_durable(&mut self, writer: Writer) {
         let newest = Durable {
             number: writer.number,
             applied: writer.head.applied,
             keep: writer.head.keep,
-            len: writer.state_len(),
+            len: writer.len(),
         };
-        let previous = self.bulk.newest.replace(newest);
-        self.bulk.flushed = newest.needs();
-        self.bulk.asked = false;
-        for number in core::mem::take(&mut self.bulk.older) {
+        let bulk = &mut self.bulk;
+        let previous = bulk.newest.replace(newest);
+        let mut used = bulk.sections.files();
+        bulk.sections = writer.head.sections;
+        used.extend(bulk.sections.files());
+        used.extend(previous.map(|previous| previous.number));
+        used.insert(newest.number);
+        bulk.changes.clear();
+        bulk.asked_checkpoint = false;
+        bulk.files.insert(newest.number, newest.len);
+        let files: Vec<u64> = bulk.files.keys().copied().collect();
+        for number in files.into_iter().filter(|number| !used.contains(number)) {
             self.remove_checkpoint(number);
         }
         if let Some(log) = &mut self.log {
             log.note_checkpoint(newest.number);
         }
         if let Some(previous) = previous {
-            self.bulk.older.push(previous.number);
             self.trim(previous.needs());
             self.sweep(previous.applied);
         }
         self.events.push(StoreEvent::CheckpointWritten {
             applied: newest.applied,
         });
-        self.check_flush();
+        self.check_bulk();
     }
 
     fn remove_checkpoint(&mut self, number: u64) {
+        self.bulk.files.remove(&number);
         let op = self.ids.take();
         self.bulk.removing.push(op);
         let file = FileName::Checkpoint(number);
@@ -311,24 +396,29 @@ impl Store {
         }
     }
 
-    /// Asks the user to flush when the log has grown long. It is asked for one step at a time, each of
-    /// which ends in a checkpoint: what has been flushed stays so, however often the process is killed,
-    /// and a start replays little more than a step.
-    pub(super) fn check_flush(&mut self) {
+    /// Asks the user for a checkpoint when much has happened since the last one, and to flush when the
+    /// log has grown long. How long a flush takes depends on how many streams it is for: what has come
+    /// meanwhile is asked for in one, so that flushing keeps up however many there are. What has been
+    /// flushed stays so with the next checkpoint, however often the process is killed.
+    pub(super) fn check_bulk(&mut self) {
         let (Some(log), Phase::Live) = (&self.log, &self.phase) else {
             return;
         };
-        let (synced, flushed) = (log.synced().0, self.bulk.flushed.0);
-        let checkpoint_len = self.bulk.newest.map_or(0, |newest| newest.len);
-        let step = (self.options.flush_threshold / 4).max(checkpoint_len * CHECKPOINT_SHARE);
-        // The newest part stays: much of it is consumed and removed before it is flushed.
-        let threshold = self.options.flush_threshold.max(2 * step);
-        if self.bulk.asked || synced.saturating_sub(flushed) < threshold {
-            return;
+        let (synced, bulk) = (log.synced().0, &mut self.bulk);
+        let applied = bulk.newest.map_or(0, |newest| newest.applied.0);
+        let written = bulk.newest.map_or(0, |newest| newest.len);
+        let step = written.saturating_mul(CHECKPOINT_SHARE);
+        let step = step.max(self.options.checkpoint_step);
+        if !bulk.asked_checkpoint && synced.saturating_sub(applied) >= step {
+            bulk.asked_checkpoint = true;
+            self.events.push(StoreEvent::CheckpointWanted);
         }
-        self.bulk.asked = true;
-        let below = LogPos(flushed + step);
-        self.events.push(StoreEvent::FlushWanted { below });
+        let threshold = self.options.flush_threshold;
+        if !bulk.asked && synced.saturating_sub(bulk.flushed.0) >= threshold {
+            bulk.asked = true;
+            let below = LogPos(synced - threshold / 4 * 3);
+            self.events.push(StoreEvent::FlushWanted { below });
+        }
     }
 
     /// Tries again what a full disk has stopped.
@@ -336,10 +426,13 @@ impl Store {
         if self.bulk.flush.as_ref().is_some_and(Flush::is_waiting) {
             self.drive_flush(Drive::Begin);
         }
-        if self.bulk.flush.is_none() && self.bulk.queue.is_empty() && self.bulk.writer.is_none() {
-            self.bulk.asked = false;
-            self.check_flush();
+        if self.bulk.writer.is_none() {
+            self.bulk.asked_checkpoint = false;
         }
+        if self.bulk.flush.is_none() && self.bulk.queue.is_empty() {
+            self.bulk.asked = false;
+        }
+        self.check_bulk();
     }
 
     /// Takes over the segments that the checkpoint refers to, in the length that it knows: what a flush

@@ -5,6 +5,7 @@
 //! rewritten and synced before anything is built on it: after a failed sync of an earlier life the
 //! page cache may hold, marked clean, what the disk does not.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use protocol::id::LogPos;
 
 use super::bulk::Durable;
 use super::{Phase, Store};
-use crate::checkpoint::{Head, Read, Reader, newest_first};
+use crate::checkpoint::{Head, Read, Reader, Rule, newest_first};
 use crate::events::StoreEvent;
 use crate::ids::OpIds;
 use crate::log::Log;
@@ -37,6 +38,9 @@ pub(super) struct Opening {
     candidates: Vec<(u64, u64)>,
     /// Checkpoints that cannot be read, with their lengths.
     broken: Vec<(u64, u64)>,
+    /// Checkpoints that were finished and have a damaged section, the newest first, and the one before
+    /// each.
+    damaged: Vec<(u64, u64)>,
     reader: Option<Reader>,
     head: Option<Head>,
     recovery: Recovery,
@@ -58,6 +62,9 @@ enum Step {
     /// Reading a checkpoint.
     Loading,
     Replaying,
+    /// Reading, writing again and syncing the checkpoint, of which the log does not say that it was
+    /// finished.
+    Confirming(Confirm),
     /// Reading what is to be written again, at this offset of the log file at this base.
     Rereading {
         base: u64,
@@ -69,6 +76,17 @@ enum Step {
     Syncing,
     /// The log is open; its first batch, the epoch mark, is not durable yet.
     Beginning,
+}
+
+/// How far a checkpoint has been made durable again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Confirm {
+    /// What lies here is being read.
+    Reading { offset: u64 },
+    /// Everything before is being written again.
+    Writing { next: u64 },
+    /// All of it is being synced.
+    Syncing,
 }
 
 impl Opening {
@@ -83,6 +101,7 @@ impl Opening {
             listed: Vec::new(),
             candidates: Vec::new(),
             broken: Vec::new(),
+            damaged: Vec::new(),
             reader: None,
             head: None,
             recovery: Recovery::new(&[], Origin::default(), 0),
@@ -145,11 +164,16 @@ impl Store {
         };
         match (opening.step, result) {
             (Step::Listing, Ok(DiskAnswer::Listed(files))) => self.on_listed(files, ops),
-            (Step::Loading, Ok(DiskAnswer::Read(bytes))) => self.on_checkpoint_piece(&bytes, ops),
+            (Step::Loading, Ok(DiskAnswer::Read(bytes))) => self.on_checkpoint_piece(bytes, ops),
             (Step::Replaying, Ok(DiskAnswer::Read(bytes))) => self.on_piece(&bytes, ops),
-            (Step::Loading | Step::Replaying | Step::Rereading { .. }, Err(error)) => {
-                self.on_read_refused(error, ops);
-            }
+            (
+                Step::Loading
+                | Step::Replaying
+                | Step::Rereading { .. }
+                | Step::Confirming(Confirm::Reading { .. }),
+                Err(error),
+            ) => self.on_read_refused(error, ops),
+            (Step::Confirming(step), Ok(answer)) => self.on_confirmed(step, answer, ops),
             (Step::Rereading { base, offset }, Ok(DiskAnswer::Read(data))) => {
                 let (op, file) = (self.ids.take(), FileName::Log(base));
                 let write = DiskOp::Write {
@@ -225,6 +249,7 @@ impl Store {
         opening.candidates = newest_first(&files);
         opening.candidates.reverse();
         opening.listed = files;
+        self.bulk.files = opening.candidates.iter().copied().collect();
         self.bulk.next_number = opening
             .candidates
             .last()
@@ -232,22 +257,34 @@ impl Store {
         self.load_next(ops);
     }
 
-    /// Begins with the newest checkpoint that has not been tried, or with the log if there is none.
+    /// Begins with the newest checkpoint that has not been tried, or with the log if there is none. Of
+    /// those before a damaged one only the last has all that it needs: if that is damaged, too, the
+    /// newer one gives what can be had.
     fn load_next(&mut self, ops: &mut Vec<DiskOp>) {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
-        let Some((number, len)) = opening.candidates.pop() else {
+        if let Some(&(_, previous)) = opening.damaged.first() {
+            opening.candidates.retain(|&(number, _)| number <= previous);
+        }
+        let candidate = opening.candidates.pop().map(|(number, _)| number);
+        let next = match (candidate, opening.damaged.as_slice()) {
+            (Some(number), []) => Some((number, Rule::Whole)),
+            (Some(number), &[(_, previous)]) if number == previous => Some((number, Rule::Whole)),
+            (_, damaged) => damaged.first().map(|&(number, _)| (number, Rule::Salvage)),
+        };
+        let Some((number, rule)) = next else {
             self.begin_replay(ops);
             return;
         };
-        let mut reader = Reader::new(number, len, self.options.recovery_read_len);
+        let files: BTreeMap<u64, u64> = self.bulk.files.clone();
+        let mut reader = Reader::new(number, files, self.options.recovery_read_len, rule);
         let read = reader.begin();
         opening.reader = Some(reader);
         self.drive_loading(read, ops);
     }
 
-    fn on_checkpoint_piece(&mut self, bytes: &Bytes, ops: &mut Vec<DiskOp>) {
+    fn on_checkpoint_piece(&mut self, bytes: Bytes, ops: &mut Vec<DiskOp>) {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
@@ -261,34 +298,69 @@ impl Store {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
-        let Some(reader) = &opening.reader else {
+        let Some(reader) = &mut opening.reader else {
             return;
         };
+        for (key, body) in reader.found.drain(..) {
+            self.events.push(StoreEvent::Section { key, body });
+        }
+        let number = reader.number;
+        for (key, place) in reader.lost.drain(..) {
+            let damage = Damage {
+                file: FileName::Checkpoint(place.file),
+                from: place.offset,
+                to: place.end(),
+            };
+            if !opening.report.damage.contains(&damage) {
+                opening.report.damage.push(damage);
+            }
+            if read != Read::Damaged {
+                self.events.push(StoreEvent::SectionLost(key));
+                self.bulk.sections_lost.push(key);
+            }
+        }
         match read {
             Read::More { file, offset, len } => {
                 let read = ReadAt { file, offset, len };
                 opening.ask_read(read, Step::Loading, &mut self.ids, ops);
             }
             Read::Broken => {
-                opening.broken.push((reader.number, reader.len()));
+                opening.broken.push((number, reader.len()));
+                self.events.push(StoreEvent::CheckpointGivenUp);
                 self.load_next(ops);
             }
-            Read::Whole(head, state) => {
-                let number = reader.number;
-                opening.report.checkpoint = Some(number);
-                opening.from = head.applied;
-                self.bulk.newest = Some(Durable {
-                    number,
-                    applied: head.applied,
-                    keep: head.keep,
-                    len: head.state_len,
-                });
-                self.bulk.flushed = head.keep.min(head.applied);
-                opening.head = Some(head);
-                self.events.push(StoreEvent::CheckpointLoaded(state));
-                self.begin_replay(ops);
+            Read::Damaged => {
+                opening.damaged.push((number, reader.take_head().previous));
+                self.events.push(StoreEvent::CheckpointGivenUp);
+                self.load_next(ops);
+            }
+            Read::Done => {
+                let head = reader.take_head();
+                self.on_loaded(number, head, ops);
             }
         }
+    }
+
+    fn on_loaded(&mut self, number: u64, mut head: Head, ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        opening.report.checkpoint = Some(number);
+        opening.from = head.applied;
+        opening.reader = None;
+        self.bulk.newest = Some(Durable {
+            number,
+            applied: head.applied,
+            keep: head.keep,
+            len: 0,
+        });
+        self.bulk.flushed = head.keep.min(head.applied);
+        self.bulk.sections = core::mem::take(&mut head.sections);
+        for key in self.bulk.sections_lost.drain(..) {
+            self.bulk.sections.remove(key);
+        }
+        opening.head = Some(head);
+        self.begin_replay(ops);
     }
 
     fn begin_replay(&mut self, ops: &mut Vec<DiskOp>) {
@@ -333,7 +405,58 @@ impl Store {
                 let read = ReadAt { file, offset, len };
                 opening.ask_read(read, Step::Replaying, &mut self.ids, ops);
             }
-            Next::Finished => self.rewrite_unproven(ops),
+            Next::Finished => {
+                let loaded = opening.report.checkpoint;
+                if loaded.is_none() || loaded <= opening.recovery.checkpointed() {
+                    self.rewrite_unproven(ops);
+                } else {
+                    self.confirm(0, ops);
+                }
+            }
+        }
+    }
+
+    /// Makes the checkpoint that was loaded durable: the log does not say that it was finished, and
+    /// what comes next is built on it.
+    fn confirm(&mut self, offset: u64, ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        let number = opening.report.checkpoint.unwrap_or_default();
+        let file = FileName::Checkpoint(number);
+        let len = self.bulk.files.get(&number).copied().unwrap_or(0);
+        if offset >= len {
+            let op = self.ids.take();
+            let step = Step::Confirming(Confirm::Syncing);
+            opening.ask(DiskOp::Sync { op, file }, step, ops);
+            return;
+        }
+        let piece = (len - offset).min(u64::from(self.options.recovery_read_len));
+        let len = u32::try_from(piece).unwrap_or(u32::MAX);
+        let step = Step::Confirming(Confirm::Reading { offset });
+        opening.ask_read(ReadAt { file, offset, len }, step, &mut self.ids, ops);
+    }
+
+    fn on_confirmed(&mut self, step: Confirm, answer: DiskAnswer, ops: &mut Vec<DiskOp>) {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
+        match (step, answer) {
+            (Confirm::Reading { offset }, DiskAnswer::Read(data)) if !data.is_empty() => {
+                let number = opening.report.checkpoint.unwrap_or_default();
+                let (op, file) = (self.ids.take(), FileName::Checkpoint(number));
+                let next = offset + data.len() as u64;
+                let write = DiskOp::Write {
+                    op,
+                    file,
+                    offset,
+                    data,
+                };
+                opening.ask(write, Step::Confirming(Confirm::Writing { next }), ops);
+            }
+            (Confirm::Reading { .. }, _) => self.close(DiskError::Io(0)),
+            (Confirm::Writing { next }, _) => self.confirm(next, ops),
+            (Confirm::Syncing, _) => self.rewrite_unproven(ops),
         }
     }
 
@@ -387,8 +510,9 @@ impl Store {
         let finished = recovery.checkpointed();
         let trimmed = !report.damage.is_empty() && opening.head.is_none();
         for &(number, len) in &opening.broken {
-            if trimmed || finished.is_some_and(|finished| number <= finished) {
-                let file = FileName::Checkpoint(number);
+            let file = FileName::Checkpoint(number);
+            let known = report.damage.iter().any(|damage| damage.file == file);
+            if !known && (trimmed || finished.is_some_and(|finished| number <= finished)) {
                 report.damage.push(Damage {
                     file,
                     from: 0,
@@ -400,8 +524,6 @@ impl Store {
         opening.op = None;
         opening.step = Step::Beginning;
         let (listed, head) = (core::mem::take(&mut opening.listed), opening.head.take());
-        let broken = opening.broken.iter().chain(&opening.candidates);
-        self.bulk.older = broken.map(|&(number, _)| number).collect();
         self.take_segments(&listed, head.as_ref(), &mut report);
         if let Phase::Opening(opening) = &mut self.phase {
             opening.report = report;

@@ -1,12 +1,17 @@
 //! Tests of flushes, checkpoints and what they remove.
 
+mod rot;
+mod sections;
+
+use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use protocol::id::{LogPos, Seq, StreamId};
-use protocol::store::{Loc, Place, ReadError, ReadOutcome};
+use protocol::store::{Loc, Place, ReadError, ReadOutcome, SectionChange, SectionKey};
 
 use crate::test_disk::{Rig, TestDisk, small};
 use crate::{DiskError, FileName, StoreEvent, StoreOptions};
@@ -14,9 +19,18 @@ use crate::{DiskError, FileName, StoreEvent, StoreOptions};
 const A: StreamId = StreamId(1);
 const B: StreamId = StreamId(2);
 
+fn key(group: u64, number: u64) -> SectionKey {
+    SectionKey { group, number }
+}
+
+fn put(key: SectionKey, body: &str) -> SectionChange {
+    SectionChange::Put(key, Bytes::copy_from_slice(body.as_bytes()))
+}
+
 fn options() -> StoreOptions {
     StoreOptions {
         flush_threshold: 16 << 10,
+        checkpoint_step: 6 << 10,
         segment_len_max: 32 << 10,
         ..small()
     }
@@ -61,6 +75,7 @@ impl User {
         }
         self.rig.pump();
         self.take_moves();
+        self.rig.store.finish_flushing(below);
     }
 
     fn take_moves(&mut self) {
@@ -88,6 +103,11 @@ impl User {
     }
 
     fn checkpoint(&mut self) {
+        let state = format!("state {}", "s".repeat(5000));
+        self.checkpoint_of(vec![put(key(1, 0), &state)]);
+    }
+
+    fn checkpoint_of(&mut self, changes: Vec<SectionChange>) {
         let tail = self.rig.store.tail();
         let all = self.streams.iter().flatten();
         let in_log = all.filter_map(|(_, loc, _)| match loc.place() {
@@ -95,9 +115,26 @@ impl User {
             Place::Segment { .. } => None,
         });
         let keep = in_log.min().unwrap_or(tail);
-        let state = format!("state {}", "s".repeat(5000));
-        assert!(self.rig.store.write_checkpoint(state.into(), tail, keep));
+        assert!(self.rig.store.takes_checkpoint());
+        self.rig.store.write_checkpoint(changes, tail, keep);
         self.rig.pump();
+    }
+
+    /// Returns the sections that the start has given, since the last checkpoint that was given up.
+    fn sections(&self) -> BTreeMap<SectionKey, String> {
+        let mut sections = BTreeMap::new();
+        for event in &self.rig.events {
+            match event {
+                StoreEvent::Section { key, body } => {
+                    let text = core::str::from_utf8(body).expect("as it was written");
+                    let twice = sections.insert(*key, text.into());
+                    assert!(twice.is_none(), "{key:?} came twice");
+                }
+                StoreEvent::CheckpointGivenUp => sections.clear(),
+                _ => {}
+            }
+        }
+        sections
     }
 
     fn flush_all_and_checkpoint(&mut self) {
@@ -184,9 +221,7 @@ fn recovery_begins_at_the_checkpoint_and_reads_flushed_entries() {
     user.flush_all_and_checkpoint();
     user.publish(A, 7);
     let mut user = user.reopen();
-    assert!(
-        matches!(&user.rig.events[0], StoreEvent::CheckpointLoaded(state) if state.len() == 5006)
-    );
+    assert!(matches!(&user.rig.events[0], StoreEvent::Section { body, .. } if body.len() == 5006));
     assert_eq!(user.rig.entries().len(), 7);
     let report = user.rig.report();
     assert_eq!(
@@ -203,11 +238,10 @@ fn checkpoint_of_a_state_that_was_only_restored_replays_nothing_twice() {
     user.publish(A, 50);
     user.flush_all_and_checkpoint();
     let mut user = user.reopen();
-    assert!(
-        user.rig
-            .store
-            .write_checkpoint("restored".into(), LogPos(0), LogPos(0))
-    );
+    let changes = vec![put(key(1, 0), "restored")];
+    user.rig
+        .store
+        .write_checkpoint(changes, LogPos(0), LogPos(0));
     user.rig.pump();
     let user = user.reopen();
     assert_eq!(user.rig.report().checkpoint, Some(2));
@@ -236,25 +270,19 @@ fn log_and_checkpoints_do_not_grow_without_end() {
 }
 
 #[test]
-fn a_long_log_is_flushed_in_steps_from_the_start_on() {
+fn a_long_log_is_flushed_but_for_its_newest_part() {
     let mut user = User::new();
     user.publish(A, 1500);
     let mut user = user.reopen();
-    let mut steps = 0;
-    let mut flushed = LogPos(0);
-    while let Some(below) = user.wanted() {
-        assert!(
-            below > flushed,
-            "each step goes on where the last one ended"
-        );
-        flushed = below;
-        user.flush(below);
-        user.checkpoint();
-        steps += 1;
-        user = user.reopen();
-        user.assert_all_readable();
-    }
-    assert!(steps > 2, "{steps} steps");
+    let below = user.wanted().expect("the log is long");
+    user.flush(below);
+    user.checkpoint();
+    let mut user = user.reopen();
+    user.assert_all_readable();
+    assert_eq!(user.wanted(), None);
+    let in_log = |(_, loc, _): &&(Seq, Loc, Vec<u8>)| matches!(loc.place(), Place::Log(_));
+    let left = user.streams[0].iter().filter(in_log).count();
+    assert!((50..400).contains(&left), "{left} messages are left");
 }
 
 #[test]
@@ -270,27 +298,6 @@ fn log_files_are_used_again() {
     let mut user = user.reopen();
     assert_eq!(user.rig.report().damage, []);
     user.assert_all_readable();
-}
-
-#[test]
-fn damaged_newest_checkpoint_is_reported_and_the_one_before_gives_the_same() {
-    let mut user = User::new();
-    user.publish(A, 150);
-    user.flush_all_and_checkpoint();
-    user.publish(A, 150);
-    user.flush_all_and_checkpoint();
-    user.publish(A, 5);
-    user.rig.disk.flip(FileName::Checkpoint(2), 3000, 1);
-    let user = user.reopen();
-    let report = user.rig.report();
-    assert_eq!(report.checkpoint, Some(1));
-    assert_eq!(report.damage.len(), 1);
-    assert_eq!(report.damage[0].file, FileName::Checkpoint(2));
-    assert_eq!(
-        user.rig.entries().len(),
-        155,
-        "the log since the older one is there"
-    );
 }
 
 #[test]
@@ -346,98 +353,6 @@ fn unfinished_checkpoint_is_no_damage() {
 }
 
 #[test]
-fn missing_segment_is_reported_and_nothing_else_suffers() {
-    let mut user = User::new();
-    user.publish(A, 50);
-    user.publish(B, 50);
-    user.flush_all_and_checkpoint();
-    let gone = FileName::Segment {
-        stream: A,
-        number: 0,
-    };
-    user.rig.disk.files.remove(&gone);
-    let mut user = user.reopen();
-    assert_eq!(user.rig.report().damage[0].file, gone);
-    let (_, loc, _) = user.streams[0][0];
-    assert_eq!(user.read(A, loc), Err(ReadError::Missing));
-    user.streams[0].clear();
-    user.assert_all_readable();
-}
-
-#[test]
-fn rot_in_a_segment_fails_that_read_only() {
-    let mut user = User::new();
-    user.publish(A, 50);
-    user.flush_all_and_checkpoint();
-    let Place::Segment { number, offset } = user.streams[0][10].1.place() else {
-        panic!("not flushed");
-    };
-    user.rig
-        .disk
-        .flip(FileName::Segment { stream: A, number }, offset + 20, 4);
-    let mut user = user.reopen();
-    let (_, loc, _) = user.streams[0].remove(10);
-    assert_eq!(user.read(A, loc), Err(ReadError::Damaged));
-    user.assert_all_readable();
-}
-
-#[test]
-fn rot_found_by_a_flush_is_told_as_lost() {
-    let mut user = User::new();
-    user.publish(A, 100);
-    let Place::Log(pos) = user.streams[0][3].1.place() else {
-        panic!("flushed");
-    };
-    user.rig.disk.flip(FileName::Log(0), pos.0 + 17, 0);
-    let entries = user.streams[0]
-        .iter()
-        .map(|(seq, loc, _)| (*seq, *loc))
-        .collect();
-    user.rig.store.flush(A, entries);
-    user.rig.pump();
-    let flushed = user.rig.events.iter().find_map(|event| match event {
-        StoreEvent::Flushed { moved, lost, .. } => Some((moved.len(), lost.clone())),
-        _ => None,
-    });
-    assert_eq!(flushed, Some((99, vec![Seq(4)])));
-}
-
-#[test]
-fn entry_that_a_flush_cannot_read_is_lost_only_if_it_stays_so() {
-    let mut user = User::new();
-    user.publish(A, 100);
-    let Place::Log(pos) = user.streams[0][3].1.place() else {
-        panic!("flushed");
-    };
-    let entries: Vec<_> = user.streams[0]
-        .iter()
-        .map(|(seq, loc, _)| (*seq, *loc))
-        .collect();
-    let flushed = |user: &User| {
-        let mut events = user.rig.events.iter();
-        events.find_map(|event| match event {
-            StoreEvent::Flushed { moved, lost, .. } => Some((moved.len(), lost.clone())),
-            _ => None,
-        })
-    };
-    user.rig.disk.fail_read = Some((FileName::Log(0), pos.0 + 17));
-    user.rig.store.flush(A, entries.clone());
-    user.rig.pump();
-    assert_eq!(flushed(&user), None, "it waits");
-    user.rig.disk.fail_read = None;
-    user.rig.tick();
-    assert_eq!(flushed(&user), Some((100, vec![])));
-    user.rig.events.clear();
-    user.rig.disk.fail_read = Some((FileName::Log(0), pos.0 + 17));
-    user.rig.store.flush(A, entries);
-    user.rig.pump();
-    for _ in 0..20 {
-        user.rig.tick();
-    }
-    assert_eq!(flushed(&user), Some((99, vec![Seq(4)])));
-}
-
-#[test]
 fn removed_segments_go_only_when_no_checkpoint_needs_them() {
     let mut user = User::new();
     user.publish(A, 50);
@@ -486,16 +401,11 @@ fn full_disk_stops_flush_and_checkpoint_until_space_returns() {
     user.rig.store.flush(A, entries);
     user.rig.pump();
     let tail = user.rig.store.tail();
-    assert!(
-        user.rig
-            .store
-            .write_checkpoint(Bytes::new(), tail, LogPos(0))
-    );
+    let changes = vec![put(key(7, 7), "kept")];
+    user.rig.store.write_checkpoint(changes, tail, LogPos(0));
     user.rig.pump();
-    assert!(matches!(
-        user.rig.events.last(),
-        Some(StoreEvent::CheckpointRefused(DiskError::NoSpace))
-    ));
+    let refused = StoreEvent::CheckpointRefused(DiskError::NoSpace);
+    assert!(user.rig.events.contains(&refused));
     assert_eq!(user.rig.store.poisoned(), None);
     user.rig.disk.fail_create = None;
     user.rig.tick();
@@ -508,6 +418,7 @@ fn full_disk_stops_flush_and_checkpoint_until_space_returns() {
     user.checkpoint();
     let mut user = user.reopen();
     assert_eq!(user.rig.report().checkpoint, Some(2));
+    assert_eq!(user.sections()[&key(7, 7)], "kept");
     user.assert_all_readable();
 }
 
@@ -555,14 +466,9 @@ fn flush_that_cannot_open_its_file_waits_and_poisons_nothing() {
         let entries = entries.map(|(seq, loc, _)| (*seq, *loc)).collect();
         user.rig.store.flush(A, entries);
         user.rig.pump();
-        let tail = user.rig.store.tail();
-        let store = &mut user.rig.store;
-        assert!(store.write_checkpoint(Bytes::new(), tail, LogPos(0)));
-        user.rig.pump();
-        assert!(matches!(
-            user.rig.events.last(),
-            Some(StoreEvent::CheckpointRefused(refused)) if *refused == error
-        ));
+        user.checkpoint();
+        let refused = StoreEvent::CheckpointRefused(error);
+        assert!(user.rig.events.contains(&refused));
         assert_eq!(user.rig.store.poisoned(), None);
         user.rig.disk.fail_bulk_write = None;
         user.rig.tick();

@@ -1,0 +1,116 @@
+//! Damage in segments and checkpoints: what is told, and what does not suffer.
+
+use super::*;
+
+#[test]
+fn rot_in_a_segment_fails_that_read_only() {
+    let mut user = User::new();
+    user.publish(A, 50);
+    user.flush_all_and_checkpoint();
+    let Place::Segment { number, offset } = user.streams[0][10].1.place() else {
+        panic!("not flushed");
+    };
+    user.rig
+        .disk
+        .flip(FileName::Segment { stream: A, number }, offset + 20, 4);
+    let mut user = user.reopen();
+    let (_, loc, _) = user.streams[0].remove(10);
+    assert_eq!(user.read(A, loc), Err(ReadError::Damaged));
+    user.assert_all_readable();
+}
+
+#[test]
+fn rot_found_by_a_flush_is_told_as_lost() {
+    let mut user = User::new();
+    user.publish(A, 100);
+    let Place::Log(pos) = user.streams[0][3].1.place() else {
+        panic!("flushed");
+    };
+    user.rig.disk.flip(FileName::Log(0), pos.0 + 17, 0);
+    let entries = user.streams[0]
+        .iter()
+        .map(|(seq, loc, _)| (*seq, *loc))
+        .collect();
+    user.rig.store.flush(A, entries);
+    user.rig.pump();
+    let flushed = user.rig.events.iter().find_map(|event| match event {
+        StoreEvent::Flushed { moved, lost, .. } => Some((moved.len(), lost.clone())),
+        _ => None,
+    });
+    assert_eq!(flushed, Some((99, vec![Seq(4)])));
+}
+
+#[test]
+fn entry_that_a_flush_cannot_read_is_lost_only_if_it_stays_so() {
+    let mut user = User::new();
+    user.publish(A, 100);
+    let Place::Log(pos) = user.streams[0][3].1.place() else {
+        panic!("flushed");
+    };
+    let entries: Vec<_> = user.streams[0]
+        .iter()
+        .map(|(seq, loc, _)| (*seq, *loc))
+        .collect();
+    let flushed = |user: &User| {
+        let mut events = user.rig.events.iter();
+        events.find_map(|event| match event {
+            StoreEvent::Flushed { moved, lost, .. } => Some((moved.len(), lost.clone())),
+            _ => None,
+        })
+    };
+    user.rig.disk.fail_read = Some((FileName::Log(0), pos.0 + 17));
+    user.rig.store.flush(A, entries.clone());
+    user.rig.pump();
+    assert_eq!(flushed(&user), None, "it waits");
+    user.rig.disk.fail_read = None;
+    user.rig.tick();
+    assert_eq!(flushed(&user), Some((100, vec![])));
+    user.rig.events.clear();
+    user.rig.disk.fail_read = Some((FileName::Log(0), pos.0 + 17));
+    user.rig.store.flush(A, entries);
+    user.rig.pump();
+    for _ in 0..20 {
+        user.rig.tick();
+    }
+    assert_eq!(flushed(&user), Some((99, vec![Seq(4)])));
+}
+
+#[test]
+fn missing_segment_is_reported_and_nothing_else_suffers() {
+    let mut user = User::new();
+    user.publish(A, 50);
+    user.publish(B, 50);
+    user.flush_all_and_checkpoint();
+    let gone = FileName::Segment {
+        stream: A,
+        number: 0,
+    };
+    user.rig.disk.files.remove(&gone);
+    let mut user = user.reopen();
+    assert_eq!(user.rig.report().damage[0].file, gone);
+    let (_, loc, _) = user.streams[0][0];
+    assert_eq!(user.read(A, loc), Err(ReadError::Missing));
+    user.streams[0].clear();
+    user.assert_all_readable();
+}
+
+#[test]
+fn damaged_newest_checkpoint_is_reported_and_the_one_before_gives_the_same() {
+    let mut user = User::new();
+    user.publish(A, 150);
+    user.flush_all_and_checkpoint();
+    user.publish(A, 150);
+    user.flush_all_and_checkpoint();
+    user.publish(A, 5);
+    user.rig.disk.flip(FileName::Checkpoint(2), 3000, 1);
+    let user = user.reopen();
+    let report = user.rig.report();
+    assert_eq!(report.checkpoint, Some(1));
+    assert_eq!(report.damage.len(), 1);
+    assert_eq!(report.damage[0].file, FileName::Checkpoint(2));
+    assert_eq!(
+        user.rig.entries().len(),
+        155,
+        "the log since the older one is there"
+    );
+}

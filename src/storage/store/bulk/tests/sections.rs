@@ -1,0 +1,110 @@
+//! Sections: what a checkpoint writes, where it stays, and what damage costs.
+
+use super::*;
+
+#[test]
+fn a_checkpoint_is_wanted_when_enough_has_changed() {
+    let mut user = User::new();
+    let mut checkpoints = 0;
+    for _ in 0..60 {
+        user.publish(A, 20);
+        let events = core::mem::take(&mut user.rig.events);
+        if events.contains(&StoreEvent::CheckpointWanted) {
+            user.checkpoint_of(vec![put(key(1, 0), "small")]);
+            checkpoints += 1;
+        }
+    }
+    assert!((8..=24).contains(&checkpoints), "{checkpoints} checkpoints");
+    let user = user.reopen();
+    let replayed = user.rig.report().replayed;
+    assert!(replayed < 150, "{replayed} of 1200 entries were replayed");
+}
+
+#[test]
+fn sections_come_back_as_they_were_written_last() {
+    let mut user = User::new();
+    let long = "l".repeat(3000);
+    user.checkpoint_of(vec![
+        put(key(2, 1), "old"),
+        put(key(2, 2), &long),
+        put(key(3, 0), "c"),
+        put(key(4, 0), "gone"),
+        put(key(4, 9), "gone, too"),
+    ]);
+    user.publish(A, 1);
+    user.checkpoint_of(vec![
+        put(key(1, 7), "first"),
+        put(key(2, 1), "new"),
+        SectionChange::Drop(key(3, 0)),
+        SectionChange::DropGroup(4),
+    ]);
+    let first = user.rig.disk.files[&FileName::Checkpoint(1)].len();
+    let second = user.rig.disk.files[&FileName::Checkpoint(2)].len();
+    assert!(first > 3000 && second < 600, "{first} {second}");
+    let user = user.reopen();
+    let expected = [
+        (key(1, 7), String::from("first")),
+        (key(2, 1), "new".into()),
+        (key(2, 2), long),
+    ];
+    assert_eq!(user.sections(), BTreeMap::from(expected));
+    assert_eq!(user.rig.report().damage, []);
+}
+
+#[test]
+fn a_damaged_section_of_both_checkpoints_is_the_only_one_that_is_lost() {
+    let mut user = User::new();
+    user.checkpoint_of(vec![
+        put(key(1, 1), &"a".repeat(600)),
+        put(key(1, 2), &"b".repeat(600)),
+    ]);
+    user.publish(A, 3);
+    user.checkpoint_of(vec![put(key(1, 3), "c")]);
+    let len = user.rig.disk.files[&FileName::Checkpoint(1)].len() as u64;
+    // In the last section of the first checkpoint.
+    user.rig.disk.flip(FileName::Checkpoint(1), len - 100, 3);
+    let mut user = user.reopen();
+    let report = user.rig.report();
+    assert_eq!(report.checkpoint, Some(2), "the newer one has more");
+    assert_eq!(report.damage.len(), 1);
+    assert_eq!(report.damage[0].file, FileName::Checkpoint(1));
+    let found: Vec<_> = user.sections().into_keys().collect();
+    assert_eq!(found, [key(1, 1), key(1, 3)]);
+    let lost = StoreEvent::SectionLost(key(1, 2));
+    assert!(user.rig.events.contains(&lost));
+    // The next checkpoint does without.
+    user.checkpoint_of(Vec::new());
+    let user = user.reopen();
+    assert_eq!(user.rig.report().damage, []);
+    assert_eq!(user.sections().len(), 2);
+}
+
+#[test]
+fn files_that_hold_little_are_given_up() {
+    let mut user = User::new();
+    let bodies: Vec<String> = (0..40).map(|n| format!("{n}").repeat(20_000)).collect();
+    for round in 0..60u64 {
+        let mut changes = Vec::new();
+        for key in user.rig.store.stale_sections() {
+            changes.push(put(key, &bodies[key.number as usize % 40]));
+        }
+        changes.push(put(key(1, round), &bodies[round as usize % 40]));
+        // Half of the sections last.
+        if round % 2 == 1 {
+            changes.push(SectionChange::Drop(key(1, round - 1)));
+        }
+        changes.push(put(
+            key(2, round % 3),
+            &bodies[round as usize % 40].repeat(12),
+        ));
+        user.checkpoint_of(changes);
+    }
+    let files = user.rig.disk.files.iter();
+    let files = files.filter(|(name, _)| matches!(name, FileName::Checkpoint(_)));
+    let total: usize = files.map(|(_, bytes)| bytes.len()).sum();
+    let user = user.reopen();
+    let live: usize = user.sections().values().map(String::len).sum();
+    assert!(total < live * 2 + (6 << 20), "{total} for {live}");
+    assert_eq!(user.sections().len(), 33);
+    assert_eq!(user.rig.report().damage, []);
+}
