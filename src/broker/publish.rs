@@ -97,7 +97,8 @@ impl Shard {
             self.stall(from, pause);
         }
         if routed.memphis {
-            self.router.mail.request(account, msg);
+            let from = self.router.conns.get(from);
+            self.router.mail.request(account, msg, from);
             routed.reached = true;
         }
         if let Some(stream) = routed.stream
@@ -107,7 +108,8 @@ impl Shard {
             if streams.is_behind() {
                 self.hold(from);
             }
-        } else if msg.subject.starts_with(b"$JS.")
+        } else if !routed.memphis
+            && msg.subject.starts_with(b"$JS.")
             && let Some(streams) = &mut self.streams
         {
             let served = streams.serve(&mut self.router, account, (from, rules), msg);

@@ -4,7 +4,7 @@
 //! they asked for, and clients that turned out too slow, are noted and settled afterwards.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -115,6 +115,8 @@ pub(crate) struct Router {
     pub(crate) forwards: VecDeque<Forward>,
     /// What waits for the Memphis layer.
     pub(crate) mail: Mail,
+    /// The accounts that the Memphis layer serves.
+    pub(crate) tenants: BTreeSet<AccountId>,
     /// Subjects that clients began or ceased to subscribe, for consumers that deliver to them.
     pub(crate) interest_changes: VecDeque<(AccountId, Box<[u8]>)>,
     /// Whether there is anybody who wants to know.
@@ -141,6 +143,7 @@ impl Router {
             mapped: Vec::new(),
             forwards: VecDeque::new(),
             mail: Mail::default(),
+            tenants: BTreeSet::new(),
             interest_changes: VecDeque::new(),
             watch_interest: false,
             spent: Vec::new(),

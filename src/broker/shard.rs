@@ -15,6 +15,7 @@ use bytes::BytesMut;
 use config::Options;
 use jetstream::JetStream;
 use memphis::guard::SchemaLibrary;
+use memphis::machine::Memphis;
 use protocol::encode;
 use protocol::errors::{CloseReason, ProtocolError};
 use protocol::id::ConnId;
@@ -280,6 +281,12 @@ impl Shard {
     #[must_use]
     pub fn jetstream(&self) -> Option<&JetStream> {
         self.streams.as_ref().map(|streams| &streams.machine)
+    }
+
+    /// Returns the Memphis machine, to look at; none without JetStream.
+    #[must_use]
+    pub fn memphis(&self) -> Option<&Memphis> {
+        Some(&self.streams.as_ref()?.stations.machine)
     }
 
     /// Says whether connections can be taken in.

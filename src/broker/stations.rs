@@ -14,12 +14,13 @@ use core::time::Duration;
 
 use config::Options;
 use memphis::guard::SchemaLibrary;
-use memphis::machine::{Memphis, Options as MemphisOptions, SUBJECTS, TaskId};
+use memphis::machine::{Asker, Memphis, Options as MemphisOptions, Request, SUBJECTS, TaskId};
 use protocol::id::AccountId;
 use protocol::message::Message;
 use protocol::time::Instant;
 
 use crate::auth::Auth;
+use crate::conn::Conn;
 use crate::router::{Router, Target};
 
 pub(crate) use guarded::Guarded;
@@ -57,16 +58,39 @@ pub(crate) struct Mail {
 #[derive(Debug)]
 pub(crate) enum Letter {
     /// Somebody asks for something.
-    Request {
-        account: AccountId,
-        subject: Box<[u8]>,
-        reply: Box<[u8]>,
-        body: Box<[u8]>,
-    },
+    Request(Box<Asked>),
     /// The answer to what the layer asked.
     Answer(TaskId, Box<[u8]>),
     /// A message breaks the schema of the stream that it was for.
     Misfit(Box<Misfit>),
+}
+
+/// A message to the layer.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) account: AccountId,
+    subject: Box<[u8]>,
+    reply: Box<[u8]>,
+    headers: Box<[u8]>,
+    body: Box<[u8]>,
+    /// The user that sent it and its library's language; empty for JetStream.
+    user: String,
+    lang: String,
+}
+
+impl Asked {
+    pub(crate) fn request(&self) -> Request<'_> {
+        Request {
+            subject: &self.subject,
+            reply: &self.reply,
+            headers: &self.headers,
+            body: &self.body,
+            asker: Asker {
+                user: &self.user,
+                lang: &self.lang,
+            },
+        }
+    }
 }
 
 /// A message that breaks a schema, and why.
@@ -86,13 +110,18 @@ impl Mail {
         self.letters.is_empty()
     }
 
-    pub(crate) fn request(&mut self, account: AccountId, msg: &Message<'_>) {
-        self.letters.push_back(Letter::Request {
+    /// Keeps a message for the layer; `from` is the client that sent it.
+    pub(crate) fn request(&mut self, account: AccountId, msg: &Message<'_>, from: Option<&Conn>) {
+        let user = from.and_then(|conn| conn.user.as_ref());
+        self.letters.push_back(Letter::Request(Box::new(Asked {
             account,
             subject: Box::from(msg.subject),
             reply: Box::from(msg.reply),
+            headers: Box::from(msg.headers),
             body: Box::from(msg.payload),
-        });
+            user: user.map_or_else(String::new, |user| user.name.clone()),
+            lang: from.map_or_else(String::new, |conn| conn.wishes.lang.clone()),
+        })));
     }
 
     pub(crate) fn misfit(&mut self, misfit: Misfit) {
@@ -129,6 +158,7 @@ impl Stations {
             .collect();
         let accounts: BTreeSet<AccountId> = users.iter().map(|(account, _)| *account).collect();
         for account in accounts {
+            router.tenants.insert(account);
             for subject in SUBJECTS {
                 if let Some(account) = router.accounts.get_mut(account) {
                     let bound = account

@@ -77,7 +77,7 @@ pub(crate) struct Streams {
     /// Whether recovery has passed a hole in the log. Entries behind it would take the numbers of the
     /// missing ones: they are not applied.
     behind_hole: bool,
-    stations: Stations,
+    pub(crate) stations: Stations,
     rng: Rng,
     server_name: String,
     /// What requests that name this server's domain begin with; empty without a domain.

@@ -218,6 +218,22 @@ impl Consumers {
         .unwrap_or(false)
     }
 
+    /// Lets a consumer deliver a message again that was settled or has used up its deliveries; false if
+    /// it cannot.
+    pub fn revive(
+        &mut self,
+        core: &mut StreamCore,
+        consumer: &str,
+        seq: Seq,
+        shared: &mut Shared,
+        env: &mut impl Env,
+    ) -> bool {
+        self.with_named(consumer, core, shared, env, |consumer, cx, _| {
+            consumer.revive(seq, cx)
+        })
+        .unwrap_or(false)
+    }
+
     /// Handles a request for messages; false if there is no such consumer.
     pub fn request_next(
         &mut self,

@@ -4,12 +4,14 @@
 //! store and its router, so that nothing is copied into queues on the way.
 
 use bytes::{Bytes, BytesMut};
-use protocol::id::{AccountId, ConnId, LogPos, StreamId};
+use protocol::id::{AccountId, ConnId, LogPos, Seq, StreamId};
 use protocol::js::advisory::ClientInfo;
 pub use protocol::js::check::NameRules;
 use protocol::rng::Rng;
 use protocol::store::{Loc, ReadOutcome};
 use protocol::time::Now;
+
+use crate::entry::Stored;
 
 /// The world around the JetStream machine.
 pub trait Env {
@@ -48,6 +50,30 @@ pub trait Env {
 
     /// Returns how advisories describe a client; nothing if it is gone.
     fn client_info(&mut self, client: ConnId) -> Option<ClientInfo>;
+
+    /// Says whether [`Env::message_died`] is wanted for an account.
+    fn keeps_dead(&self, _: AccountId) -> bool {
+        false
+    }
+
+    /// A consumer will not deliver a message again. What is logged here comes before what the consumer
+    /// logs of it, so that no crash leaves one without the other.
+    fn message_died(&mut self, _: AccountId, _: &Death<'_>) {}
+}
+
+/// A message that a consumer will not deliver again, though nobody acknowledged it.
+#[derive(Clone, Copy, Debug)]
+pub struct Death<'a> {
+    /// The stream.
+    pub stream: &'a str,
+    /// The consumer.
+    pub consumer: &'a str,
+    /// The message.
+    pub seq: Seq,
+    /// Why a client gave it up; empty if it was only delivered as often as allowed.
+    pub reason: &'a [u8],
+    /// The message, if it was at hand.
+    pub message: Option<&'a Stored<'a>>,
 }
 
 /// What an entry is for: a full disk leaves some room for what frees space.

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use protocol::id::AccountId;
+use protocol::id::{AccountId, Seq};
 use protocol::js::ack::AckSubject;
 
 use crate::JetStream;
@@ -37,6 +37,25 @@ impl JetStream {
             core, consumers, ..
         } = &mut **stream;
         consumers.ack(core, &ack, reply, payload, &mut self.shared, env)
+    }
+
+    /// Lets a consumer deliver a message again that it had settled or given up; false if it cannot.
+    pub fn revive(
+        &mut self,
+        env: &mut impl Env,
+        account: AccountId,
+        stream: &str,
+        consumer: &str,
+        seq: Seq,
+    ) -> bool {
+        let id = self.shared.accounts.stream(account, stream);
+        let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) else {
+            return false;
+        };
+        let Stream {
+            core, consumers, ..
+        } = &mut **stream;
+        consumers.revive(core, consumer, seq, &mut self.shared, env)
     }
 
     /// Handles a message on `$JS.FC.>`.

@@ -7,6 +7,7 @@
 mod apply;
 mod change;
 mod dead;
+mod dying;
 mod rows;
 mod schema;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use change::{Change, Entry, EntryError};
 pub(crate) use dead::hex;
 pub use dead::{DeadLetter, DeadLetterId, DeadLetterKind, DeadLettersKept, Letter};
+pub use dying::{Dying, DyingKey};
 pub(crate) use rows::stamp;
 pub use rows::{Attached, Client, Consumer, Group, Phase, Producer, Start, StationRow};
 pub use schema::{Schema, SchemaKind, Version};
@@ -37,6 +39,9 @@ pub struct Tenant {
     pub schemas: BTreeMap<String, Schema>,
     /// Dead letters.
     pub dead_letters: DeadLettersKept,
+    /// Messages on their way to become dead letters.
+    #[serde(with = "dying::as_list", default)]
+    pub dying: BTreeMap<DyingKey, Dying>,
 }
 
 impl Book {

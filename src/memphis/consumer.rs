@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::answer::{self, CONSUMER_NOT_FOUND};
 use crate::book::{Change, Consumer, Phase, Start, stamp};
-use crate::machine::Host;
+use crate::machine::{Asker, Host};
 use crate::making::Making;
 use crate::name::{Kind, Name};
 use crate::producer::{client, is_kind, knows_partitions};
@@ -66,7 +66,7 @@ enum At {
 }
 
 impl Joining {
-    pub(crate) fn from_request(fields: &Fields) -> Result<Self, String> {
+    pub(crate) fn from_request(fields: &Fields, asker: Asker<'_>) -> Result<Self, String> {
         let named = |typed: &str| Name::new(Kind::Consumer, typed).map_err(|e| e.to_string());
         let name = named(fields.text("name"))?;
         let group = match fields.text("consumers_group") {
@@ -75,7 +75,7 @@ impl Joining {
         };
         let station = fields.text("station_name");
         let station = Name::new(Kind::Station, station).map_err(|e| e.to_string())?;
-        let client = client(fields, "consumer_type");
+        let client = client(fields, "consumer_type", asker);
         if !is_kind(&client.kind) {
             let kind = &client.kind;
             return Err(format!(
@@ -167,7 +167,8 @@ impl Joining {
             At::Row => {
                 let row = cx.row(&self.station);
                 let partitions = numbers(&self.partitions);
-                Step::Answer(reply::consumer(cx.rows(), row, &partitions))
+                let sdk = &self.consumer.client.sdk;
+                Step::Answer(reply::consumer(cx.rows(), row, &partitions, sdk))
             }
         }
     }

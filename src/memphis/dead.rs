@@ -8,21 +8,23 @@ mod sources;
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use protocol::headers::Headers;
 use protocol::text::rfc3339;
+use protocol::time::Wall;
 use serde_json::{Value, json};
 
 use crate::answer;
-use crate::book::{Change, DeadLetter, DeadLetterKind, Letter, hex, stamp};
+use crate::book::{Change, DeadLetter, DeadLetterKind, Dying, DyingKey, Entry, Letter, hex, stamp};
 use crate::machine::Host;
 use crate::name::{Kind, Name};
 use crate::work::{Cx, Event, Step, numbers};
 
-pub(crate) use sources::{acked, gave_up, misfit, poisoned, terminated, unfit};
+pub(crate) use sources::{acked, dying, gave_up, misfit, unfit};
 
 /// The header with the producer's name.
 const PRODUCED_BY: &str = "$memphis_producedBy";
@@ -36,6 +38,8 @@ const PRODUCER_UNKNOWN: &str = "Unknown";
 pub(crate) struct Burial {
     station: Name,
     dead: DeadLetter,
+    /// The note of the log that this makes good.
+    of: Option<DyingKey>,
     /// What whoever waits is told in the end.
     answer: Vec<u8>,
     at: At,
@@ -57,6 +61,7 @@ impl Burial {
         Self {
             station,
             dead,
+            of: None,
             answer: Vec::new(),
             at: At::Start,
         }
@@ -72,7 +77,7 @@ impl Burial {
             (At::Message, Event::Answer(answer)) => match letter(answer) {
                 Some(letter) => self.on_letter(letter, cx),
                 // It has gone since, and there is nobody to tell.
-                None => self.done(),
+                None => self.on_lost(cx),
             },
             // The row matters more than the copy, which a full dead-letter station may refuse.
             (At::Copy, _) => self.record(cx),
@@ -90,20 +95,22 @@ impl Burial {
     }
 
     fn begin_poison<H: Host>(&mut self, cx: &Cx<'_, H>) -> Step {
-        let Some(row) = cx.row(&self.station) else {
-            return Step::done();
-        };
-        self.dead
-            .groups
-            .retain(|group| row.groups.contains_key(group));
-        if !row.dead_letters().poison || self.dead.groups.is_empty() {
-            return Step::done();
+        let row = cx.row(&self.station);
+        // Whoever tells of a group that nobody knows is an SDK whose group has ended. A consumer of a
+        // NATS client has no row.
+        if self.of.is_none() {
+            self.dead
+                .groups
+                .retain(|group| row.is_some_and(|row| row.groups.contains_key(group)));
+        }
+        if row.is_some_and(|row| !row.dead_letters().poison) || self.dead.groups.is_empty() {
+            return self.drop_it();
         }
         let partitions = cx.partitions(&self.station);
         // SDKs that know no partitions name none, and some name one that cannot be.
         let partition = partitions.iter().find(|p| p.number == self.dead.partition);
         let Some(partition) = partition.or(partitions.first()) else {
-            return Step::done();
+            return self.drop_it();
         };
         self.dead.partition = partition.number;
         let dead = &self.dead;
@@ -120,8 +127,13 @@ impl Burial {
             return if is_news {
                 self.record(cx)
             } else {
-                Step::done()
+                self.drop_it()
             };
+        }
+        // It came with the note.
+        if self.of.is_some() && self.dead.letter.sent > 0 {
+            let letter = core::mem::take(&mut self.dead.letter);
+            return self.on_letter(letter, cx);
         }
         self.at = At::Message;
         let subject = format!("$JS.API.STREAM.MSG.GET.{}", partition.stream);
@@ -129,11 +141,11 @@ impl Burial {
         Step::ask(subject, body.into_bytes())
     }
 
-    fn on_letter<H: Host>(&mut self, letter: Letter, cx: &mut Cx<'_, H>) -> Step {
+    fn on_letter<H: Host>(&mut self, letter: Letter, cx: &Cx<'_, H>) -> Step {
         let producer = letter.headers.iter().find(|(key, _)| key == PRODUCED_BY);
         self.dead.producer = match producer {
             // It has died before.
-            Some((_, producer)) if producer == PRODUCER_DLS => return Step::done(),
+            Some((_, producer)) if producer == PRODUCER_DLS => return self.drop_it(),
             Some((_, producer)) => producer.clone(),
             None => PRODUCER_UNKNOWN.into(),
         };
@@ -160,7 +172,10 @@ impl Burial {
             DeadLetterKind::Poison => "unacked",
             DeadLetterKind::Schema => "failed_schema",
         };
-        let more = [("station", self.dead.station.as_str()), ("type", kind)];
+        let mut more = vec![("station", self.dead.station.as_str()), ("type", kind)];
+        // A copy that a crash makes twice is stored once.
+        let id = self.of.as_ref().map(DyingKey::message_id);
+        more.extend(id.as_deref().map(|id| ("Nats-Msg-Id", id)));
         Step::Ask {
             subject: format!("{}.final", dls.partition_stream(*number)),
             headers: self.dead.letter.header_block(&more),
@@ -183,8 +198,82 @@ impl Burial {
             // It was never stored, and so it was sent now.
             self.dead.letter.sent = stamp(cx.host.now().wall);
         }
-        Step::Record(Change::DeadLetter(self.dead.clone()))
+        let dead = self.dead.clone();
+        Step::Record(match self.of.take() {
+            Some(key) => Change::Buried(key, Some(dead)),
+            None => Change::DeadLetter(dead),
+        })
     }
+
+    /// Ends without a dead letter.
+    fn drop_it(&mut self) -> Step {
+        self.at = At::Row;
+        match self.of.take() {
+            Some(key) => Step::Record(Change::Buried(key, None)),
+            None => self.done(),
+        }
+    }
+
+    /// The message has gone from its stream: that it died is all that can be kept.
+    fn on_lost<H: Host>(&mut self, cx: &Cx<'_, H>) -> Step {
+        if self.of.is_none() {
+            return self.done();
+        }
+        self.dead.producer = PRODUCER_UNKNOWN.into();
+        if self.dead.reason.is_empty() {
+            self.dead.reason = "the message is not stored any more".into();
+        }
+        self.record(cx)
+    }
+}
+
+impl DyingKey {
+    /// Returns what the copy in a dead-letter station is known by.
+    fn message_id(&self) -> String {
+        let Self {
+            stream,
+            consumer,
+            seq,
+        } = self;
+        format!("dead.{stream}.{consumer}.{seq}")
+    }
+}
+
+/// A message that died.
+#[derive(Clone, Copy, Debug)]
+pub struct AtHand<'a> {
+    /// The header block.
+    pub headers: &'a [u8],
+    /// The body.
+    pub payload: &'a [u8],
+    /// When it was stored.
+    pub sent: Wall,
+}
+
+/// Returns the entry that notes the death of a message in an account.
+#[must_use]
+pub fn death(
+    account: &str,
+    now: Wall,
+    key: DyingKey,
+    reason: &[u8],
+    at_hand: Option<AtHand<'_>>,
+) -> Vec<u8> {
+    let letter = at_hand.map(|message| Letter {
+        headers: header_lines(message.headers),
+        data: hex(message.payload),
+        sent: stamp(message.sent),
+    });
+    let entry = Entry {
+        account: account.into(),
+        time: stamp(now),
+        change: Change::Dying(Dying {
+            key,
+            reason: String::from_utf8_lossy(reason).into_owned(),
+            letter,
+        }),
+    };
+    entry.encode()
 }
 
 /// Reads a stored message from the answer of `STREAM.MSG.GET`.

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::consumer::{Joining, Leaving};
 use crate::dead;
+use crate::machine::Asker;
 use crate::making::Making;
 use crate::name::{Kind, Name};
 use crate::producer::{Ending, Producing};
@@ -17,9 +18,8 @@ use crate::station::Station;
 use crate::turns::Topic;
 use crate::work::Work;
 
-/// Subjects whose messages go to [`Memphis::request`](crate::machine::Memphis::request); the last ones
-/// are JetStream's own about consumers.
-pub const SUBJECTS: [&str; 14] = [
+/// Subjects whose messages go to [`Memphis::request`](crate::machine::Memphis::request).
+pub const SUBJECTS: [&str; 13] = [
     STATION_CREATIONS,
     STATION_DESTRUCTIONS,
     PRODUCER_CREATIONS,
@@ -32,8 +32,7 @@ pub const SUBJECTS: [&str; 14] = [
     SCHEMAVERSE_DLS,
     NACKED_DLS,
     PM_ACKS,
-    "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.*.*",
-    "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.*.*",
+    NOTIFICATIONS,
 ];
 pub(crate) const STATION_CREATIONS: &str = "$memphis_station_creations";
 pub(crate) const STATION_DESTRUCTIONS: &str = "$memphis_station_destructions";
@@ -47,8 +46,7 @@ pub(crate) const SCHEMA_DETACHMENTS: &str = "$memphis_schema_detachments";
 pub(crate) const SCHEMAVERSE_DLS: &str = "$memphis_schemaverse_dls";
 pub(crate) const NACKED_DLS: &str = "$memphis_nacked_dls";
 pub(crate) const PM_ACKS: &str = "$memphis_pm_acks";
-const MAX_DELIVERIES: &str = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.";
-const TERMINATED: &str = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.";
+pub(crate) const NOTIFICATIONS: &str = "$memphis_notifications";
 
 /// What a request asks for.
 pub(crate) struct Asked {
@@ -61,12 +59,12 @@ pub(crate) struct Asked {
 ///
 /// # Errors
 /// The answer that tells why it is refused.
-pub(crate) fn read(subject: &str, body: &[u8]) -> Result<Option<Asked>, Vec<u8>> {
+pub(crate) fn read(subject: &str, body: &[u8], asker: Asker<'_>) -> Result<Option<Asked>, Vec<u8>> {
     let fields = Fields::parse(body).map_err(|error| refusal(subject, &error.to_string()))?;
     let asked = match subject {
         STATION_CREATIONS => making(&fields),
         STATION_DESTRUCTIONS => removing(&fields),
-        PRODUCER_CREATIONS => Producing::from_request(&fields).map(|work| {
+        PRODUCER_CREATIONS => Producing::from_request(&fields, asker).map(|work| {
             let topics = of_station(work.station());
             asked(Work::Producing(work), topics)
         }),
@@ -74,7 +72,7 @@ pub(crate) fn read(subject: &str, body: &[u8]) -> Result<Option<Asked>, Vec<u8>>
             let topics = of_station(work.station());
             asked(Work::Ending(work), topics)
         }),
-        CONSUMER_CREATIONS => Joining::from_request(&fields).map(|work| {
+        CONSUMER_CREATIONS => Joining::from_request(&fields, asker).map(|work| {
             let topics = of_station(work.station());
             asked(Work::Joining(work), topics)
         }),
@@ -122,8 +120,6 @@ fn unanswered(subject: &str, fields: &Fields) -> Option<Asked> {
     let burial = match subject {
         NACKED_DLS => dead::gave_up(fields),
         SCHEMAVERSE_DLS => dead::unfit(fields),
-        _ if subject.starts_with(MAX_DELIVERIES) => dead::poisoned(fields),
-        _ if subject.starts_with(TERMINATED) => dead::terminated(fields),
         _ => None,
     }?;
     let topics = of_station(burial.station());

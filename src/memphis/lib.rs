@@ -17,7 +17,7 @@ mod answer;
 pub mod book;
 pub mod clients;
 mod consumer;
-mod dead;
+pub mod dead;
 mod dispatch;
 pub mod guard;
 pub mod machine;

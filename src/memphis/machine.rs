@@ -4,6 +4,8 @@
 //! the same station run one after the other. After a crash, [`Memphis::recovered`] takes up what was
 //! begun, so that a station or group is whole or absent.
 
+mod aliases;
+mod consequence;
 mod guards;
 mod resend;
 mod sweep;
@@ -24,7 +26,9 @@ use crate::dispatch;
 use crate::guard::SchemaLibrary;
 use crate::turns::{Topic, Turns};
 use crate::work::{Cx, Event, Step, Work};
+use consequence::Consequence;
 use guards::Guards;
+use resend::Underway;
 
 pub use crate::dispatch::SUBJECTS;
 pub use guards::{Guard, Misfit, SCHEMA_ERR_CODE};
@@ -48,6 +52,30 @@ pub struct Message<'a> {
     pub payload: &'a [u8],
 }
 
+/// A message to the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request<'a> {
+    /// The subject.
+    pub subject: &'a [u8],
+    /// Where an answer is awaited; empty if nowhere.
+    pub reply: &'a [u8],
+    /// The whole header block; empty for none.
+    pub headers: &'a [u8],
+    /// The body.
+    pub body: &'a [u8],
+    /// Who sent it.
+    pub asker: Asker<'a>,
+}
+
+/// The client behind a request, as the broker knows it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asker<'a> {
+    /// The user that logged in, without the account; empty if nobody did.
+    pub user: &'a str,
+    /// The language of its library.
+    pub lang: &'a str,
+}
+
 /// What the machine needs from the broker. It does not call back into the machine.
 pub trait Host {
     /// Returns the time of the input being handled.
@@ -59,6 +87,21 @@ pub trait Host {
 
     /// Publishes a message.
     fn publish(&mut self, account: AccountId, msg: Message<'_>);
+
+    /// Publishes a client's message in its place, as if it had the request's subject.
+    fn pass_on(&mut self, account: AccountId, request: &Request<'_>);
+
+    /// Says whether a client of the account listens on a subject.
+    fn has_interest(&mut self, account: AccountId, subject: &str) -> bool;
+
+    /// Has messages on a subject, which may hold wildcards, sent to [`Memphis::request`].
+    fn bind(&mut self, account: AccountId, subject: &str);
+
+    /// Ends what [`Host::bind`] began.
+    fn unbind(&mut self, account: AccountId, subject: &str);
+
+    /// Lets a stream's consumer deliver a message again that it had given up; false if it cannot.
+    fn revive(&mut self, account: AccountId, stream: &str, consumer: &str, seq: u64) -> bool;
 
     /// Puts an entry into the log; it comes back through [`Memphis::apply`] once it is synced.
     fn record(&mut self, entry: &[u8]) -> LogPos;
@@ -98,6 +141,10 @@ pub struct Memphis {
     recording: BTreeMap<LogPos, TaskId>,
     last_task: u64,
     next_sweep: Instant,
+    next_resend: Instant,
+    underway: Underway,
+    /// Set once recovery is over: until then entries are applied and nothing is begun.
+    is_live: bool,
     /// Set when the log takes no more entries: why.
     poisoned: Option<String>,
 }
@@ -124,6 +171,9 @@ impl Memphis {
             recording: BTreeMap::new(),
             last_task: 0,
             next_sweep: Instant::NEVER,
+            next_resend: Instant::NEVER,
+            underway: Underway::new(),
+            is_live: false,
             poisoned: None,
         }
     }
@@ -157,22 +207,19 @@ impl Memphis {
         Ok(())
     }
 
-    /// Handles a message on one of [`SUBJECTS`].
-    pub fn request(
-        &mut self,
-        account: AccountId,
-        subject: &[u8],
-        reply: &[u8],
-        body: &[u8],
-        host: &mut impl Host,
-    ) {
-        let Ok(subject) = core::str::from_utf8(subject) else {
+    /// Handles a message on one of [`SUBJECTS`], or on one that was asked for by [`Host::bind`].
+    pub fn request(&mut self, account: AccountId, request: &Request<'_>, host: &mut impl Host) {
+        if self.pass_on(account, request, host) {
+            return;
+        }
+        let Ok(subject) = core::str::from_utf8(request.subject) else {
             return;
         };
+        let (reply, body) = (request.reply, request.body);
         let asked = if let Some(text) = &self.poisoned {
             Err(dispatch::refusal(subject, text))
         } else if self.tasks.len() < TASKS_MAX {
-            dispatch::read(subject, body)
+            dispatch::read(subject, body, request.asker)
         } else {
             let text = "the broker is busy, try again later";
             Err(dispatch::refusal(subject, text))
@@ -208,10 +255,13 @@ impl Memphis {
         host: &mut impl Host,
     ) -> Result<(), EntryError> {
         let entry = Entry::decode(entry)?;
-        let concerns_schemas = entry.change.concerns_schemas();
+        let consequence = Consequence::of(&entry);
         self.book.apply(entry);
-        if concerns_schemas {
+        if consequence.concerns_schemas {
             self.guards.book_changed(&self.book);
+        }
+        if self.is_live {
+            self.follow(consequence, host);
         }
         if let Some(task) = self.recording.remove(&pos) {
             self.run(task, &Event::Recorded, host);

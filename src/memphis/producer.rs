@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 
 use crate::book::{Change, Client, Producer, stamp};
-use crate::machine::Host;
+use crate::machine::{Asker, Host};
 use crate::making::Making;
 use crate::name::{Kind, Name};
 use crate::reply;
@@ -34,7 +34,7 @@ pub(crate) struct Ending {
 }
 
 /// Reads who stands behind a producer or consumer; `kind_key` names what it is in the request.
-pub(crate) fn client(fields: &Fields, kind_key: &str) -> Client {
+pub(crate) fn client(fields: &Fields, kind_key: &str, asker: Asker<'_>) -> Client {
     let text = |key| String::from(fields.text(key));
     let connection = text("connection_id");
     let username = fields.text("username").to_lowercase();
@@ -51,9 +51,21 @@ pub(crate) fn client(fields: &Fields, kind_key: &str) -> Client {
         connection,
         username,
         kind,
-        sdk: text("sdk_lang"),
+        sdk: match fields.text("sdk_lang") {
+            "" => sdk_of(asker.lang).into(),
+            sdk => sdk.into(),
+        },
         app_id,
         version: fields.integer("req_version"),
+    }
+}
+
+/// Returns what Memphis calls the SDK over a NATS library; SDKs before 1.3 do not say.
+fn sdk_of(lang: &str) -> &str {
+    match lang {
+        "python3" => "python",
+        "nats.js" => "node.js",
+        lang => lang,
     }
 }
 
@@ -68,11 +80,11 @@ pub(crate) const fn knows_partitions(client: &Client) -> bool {
 }
 
 impl Producing {
-    pub(crate) fn from_request(fields: &Fields) -> Result<Self, String> {
+    pub(crate) fn from_request(fields: &Fields, asker: Asker<'_>) -> Result<Self, String> {
         let name = Name::new(Kind::Producer, fields.text("name")).map_err(|e| e.to_string())?;
         let station = fields.text("station_name");
         let station = Name::new(Kind::Station, station).map_err(|e| e.to_string())?;
-        let client = client(fields, "producer_type");
+        let client = client(fields, "producer_type", asker);
         if !is_kind(&client.kind) {
             let text = "producer type has to be one of the following application/connector";
             return Err(text.into());

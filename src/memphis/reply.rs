@@ -63,11 +63,14 @@ pub(crate) fn consumer(
     tenant: Option<&Tenant>,
     row: Option<&StationRow>,
     partitions: &[u32],
+    sdk: &str,
 ) -> Vec<u8> {
+    // The Java SDK takes any text for an error, an empty one too; the others want a text.
+    let error = (sdk != "java").then_some("");
     to_vec(&json!({
         "schema_update": schema(tenant, row),
         "partitions_update": partitions_update(partitions),
-        "error": "",
+        "error": error,
     }))
 }
 

@@ -93,6 +93,19 @@ const checks = {
     assert.equal(await count(jsm, "js-ids$1"), 1);
   },
 
+  async keys({ memphis, jsm }) {
+    // This SDK takes the key's remainder, from 0, for the partition's number, from 1.
+    await memphis.station({ name: "js-keys", partitionsNumber: 3 });
+    const station = { stationName: "js-keys" };
+    const producer = await memphis.producer({ ...station, producerName: "p" });
+    for (const key of ["a", "user-1", "a"]) await send(producer, key, { producerPartitionKey: key });
+    const counts = await Promise.all([1, 2, 3].map((p) => count(jsm, `js-keys$${p}`)));
+    assert.deepEqual(counts, [0, 1, 2]);
+    const consumer = await memphis.consumer({ ...station, consumerName: "c" });
+    const got = await consumer.fetch({ batchSize: 10, consumerPartitionKey: "a" });
+    assert.deepEqual(got.map(text), ["a", "a"]);
+  },
+
   async not_awaited({ memphis, jsm }) {
     const producer = await memphis.producer({ stationName: "js-async", producerName: "p" });
     for (let i = 0; i < 500; i++) await producer.produce({ message: Buffer.from("x") });

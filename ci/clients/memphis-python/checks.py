@@ -318,6 +318,18 @@ async def dead_letter(memphis, js):
 
 
 @check
+async def dead_letter_of_a_nats_client(memphis, js):
+    await memphis.station("py-natsdead", dls_station="py-natsdead-dls", retention_type=Retention.ACK_BASED)
+    sub = await js.pull_subscribe("py-natsdead$1.final", durable="Worker", stream="py-natsdead$1")
+    await js.publish("py-natsdead$1.final", b"bad")
+    [message] = await sub.fetch(1, timeout=2)
+    await message.term()
+    dead = await memphis.consumer("py-natsdead-dls", "d")
+    assert await bodies(dead, 1) == [b"bad"]
+    assert await count(js, "py-natsdead$1") == 0
+
+
+@check
 async def ack_based_retention(memphis, js):
     await memphis.station("py-interest", retention_type=Retention.ACK_BASED)
     groups = [await memphis.consumer("py-interest", name) for name in ("a", "b")]

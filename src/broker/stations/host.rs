@@ -8,12 +8,13 @@ use bytes::Bytes;
 use jetstream::JetStream;
 use jetstream::entry::Entry;
 use jetstream::env::{ApiCall, Env, Inbound, NameRules};
-use memphis::machine::{self, TaskId};
-use protocol::id::{AccountId, ConnId, LogPos};
+use memphis::machine::{self, Request, TaskId};
+use protocol::id::{AccountId, ConnId, LogPos, Seq};
 use protocol::message::Message;
 use protocol::time::Now;
 
 use super::ANSWERS;
+use crate::router::Target;
 use crate::streams::World;
 
 /// Advisories cannot describe the layer as a client.
@@ -34,7 +35,7 @@ impl Host<'_> {
         let router = &mut *self.world.router;
         let routed = router.route(account, msg.subject, msg, None);
         if routed.memphis {
-            router.mail.request(account, msg);
+            router.mail.request(account, msg, None);
         }
         if let Some(stream) = routed.stream {
             let inbound = inbound(msg);
@@ -83,6 +84,62 @@ impl machine::Host for Host<'_> {
             payload: msg.payload,
         };
         self.send(account, &shown);
+    }
+
+    fn pass_on(&mut self, account: AccountId, request: &Request<'_>) {
+        let shown = Message {
+            subject: request.subject,
+            reply: request.reply,
+            headers: request.headers,
+            payload: request.body,
+        };
+        if request.subject.starts_with(b"$JS.API.") {
+            let call = ApiCall {
+                account,
+                client: NO_CLIENT,
+                rules: NameRules::Nats,
+                msg: inbound(&shown),
+            };
+            self.machine.api(&mut self.world, &call);
+            return;
+        }
+        let router = &mut *self.world.router;
+        let routed = router.route(account, shown.subject, &shown, None);
+        if let Some(stream) = routed.stream {
+            // A client's message is held against the schema, which happens on the way there.
+            router.forward(account, stream, shown.subject, &shown);
+        }
+    }
+
+    fn has_interest(&mut self, account: AccountId, subject: &str) -> bool {
+        let account = self.world.router.accounts.get_mut(account);
+        account.is_some_and(|account| {
+            let subs = &mut account.subs;
+            subs.has_interest_of(subject.as_bytes(), |target| {
+                matches!(target, Target::Sub(_))
+            })
+        })
+    }
+
+    fn bind(&mut self, account: AccountId, subject: &str) {
+        if let Some(account) = self.world.router.accounts.get_mut(account) {
+            let subs = &mut account.subs;
+            let bound = subs.insert(subject.as_bytes(), None, Target::Memphis);
+            debug_assert!(bound.is_ok(), "names of stations are subjects");
+        }
+    }
+
+    fn unbind(&mut self, account: AccountId, subject: &str) {
+        if let Some(account) = self.world.router.accounts.get_mut(account) {
+            account
+                .subs
+                .remove(subject.as_bytes(), None, Target::Memphis);
+        }
+    }
+
+    fn revive(&mut self, account: AccountId, stream: &str, consumer: &str, seq: u64) -> bool {
+        let (machine, world) = (&mut *self.machine, &mut self.world);
+        machine.revive(world, account, stream, consumer, Seq(seq))
     }
 
     fn record(&mut self, entry: &[u8]) -> LogPos {

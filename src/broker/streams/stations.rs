@@ -22,12 +22,7 @@ impl Streams {
                 return;
             };
             self.with_stations(router, |memphis, host| match letter {
-                Letter::Request {
-                    account,
-                    subject,
-                    reply,
-                    body,
-                } => memphis.request(account, &subject, &reply, &body, host),
+                Letter::Request(asked) => memphis.request(asked.account, &asked.request(), host),
                 Letter::Answer(task, body) => memphis.answered(task, &body, host),
                 Letter::Misfit(misfit) => memphis.misfit(misfit.account, misfit.shown(), host),
             });

@@ -3,9 +3,12 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use consensus::SoloLog;
-use jetstream::env::{Env, JsTarget, Outgoing, Purpose};
+use jetstream::entry::Entry;
+use jetstream::env::{Death, Env, JsTarget, Outgoing, Purpose};
+use memphis::book::DyingKey;
+use memphis::dead::{self, AtHand};
 use protocol::id::{AccountId, ConnId, LogPos, StreamId};
 use protocol::js::advisory::ClientInfo;
 use protocol::message::Message;
@@ -69,7 +72,7 @@ impl Env for World<'_> {
         }
         let routed = self.router.route(account, to, &shown, None);
         if routed.memphis {
-            self.router.mail.request(account, &shown);
+            self.router.mail.request(account, &shown, None);
         }
         match routed.stream {
             // A machine is not called back: the message goes there at the end of the batch.
@@ -98,6 +101,28 @@ impl Env for World<'_> {
                 .groups()
                 .any(|group| account.subs.queue_name(group.queue) == Some(queue))
         })
+    }
+
+    fn keeps_dead(&self, account: AccountId) -> bool {
+        self.router.tenants.contains(&account)
+    }
+
+    fn message_died(&mut self, account: AccountId, death: &Death<'_>) {
+        let key = DyingKey {
+            stream: death.stream.into(),
+            consumer: death.consumer.into(),
+            seq: death.seq.0,
+        };
+        let at_hand = death.message.map(|message| AtHand {
+            headers: message.headers,
+            payload: message.payload,
+            sent: message.time,
+        });
+        let account = self.router.accounts.name(account);
+        let wall = self.router.now.wall;
+        let entry = dead::death(account, wall, key, death.reason, at_hand);
+        let entry = Entry::Memphis(Bytes::from(entry));
+        self.propose(|out| entry.encode(out));
     }
 
     fn bind(&mut self, account: AccountId, subject: &[u8], target: JsTarget) {

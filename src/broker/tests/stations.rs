@@ -297,3 +297,71 @@ fn a_station_may_store_what_breaks_its_schema_as_well_as_bury_it() {
     let copy = request(&mut world, a, "$JS.API.STREAM.MSG.GET.dead$1", get);
     assert!(copy.contains("\"data\":\"YmFk\""), "{copy}");
 }
+
+#[test]
+fn what_a_nats_clients_consumer_gives_up_is_a_dead_letter_even_if_its_stream_lets_it_go() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    let station = STATION.replace("message_age_sec", "ack_based");
+    let station = station.replace("\"dls_station\":\"\"", "\"dls_station\":\"dead\"");
+    request(&mut world, a, "$memphis_station_creations", &station);
+    let durable = "{\"stream_name\":\"plain#a$1\",\"config\":{\"durable_name\":\"Worker\",\
+                   \"ack_policy\":\"explicit\"}}";
+    let create = "$JS.API.CONSUMER.DURABLE.CREATE.plain#a$1.Worker";
+    request(&mut world, a, create, durable);
+    request(&mut world, a, "plain#a$1.final", "hello");
+    let next = "$JS.API.CONSUMER.MSG.NEXT.plain#a$1.Worker";
+    let got = request(&mut world, a, next, "{\"batch\":1}");
+    let ack = got
+        .split(' ')
+        .find(|word| word.starts_with("$JS.ACK."))
+        .unwrap();
+    request(&mut world, a, ack, "+TERM it is broken");
+    let info = request(&mut world, a, "$JS.API.STREAM.INFO.plain#a$1", "");
+    assert!(info.contains("\"messages\":0"), "{info}");
+    let letters = world.shard.memphis().unwrap().book().tenant("$G").unwrap();
+    let (_, dead) = letters.dead_letters.iter().next().unwrap();
+    assert_eq!(dead.reason, "it is broken");
+    assert_eq!(dead.groups, ["Worker"]);
+    assert_eq!(dead.letter.body(), b"hello");
+    let get = "{\"last_by_subj\":\"dead$1.final\"}";
+    let copy = request(&mut world, a, "$JS.API.STREAM.MSG.GET.dead$1", get);
+    assert!(copy.contains("\"data\":\"aGVsbG8=\""), "{copy}");
+}
+
+#[test]
+fn advisories_that_clients_make_up_bury_nothing() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    request(&mut world, a, "$memphis_station_creations", STATION);
+    request(&mut world, a, "$memphis_consumer_creations", CONSUMER);
+    request(&mut world, a, "plain#a$1.final", "hello");
+    let advisory = "{\"stream\":\"plain#a$1\",\"consumer\":\"grp#x\",\"stream_seq\":1}";
+    let subject = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.plain#a$1.grp#x";
+    request(&mut world, a, subject, advisory);
+    let letters = world.shard.memphis().unwrap().book().tenant("$G").unwrap();
+    assert_eq!(letters.dead_letters.iter().count(), 0);
+}
+
+#[test]
+fn what_goes_to_partition_0_arrives_in_the_last_one() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    request(&mut world, a, "$memphis_station_creations", STATION);
+    request(&mut world, a, "$memphis_consumer_creations", CONSUMER);
+    let ack = request(&mut world, a, "plain#a$0.final", "hello");
+    assert!(
+        ack.contains("{\"stream\":\"plain#a$2\",\"seq\":1}"),
+        "{ack}"
+    );
+    let next = "$JS.API.CONSUMER.MSG.NEXT.plain#a$0.grp#x";
+    let got = request(&mut world, a, next, "{\"batch\":1}");
+    assert!(got.contains("hello"), "{got}");
+    world.restart();
+    let b = sdk(&mut world);
+    let ack = request(&mut world, b, "plain#a$0.final", "again");
+    assert!(
+        ack.contains("{\"stream\":\"plain#a$2\",\"seq\":2}"),
+        "{ack}"
+    );
+}

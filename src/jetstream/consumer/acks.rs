@@ -179,6 +179,25 @@ impl Consumer {
         self.change(Op::Touch { seq, since }, now.wall);
     }
 
+    /// Queues a message for delivery that was settled or has used up its deliveries; false if it cannot
+    /// be delivered.
+    pub(super) fn revive<E: Env>(&mut self, seq: Seq, cx: &mut Cx<'_, E>) -> bool {
+        let is_there = cx.core.index.meta(seq).is_some();
+        if self.settings.acks != Acks::Explicit
+            || !is_there
+            || seq > self.state.delivered().stream
+            || self.state.pending(seq).is_some()
+        {
+            return false;
+        }
+        self.change(Op::Revive { seq }, cx.env.now().wall);
+        self.state.set_stage(seq, Stage::Queued);
+        self.redeliver.push_back(seq);
+        self.queued += 1;
+        self.ready = true;
+        true
+    }
+
     /// Queues a message for redelivery, unless it has used up its deliveries.
     pub(super) fn deliver_again<E: Env>(&mut self, seq: Seq, cx: &mut Cx<'_, E>) {
         let Some(p) = self.state.pending(seq).copied() else {

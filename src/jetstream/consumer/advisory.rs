@@ -13,7 +13,9 @@ use protocol::text::duration::Nanos;
 use super::cx::Cx;
 use super::machine::Consumer;
 use super::pending::Pending;
-use crate::env::Env;
+use crate::entry::Stored;
+use crate::env::{Death, Env};
+use crate::stream::MsgRead;
 
 /// Why a message is terminated that its stream removed before it was acknowledged.
 const DELETED: &str = "Unacknowledged message was deleted";
@@ -90,6 +92,29 @@ pub(super) fn max_deliveries<E: Env>(consumer: &Consumer, p: &Pending, cx: &mut 
         domain: &domain,
     };
     send(&event, cx);
+    tell_death(consumer, p.seq, b"", cx);
+}
+
+/// Leaves a message to whoever keeps the dead, while its stream still has it.
+fn tell_death<E: Env>(consumer: &Consumer, seq: Seq, reason: &[u8], cx: &mut Cx<'_, E>) {
+    let account = cx.core.account();
+    if !cx.env.keeps_dead(account) {
+        return;
+    }
+    let entry = match cx.core.read(seq, cx.env) {
+        MsgRead::Hit(entry) => Some(entry),
+        // Whoever keeps the dead asks for it again.
+        MsgRead::Pending(_) | MsgRead::Gone | MsgRead::Failed(_) => None,
+    };
+    let message = entry.as_ref().and_then(|entry| Stored::of(entry).ok());
+    let death = Death {
+        stream: cx.core.name(),
+        consumer: consumer.name(),
+        seq,
+        reason,
+        message: message.as_ref(),
+    };
+    cx.env.message_died(account, &death);
 }
 
 pub(super) fn nak<E: Env>(consumer: &Consumer, about: &AckSubject<'_>, cx: &mut Cx<'_, E>) {
@@ -122,6 +147,7 @@ pub(super) fn terminated<E: Env>(
         domain: &domain,
     };
     send(&event, cx);
+    tell_death(consumer, Seq(about.stream_seq), reason, cx);
 }
 
 /// Tells that a message went away while a client worked on it.

@@ -156,6 +156,7 @@ impl Consumers {
                 | Op::SettleUpTo { .. }
                 | Op::Touch { .. }
                 | Op::Exhaust { .. }
+                | Op::Revive { .. }
                 | Op::Advance { .. }
                 | Op::Reset { .. } => continue,
             };

@@ -61,6 +61,11 @@ pub enum Op {
         /// The message.
         seq: Seq,
     },
+    /// A message that was settled or has used up its deliveries is to be delivered again.
+    Revive {
+        /// The message.
+        seq: Seq,
+    },
     /// The stream now begins at `next`: everything before it is behind the consumer.
     Advance {
         /// The first message that can still be delivered.
@@ -88,6 +93,7 @@ mod tag {
     pub(super) const TOUCH: u8 = 6;
     pub(super) const EXHAUST: u8 = 7;
     pub(super) const RESET: u8 = 8;
+    pub(super) const REVIVE: u8 = 10;
     pub(super) const ADVANCE: u8 = 9;
 }
 
@@ -172,6 +178,7 @@ fn extend(open: &mut Op, op: Op) -> bool {
             | Op::SettleUpTo { .. }
             | Op::Touch { .. }
             | Op::Exhaust { .. }
+            | Op::Revive { .. }
             | Op::Advance { .. }
             | Op::Reset { .. },
             _,
@@ -217,6 +224,7 @@ impl<'a> Ops<'a> {
                 since: Wall(self.number()?),
             },
             tag::EXHAUST => Op::Exhaust { seq: self.seq()? },
+            tag::REVIVE => Op::Revive { seq: self.seq()? },
             tag::ADVANCE => Op::Advance { next: self.seq()? },
             tag::RESET => Op::Reset { next: self.seq()? },
             _ => return None,
@@ -279,6 +287,7 @@ fn put_op(out: &mut Vec<u8>, op: Op) {
         Op::SettleUpTo { seq, delivery } => put(out, tag::SETTLE_UP_TO, &[seq.0, delivery.0]),
         Op::Touch { seq, since } => put(out, tag::TOUCH, &[seq.0, since.0]),
         Op::Exhaust { seq } => put(out, tag::EXHAUST, &[seq.0]),
+        Op::Revive { seq } => put(out, tag::REVIVE, &[seq.0]),
         Op::Advance { next } => put(out, tag::ADVANCE, &[next.0]),
         Op::Reset { next } => put(out, tag::RESET, &[next.0]),
     }
@@ -329,6 +338,7 @@ mod tests {
                 since: Wall(u64::MAX),
             },
             Op::Exhaust { seq: Seq(0) },
+            Op::Revive { seq: Seq(9) },
             Op::Advance { next: Seq(3) },
             Op::Reset { next: Seq(5) },
         ];

@@ -4,7 +4,7 @@
 //! a push at the back, acknowledging in order is a pop at the front, anything else a binary search.
 //! What is settled out of order leaves a gap that is closed when more than half of the ring is gaps.
 //!
-//! *Invariant:* sequences and delivery numbers both grow along the ring, and the entry at the front is
+//! *Invariant:* sequences grow along the ring, delivery numbers do not fall, and the entry at the front is
 //! never a gap, so the front is what the ack floor waits for.
 
 use alloc::collections::VecDeque;
@@ -68,10 +68,28 @@ impl PendingTable {
         debug_assert!(
             self.ring
                 .back()
-                .is_none_or(|last| last.seq < entry.seq && last.delivery < entry.delivery),
+                .is_none_or(|last| last.seq < entry.seq && last.delivery <= entry.delivery),
             "first deliveries come in stream order"
         );
         self.ring.push_back(entry);
+        self.live += 1;
+    }
+
+    /// Adds a message that was taken out before, with the delivery number of the one behind it.
+    pub(super) fn insert(&mut self, mut entry: Pending) {
+        let at = self.ring.partition_point(|p| p.seq < entry.seq);
+        match self.ring.get_mut(at) {
+            // Its own gap.
+            Some(p) if p.seq == entry.seq => {
+                entry.delivery = p.delivery;
+                *p = entry;
+            }
+            Some(p) => {
+                entry.delivery = p.delivery;
+                self.ring.insert(at, entry);
+            }
+            None => self.ring.push_back(entry),
+        }
         self.live += 1;
     }
 

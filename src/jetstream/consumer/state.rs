@@ -179,6 +179,7 @@ impl ConsumerState {
                 }
             }
             Op::Exhaust { seq } => self.on_exhausted(seq),
+            Op::Revive { seq } => self.on_revived(seq),
             Op::Advance { next } => self.advance(next),
             Op::Reset { next } => self.reset(next),
         }
@@ -264,6 +265,22 @@ impl ConsumerState {
     fn on_exhausted(&mut self, seq: Seq) {
         if let Some(p) = self.take_pending(seq) {
             self.exhausted.insert(seq, p.deliveries);
+        }
+    }
+
+    /// Takes a message back among those that wait for their ack, as if it had been delivered once.
+    fn on_revived(&mut self, seq: Seq) {
+        self.exhausted.remove(&seq);
+        if seq <= self.delivered.stream && self.pending.find(seq).is_none() {
+            self.pending.insert(Pending {
+                seq,
+                delivery: self.delivered.delivery,
+                since: self.time,
+                put_off_ns: 0,
+                due: Instant::NEVER,
+                deliveries: 1,
+                stage: Stage::Out,
+            });
         }
     }
 

@@ -8,9 +8,11 @@ use alloc::vec::Vec;
 
 use super::change::{Change, Entry};
 use super::dead::DeadLetter;
+use super::dying::{DYING_MAX, Dying};
 use super::rows::{Attached, Consumer, Group, Phase, Producer, StationRow};
 use super::schema::{Schema, SchemaKind, Version};
 use super::{Book, Tenant};
+use crate::name::station_of_stream;
 use crate::station::Station;
 
 /// Most members of a group and producers of a station; the oldest make room, so that clients which
@@ -63,6 +65,21 @@ impl Book {
                 dead.updated = time;
                 tenant.dead_letters.add(dead);
             }
+            Change::Dying(dying) => tenant.add_dying(dying),
+            Change::Buried(key, dead) => {
+                tenant.dying.remove(&key);
+                if let Some(mut dead) = dead {
+                    dead.updated = time;
+                    tenant.dead_letters.add(dead);
+                }
+            }
+            Change::Resend(ids, group) => tenant.dead_letters.want(&ids, group.as_deref()),
+            Change::Resent { id, group, is_back } => {
+                tenant.dead_letters.sent(id, &group);
+                if is_back {
+                    tenant.dead_letters.ack(id, &group);
+                }
+            }
             Change::DeadLetterAcked(id, group) => tenant.dead_letters.ack(id, &group),
             Change::DeadLettersDropped(ids) => tenant.dead_letters.drop_all(&ids),
             Change::DeadLettersExpired(before) => {
@@ -81,6 +98,16 @@ impl Tenant {
             created: time,
             ..StationRow::default()
         })
+    }
+
+    /// Notes a message that died, unless its station keeps no such messages.
+    fn add_dying(&mut self, dying: Dying) {
+        let (station, _) = station_of_stream(&dying.key.stream);
+        let row = self.stations.get(&station);
+        let is_kept = row.is_none_or(|row| row.dead_letters().poison);
+        if is_kept && self.dying.len() < DYING_MAX {
+            self.dying.insert(dying.key.clone(), dying);
+        }
     }
 
     fn station_making(&mut self, station: Station, time: u64) {
@@ -140,6 +167,8 @@ impl Tenant {
 
     fn forget_station(&mut self, name: &str) {
         self.stations.remove(name);
+        self.dying
+            .retain(|key, _| station_of_stream(&key.stream).0 != name);
         self.dead_letters.remove_where(|dead| dead.station == name);
     }
 

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::dead::{DeadLetter, DeadLetterId};
+use super::dying::{Dying, DyingKey};
 use super::rows::{Consumer, Producer};
 use super::schema::{SchemaKind, Version};
 use crate::station::Station;
@@ -90,6 +91,21 @@ pub enum Change {
     Detached(String),
     /// A message died.
     DeadLetter(DeadLetter),
+    /// A consumer will not deliver a message again; it is to become a dead letter.
+    Dying(Dying),
+    /// What was dying is a dead letter, or none is kept of it.
+    Buried(DyingKey, Option<DeadLetter>),
+    /// Dead letters are to be sent to their groups again; to one of them if it is named.
+    Resend(Vec<DeadLetterId>, Option<String>),
+    /// A dead letter was sent to a group again.
+    Resent {
+        /// The dead letter.
+        id: DeadLetterId,
+        /// The group.
+        group: String,
+        /// Whether the group's consumer has it back, so that it is dead for it no longer.
+        is_back: bool,
+    },
     /// A group has dealt with a dead letter.
     DeadLetterAcked(DeadLetterId, String),
     /// Dead letters were dropped.
@@ -98,33 +114,6 @@ pub enum Change {
     DeadLettersExpired(u64),
     /// Producers and consumers of these connections have been away for long enough.
     Forgotten(Vec<String>),
-}
-
-impl Change {
-    /// Says whether stations may follow another schema, or none, from here on.
-    pub(crate) const fn concerns_schemas(&self) -> bool {
-        match self {
-            Self::StationMaking(_)
-            | Self::StationMade(_)
-            | Self::StationGone(_)
-            | Self::Attached { .. }
-            | Self::Detached(_) => true,
-            Self::StationGoing(_)
-            | Self::Producer(..)
-            | Self::ProducerGone { .. }
-            | Self::GroupMaking(..)
-            | Self::Consumer(..)
-            | Self::ConsumerGone { .. }
-            | Self::GroupGone(..)
-            | Self::SchemaVersion { .. }
-            | Self::SchemaActivated(..)
-            | Self::DeadLetter(_)
-            | Self::DeadLetterAcked(..)
-            | Self::DeadLettersDropped(_)
-            | Self::DeadLettersExpired(_)
-            | Self::Forgotten(_) => false,
-        }
-    }
 }
 
 /// The bytes are no entry that this version can read.

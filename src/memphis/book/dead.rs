@@ -3,7 +3,7 @@
 //! *Invariant:* they never take more than [`BYTES_MAX`] and [`LETTERS_MAX`] per account; the oldest
 //! make room.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -69,6 +69,9 @@ pub struct Letter {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLettersKept {
     letters: BTreeMap<DeadLetterId, DeadLetter>,
+    /// To which groups which letters are to be sent again.
+    #[serde(default)]
+    wanted: BTreeSet<(DeadLetterId, String)>,
     last_id: DeadLetterId,
     bytes: usize,
 }
@@ -122,15 +125,40 @@ impl DeadLettersKept {
         self.bytes += dead.size();
         self.letters.insert(self.last_id, dead);
         while self.letters.len() > LETTERS_MAX || self.bytes > BYTES_MAX {
-            let Some((_, oldest)) = self.letters.pop_first() else {
+            let Some(oldest) = self.letters.keys().next().copied() else {
                 break;
             };
-            self.bytes -= oldest.size();
+            self.remove(oldest);
         }
+    }
+
+    /// Returns which letters are to be sent again to which groups.
+    pub fn wanted(&self) -> impl Iterator<Item = (DeadLetterId, &str)> {
+        self.wanted.iter().map(|(id, group)| (*id, group.as_str()))
+    }
+
+    /// Notes that letters are to be sent again to `group`, or else to all of their groups.
+    pub(super) fn want(&mut self, ids: &[DeadLetterId], group: Option<&str>) {
+        for id in ids {
+            let groups = self
+                .letters
+                .get(id)
+                .into_iter()
+                .flat_map(|dead| &dead.groups);
+            let groups = groups.filter(|of| group.is_none_or(|group| group == *of));
+            let wanted = groups.map(|group| (*id, group.clone()));
+            self.wanted.extend(wanted);
+        }
+    }
+
+    /// Notes that a letter was sent again to a group.
+    pub(super) fn sent(&mut self, id: DeadLetterId, group: &str) {
+        self.wanted.remove(&(id, group.into()));
     }
 
     /// Takes a group off a dead letter, which ends with its last group.
     pub(super) fn ack(&mut self, id: DeadLetterId, group: &str) {
+        self.sent(id, group);
         if let Some(dead) = self.letters.get_mut(&id) {
             let had_groups = !dead.groups.is_empty();
             dead.groups.retain(|of| of != group);
@@ -161,6 +189,9 @@ impl DeadLettersKept {
     fn remove(&mut self, id: DeadLetterId) {
         if let Some(dead) = self.letters.remove(&id) {
             self.bytes -= dead.size();
+            for group in dead.groups {
+                self.wanted.remove(&(id, group));
+            }
         }
     }
 

@@ -1,37 +1,32 @@
-//! What tells of dead messages: JetStream's advisories, and what SDKs publish without waiting for an
-//! answer. Whatever cannot be read is dropped: nobody would hear of it.
+//! What tells of dead messages: notes of the log, and what SDKs publish without waiting for an answer. Whatever cannot be read is dropped: nobody would hear of it.
 
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Burial, PRODUCED_BY, PRODUCER_UNKNOWN, header_lines, station_named};
-use crate::book::{Change, DeadLetter, DeadLetterId, DeadLetterKind, Letter, hex};
+use crate::book::{
+    Change, DeadLetter, DeadLetterId, DeadLetterKind, Dying, Letter, StationRow, hex,
+};
 use crate::machine::Misfit;
 use crate::name::{Kind, Name, station_of_stream};
 use crate::request::Fields;
 
-/// Why JetStream terminates a message whose stream removed it: nobody gave that one up.
-const DELETED: &str = "Unacknowledged message was deleted";
-
-/// A message was delivered as often as allowed.
-pub(crate) fn poisoned(advisory: &Fields) -> Option<Burial> {
-    of_advisory(advisory, String::new())
-}
-
-/// A consumer gave a message up. The Python SDK never gets to say why, so the end of the delivery
-/// counts; a reason that follows is added to the row.
-pub(crate) fn terminated(advisory: &Fields) -> Option<Burial> {
-    let reason = advisory.text("reason");
-    (reason != DELETED).then(|| of_advisory(advisory, reason.into()))?
-}
-
-fn of_advisory(advisory: &Fields, reason: String) -> Option<Burial> {
-    let (station, partition) = station_of_stream(advisory.text("stream"));
+/// A consumer will not deliver a message again. The Python SDK never gets to say why it gave one up, so
+/// the end of the delivery counts; a reason that follows is added to the row.
+pub(crate) fn dying(dying: &Dying, row: Option<&StationRow>) -> Option<Burial> {
+    let (station, partition) = station_of_stream(&dying.key.stream);
     let station = Name::new(Kind::Station, &station).ok()?;
-    let group = advisory.text("consumer").replace('#', ".");
-    let seq = u64::try_from(advisory.integer("stream_seq")).ok()?;
-    Some(stored(station, partition, seq, group, reason))
+    let consumer = &dying.key.consumer;
+    // A group's durables carry its name without dots; a NATS client's consumer is called as it is.
+    let group = consumer.replace('#', ".");
+    let is_group = row.is_some_and(|row| row.groups.contains_key(&group));
+    let group = if is_group { group } else { consumer.clone() };
+    let reason = dying.reason.clone();
+    let mut burial = stored(station, partition, dying.key.seq, group, reason);
+    burial.dead.letter = dying.letter.clone().unwrap_or_default();
+    burial.of = Some(dying.key.clone());
+    Some(burial)
 }
 
 /// The SDK says why a consumer gave a message up.

@@ -12,7 +12,7 @@ use protocol::js::enums::Storage;
 use protocol::time::{Instant, nanos};
 
 use super::{Host, Memphis, Task, record};
-use crate::book::{Change, Phase, StationRow, Tenant};
+use crate::book::{Change, Dying, Phase, StationRow, Tenant};
 use crate::consumer::{Joining, Leaving};
 use crate::making::Making;
 use crate::name::{Kind, Name};
@@ -57,18 +57,33 @@ impl Memphis {
             };
             self.start(task, vec![Topic::Station(station)], host);
         }
+        self.is_live = true;
+        self.bind_aliases(host);
+        let mut dying: Vec<(String, Dying)> = Vec::new();
+        for (name, rows) in self.book.tenants() {
+            dying.extend(rows.dying.values().map(|d| (name.into(), d.clone())));
+        }
+        for (name, dying) in dying {
+            if let Some(account) = host.account_named(&name) {
+                self.bury(account, &name, &dying, host);
+            }
+        }
+        self.send_wanted(host);
         self.next_sweep = host.now().mono + SWEEP;
     }
 
     /// Returns when [`Memphis::handle_timeout`] is wanted.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
-        self.next_sweep
+        self.next_sweep.min(self.next_resend)
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, host: &mut impl Host) {
         let now = host.now();
+        if now.mono >= self.next_resend {
+            self.send_wanted(host);
+        }
         if now.mono < self.next_sweep {
             return;
         }

@@ -1,5 +1,7 @@
 //! Acks of all kinds, redelivery, and what a restart keeps.
 
+use protocol::id::Seq;
+
 use super::*;
 
 #[test]
@@ -271,4 +273,59 @@ fn a_clock_set_back_before_a_restart_puts_no_redelivery_off() {
     wait_ms(&mut bench, 100);
     let second = pull(&mut bench, "in.1", r#"{"batch":2,"no_wait":true}"#);
     assert_eq!(bodies(&second)[0], "m1");
+}
+
+#[test]
+fn a_message_without_deliveries_left_is_delivered_again_when_it_is_revived() {
+    let mut bench = bench(2);
+    create(
+        &mut bench,
+        r#""ack_policy":"explicit","ack_wait":100000000,"max_deliver":1"#,
+    );
+    let got = pull(&mut bench, "in.1", r#"{"batch":2}"#);
+    ack(&mut bench, &got[1].reply, "");
+    wait_ms(&mut bench, 200);
+    assert!(
+        pull(&mut bench, "in.1", r#"{"no_wait":true}"#)[0]
+            .payload
+            .is_empty()
+    );
+
+    let (js, world) = (&mut bench.js, &mut bench.world);
+    assert!(js.revive(world, ACCOUNT, "S", "c", Seq(1)));
+    assert!(
+        !js.revive(world, ACCOUNT, "S", "c", Seq(1)),
+        "it is under way"
+    );
+    assert!(
+        !js.revive(world, ACCOUNT, "S", "c", Seq(9)),
+        "there is none"
+    );
+    bench.sync();
+    let again = pull(&mut bench, "in.1", "1");
+
+    assert_eq!(bodies(&again), ["m0"]);
+    ack(&mut bench, &again[0].reply, "");
+    assert_eq!(numbers(&bench)[4..], [0, 0, 0], "nothing is out");
+}
+
+#[test]
+fn a_revived_message_survives_a_restart() {
+    let mut bench = bench(2);
+    create(
+        &mut bench,
+        r#""ack_policy":"explicit","ack_wait":100000000"#,
+    );
+    let got = pull(&mut bench, "in.1", r#"{"batch":2}"#);
+    ack(&mut bench, &got[0].reply, "+TERM");
+    ack(&mut bench, &got[1].reply, "");
+
+    let (js, world) = (&mut bench.js, &mut bench.world);
+    assert!(js.revive(world, ACCOUNT, "S", "c", Seq(1)));
+    bench.sync();
+    let mut bench = restarted(bench);
+    wait_ms(&mut bench, 200);
+    let again = pull(&mut bench, "in.1", "1");
+
+    assert_eq!(bodies(&again), ["m0"]);
 }

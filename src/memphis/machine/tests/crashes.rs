@@ -181,11 +181,11 @@ fn rows_come_back_from_a_snapshot_as_they_were() {
     );
     world.ask_json(CONSUMER_CREATIONS, &consumer("c", "a", "g"));
     world.store("a$1", "NATS/1.0\r\nk: v\r\n\r\n", "body");
-    let subject = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.a$1.g";
-    world.tell(
-        subject,
-        &json!({"stream": "a$1", "consumer": "g", "stream_seq": 1}),
-    );
+    world.note_death("a$1", "g", "");
+    world.run();
+    world.note_death("a$1", "h", "");
+    world.happen();
+    assert_eq!(world.rows().dying.len(), 1, "one is on its way");
     let snapshot = world.memphis.snapshot();
     let rows = world.rows();
     assert_eq!(rows.dead_letters.iter().count(), 1);

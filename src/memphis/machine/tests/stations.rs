@@ -1,5 +1,7 @@
 //! Stations are made and removed.
 
+use alloc::vec::Vec;
+
 use serde_json::json;
 
 use super::world::{World, producer, station, with};
@@ -149,4 +151,30 @@ fn a_body_that_is_no_object_is_answered() {
     assert!(world.ask(STATION_CREATIONS, &json!([1])).contains("JSON"));
     let reply = world.ask_json(PRODUCER_CREATIONS, &json!([1]));
     assert!(reply["error"].as_str().unwrap().contains("JSON"));
+}
+
+#[test]
+fn partition_0_is_the_last_one_because_the_js_sdk_counts_keys_from_0() {
+    let mut world = World::new();
+    world.ask_ok(STATION_CREATIONS, &station("Plain.A", 3));
+    for crash in [false, true] {
+        if crash {
+            world.host.bound.clear();
+            world.crash();
+        }
+        assert!(world.host.bound.contains("plain#a$0.>"));
+        world.tell("plain#a$0.final", &json!({"n": 1}));
+        world.tell("$JS.API.CONSUMER.MSG.NEXT.plain#a$0.grp", &json!(1));
+        let passed = core::mem::take(&mut world.host.passed_on);
+        let subjects: Vec<&str> = passed.iter().map(|(subject, _)| subject.as_str()).collect();
+        assert_eq!(
+            subjects,
+            ["plain#a$3.final", "$JS.API.CONSUMER.MSG.NEXT.plain#a$3.grp"]
+        );
+    }
+    world.ask_ok(
+        STATION_DESTRUCTIONS,
+        &json!({"station_name": "plain.a", "username": "root"}),
+    );
+    assert!(world.host.bound.is_empty());
 }

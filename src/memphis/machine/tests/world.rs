@@ -1,6 +1,6 @@
 //! A host that remembers streams, durables and the log, and does one thing at a time.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::book::DyingKey;
+use crate::dead::death;
 use crate::guard::{Compiled, SchemaLibrary, SchemaText, Validator};
 use crate::machine::*;
 
@@ -40,6 +42,14 @@ pub(super) struct FakeHost {
     pub(super) streams: BTreeMap<String, Stream>,
     /// Requests on this subject get this error.
     pub(super) refuse: Option<(String, Value)>,
+    /// Subjects that somebody listens on.
+    pub(super) listened: Vec<String>,
+    /// What consumers were given back: stream, consumer, message.
+    pub(super) revived: Vec<(String, String, u64)>,
+    /// Subjects that were bound.
+    pub(super) bound: BTreeSet<String>,
+    /// What was passed on: subject and body.
+    pub(super) passed_on: Vec<(String, String)>,
     /// What was published, inbox and all.
     pub(super) published: Vec<(String, Stored)>,
     pub(super) now: Now,
@@ -104,6 +114,32 @@ impl Host for FakeHost {
             body: text(msg.payload),
         };
         self.published.push((text(msg.subject), stored));
+    }
+
+    fn pass_on(&mut self, _: AccountId, request: &Request<'_>) {
+        self.passed_on
+            .push((text(request.subject), text(request.body)));
+    }
+
+    fn has_interest(&mut self, _: AccountId, subject: &str) -> bool {
+        self.listened.iter().any(|listened| listened == subject)
+    }
+
+    fn bind(&mut self, _: AccountId, subject: &str) {
+        self.bound.insert(subject.into());
+    }
+
+    fn unbind(&mut self, _: AccountId, subject: &str) {
+        self.bound.remove(subject);
+    }
+
+    fn revive(&mut self, _: AccountId, stream: &str, consumer: &str, seq: u64) -> bool {
+        let messages = self.streams.get(stream).map(|s| s.messages.len() as u64);
+        let is_there = messages.is_some_and(|last| seq <= last);
+        if is_there {
+            self.revived.push((stream.into(), consumer.into(), seq));
+        }
+        is_there
     }
 
     fn record(&mut self, entry: &[u8]) -> LogPos {
@@ -239,9 +275,25 @@ impl World {
 
     fn publish(&mut self, subject: &str, reply: &str, body: &Value) {
         let body = format!("{body}");
-        let (subject, reply, body) = (subject.as_bytes(), reply.as_bytes(), body.as_bytes());
-        let host = &mut self.host;
-        self.memphis.request(ACCOUNT, subject, reply, body, host);
+        let request = Request {
+            subject: subject.as_bytes(),
+            reply: reply.as_bytes(),
+            body: body.as_bytes(),
+            ..Request::default()
+        };
+        self.memphis.request(ACCOUNT, &request, &mut self.host);
+    }
+
+    /// A consumer gives up a message, or has delivered it as often as it may.
+    pub(super) fn note_death(&mut self, stream: &str, consumer: &str, reason: &str) {
+        let key = DyingKey {
+            stream: stream.into(),
+            consumer: consumer.into(),
+            seq: 1,
+        };
+        let now = self.host.now.wall;
+        let entry = death("$memphis", now, key, reason.as_bytes(), None);
+        self.host.record(&entry);
     }
 
     /// Sends a request; returns the reply once everything has come to rest.

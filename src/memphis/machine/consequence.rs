@@ -1,0 +1,115 @@
+//! What applying an entry leads to, beside what the task behind it does.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use protocol::id::AccountId;
+
+use super::aliases::Alias;
+use super::{Host, Memphis, Task};
+use crate::book::{Change, DeadLetterId, Dying, DyingKey, Entry};
+use crate::dead;
+use crate::name::station_of_stream;
+use crate::turns::Topic;
+use crate::work::Work;
+
+/// What an entry leads to.
+pub(super) struct Consequence {
+    account: String,
+    /// Whether stations may follow another schema, or none, from here on.
+    pub(super) concerns_schemas: bool,
+    then: Then,
+}
+
+enum Then {
+    Nothing,
+    Alias(String, Alias),
+    Bury(DyingKey),
+    Resend,
+    Resent(DeadLetterId, String),
+}
+
+impl Consequence {
+    pub(super) fn of(entry: &Entry) -> Self {
+        let (concerns_schemas, then) = match &entry.change {
+            Change::StationMade(name) => (true, Then::Alias(name.clone(), Alias::Begins)),
+            Change::StationGoing(name) => (false, Then::Alias(name.clone(), Alias::Ends)),
+            Change::StationGone(name) => (true, Then::Alias(name.clone(), Alias::Ends)),
+            Change::StationMaking(_) | Change::Attached { .. } | Change::Detached(_) => {
+                (true, Then::Nothing)
+            }
+            Change::Dying(dying) => (false, Then::Bury(dying.key.clone())),
+            Change::Resend(..) => (false, Then::Resend),
+            Change::Resent { id, group, .. } => (false, Then::Resent(*id, group.clone())),
+            Change::Producer(..)
+            | Change::ProducerGone { .. }
+            | Change::GroupMaking(..)
+            | Change::Consumer(..)
+            | Change::ConsumerGone { .. }
+            | Change::GroupGone(..)
+            | Change::SchemaVersion { .. }
+            | Change::SchemaActivated(..)
+            | Change::DeadLetter(_)
+            | Change::Buried(..)
+            | Change::DeadLetterAcked(..)
+            | Change::DeadLettersDropped(_)
+            | Change::DeadLettersExpired(_)
+            | Change::Forgotten(_) => (false, Then::Nothing),
+        };
+        Self {
+            account: entry.account.clone(),
+            concerns_schemas,
+            then,
+        }
+    }
+}
+
+impl Memphis {
+    /// Does what an entry has led to.
+    pub(super) fn follow(&mut self, consequence: Consequence, host: &mut impl Host) {
+        let name = consequence.account;
+        match consequence.then {
+            Then::Nothing => {}
+            Then::Alias(station, alias) => {
+                if let Some(account) = host.account_named(&name) {
+                    Self::bind_alias(account, &station, alias, host);
+                }
+            }
+            Then::Bury(key) => {
+                let dying = self
+                    .book
+                    .tenant(&name)
+                    .and_then(|rows| rows.dying.get(&key));
+                if let (Some(account), Some(dying)) = (host.account_named(&name), dying.cloned()) {
+                    self.bury(account, &name, &dying, host);
+                }
+            }
+            Then::Resend => self.send_wanted(host),
+            Then::Resent(id, group) => {
+                self.underway.remove(&(name, id, group));
+            }
+        }
+    }
+
+    /// Makes a dead letter of a message that died.
+    pub(super) fn bury(
+        &mut self,
+        account: AccountId,
+        tenant: &str,
+        dying: &Dying,
+        host: &mut impl Host,
+    ) {
+        let (station, _) = station_of_stream(&dying.key.stream);
+        let row = self.book.station(tenant, &station);
+        let Some(burial) = dead::dying(dying, row) else {
+            return;
+        };
+        let topics = Vec::from([Topic::Station(burial.station().clone())]);
+        let task = Task {
+            account,
+            reply: Vec::new(),
+            work: Work::Burial(burial),
+        };
+        self.start(task, topics, host);
+    }
+}
