@@ -15,8 +15,8 @@ mod network;
 
 pub use access::{
     Account, AccountLimits, Auth, CONNECTION_TYPES, ConnectionType, Export, ExportKind, Import,
-    ImportKind, MapDestination, Mapping, PermissionList, Permissions, ResponseLimits, ResponseType,
-    User,
+    ImportKind, Latency, MapDestination, Mapping, PermissionList, Permissions, ResponseLimits,
+    ResponseType, Sampling, Trace, User,
 };
 pub use jetstream::{AccountJetStream, BatchLimits, JetStream, ServerLimits, SyncInterval};
 pub use logging::Logging;

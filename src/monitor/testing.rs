@@ -71,6 +71,7 @@ impl Default for Fixture {
                     to: Some("y.q".to_owned()),
                     share: false,
                 },
+                allow_trace: false,
             }]),
             ..ConfiguredAccount::default()
         });
@@ -88,6 +89,8 @@ fn export(subject: &str, kind: ExportKind) -> Export {
         subject: subject.to_owned(),
         accounts: None,
         account_token_position: 0,
+        latency: None,
+        allow_trace: false,
     }
 }
 

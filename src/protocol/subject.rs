@@ -4,6 +4,7 @@
 //! bytes, compared as such.
 
 mod compare;
+pub mod renaming;
 pub mod transform;
 
 pub use compare::{is_subset, matches, overlaps};

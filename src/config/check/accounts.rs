@@ -6,9 +6,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use protocol::subject::has_wildcard;
+
 use super::reader::{Reader, set};
 use super::{jetstream, sharing, subject, users};
-use crate::options::{Account, AccountLimits, MapDestination, Mapping};
+use crate::options::{Account, AccountLimits, MapDestination, Mapping, Trace};
 use crate::value::{Node, Value};
 
 /// The account of everyone who names none; files must not define it.
@@ -41,6 +43,10 @@ pub(super) fn accounts(read: &mut Reader, node: &Node) -> Vec<Account> {
             read.mismatch::<()>(node, "a map or a list of names");
         }
     }
+    // What accounts share is looked at only where each is right by itself.
+    if read.errors.is_empty() {
+        sharing::check(read, &accounts, &node.at);
+    }
     accounts
 }
 
@@ -71,14 +77,91 @@ fn account(read: &mut Reader, name: &str, node: &Node) -> Account {
             "mappings" | "maps" => account.mappings = mappings(read, node),
             "exports" => account.exports = sharing::exports(read, node),
             "imports" => account.imports = sharing::imports(read, node),
-            "nkey" | "msg_trace" | "trace_dest" => {
-                read.ignored(&format!("accounts.{name}.{key}"), node);
-            }
+            "nkey" => account.nkey = nkey(read, node),
+            "msg_trace" | "trace_dest" => account.trace = trace(read, key, node),
             _ => return false,
         }
         true
     });
     account
+}
+
+fn nkey(read: &mut Reader, node: &Node) -> Option<String> {
+    const LEN: usize = 56;
+    let base32 = |b: u8| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b);
+    let shown = match &node.value {
+        Value::Text(key) if key.len() == LEN && key.starts_with('A') && key.bytes().all(base32) => {
+            return Some(key.clone());
+        }
+        Value::Text(other) => format!("{other:?}"),
+        other => format!("{other:?}"),
+    };
+    let text = format!("Not a valid public nkey for an account: {shown}");
+    read.error(&node.at, text);
+    None
+}
+
+/// Reads where traces go: a subject, or a map with a share.
+fn trace(read: &mut Reader, block: &str, node: &Node) -> Option<Trace> {
+    if let Value::Text(subject) = &node.value {
+        let destination = trace_destination(read, node, subject)?;
+        return Some(Trace {
+            destination,
+            percent: 100,
+        });
+    }
+    let (mut destination, mut percent) = (None, None);
+    let map = read.map(node)?;
+    for (key, node) in map.iter() {
+        match (key.to_ascii_lowercase().as_str(), &node.value) {
+            ("dest", Value::Text(subject)) => {
+                destination = trace_destination(read, node, subject);
+            }
+            ("sampling", value) => percent = trace_share(read, node, value),
+            _ if node.referenced => {}
+            _ => read.error(
+                &node.at,
+                format!("Unknown field {key:?} parsing account message trace map/struct {block:?}"),
+            ),
+        }
+    }
+    if destination.is_none() && percent.is_some() {
+        let text = "Trace destination sampling ignored since no destination was set";
+        read.warning(&node.at, text);
+    }
+    Some(Trace {
+        destination: destination?,
+        percent: percent.unwrap_or(100),
+    })
+}
+
+fn trace_destination(read: &mut Reader, node: &Node, subject: &str) -> Option<String> {
+    if subject::is_valid(subject) && !has_wildcard(subject.as_bytes()) {
+        return Some(subject.to_owned());
+    }
+    let text = format!("Trace destination {subject:?} is not valid");
+    read.error(&node.at, text);
+    None
+}
+
+fn trace_share(read: &mut Reader, node: &Node, value: &Value) -> Option<u8> {
+    let percent: Option<i64> = match value {
+        Value::Int(n) => Some(*n),
+        Value::Text(text) => text.strip_suffix('%').unwrap_or(text).parse().ok(),
+        _ => None,
+    };
+    let text = match (percent, value) {
+        (Some(n), _) => match u8::try_from(n) {
+            Ok(percent @ 1..=100) => return Some(percent),
+            _ => format!("Ttrace destination sampling value {n} is invalid, needs to be [1..100]"),
+        },
+        (None, Value::Text(text)) => format!("Invalid trace destination sampling value {text:?}"),
+        (None, _) => String::from(
+            "Trace destination sampling field \"sampling\" should be an integer or a percentage",
+        ),
+    };
+    read.error(&node.at, text);
+    None
 }
 
 fn limits(read: &mut Reader, node: &Node) -> AccountLimits {

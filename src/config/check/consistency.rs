@@ -29,9 +29,6 @@ pub enum Inconsistent {
     /// `system_account` names no account.
     #[error("error resolving system account: account missing")]
     SystemAccount,
-    /// An import names no account.
-    #[error("{0:?} account not defined for import")]
-    ImportFrom(String),
     /// Monitoring over TLS without a certificate.
     #[error("TLS cert and key required for HTTPS")]
     HttpsWithoutTls,
@@ -66,12 +63,6 @@ pub(crate) fn settle(options: &mut Options) -> Result<(), Inconsistent> {
     };
     if !options.system_account.as_deref().is_none_or(is_account) {
         return Err(Inconsistent::SystemAccount);
-    }
-    let imports = options.accounts.iter().flat_map(|a| &a.imports);
-    for import in imports {
-        if !is_account(&import.account) {
-            return Err(Inconsistent::ImportFrom(import.account.clone()));
-        }
     }
     Ok(())
 }

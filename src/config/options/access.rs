@@ -127,6 +127,19 @@ pub struct Account {
     pub exports: Vec<Export>,
     /// What it takes from other accounts.
     pub imports: Vec<Import>,
+    /// The public key that names it in token positions.
+    pub nkey: Option<String>,
+    /// Where traces of messages go that carry a sampled `traceparent` header.
+    pub trace: Option<Trace>,
+}
+
+/// The `msg_trace` block of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The subject that traces are published to.
+    pub destination: String,
+    /// How many of hundred such messages are traced.
+    pub percent: u8,
 }
 
 /// Limits over all connections of an account. `None` is unlimited.
@@ -173,6 +186,28 @@ pub struct Export {
     pub accounts: Option<Vec<String>>,
     /// Which token of the subject is the importing account's key; 0 is none.
     pub account_token_position: u32,
+    /// How the time that a service takes is measured.
+    pub latency: Option<Latency>,
+    /// Whether traces of messages go on into the account.
+    pub allow_trace: bool,
+}
+
+/// How the time that a service takes is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latency {
+    /// Which requests are measured.
+    pub sampling: Sampling,
+    /// The subject that measurements are published to.
+    pub subject: String,
+}
+
+/// Which requests to a service are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sampling {
+    /// So many of hundred.
+    Percent(u8),
+    /// Those whose headers ask for it.
+    Headers,
 }
 
 /// What is exported.
@@ -210,6 +245,8 @@ pub struct Import {
     pub subject: String,
     /// A stream or a service, and under which name.
     pub kind: ImportKind,
+    /// Whether traces of a stream's messages go on into the importing account.
+    pub allow_trace: bool,
 }
 
 /// What is imported.
