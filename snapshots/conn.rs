@@ -44,7 +44,8 @@ pub struct Conn {
     hide_info: bool,
     /// Frames that came while something else was waited for.
     pub queue: VecDeque<Frame>,
-    /// Ack subjects of the JetStream messages received, in order.
+    /// Ack subjects of the JetStream messages and reply subjects of the imported requests received, in
+    /// order.
     pub acks: Vec<String>,
     /// Inboxes made so far.
     pub inboxes: usize,
@@ -90,7 +91,9 @@ impl Conn {
                 if self.hide_info && frame.line.starts_with("INFO ") {
                     continue;
                 }
-                if let Some(reply) = frame.reply.as_ref().filter(|r| r.starts_with("$JS.ACK.")) {
+                let server_made =
+                    |reply: &&String| ["$JS.ACK.", "_R_."].iter().any(|p| reply.starts_with(p));
+                if let Some(reply) = frame.reply.as_ref().filter(server_made) {
                     self.acks.push(reply.clone());
                 }
                 return Ok(Got::Frame(frame));

@@ -13,7 +13,8 @@
 //! A close                   close from our side
 //! A! SUBJECT <K: V|K: V> payload     a request: own inbox, waits for one frame on it; headers optional
 //! A!3 SUBJECT payload       the same, waits for three frames; with 0 none may come
-//! A ack 2 -NAK              publish to the ack subject of the second message that A got, then a barrier
+//! A ack 2 -NAK              publish to the ack subject of the second message that A got, then a barrier;
+//!                           the same answers the request of another account
 //! A ack! 2                  the same as a request
 //! let NAME = key            NAME is the text at `"key":` of the last answer; shown as <NAME> from now on
 //! wait 300ms                let time pass

@@ -115,6 +115,11 @@ impl Accounts {
         id
     }
 
+    /// Returns the account of that name.
+    pub(crate) fn find(&self, name: &str) -> Option<AccountId> {
+        self.by_name.get(name).copied()
+    }
+
     #[inline]
     pub(crate) fn get(&self, id: AccountId) -> Option<&Account> {
         self.list.get(id.0 as usize)

@@ -15,6 +15,7 @@ mod auth;
 mod closed;
 mod conn;
 mod connect;
+mod crossing;
 mod effects;
 mod info;
 mod lame_duck;
@@ -26,6 +27,7 @@ mod publish;
 mod reload;
 mod router;
 mod shard;
+mod sharing;
 mod snapshot;
 mod stations;
 mod stats;
@@ -33,6 +35,7 @@ mod streams;
 mod subscribe;
 mod timers;
 mod tls;
+mod who;
 
 #[cfg(test)]
 mod tests;

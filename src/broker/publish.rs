@@ -5,14 +5,47 @@ use core::time::Duration;
 
 use protocol::encode;
 use protocol::errors::ProtocolError;
-use protocol::id::ConnId;
+use protocol::id::{AccountId, ConnId, StreamId};
 use protocol::message::Message;
 use protocol::subject;
 use protocol::time::Instant;
 
+use crate::crossing::Beyond;
+use crate::effects::Rules;
 use crate::limits::STALL;
+use crate::router::{Routed, Router};
 use crate::shard::Shard;
-use crate::streams::Served;
+use crate::streams::{Served, Streams};
+
+/// What a client's message leads to in other accounts happens at once.
+struct Inline<'a> {
+    streams: Option<&'a mut Streams>,
+    from: (ConnId, Rules),
+}
+
+impl Beyond for Inline<'_> {
+    fn store(
+        &mut self,
+        router: &mut Router,
+        account: AccountId,
+        stream: StreamId,
+        msg: &Message<'_>,
+    ) {
+        if let Some(streams) = &mut self.streams {
+            streams.publish(router, account, stream, msg, Some(self.from.0));
+        }
+    }
+
+    fn serve(&mut self, router: &mut Router, account: AccountId, msg: &Message<'_>) -> bool {
+        let served = self.streams.as_mut().map(|streams| {
+            let subject = streams.local_subject(msg.subject);
+            let subject = subject.as_deref().unwrap_or(msg.subject);
+            let msg = Message { subject, ..*msg };
+            streams.serve(router, account, self.from, &msg)
+        });
+        served == Some(Served::Taken)
+    }
+}
 
 impl Shard {
     /// Routes a client's message.
@@ -101,6 +134,7 @@ impl Shard {
             self.router.mail.request(account, msg, from);
             routed.reached = true;
         }
+        let imported = routed.beyond && self.cross(from, msg, &mut routed);
         if let Some(stream) = routed.stream
             && let Some(streams) = &mut self.streams
         {
@@ -108,7 +142,8 @@ impl Shard {
             if streams.is_behind() {
                 self.hold(from);
             }
-        } else if !routed.memphis
+        } else if !imported
+            && !routed.memphis
             && msg.subject.starts_with(b"$JS.")
             && let Some(streams) = &mut self.streams
         {
@@ -118,6 +153,29 @@ impl Shard {
         if !routed.reached && routed.stream.is_none() && wants_verdict {
             self.router.tell_no_responders(account, from, msg);
         }
+    }
+
+    /// Takes a message where its account's imports lead; true if its subject is another account's.
+    #[cold]
+    fn cross(&mut self, from: ConnId, msg: &Message<'_>, routed: &mut Routed) -> bool {
+        let Some(conn) = self.router.conns.get(from) else {
+            return false;
+        };
+        let (account, rules) = (conn.account, conn.rules);
+        let mut inline = Inline {
+            streams: self.streams.as_mut(),
+            from: (from, rules),
+        };
+        let router = &mut self.router;
+        let crossed = router.cross(account, msg.subject, msg, Some(from), &mut inline);
+        routed.reached |= crossed.reached;
+        if let Some(pause) = self.router.sharing.pause.take() {
+            self.stall(from, pause);
+        }
+        if self.streams.as_ref().is_some_and(Streams::is_behind) {
+            self.hold(from);
+        }
+        crossed.imported
     }
 
     /// Pauses a publisher until the disk has caught up.

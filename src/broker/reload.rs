@@ -19,6 +19,7 @@ use crate::conn::{Conn, Login, State};
 use crate::effects::{Level, LogLine, WorkOp};
 use crate::router::Bounds;
 use crate::shard::Shard;
+use crate::streams::Streams;
 
 /// What becomes of a client under another configuration.
 enum Fate {
@@ -44,6 +45,8 @@ impl Shard {
         if let Some(streams) = &mut self.streams {
             streams.reload(config, &self.identity, &mut self.router);
         }
+        let stored = self.streams.as_ref().map(Streams::subjects);
+        self.router.reshare(config, &stored.unwrap_or_default());
         self.close_surplus(before.limits.connections_max);
         let all: Vec<ConnId> = self.router.conns.iter().map(|conn| conn.id).collect();
         for id in all {

@@ -3,8 +3,11 @@
 //! *Invariant:* while a message is being routed no subscription is removed; those that have had all
 //! they asked for, and clients that turned out too slow, are noted and settled afterwards.
 
+mod table;
+
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -22,6 +25,7 @@ use crate::conn::Conn;
 use crate::conn::table::ConnTable;
 use crate::effects::Effects;
 use crate::limits::{EASE_OFF, EASE_OFF_BYTES, STALL, STALL_DEN, STALL_NUM};
+use crate::sharing::{ServiceRef, ShadowRef, Sharing};
 use crate::stations::Mail;
 use crate::stats::Stats;
 
@@ -34,6 +38,12 @@ pub(crate) enum Target {
     Stream(StreamId),
     /// The Memphis layer, which answers requests of SDKs.
     Memphis,
+    /// What another account's subscription covers of a stream that it imports.
+    Shadow(ShadowRef),
+    /// A service of another account.
+    Service(ServiceRef),
+    /// The answers that other accounts wait for.
+    Responses,
 }
 
 /// A client's subscription: the connection's slot, and the subscription's slot in it. It is taken out
@@ -49,11 +59,20 @@ pub(crate) struct SubRef {
 #[derive(Debug)]
 pub(crate) struct Forward {
     pub(crate) account: AccountId,
-    pub(crate) stream: StreamId,
+    pub(crate) onward: Onward,
     subject: Box<[u8]>,
     reply: Box<[u8]>,
     headers: Box<[u8]>,
     payload: Box<[u8]>,
+}
+
+/// Where such a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Onward {
+    /// To a stream.
+    Stream(StreamId),
+    /// To JetStream itself, as a request of another account.
+    JetStream,
 }
 
 impl Forward {
@@ -76,6 +95,8 @@ pub(crate) struct Routed {
     pub(crate) stream: Option<StreamId>,
     /// Whether it is for the Memphis layer.
     pub(crate) memphis: bool,
+    /// Whether it goes on into other accounts, where [`Router::cross`] takes it.
+    pub(crate) beyond: bool,
     /// How long the publisher should pause for a client that lags behind.
     pub(crate) pause: Option<Duration>,
 }
@@ -111,12 +132,17 @@ pub(crate) struct Router {
     rng: Rng,
     /// Where mapped subjects are written.
     mapped: Vec<u8>,
+    /// Where the importers' names of subjects are written.
+    renamed: Vec<u8>,
     /// Messages that JetStream sent to subjects of its own streams.
     pub(crate) forwards: VecDeque<Forward>,
     /// What waits for the Memphis layer.
     pub(crate) mail: Mail,
     /// The accounts that the Memphis layer serves.
     pub(crate) tenants: BTreeSet<AccountId>,
+    /// What accounts share.
+    pub(crate) sharing: Sharing,
+    pub(crate) server_name: String,
     /// Subjects that clients began or ceased to subscribe, for consumers that deliver to them.
     pub(crate) interest_changes: VecDeque<(AccountId, Box<[u8]>)>,
     /// Whether there is anybody who wants to know.
@@ -131,8 +157,10 @@ pub(crate) struct Router {
 const RNG_QUEUES: u64 = 1;
 
 impl Router {
-    pub(crate) fn new(accounts: Accounts, bounds: Bounds, seed: u64) -> Self {
+    pub(crate) fn new(accounts: Accounts, bounds: Bounds, server_name: &str, seed: u64) -> Self {
         Self {
+            sharing: Sharing::new(seed),
+            server_name: String::from(server_name),
             now: Now::default(),
             conns: ConnTable::default(),
             accounts,
@@ -141,6 +169,7 @@ impl Router {
             bounds,
             rng: Rng::new(seed, RNG_QUEUES),
             mapped: Vec::new(),
+            renamed: Vec::new(),
             forwards: VecDeque::new(),
             mail: Mail::default(),
             tenants: BTreeSet::new(),
@@ -189,18 +218,66 @@ impl Router {
                 Target::Sub(sub) => routed.reached |= self.deliver(sub, msg, from, &mut routed),
                 Target::Stream(id) => routed.stream = Some(id),
                 Target::Memphis => routed.memphis = true,
+                Target::Shadow(at) => {
+                    routed.reached |= self.deliver_shadow((at, to), msg, from, &mut routed);
+                }
+                Target::Service(_) | Target::Responses => routed.beyond = true,
             }
         }
         for group in found.groups() {
             for target in group.candidates(&mut self.rng) {
-                let Target::Sub(sub) = target else { continue };
-                if self.deliver(sub, msg, from, &mut routed) {
+                let delivered = match target {
+                    Target::Sub(sub) => self.deliver(sub, msg, from, &mut routed),
+                    Target::Shadow(at) => self.deliver_shadow((at, to), msg, from, &mut routed),
+                    Target::Stream(_)
+                    | Target::Memphis
+                    | Target::Service(_)
+                    | Target::Responses => false,
+                };
+                if delivered {
                     routed.reached = true;
                     break;
                 }
             }
         }
         routed
+    }
+
+    /// Delivers what another account's subscription covers of an imported stream, under the subject
+    /// that it has there.
+    fn deliver_shadow(
+        &mut self,
+        at: (ShadowRef, &[u8]),
+        msg: &Message<'_>,
+        from: Option<ConnId>,
+        routed: &mut Routed,
+    ) -> bool {
+        let (at, to) = at;
+        let Some(shadow) = self.sharing.shadows.get(at) else {
+            return false;
+        };
+        if !self.sharing.chain.is_empty() {
+            return false;
+        }
+        let Target::Sub(sub) = shadow.target else {
+            routed.beyond = true;
+            return false;
+        };
+        if to != msg.subject {
+            // What a consumer delivers keeps the subject that it was stored under.
+            return self.deliver(sub, msg, from, routed);
+        }
+        let mut subject = core::mem::take(&mut self.renamed);
+        subject.clear();
+        let renaming = &shadow.import.renaming;
+        renaming.to_ours(msg.subject, &mut self.rng, &mut subject);
+        let renamed = Message {
+            subject: &subject,
+            ..*msg
+        };
+        let delivered = self.deliver(sub, &renamed, from, routed);
+        self.renamed = subject;
+        delivered
     }
 
     /// Appends `msg` to the outbox of a subscription's client; false if it may not have it.
@@ -262,17 +339,17 @@ impl Router {
         true
     }
 
-    /// Keeps a message for a stream until the end of the batch.
+    /// Keeps a message until the end of the batch.
     pub(crate) fn forward(
         &mut self,
         account: AccountId,
-        stream: StreamId,
+        onward: Onward,
         to: &[u8],
         msg: &Message<'_>,
     ) {
         self.forwards.push_back(Forward {
             account,
-            stream,
+            onward,
             subject: Box::from(to),
             reply: Box::from(msg.reply),
             headers: Box::from(msg.headers),
@@ -285,14 +362,6 @@ impl Router {
         !self.forwards.is_empty() || !self.interest_changes.is_empty() || !self.mail.is_empty()
     }
 
-    /// Notes that the interest in a subject has changed.
-    pub(crate) fn note_interest(&mut self, account: AccountId, subject: &[u8]) {
-        if self.watch_interest {
-            self.interest_changes
-                .push_back((account, Box::from(subject)));
-        }
-    }
-
     /// Tells a client that nobody is there to answer, on the plain subscription that it awaits the
     /// answer on. Without one it is told nothing.
     pub(crate) fn tell_no_responders(&mut self, account: AccountId, to: ConnId, msg: &Message<'_>) {
@@ -302,7 +371,12 @@ impl Router {
         let found = entry.subs.matches(msg.reply);
         let inbox = found.plain().iter().find_map(|target| match target {
             Target::Sub(sub) if sub.conn == to.index => Some(*sub),
-            Target::Sub(_) | Target::Stream(_) | Target::Memphis => None,
+            Target::Sub(_)
+            | Target::Stream(_)
+            | Target::Memphis
+            | Target::Shadow(_)
+            | Target::Service(_)
+            | Target::Responses => None,
         });
         let Some(inbox) = inbox else { return };
         let mut headers = Vec::with_capacity(64 + msg.subject.len());
@@ -346,47 +420,6 @@ impl Router {
     /// Tells a client of an error that leaves it connected.
     pub(crate) fn tell(&mut self, to: ConnId, error: &ProtocolError<'_>) {
         self.send(to, |conn| encode::error(conn.outbox.buf(), error));
-    }
-
-    /// Takes a client's subscription out of the routing table and of the client.
-    pub(crate) fn remove_sub(&mut self, conn: ConnId, slot: u32) {
-        let Some(entry) = self.conns.get_mut(conn) else {
-            return;
-        };
-        let account = entry.account;
-        let Some(sub) = entry.subs.remove(slot) else {
-            return;
-        };
-        let target = Target::Sub(SubRef {
-            conn: conn.index,
-            slot,
-        });
-        if let Some(account) = self.accounts.get_mut(account) {
-            account
-                .subs
-                .remove(&sub.subject, sub.queue.as_deref(), target);
-        }
-        self.note_interest(account, &sub.subject);
-    }
-
-    /// Takes all of a client's subscriptions out.
-    pub(crate) fn remove_all_subs(&mut self, conn: ConnId) {
-        let Some(entry) = self.conns.get_mut(conn) else {
-            return;
-        };
-        let account = entry.account;
-        for (slot, sub) in entry.subs.take_all() {
-            let target = Target::Sub(SubRef {
-                conn: conn.index,
-                slot,
-            });
-            if let Some(account) = self.accounts.get_mut(account) {
-                account
-                    .subs
-                    .remove(&sub.subject, sub.queue.as_deref(), target);
-            }
-            self.note_interest(account, &sub.subject);
-        }
     }
 
     /// Says whether a connection that ends for this reason is not worth writing the rest to.

@@ -85,7 +85,8 @@ impl Shard {
         let auth = Auth::new(config, &mut accounts, seed);
         let bounds = Bounds::new(config);
         let identity = Identity::new(config, &mut rng);
-        let mut router = Router::new(accounts, bounds, seed);
+        let mut router = Router::new(accounts, bounds, &identity.name, seed);
+        router.sharing.configure(config, &mut router.accounts);
         let js = &config.jetstream;
         Self {
             streams: js
@@ -222,6 +223,7 @@ impl Shard {
             self.arm(conn);
         }
         self.on_lame_duck();
+        self.router.expire_requests();
         self.with_streams(Streams::on_timeout);
         self.end_input();
     }
@@ -235,7 +237,13 @@ impl Shard {
         let streams = streams.map(|at| (at, TimerKind::Streams));
         let duck = self.lame_duck.as_ref().and_then(LameDuck::next);
         let duck = duck.map(|at| (at, TimerKind::LameDuck));
-        let all = conns.into_iter().chain(streams).chain(duck);
+        let responses = self.router.sharing.responses.next_timeout();
+        let responses = responses.map(|at| (at, TimerKind::Responses));
+        let all = conns
+            .into_iter()
+            .chain(streams)
+            .chain(duck)
+            .chain(responses);
         all.min_by_key(|(at, _)| *at)
     }
 

@@ -36,7 +36,7 @@ use crate::auth::Auth;
 use crate::effects::{Level, LogLine, Rules};
 use crate::info::Identity;
 use crate::limits::{FORWARDS_PER_BATCH, JS_IN_FLIGHT_MAX};
-use crate::router::Router;
+use crate::router::{Onward, Router};
 use crate::shard::ShardOptions;
 use crate::stations::Stations;
 use flushing::Flushing;
@@ -46,6 +46,15 @@ pub(crate) use world::World;
 const RNG_STREAMS: u64 = 3;
 /// How often the store looks after what it has put off.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Who asks where it is no client.
+const NOBODY: (ConnId, Rules) = (
+    ConnId {
+        index: u32::MAX,
+        generation: u32::MAX,
+    },
+    Rules::Nats,
+);
 
 /// Where the store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +88,6 @@ pub(crate) struct Streams {
     behind_hole: bool,
     pub(crate) stations: Stations,
     rng: Rng,
-    server_name: String,
     /// What requests that name this server's domain begin with; empty without a domain.
     domain_prefix: Vec<u8>,
     flushing: Flushing,
@@ -125,7 +133,6 @@ impl Streams {
             behind_hole: false,
             stations: Stations::new(config, Rc::clone(&options.schemas), auth, router),
             rng: Rng::new(seed, RNG_STREAMS),
-            server_name: identity.name.clone(),
             domain_prefix: accounts::domain_prefix(config),
             flushing: Flushing::default(),
             next_tick: Instant::NEVER,
@@ -146,6 +153,20 @@ impl Streams {
             let (machine, mut world) = self.split(router);
             machine.accounts_changed(&mut world);
         }
+    }
+
+    /// Returns what streams take in.
+    pub(crate) fn subjects(&self) -> Vec<(AccountId, StreamId, Vec<u8>)> {
+        let streams = self.machine.streams();
+        let subjects = streams.flat_map(|stream| {
+            let stream = &stream.core;
+            let of = move |subject: &String| {
+                let subject = subject.as_bytes().to_vec();
+                (stream.account(), stream.id(), subject)
+            };
+            stream.config().subjects.iter().map(of)
+        });
+        subjects.collect()
     }
 
     /// Begins recovery.
@@ -255,8 +276,13 @@ impl Streams {
             let Some(forward) = router.forwards.pop_front() else {
                 break;
             };
-            let msg = forward.message();
-            self.publish(router, forward.account, forward.stream, &msg, None);
+            let (account, msg) = (forward.account, forward.message());
+            match forward.onward {
+                Onward::Stream(stream) => self.publish(router, account, stream, &msg, None),
+                Onward::JetStream => {
+                    self.serve(router, account, NOBODY, &msg);
+                }
+            }
         }
         while let Some((account, subject)) = router.interest_changes.pop_front() {
             let (machine, mut world) = self.split(router);
@@ -510,7 +536,6 @@ impl Streams {
             group: &self.group,
             store: &mut self.store,
             rng: &mut self.rng,
-            server_name: &self.server_name,
         };
         (&mut self.machine, world)
     }

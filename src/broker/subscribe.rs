@@ -63,9 +63,11 @@ impl Shard {
                 slot,
             });
             let account = conn.account;
-            let entry = self.router.accounts.get_mut(account);
-            if entry.is_some_and(|a| a.subs.insert(subject, queue, target).is_err()) {
-                conn.subs.remove(slot);
+            let made = self.router.subscribe(account, subject, queue, target);
+            if made.is_err() {
+                if let Some(conn) = self.router.conns.get_mut(id) {
+                    conn.subs.remove(slot);
+                }
                 return self.router.tell(id, &ProtocolError::InvalidSubject);
             }
             self.router.note_interest(account, subject);

@@ -7,6 +7,7 @@ mod limits;
 mod login;
 mod pubsub;
 mod reload;
+mod sharing;
 mod signs_of_life;
 mod stations;
 mod streams;

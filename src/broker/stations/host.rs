@@ -107,7 +107,7 @@ impl machine::Host for Host<'_> {
         let routed = router.route(account, shown.subject, &shown, None);
         if let Some(stream) = routed.stream {
             // A client's message is held against the schema, which happens on the way there.
-            router.forward(account, stream, shown.subject, &shown);
+            router.forward(account, Onward::Stream(stream), shown.subject, &shown);
         }
     }
 

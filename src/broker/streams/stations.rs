@@ -63,7 +63,6 @@ impl Streams {
                 group: &self.group,
                 store: &mut self.store,
                 rng: &mut self.rng,
-                server_name: &self.server_name,
             },
             users: &stations.users,
         };

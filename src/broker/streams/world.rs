@@ -1,8 +1,5 @@
 //! The world that the JetStream machine sees: the router and the store, borrowed side by side.
 
-use alloc::format;
-use alloc::string::{String, ToString};
-
 use bytes::{Bytes, BytesMut};
 use consensus::SoloLog;
 use jetstream::entry::Entry;
@@ -14,19 +11,39 @@ use protocol::js::advisory::ClientInfo;
 use protocol::message::Message;
 use protocol::rng::Rng;
 use protocol::store::{Loc, ReadOutcome};
-use protocol::text::duration::Nanos;
 use protocol::time::Now;
 use storage::Store;
 
-use crate::router::{Router, Target};
+use crate::crossing::Beyond;
+use crate::router::{Onward, Router, Target};
 use crate::stations;
+
+/// What leaves its account on the way from the machine waits until the end of the batch: a machine is
+/// not called back.
+struct Later;
+
+impl Beyond for Later {
+    fn store(
+        &mut self,
+        router: &mut Router,
+        account: AccountId,
+        stream: StreamId,
+        msg: &Message<'_>,
+    ) {
+        router.forward(account, Onward::Stream(stream), msg.subject, msg);
+    }
+
+    fn serve(&mut self, router: &mut Router, account: AccountId, msg: &Message<'_>) -> bool {
+        router.forward(account, Onward::JetStream, msg.subject, msg);
+        true
+    }
+}
 
 pub(crate) struct World<'a> {
     pub(crate) router: &'a mut Router,
     pub(crate) group: &'a SoloLog,
     pub(crate) store: &'a mut Store,
     pub(crate) rng: &'a mut Rng,
-    pub(crate) server_name: &'a str,
 }
 
 impl Env for World<'_> {
@@ -71,16 +88,22 @@ impl Env for World<'_> {
             return true;
         }
         let routed = self.router.route(account, to, &shown, None);
+        let mut reached = routed.reached || routed.memphis;
+        if routed.beyond {
+            let router = &mut *self.router;
+            reached |= router.cross(account, to, &shown, None, &mut Later).reached;
+        }
         if routed.memphis {
             self.router.mail.request(account, &shown, None);
         }
         match routed.stream {
             // A machine is not called back: the message goes there at the end of the batch.
             Some(stream) => {
-                self.router.forward(account, stream, to, &shown);
+                self.router
+                    .forward(account, Onward::Stream(stream), to, &shown);
                 true
             }
-            None => routed.reached || routed.memphis,
+            None => reached,
         }
     }
 
@@ -127,39 +150,18 @@ impl Env for World<'_> {
 
     fn bind(&mut self, account: AccountId, subject: &[u8], target: JsTarget) {
         let JsTarget::Stream(stream) = target;
-        if let Some(account) = self.router.accounts.get_mut(account) {
-            let bound = account.subs.insert(subject, None, Target::Stream(stream));
-            debug_assert!(bound.is_ok(), "a stream's subjects have been checked");
-        }
+        let target = Target::Stream(stream);
+        let bound = self.router.subscribe(account, subject, None, target);
+        debug_assert!(bound.is_ok(), "a stream's subjects have been checked");
     }
 
     fn unbind(&mut self, account: AccountId, subject: &[u8], target: JsTarget) {
         let JsTarget::Stream(stream) = target;
-        if let Some(account) = self.router.accounts.get_mut(account) {
-            account.subs.remove(subject, None, Target::Stream(stream));
-        }
+        let target = Target::Stream(stream);
+        self.router.unsubscribe(account, subject, None, target);
     }
 
     fn client_info(&mut self, client: ConnId) -> Option<ClientInfo> {
-        let conn = self.router.conns.get(client)?;
-        let rtt = i64::try_from(conn.pulse.rtt.as_nanos()).unwrap_or(i64::MAX);
-        Some(ClientInfo {
-            start: Some(conn.start.wall),
-            host: format!("{}", conn.peer.ip()),
-            id: conn.cid,
-            account: String::from(self.router.accounts.name(conn.account)),
-            user: conn
-                .user
-                .as_ref()
-                .map_or_else(String::new, |u| u.name.clone()),
-            name: conn.wishes.name.clone(),
-            lang: conn.wishes.lang.clone(),
-            version: conn.wishes.version.clone(),
-            rtt: Nanos(rtt),
-            server: self.server_name.to_string(),
-            kind: String::from("Client"),
-            client_type: String::from("nats"),
-            ..ClientInfo::default()
-        })
+        self.router.who(client)
     }
 }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use bytes::BytesMut;
 
 use super::info::{PeerInfo, StreamState};
-use super::json::{Fields, ToJson, Writer, json_output};
+use super::json::{Fields, ToJson, Writer, json_struct};
 use crate::text::duration::Nanos;
 use crate::time::Wall;
 
@@ -444,9 +444,9 @@ impl ToJson for Action {
     }
 }
 
-json_output! {
+json_struct! {
     /// A client, as advisories and the system account's events describe it.
-    pub struct ClientInfo {
+    pub struct ClientInfo["ClientInfo"] {
         /// When it connected.
         start: Option<Wall> = "start" omit,
         /// From where.

@@ -1,0 +1,273 @@
+//! Messages that leave their account: requests to imported services, the answers to them, and what
+//! streams store of other accounts.
+//!
+//! *Invariant:* only what found a target of these kinds comes here. A message goes through no export
+//! twice.
+
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+use bytes::BytesMut;
+use config::options::ResponseType;
+use protocol::encode::BLANK_REPLY;
+use protocol::headers;
+use protocol::id::{AccountId, ConnId, StreamId};
+use protocol::message::Message;
+
+use crate::router::{Router, Target};
+use crate::sharing::{ServiceExport, ServiceImport, ServiceRef};
+
+/// Says who asks. Answering accounts get it with each request.
+const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
+/// Acknowledgements go back through the account that they came through, by the same subject.
+const ACKS: &[u8] = b"$JS.ACK.";
+
+/// Where a message goes that has crossed into an account, beside subscriptions.
+pub(crate) trait Beyond {
+    /// Hands a message to a stream.
+    fn store(
+        &mut self,
+        router: &mut Router,
+        account: AccountId,
+        stream: StreamId,
+        msg: &Message<'_>,
+    );
+
+    /// Handles a message on a subject that starts with `$JS.`; true if somebody took it.
+    fn serve(&mut self, router: &mut Router, account: AccountId, msg: &Message<'_>) -> bool;
+}
+
+/// What became of a message that left its account.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Crossed {
+    /// Whether somebody got it.
+    pub(crate) reached: bool,
+    /// Whether the account has its subject from another one.
+    pub(crate) imported: bool,
+}
+
+impl Router {
+    /// Takes a message where its account's imports lead.
+    pub(crate) fn cross(
+        &mut self,
+        account: AccountId,
+        to: &[u8],
+        msg: &Message<'_>,
+        from: Option<ConnId>,
+        beyond: &mut dyn Beyond,
+    ) -> Crossed {
+        let mut crossed = Crossed::default();
+        let Some(entry) = self.accounts.get_mut(account) else {
+            return crossed;
+        };
+        let found = entry.subs.matches(to);
+        for target in found.plain() {
+            match *target {
+                Target::Service(at) => {
+                    crossed.imported = true;
+                    crossed.reached |= self.request((account, at), to, msg, from, beyond);
+                }
+                Target::Responses => crossed.reached |= self.respond(account, to, msg, beyond),
+                Target::Shadow(at) if self.sharing.chain.is_empty() => {
+                    let Some(shadow) = self.sharing.shadows.get(at) else {
+                        continue;
+                    };
+                    let Target::Stream(stream) = shadow.target else {
+                        continue;
+                    };
+                    let ours = shadow.account;
+                    let mut subject = Vec::new();
+                    let import = Rc::clone(&shadow.import);
+                    let rng = &mut self.sharing.rng;
+                    import.renaming.to_ours(to, rng, &mut subject);
+                    let msg = Message {
+                        subject: &subject,
+                        ..*msg
+                    };
+                    beyond.store(self, ours, stream, &msg);
+                    crossed.reached = true;
+                }
+                Target::Shadow(_) | Target::Sub(_) | Target::Stream(_) | Target::Memphis => {}
+            }
+        }
+        crossed
+    }
+
+    /// Delivers a message in an account that it has crossed into, to whoever subscribed `to` there; true
+    /// if somebody got it.
+    fn enter(
+        &mut self,
+        account: AccountId,
+        to: &[u8],
+        msg: &Message<'_>,
+        from: Option<ConnId>,
+        beyond: &mut dyn Beyond,
+    ) -> bool {
+        let routed = self.route(account, to, msg, from);
+        self.sharing.pause = self.sharing.pause.max(routed.pause);
+        let mut reached = routed.reached || routed.memphis || routed.stream.is_some();
+        if routed.memphis {
+            self.mail.request(account, msg, None);
+        }
+        if let Some(stream) = routed.stream {
+            let stored = Message {
+                subject: to,
+                ..*msg
+            };
+            beyond.store(self, account, stream, &stored);
+        }
+        let mut imported = false;
+        if routed.beyond {
+            let crossed = self.cross(account, to, msg, from, beyond);
+            reached |= crossed.reached;
+            imported = crossed.imported;
+        }
+        if !imported && routed.stream.is_none() && to.starts_with(b"$JS.") {
+            reached |= beyond.serve(self, account, msg);
+        }
+        reached
+    }
+
+    /// Asks another account for a service.
+    fn request(
+        &mut self,
+        at: (AccountId, ServiceRef),
+        to: &[u8],
+        msg: &Message<'_>,
+        from: Option<ConnId>,
+        beyond: &mut dyn Beyond,
+    ) -> bool {
+        let (account, at) = at;
+        let Some(import) = self.sharing.service(at) else {
+            return false;
+        };
+        let export = &import.export;
+        if self.sharing.chain.contains(&export.id) {
+            return false;
+        }
+        let mut subject = Vec::with_capacity(to.len());
+        let rng = &mut self.sharing.rng;
+        import.renaming.to_theirs(to, rng, &mut subject);
+        if let Some(mapped) = self.map(export.account, &subject) {
+            subject.clone_from(&mapped);
+            self.give_back(mapped);
+        }
+        let reply = self.reply_across(account, export.account, export, msg.reply);
+        let mut headers = BytesMut::new();
+        let info = self.request_info(account, &import, msg, from);
+        headers::set(msg.headers, REQUEST_INFO, &info, &mut headers);
+        let request = Message {
+            subject: shown(to, msg, &subject),
+            reply: reply.as_deref().unwrap_or_default(),
+            headers: &headers,
+            payload: msg.payload,
+        };
+        self.sharing.chain.push(export.id);
+        let reached = self.enter(export.account, &subject, &request, from, beyond);
+        self.sharing.chain.pop();
+        if !reached && let Some(reply) = &reply {
+            self.sharing.responses.close(export.account, reply);
+        }
+        reached
+    }
+
+    /// Takes an answer back to the account that asked.
+    fn respond(
+        &mut self,
+        account: AccountId,
+        to: &[u8],
+        msg: &Message<'_>,
+        beyond: &mut dyn Beyond,
+    ) -> bool {
+        let Some(open) = self.sharing.responses.find(account, to) else {
+            return false;
+        };
+        let (requester, export) = (open.requester, Rc::clone(&open.export));
+        let ours = open.reply.clone();
+        // An answer may want an answer itself, from whoever asked.
+        let reply = self.reply_across(account, requester, &export, msg.reply);
+        let answer = Message {
+            subject: shown(to, msg, &ours),
+            reply: reply.as_deref().unwrap_or_default(),
+            ..*msg
+        };
+        // Nothing is asked for through this one: only that streams do not hear it.
+        const NO_EXPORT: u32 = 0;
+        self.sharing.chain.push(NO_EXPORT);
+        let reached = self.enter(requester, &ours, &answer, None, beyond);
+        self.sharing.chain.pop();
+        // One is all, or an empty one says that it was the last.
+        let last = export.response == ResponseType::Singleton || msg.body_len() == 0;
+        if last || !reached {
+            self.sharing.responses.close(account, to);
+        } else {
+            let now = self.now.mono;
+            self.sharing.responses.prolong(account, to, now);
+        }
+        if !reached && let Some(reply) = &reply {
+            self.sharing.responses.close(requester, reply);
+        }
+        reached
+    }
+
+    /// Returns where `answering` sends what is for `reply` in `asking`; none when no answer is wanted.
+    fn reply_across(
+        &mut self,
+        asking: AccountId,
+        answering: AccountId,
+        export: &Rc<ServiceExport>,
+        reply: &[u8],
+    ) -> Option<Vec<u8>> {
+        if reply.is_empty() || reply == BLANK_REPLY {
+            return None;
+        }
+        if reply.starts_with(ACKS) {
+            return Some(reply.to_vec());
+        }
+        let now = self.now.mono;
+        let sharing = &mut self.sharing;
+        let request = (asking, reply, export);
+        let made = sharing
+            .responses
+            .open(answering, request, now, &mut sharing.rng);
+        if let Some(pattern) = made.pattern
+            && let Some(account) = self.accounts.get_mut(answering)
+        {
+            let bound = account.subs.insert(&pattern, None, Target::Responses);
+            debug_assert!(bound.is_ok(), "reply subjects are well formed");
+        }
+        Some(made.subject)
+    }
+
+    /// Forgets requests that have waited for their answers long enough.
+    pub(crate) fn expire_requests(&mut self) {
+        let now = self.now.mono;
+        while self.sharing.responses.take_expired(now).is_some() {}
+    }
+
+    /// Returns what the answering account learns of who asks.
+    fn request_info(
+        &self,
+        account: AccountId,
+        import: &ServiceImport,
+        msg: &Message<'_>,
+        from: Option<ConnId>,
+    ) -> Vec<u8> {
+        let said = headers::Headers::new(msg.headers).get(REQUEST_INFO);
+        let share = import.share;
+        let system = Some(import.export.account) == self.accounts.system;
+        match said {
+            // It has come through another account: what that one was told goes on.
+            Some(said) if !self.sharing.chain.is_empty() => {
+                self.who_asked_before(said, account, share || system)
+            }
+            _ => self.who_asks(account, from, share, system),
+        }
+    }
+}
+
+/// Returns the subject that a message shows which goes on as `next`. What JetStream delivers keeps the
+/// one that it was stored under.
+fn shown<'a>(to: &[u8], msg: &Message<'a>, next: &'a [u8]) -> &'a [u8] {
+    if to == msg.subject { next } else { msg.subject }
+}

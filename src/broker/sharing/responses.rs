@@ -1,0 +1,181 @@
+//! Requests that other accounts wait for answers to: each has a reply subject of its own in the account
+//! that answers.
+//!
+//! *Invariant:* a reply subject leads to one request until it has been answered, or its time is over;
+//! how many there are at a time is bounded.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use protocol::id::AccountId;
+use protocol::rng::Rng;
+use protocol::time::Instant;
+
+use super::ServiceExport;
+use crate::limits::RESPONSES_MAX;
+
+/// What each reply subject begins with.
+const PREFIX: &[u8] = b"_R_.";
+/// How many digits tell accounts apart, and requests.
+const DIGITS: usize = 6;
+/// How long `_R_.<account>` is.
+const HEAD: usize = PREFIX.len() + DIGITS;
+
+/// The part of a reply subject that is the request's.
+type Key = [u8; DIGITS];
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Open {
+    /// Who asked.
+    pub(crate) requester: AccountId,
+    /// Where the answer goes there.
+    pub(crate) reply: Box<[u8]>,
+    /// What was asked for.
+    pub(crate) export: Rc<ServiceExport>,
+    /// When it was sent, or last answered.
+    pub(crate) since: Instant,
+    /// Its place among those that wait.
+    due: (Instant, u64),
+}
+
+/// The requests to one account's services.
+#[derive(Debug)]
+struct Exporter {
+    head: [u8; HEAD],
+    open: HashMap<Key, Open, FixedState>,
+}
+
+/// The requests to all services.
+#[derive(Debug)]
+pub(crate) struct Responses {
+    exporters: BTreeMap<AccountId, Exporter>,
+    due: BTreeMap<(Instant, u64), (AccountId, Key)>,
+    serial: u64,
+    seed: u64,
+}
+
+/// Where a new request's answers go.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// The subject.
+    pub(crate) subject: Vec<u8>,
+    /// What the answering account must subscribe to now; none when it has.
+    pub(crate) pattern: Option<Vec<u8>>,
+}
+
+impl Responses {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            exporters: BTreeMap::new(),
+            due: BTreeMap::new(),
+            serial: 0,
+            seed,
+        }
+    }
+
+    /// Remembers a request to `answering`, and says where its answers go.
+    pub(crate) fn open(
+        &mut self,
+        answering: AccountId,
+        request: (AccountId, &[u8], &Rc<ServiceExport>),
+        now: Instant,
+        rng: &mut Rng,
+    ) -> Reply {
+        let (requester, reply, export) = request;
+        if self.due.len() >= RESPONSES_MAX
+            && let Some((_, (account, key))) = self.due.pop_first()
+            && let Some(exporter) = self.exporters.get_mut(&account)
+        {
+            exporter.open.remove(&key);
+        }
+        let seed = self.seed;
+        let mut pattern = None;
+        let exporter = self.exporters.entry(answering).or_insert_with(|| {
+            let mut head = [0; HEAD];
+            let (prefix, digits) = head.split_at_mut(PREFIX.len());
+            prefix.copy_from_slice(PREFIX);
+            rng.fill_base62(digits);
+            pattern = Some([head.as_slice(), b".>"].concat());
+            let open = HashMap::with_hasher(FixedState::with_seed(seed));
+            Exporter { head, open }
+        });
+        let mut key = Key::default();
+        loop {
+            rng.fill_base62(&mut key);
+            if !exporter.open.contains_key(&key) {
+                break;
+            }
+        }
+        self.serial += 1;
+        let due = (now + export.threshold, self.serial);
+        // One allocation for the reply subject, one for its copy here: what crosses accounts costs that.
+        let open = Open {
+            requester,
+            reply: Box::from(reply),
+            export: Rc::clone(export),
+            since: now,
+            due,
+        };
+        exporter.open.insert(key, open);
+        self.due.insert(due, (answering, key));
+        Reply {
+            subject: [exporter.head.as_slice(), b".", &key].concat(),
+            pattern,
+        }
+    }
+
+    /// Returns the request that an answer on `subject` in `account` is for.
+    pub(crate) fn find(&self, account: AccountId, subject: &[u8]) -> Option<&Open> {
+        let exporter = self.exporters.get(&account)?;
+        exporter.open.get(&key(subject)?)
+    }
+
+    /// Forgets a request.
+    pub(crate) fn close(&mut self, account: AccountId, subject: &[u8]) -> Option<Open> {
+        let exporter = self.exporters.get_mut(&account)?;
+        let open = exporter.open.remove(&key(subject)?)?;
+        self.due.remove(&open.due);
+        Some(open)
+    }
+
+    /// Gives a request that gets many answers more time.
+    pub(crate) fn prolong(&mut self, account: AccountId, subject: &[u8], now: Instant) {
+        let (Some(exporter), Some(key)) = (self.exporters.get_mut(&account), key(subject)) else {
+            return;
+        };
+        if let Some(open) = exporter.open.get_mut(&key) {
+            self.due.remove(&open.due);
+            open.since = now;
+            open.due.0 = now + open.export.threshold;
+            self.due.insert(open.due, (account, key));
+        }
+    }
+
+    /// Returns when the next request has waited long enough.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.due.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Takes a request that has waited long enough.
+    pub(crate) fn take_expired(&mut self, now: Instant) -> Option<Open> {
+        let entry = self.due.first_entry()?;
+        if entry.key().0 > now {
+            return None;
+        }
+        let (account, key) = entry.remove();
+        self.exporters.get_mut(&account)?.open.remove(&key)
+    }
+}
+
+/// Returns the request's part of a reply subject.
+fn key(subject: &[u8]) -> Option<Key> {
+    let rest = subject.get(HEAD..)?.strip_prefix(b".")?;
+    let key = rest.get(..DIGITS)?;
+    let ends = matches!(rest.get(DIGITS), None | Some(b'.'));
+    Key::try_from(key).ok().filter(|_| ends)
+}
