@@ -14,7 +14,7 @@ use protocol::message::Message;
 use protocol::time::Now;
 
 use super::ANSWERS;
-use crate::router::Target;
+use crate::router::{Onward, Target};
 use crate::streams::World;
 
 /// Advisories cannot describe the layer as a client.
