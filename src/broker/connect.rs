@@ -3,10 +3,12 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
+use alloc::string::String;
 
 use protocol::connect::Connect;
 use protocol::errors::{CloseReason, ProtocolError};
 use protocol::id::{AccountId, ConnId};
+use protocol::text::quoted::Quoted;
 use routing::permissions::Permit;
 
 use crate::auth::{Credentials, User, Verdict};
@@ -87,14 +89,16 @@ impl Shard {
     }
 
     pub(crate) fn turn_away(&mut self, id: ConnId, said: &Connect) {
+        let who = match (said.user.as_str(), said.auth_token.as_str()) {
+            ("", "") => String::new(),
+            ("", _) => String::from(" - Token \"[REDACTED]\""),
+            (user, _) => format!(" - User {}", Quoted(user.as_bytes())),
+        };
         self.log_conn(id, Level::Error, |cid| {
-            format!("{cid} - authentication error - User \"{}\"", said.user)
+            format!("{cid} - authentication error{who}")
         });
-        self.fail(
-            id,
-            &ProtocolError::AuthorizationViolation,
-            CloseReason::AuthenticationViolation,
-        );
+        self.router.tell(id, &ProtocolError::AuthorizationViolation);
+        self.close(id, CloseReason::AuthenticationViolation);
     }
 
     /// Lets a client in whose credentials are good.

@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use config::{NATS_VERSION, Options};
 use protocol::id::{AccountId, ConnId};
@@ -54,6 +55,20 @@ fn key(kind: char, rng: &mut Rng) -> String {
     key
 }
 
+/// Returns where clients are told that they are connected: where the listener is bound, or what the
+/// configuration says instead, with or without a port.
+fn advertised(configured: Option<&str>, local: SocketAddr) -> (String, u16) {
+    let Some(text) = configured else {
+        return (local.ip().to_string(), local.port());
+    };
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.ends_with(':') => (host, port.parse().ok()),
+        Some(_) | None => (text, None),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (String::from(host), port.unwrap_or(local.port()))
+}
+
 impl Shard {
     /// Returns the largest message that clients of an account may publish.
     pub(crate) fn payload_max(&self, account: AccountId) -> u32 {
@@ -68,6 +83,7 @@ impl Shard {
         let conn = self.router.conns.get(id)?;
         let config = &self.options.config;
         let known = conn.connected;
+        let (host, port) = advertised(config.client_advertise.as_deref(), conn.local);
         let secure = conn.security != Security::Plain;
         let tls = config.tls.as_ref().filter(|_| secure);
         let mut info = Info {
@@ -76,8 +92,8 @@ impl Shard {
             version: NATS_VERSION.to_string(),
             proto: 1,
             go: GO_VERSION.to_string(),
-            host: conn.local.ip().to_string(),
-            port: conn.local.port(),
+            host,
+            port,
             headers: !config.no_header_support,
             auth_required: self.auth.is_required(conn.rules),
             tls_required: matches!(conn.security, Security::Required | Security::First),
@@ -106,5 +122,24 @@ impl Shard {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_told_the_address_that_is_advertised() {
+        let local = SocketAddr::from(([127, 0, 0, 1], 4222));
+        for (configured, host, port) in [
+            (None, "127.0.0.1", 4222),
+            (Some("nats.example:5"), "nats.example", 5),
+            (Some("nats.example"), "nats.example", 4222),
+            (Some("[::1]:6"), "::1", 6),
+        ] {
+            let expected = (String::from(host), port);
+            assert_eq!(advertised(configured, local), expected, "{configured:?}");
+        }
     }
 }

@@ -35,6 +35,7 @@ mod streams;
 mod subscribe;
 mod timers;
 mod tls;
+mod trace;
 mod who;
 
 #[cfg(test)]

@@ -50,8 +50,12 @@ impl Shard {
         let mut rest: &[u8] = buf;
         let mut failed = None;
         loop {
+            let before = rest;
             match parser.next(&mut rest) {
-                Ok(Some(op)) => self.on_op(id, op),
+                Ok(Some(op)) => {
+                    self.router.trace_op(id, before, &op);
+                    self.on_op(id, op);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     failed = Some(error);
@@ -93,6 +97,7 @@ impl Shard {
         if self.router.conns.get(id).is_some_and(|c| c.wishes.verbose) {
             self.router
                 .send(id, |conn| conn.outbox.buf().extend_from_slice(encode::OK));
+            self.router.trace_out(id, "OK");
         }
     }
 

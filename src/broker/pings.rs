@@ -18,6 +18,7 @@ impl Shard {
     pub(crate) fn on_ping(&mut self, id: ConnId) {
         self.router
             .send(id, |conn| conn.outbox.buf().extend_from_slice(encode::PONG));
+        self.router.trace_out(id, "PONG");
         let Some(conn) = self.router.conns.get_mut(id) else {
             return;
         };
@@ -86,6 +87,7 @@ impl Shard {
         conn.pulse.sent = now;
         self.router
             .send(id, |conn| conn.outbox.buf().extend_from_slice(encode::PING));
+        self.router.trace_out(id, "PING");
     }
 
     fn with_jitter(&mut self, wait: Duration) -> Duration {

@@ -87,6 +87,7 @@ impl Shard {
         if verbose {
             self.router
                 .send(from, |conn| conn.outbox.buf().extend_from_slice(encode::OK));
+            self.router.trace_out(from, "OK");
         }
         if let Some(subject) = self.router.map(account, msg.subject) {
             let mapped = Message {

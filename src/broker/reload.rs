@@ -20,6 +20,7 @@ use crate::effects::{Level, LogLine, WorkOp};
 use crate::router::Bounds;
 use crate::shard::Shard;
 use crate::streams::Streams;
+use crate::trace::Tracing;
 
 /// What becomes of a client under another configuration.
 enum Fate {
@@ -39,6 +40,7 @@ impl Shard {
         let before = core::mem::replace(&mut self.options.config, config);
         let config = &self.options.config;
         self.router.bounds = Bounds::new(config);
+        self.router.tracing = Tracing::new(config);
         self.router.accounts.reload(config, self.seed);
         let auth = Auth::new(config, &mut self.router.accounts, self.seed);
         let auth = core::mem::replace(&mut self.auth, auth);

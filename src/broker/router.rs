@@ -28,6 +28,7 @@ use crate::limits::{EASE_OFF, EASE_OFF_BYTES, STALL, STALL_DEN, STALL_NUM};
 use crate::sharing::{ServiceRef, ShadowRef, Sharing};
 use crate::stations::Mail;
 use crate::stats::Stats;
+use crate::trace::Tracing;
 
 /// Who a subscription of the routing table belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,6 +130,7 @@ pub(crate) struct Router {
     pub(crate) fx: Effects,
     pub(crate) stats: Stats,
     pub(crate) bounds: Bounds,
+    pub(crate) tracing: Tracing,
     rng: Rng,
     /// Where mapped subjects are written.
     mapped: Vec<u8>,
@@ -167,6 +169,7 @@ impl Router {
             fx: Effects::default(),
             stats: Stats::default(),
             bounds,
+            tracing: Tracing::default(),
             rng: Rng::new(seed, RNG_QUEUES),
             mapped: Vec::new(),
             renamed: Vec::new(),
@@ -336,6 +339,10 @@ impl Router {
             conn.outbox.dirty = true;
             self.fx.dirty.push(conn.id);
         }
+        if self.tracing.on {
+            let sid = sub.sid.clone();
+            self.trace_message(at.conn, &sid, msg);
+        }
         true
     }
 
@@ -420,6 +427,7 @@ impl Router {
     /// Tells a client of an error that leaves it connected.
     pub(crate) fn tell(&mut self, to: ConnId, error: &ProtocolError<'_>) {
         self.send(to, |conn| encode::error(conn.outbox.buf(), error));
+        self.trace_error(to, error);
     }
 
     /// Says whether a connection that ends for this reason is not worth writing the rest to.

@@ -6,7 +6,6 @@
 
 mod ends;
 
-use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -35,6 +34,7 @@ use crate::router::{Bounds, Router};
 use crate::streams::{Storage, StorageView, Streams};
 use crate::timers::{TimerKind, Timers};
 use crate::tls::{Handshakes, Security};
+use crate::trace::{Tracing, label};
 
 /// What a shard is made from.
 #[derive(Clone, Debug)]
@@ -87,6 +87,7 @@ impl Shard {
         let identity = Identity::new(config, &mut rng);
         let mut router = Router::new(accounts, bounds, &identity.name, seed);
         router.sharing.configure(config, &mut router.accounts);
+        router.tracing = Tracing::new(config);
         let js = &config.jetstream;
         Self {
             streams: js
@@ -138,6 +139,7 @@ impl Shard {
         if accepted.security != Security::First {
             self.send_info(id);
         }
+        self.router.debug_conn(id, "Client connection created");
         if full {
             self.fail(
                 id,
@@ -357,8 +359,7 @@ impl Shard {
     /// Logs a line that starts with the connection's address and number, as nats-server's do.
     pub(crate) fn log_conn(&mut self, id: ConnId, level: Level, text: impl FnOnce(&str) -> String) {
         if let Some(conn) = self.router.conns.get(id) {
-            let prefix = format!("{} - cid:{}", conn.peer, conn.cid);
-            let text = text(&prefix);
+            let text = text(&label(conn, &self.router.accounts));
             self.router.fx.log.push(LogLine { level, text });
         }
     }

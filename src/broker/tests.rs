@@ -11,3 +11,4 @@ mod sharing;
 mod signs_of_life;
 mod stations;
 mod streams;
+mod tracing;

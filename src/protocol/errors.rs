@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use crate::text::quoted::Quoted;
+
 /// An error that a client is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError<'a> {
@@ -185,36 +187,6 @@ fn write_subscription(
     match queue {
         Some(queue) => write!(f, " using queue {}", Quoted(queue)),
         None => Ok(()),
-    }
-}
-
-/// Shows bytes in double quotes, with Go's escapes for what cannot be printed.
-struct Quoted<'a>(&'a [u8]);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"")?;
-        for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                match c {
-                    '"' | '\\' => write!(f, "\\{c}")?,
-                    '\n' => f.write_str("\\n")?,
-                    '\r' => f.write_str("\\r")?,
-                    '\t' => f.write_str("\\t")?,
-                    '\u{7}' => f.write_str("\\a")?,
-                    '\u{8}' => f.write_str("\\b")?,
-                    '\u{b}' => f.write_str("\\v")?,
-                    '\u{c}' => f.write_str("\\f")?,
-                    '\0'..' ' | '\u{7f}' => write!(f, "\\x{:02x}", u32::from(c))?,
-                    '\u{80}'..'\u{a0}' => write!(f, "\\u{:04x}", u32::from(c))?,
-                    _ => write!(f, "{c}")?,
-                }
-            }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
-            }
-        }
-        f.write_str("\"")
     }
 }
 

@@ -2,4 +2,5 @@
 
 pub mod duration;
 pub mod json;
+pub mod quoted;
 pub mod rfc3339;

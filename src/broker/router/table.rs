@@ -161,6 +161,7 @@ impl Router {
             slot,
         });
         self.unsubscribe(account, &sub.subject, sub.queue.as_deref(), target);
+        self.trace_removal(conn, &sub.sid);
         self.note_interest(account, &sub.subject);
     }
 
@@ -176,6 +177,7 @@ impl Router {
                 slot,
             });
             self.unsubscribe(account, &sub.subject, sub.queue.as_deref(), target);
+            self.trace_removal(conn, &sub.sid);
             self.note_interest(account, &sub.subject);
         }
     }

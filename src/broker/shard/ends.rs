@@ -37,6 +37,8 @@ impl Shard {
             let stop = self.router.now.wall;
             self.closed.push(Closed { conn, stop, reason });
         }
+        let text = format!("Client connection closed: {}", reason.text());
+        self.router.debug_conn(id, &text);
         self.router.remove_all_subs(id);
         let Some(conn) = self.router.conns.get_mut(id) else {
             return;

@@ -16,7 +16,7 @@ use protocol::id::ConnId;
 use protocol::time::{Instant, Now, Wall};
 use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName, StoreOptions};
 
-use crate::effects::{Accepted, Effects, Gone, Input, Rules, WorkDone, WorkOp};
+use crate::effects::{Accepted, Effects, Gone, Input, LogLine, Rules, WorkDone, WorkOp};
 use crate::shard::{Shard, ShardOptions};
 use crate::tls::Security;
 
@@ -57,6 +57,7 @@ pub(crate) struct World {
     pub(crate) closed: Vec<(ConnId, CloseReason)>,
     pub(crate) aborted: Vec<ConnId>,
     pub(crate) gates: Vec<(ConnId, bool)>,
+    pub(crate) log: Vec<LogLine>,
     fx: Effects,
     /// Operations that the disk has not been let do.
     ops: Vec<DiskOp>,
@@ -92,6 +93,7 @@ impl World {
             closed: Vec::new(),
             aborted: Vec::new(),
             gates: Vec::new(),
+            log: Vec::new(),
             fx: Effects::default(),
             ops: Vec::new(),
             files: BTreeMap::new(),
@@ -326,7 +328,7 @@ impl World {
     fn drain(&mut self) {
         loop {
             self.fx.dirty.clear();
-            self.fx.log.clear();
+            self.log.append(&mut self.fx.log);
             self.closed.append(&mut self.fx.close);
             self.aborted.append(&mut self.fx.abort);
             self.gates.append(&mut self.fx.gate);
