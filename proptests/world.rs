@@ -100,6 +100,10 @@ impl Env for World {
         true
     }
 
+    fn has_exact_interest(&mut self, account: AccountId, subject: &[u8]) -> bool {
+        self.has_interest(account, subject)
+    }
+
     fn has_queue_interest(&mut self, account: AccountId, subject: &[u8], _: &[u8]) -> bool {
         self.has_interest(account, subject)
     }

@@ -5,6 +5,7 @@
 //! rows: C-005 C-010
 //! with: jetstream                  (optional: adds a jetstream block with a fresh store)
 //! show: info ping                  (optional: frames that are normally left out)
+//! opaque: foo                      (optional: a subject whose messages have bodies that only the server understands)
 //! config {                         (optional: lines of nats-server's configuration)
 //!   max_payload: 1KB
 //! }
@@ -35,6 +36,8 @@ pub struct Case {
     pub show_info: bool,
     /// Show the server's PINGs and do not answer them.
     pub show_ping: bool,
+    /// The subject whose messages are shown without what they hold.
+    pub opaque: String,
     /// Further lines of configuration.
     pub config: String,
     /// What is done, in order.
@@ -54,6 +57,7 @@ impl Case {
             jetstream: false,
             show_info: false,
             show_ping: false,
+            opaque: String::new(),
             config: String::new(),
             steps: Vec::new(),
         };
@@ -106,6 +110,7 @@ impl Case {
             "title" => value.clone_into(&mut self.title),
             "rows" => self.rows = value.split_whitespace().map(str::to_owned).collect(),
             "with" => self.jetstream = value == "jetstream",
+            "opaque" => value.clone_into(&mut self.opaque),
             "show" => {
                 self.show_info = value.contains("info");
                 self.show_ping = value.contains("ping");

@@ -20,6 +20,7 @@ const MEMBERS: &[(&str, &str)] = &[
     ("timestamp", "<time>"),
     ("start", "<time>"),
     ("stop", "<time>"),
+    ("end", "<time>"),
     ("pinned_ts", "<time>"),
     ("pause_remaining", "<ns>"),
     ("expires", "<ns>"),
@@ -138,6 +139,11 @@ fn subjects(text: &str) -> String {
                 if is_server_id(token) {
                     *token = "<id>";
                 }
+            }
+            if let (Some(&"$JS"), Some(&"SNAPSHOT")) = (tokens.first(), tokens.get(1))
+                && let Some(token) = tokens.get_mut(4)
+            {
+                *token = "<token>";
             }
             let moment = match (tokens.first(), tokens.get(1), tokens.len()) {
                 (Some(&"$JS"), Some(&"ACK"), 9) => tokens.get_mut(7),

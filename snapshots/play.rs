@@ -335,7 +335,13 @@ impl Player<'_> {
         let mut lines = Vec::new();
         if let Some(body) = &frame.body {
             let raw = body_lines(body);
-            lines = raw.iter().map(|l| self.names.line(l)).collect();
+            let subject = frame.line.split(' ').nth(1).unwrap_or_default();
+            let is_opaque = subject == self.case.opaque && frame.line.starts_with("MSG");
+            lines = if is_opaque && !body.is_empty() {
+                vec![String::from("<data>")]
+            } else {
+                raw.iter().map(|l| self.names.line(l)).collect()
+            };
             if raw != lines {
                 let sizes = if line.starts_with('H') { 2 } else { 1 };
                 let head = line.rsplitn(sizes + 1, ' ').last().unwrap_or_default();

@@ -245,6 +245,8 @@ impl Streams {
         } else if msg.subject.starts_with(b"$JS.FC.") {
             machine.flow_reply(&mut world, account, msg.subject);
             true
+        } else if msg.subject.starts_with(b"$JS.SNAPSHOT.") {
+            machine.backup_message(&mut world, account, msg.subject, msg.reply, msg.payload)
         } else {
             false
         };

@@ -128,7 +128,7 @@ impl JetStream {
             domain: &domain,
             dropped: i64::try_from(dropped).unwrap_or(i64::MAX),
         };
-        self.shared.advise(system, &event, env);
+        self.shared.advise_as_server(system, &event, env);
     }
 
     fn run(&mut self, call: &ApiCall<'_>, request: &ApiRequest<'_>, env: &mut impl Env) -> bool {
@@ -151,9 +151,9 @@ impl JetStream {
             ApiKind::StreamLeaderStepdown
             | ApiKind::StreamPeerRemove
             | ApiKind::StreamPeerEvacuate
-            | ApiKind::StreamCancelMove
-            | ApiKind::StreamSnapshot
-            | ApiKind::StreamRestore => Err(errors::CLUSTER_REQUIRED),
+            | ApiKind::StreamCancelMove => Err(errors::CLUSTER_REQUIRED),
+            ApiKind::StreamSnapshot => self.stream_snapshot(call, request, env),
+            ApiKind::StreamRestore => self.stream_restore(call, request, env),
             ApiKind::ConsumerCreate
             | ApiKind::ConsumerCreateNamed
             | ApiKind::ConsumerCreateDurable
@@ -233,7 +233,7 @@ impl JetStream {
         stream.is_some_and(|stream| replies.is_under_way(stream.core.proposed()))
     }
 
-    fn strictness(&self) -> Strictness {
+    pub(crate) fn strictness(&self) -> Strictness {
         if self.shared.options.strict {
             Strictness::Strict
         } else {

@@ -80,6 +80,7 @@ impl JetStream {
             Some(Reader::Copy(stream, source, seq)) => {
                 self.on_copy_read(stream, source, seq, result, env);
             }
+            Some(Reader::Backup(backup, read)) => self.on_backup_read(backup, read, result),
             Some(Reader::Batch(batch, seq)) => self.on_batch_read(batch, seq, &result, env),
             Some(Reader::Total(stream, subject, seq)) => {
                 self.on_total_read(stream, subject, seq, &result);
@@ -94,6 +95,7 @@ impl JetStream {
     pub fn poison(&mut self, env: &mut impl Env, reason: &str) {
         let error = errors::STREAM_STORE_FAILED.with(reason);
         self.poisoned = Some(error.clone());
+        self.fail_restores(&error, env);
         let mut reply = core::mem::take(&mut self.shared.reply);
         while let Some(waiter) = self.shared.replies.take_any(&mut reply) {
             match waiter {
@@ -167,6 +169,13 @@ impl JetStream {
                 let waiter = self.shared.replies.take_change(pos);
                 return self.apply_stream_change(&entry, waiter, env);
             }
+            Entry::RestoreBegin(_) | Entry::RestoreConsumer(_) | Entry::RestoreEnd(_) => {
+                let outcome = self.apply_restore(&entry, env);
+                if let Entry::RestoreEnd(end) = &entry {
+                    self.on_restored(end.stream, outcome, env);
+                }
+                return;
+            }
             Entry::Publish(_) | Entry::Memphis(_) => return,
         };
         self.apply_consumer(stream, pos, consumer, env);
@@ -218,6 +227,9 @@ impl JetStream {
             | Entry::ConsumerUpdate(_)
             | Entry::ConsumerDelete { .. }
             | Entry::ConsumerDelta { .. }
+            | Entry::RestoreBegin(_)
+            | Entry::RestoreConsumer(_)
+            | Entry::RestoreEnd(_)
             | Entry::Memphis(_) => return,
         };
         if let Some(answer) = waiter {
@@ -286,6 +298,12 @@ impl JetStream {
         let Some(mut stream) = self.streams.remove(&id) else {
             return Err(errors::STREAM_NOT_FOUND);
         };
+        if !stream.core.is_memory() {
+            self.gone.push(id);
+        }
+        if stream.is_hidden {
+            return Ok(Outcome::Deleted);
+        }
         let Stream {
             core, consumers, ..
         } = &mut *stream;
@@ -297,9 +315,6 @@ impl JetStream {
         self.shared.timers.clear(crate::TimerKind::Schedules(id));
         self.open.forget(id);
         self.followers.forget(id);
-        if !stream.core.is_memory() {
-            self.gone.push(id);
-        }
         stream.unbind(env);
         Ok(Outcome::Deleted)
     }

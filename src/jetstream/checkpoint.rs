@@ -181,6 +181,9 @@ impl JetStream {
                     account.map_or(&[], |account| account.name.as_bytes()),
                 );
                 stream.core.snapshot_config(&mut out);
+                if stream.is_hidden {
+                    out.put_u8(1);
+                }
             }
             Part::State => stream.core.snapshot_state(&mut out),
             Part::Ids(page) => stream.core.snapshot_ids(page, &mut out),
@@ -233,12 +236,17 @@ impl JetStream {
         let name = String::from_utf8_lossy(&from.bytes()?).into_owned();
         let account = self.shared.accounts.by_name(&name);
         let core = StreamCore::restore(id, account, from)?;
+        // Sections that know nothing of streams on their way in end here.
+        let is_hidden = from.finish().is_err() && from.u8()? != 0;
         self.shared.next_stream = self.shared.next_stream.max(id.0 + 1);
-        if let Some(account) = self.shared.accounts.get_mut(account) {
+        if let Some(account) = self.shared.accounts.get_mut(account)
+            && !is_hidden
+        {
             account.streams.insert(Box::from(core.name()), core.id());
         }
         let mut stream = Stream::new(core, Consumers::default());
         stream.unsaved = Unsaved::NOTHING;
+        stream.is_hidden = is_hidden;
         self.streams.insert(id, Box::new(stream));
         Ok(())
     }

@@ -49,6 +49,7 @@ use cx::{Cx, Scratch};
 use machine::{Loading, Mode};
 use routes::{Key, Routes};
 
+pub(crate) use checkpoint::is_whole;
 pub use machine::Consumer;
 
 /// The consumers of one stream.

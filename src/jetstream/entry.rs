@@ -66,8 +66,38 @@ pub enum Entry {
         /// What changed.
         delta: Bytes,
     },
+    /// A stream that is taken in from a backup: nobody sees it yet.
+    RestoreBegin(StreamCreate),
+    /// A consumer of it.
+    RestoreConsumer(RestoreConsumer),
+    /// All of it is there.
+    RestoreEnd(RestoreEnd),
     /// An entry of the Memphis layer, opaque here.
     Memphis(Bytes),
+}
+
+/// A consumer that comes from a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreConsumer {
+    /// What it is.
+    pub create: ConsumerCreate,
+    /// How far it is, in the consumer module's own encoding.
+    pub state: Bytes,
+}
+
+/// The end of a stream's restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreEnd {
+    /// The stream.
+    pub stream: StreamId,
+    /// When it was made.
+    pub created: Wall,
+    /// The last sequence that it gave out.
+    pub last: Seq,
+    /// And when.
+    pub last_time: Wall,
+    /// How far each source has come: pairs of numbers.
+    pub sources: Bytes,
 }
 
 /// A new stream.
@@ -163,6 +193,9 @@ mod kind {
     pub(super) const CONSUMER_DELTA: u8 = 11;
     pub(super) const MEMPHIS: u8 = 12;
     pub(super) const END_LIVES: u8 = 13;
+    pub(super) const RESTORE_BEGIN: u8 = 14;
+    pub(super) const RESTORE_CONSUMER: u8 = 15;
+    pub(super) const RESTORE_END: u8 = 16;
 }
 
 impl Entry {
@@ -180,12 +213,7 @@ impl Entry {
             return Err(DecodeError::Version(version));
         }
         let decoded = match k {
-            kind::STREAM_CREATE => Self::StreamCreate(StreamCreate {
-                stream: r.stream()?,
-                time: r.time()?,
-                account: r.bytes()?,
-                config: r.bytes()?,
-            }),
+            kind::STREAM_CREATE => Self::StreamCreate(r.stream_create()?),
             kind::STREAM_UPDATE => Self::StreamUpdate(StreamUpdate {
                 stream: r.stream()?,
                 time: r.time()?,
@@ -221,6 +249,18 @@ impl Entry {
                 consumer: ConsumerId(r.u64()?),
                 delta: r.rest(),
             },
+            kind::RESTORE_BEGIN => Self::RestoreBegin(r.stream_create()?),
+            kind::RESTORE_CONSUMER => Self::RestoreConsumer(RestoreConsumer {
+                create: r.consumer_create()?,
+                state: r.rest(),
+            }),
+            kind::RESTORE_END => Self::RestoreEnd(RestoreEnd {
+                stream: r.stream()?,
+                created: r.time()?,
+                last: Seq(r.u64()?),
+                last_time: r.time()?,
+                sources: r.rest(),
+            }),
             kind::MEMPHIS => Self::Memphis(r.rest()),
             other => return Err(DecodeError::Kind(other)),
         };
@@ -234,12 +274,7 @@ impl Entry {
             Self::Publish(p) => {
                 Publish::encode(out, p.stream, p.time, &p.subject, &p.headers, &p.payload);
             }
-            Self::StreamCreate(c) => {
-                put_head(out, kind::STREAM_CREATE, c.stream);
-                out.put_u64_le(c.time.0);
-                put_bytes(out, &c.account);
-                put_bytes(out, &c.config);
-            }
+            Self::StreamCreate(c) => put_stream(out, kind::STREAM_CREATE, c),
             Self::StreamUpdate(u) => {
                 put_head(out, kind::STREAM_UPDATE, u.stream);
                 out.put_u64_le(u.time.0);
@@ -275,6 +310,18 @@ impl Entry {
                 consumer,
                 delta,
             } => encode_consumer_delta(out, *stream, *consumer, delta),
+            Self::RestoreBegin(c) => put_stream(out, kind::RESTORE_BEGIN, c),
+            Self::RestoreConsumer(r) => {
+                put_consumer(out, kind::RESTORE_CONSUMER, &r.create);
+                out.put_slice(&r.state);
+            }
+            Self::RestoreEnd(end) => {
+                put_head(out, kind::RESTORE_END, end.stream);
+                for number in [end.created.0, end.last.0, end.last_time.0] {
+                    out.put_u64_le(number);
+                }
+                out.put_slice(&end.sources);
+            }
             Self::Memphis(bytes) => {
                 out.put_u8(kind::MEMPHIS);
                 out.put_u8(VERSION);
@@ -309,6 +356,13 @@ fn put_head(out: &mut BytesMut, kind: u8, stream: StreamId) {
     out.put_u8(kind);
     out.put_u8(VERSION);
     out.put_u64_le(stream.0);
+}
+
+fn put_stream(out: &mut BytesMut, kind: u8, c: &StreamCreate) {
+    put_head(out, kind, c.stream);
+    out.put_u64_le(c.time.0);
+    put_bytes(out, &c.account);
+    put_bytes(out, &c.config);
 }
 
 fn put_consumer(out: &mut BytesMut, kind: u8, c: &ConsumerCreate) {

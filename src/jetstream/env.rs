@@ -39,6 +39,9 @@ pub trait Env {
     /// Returns whether a subscription other than JetStream's own matches `subject`.
     fn has_interest(&mut self, account: AccountId, subject: &[u8]) -> bool;
 
+    /// Returns whether a plain subscription is to just this subject, without wildcards.
+    fn has_exact_interest(&mut self, account: AccountId, subject: &[u8]) -> bool;
+
     /// Returns whether a queue group called `queue` has a member whose subscription matches `subject`.
     fn has_queue_interest(&mut self, account: AccountId, subject: &[u8], queue: &[u8]) -> bool;
 

@@ -129,7 +129,7 @@ impl Upstream {
 impl JetStream {
     /// Finds the streams that copy, after recovery.
     pub(crate) fn find_followers(&mut self) {
-        for stream in self.streams.values() {
+        for stream in self.streams.values().filter(|s| !s.is_hidden) {
             self.followers.configure(&stream.core);
         }
     }

@@ -223,6 +223,12 @@ impl Index {
         }
     }
 
+    /// Takes over the last sequence that was given out, at or behind the last message, and its time.
+    pub fn set_last(&mut self, last: Seq, time: Wall) {
+        self.skip_to(last.next());
+        self.last_time = time;
+    }
+
     /// Removes a message; returns what it was, or nothing if it is not there.
     pub fn remove(&mut self, seq: Seq) -> Option<Meta> {
         let seq = seq.0;

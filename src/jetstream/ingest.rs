@@ -101,6 +101,7 @@ impl JetStream {
                 let publisher = publisher.map(|account| (account, reply.as_slice()));
                 self.apply_part(loc, entry, publisher, env);
             }
+            Ok(msg) if matches!(msg.role, Role::Restored(_)) => self.apply_restored(loc, entry),
             Ok(msg) => {
                 self.parts.clear();
                 shared.clock.observe(msg.time);

@@ -11,6 +11,7 @@ extern crate alloc;
 mod api;
 mod apply;
 mod atomic;
+mod backup;
 mod checkpoint;
 pub mod consumer;
 mod counters;
@@ -41,6 +42,7 @@ use protocol::id::{AccountId, StreamId};
 use protocol::js::errors::ApiError;
 use protocol::js::info::AccountLimits;
 
+pub use backup::BackupId;
 pub use checkpoint::RestoreError;
 use env::Env;
 use shared::Shared;
@@ -66,6 +68,8 @@ pub struct JetStream {
     counters: counters::Counters,
     /// Streams that have been deleted since the last checkpoint was taken.
     gone: alloc::vec::Vec<StreamId>,
+    /// Streams that are being written out or taken in: never logged, gone after a restart.
+    backups: backup::Backups,
     /// Entries of the log that could not be read; they are skipped, and health tells.
     unreadable: u64,
 }
@@ -84,6 +88,7 @@ impl JetStream {
             parts: atomic::Parts::default(),
             counters: counters::Counters::default(),
             gone: alloc::vec::Vec::new(),
+            backups: backup::Backups::default(),
             unreadable: 0,
         }
     }
@@ -109,7 +114,7 @@ impl JetStream {
     /// Makes the streams of all accounts that may use JetStream listen, and no others: after accounts
     /// were configured again.
     pub fn accounts_changed(&mut self, env: &mut impl Env) {
-        for stream in self.streams.values_mut() {
+        for stream in self.streams.values_mut().filter(|s| !s.is_hidden) {
             let account = self.shared.accounts.get(stream.core.account());
             if account.is_some_and(|account| account.limits.is_some()) {
                 stream.bind(env);
@@ -124,16 +129,17 @@ impl JetStream {
         self.shared.live = true;
         // What the last run did not get to log whole was never acknowledged.
         self.parts.clear();
+        self.drop_hidden(env);
         self.find_followers();
         self.accounts_changed(env);
-        for stream in self.streams.values_mut() {
+        for stream in self.streams.values_mut().filter(|s| !s.is_hidden) {
             let Stream {
                 core, consumers, ..
             } = &mut **stream;
             consumers.on_recovered(core, &mut self.shared, env);
             self.shared.mark_dirty(core.id());
         }
-        let ids: alloc::vec::Vec<_> = self.streams.keys().copied().collect();
+        let ids: alloc::vec::Vec<_> = self.streams().map(|stream| stream.core.id()).collect();
         for id in ids {
             self.arm_expiry(id, env);
             self.arm_schedules(id, env);
@@ -150,7 +156,8 @@ impl JetStream {
 
     /// Returns all streams in the order of their ids.
     pub fn streams(&self) -> impl Iterator<Item = &Stream> {
-        self.streams.values().map(|stream| &**stream)
+        let streams = self.streams.values().map(|stream| &**stream);
+        streams.filter(|stream| !stream.is_hidden)
     }
 
     /// Returns the stream called `name`.

@@ -78,6 +78,9 @@ impl JetStream {
 
     /// A client subscribed or unsubscribed `subject`, which a consumer may deliver to.
     pub fn interest_changed(&mut self, env: &mut impl Env, account: AccountId, subject: &[u8]) {
+        if !self.backups.is_idle() {
+            self.backup_interest_changed(env, account, subject);
+        }
         let mut concerned = Vec::new();
         let listeners = &self.shared.listeners;
         listeners.find(account, subject, &mut concerned);
@@ -95,6 +98,7 @@ impl JetStream {
     pub fn pump(&mut self, env: &mut impl Env) {
         self.pump_followers(env);
         self.pump_counters(env);
+        self.pump_backups(env);
         let mut dirty = core::mem::take(&mut self.shared.dirty);
         dirty.sort_unstable();
         dirty.dedup();

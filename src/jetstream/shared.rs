@@ -24,6 +24,7 @@ use protocol::js::check::ServerLimits;
 use protocol::store::ReadId;
 
 pub use crate::api::Batch;
+use crate::backup::BackupId;
 use crate::entry::SourceKey;
 
 pub use accounts::{Account, Accounts};
@@ -120,6 +121,8 @@ pub enum Reader {
     Batch(Box<Batch>, Seq),
     /// A schedule that is due.
     Schedule(Box<crate::fire::Firing>),
+    /// A backup that is being written out.
+    Backup(BackupId, ReadId),
 }
 
 /// The state beside the streams.

@@ -14,6 +14,7 @@ mod limits;
 mod publish;
 mod read;
 mod remove;
+mod restored;
 mod rules;
 mod schedules;
 mod state;
@@ -71,6 +72,8 @@ pub struct Stream {
     pub core: StreamCore,
     /// Who reads them.
     pub consumers: Consumers,
+    /// Whether it is only being restored: nobody can see it yet.
+    pub(crate) is_hidden: bool,
     /// Whether messages on its subjects come here now.
     bound: bool,
     /// What checkpoints do not hold yet.
@@ -84,6 +87,7 @@ impl Stream {
         Self {
             core,
             consumers,
+            is_hidden: false,
             bound: false,
             unsaved: Unsaved::ALL,
         }

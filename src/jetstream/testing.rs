@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) log: Vec<Bytes>,
     pub(crate) synced: usize,
     pub(crate) delivered: Vec<Delivered>,
+    /// The same as bytes, for bodies that are no text: to, reply and body.
+    pub(crate) bytes: Vec<(String, String, Vec<u8>)>,
     pub(crate) interest: Vec<String>,
     /// Subjects with a queue group that listens there.
     pub(crate) members: Vec<(String, String)>,
@@ -59,6 +61,7 @@ impl World {
             log: Vec::new(),
             synced: 0,
             delivered: Vec::new(),
+            bytes: Vec::new(),
             interest: Vec::new(),
             members: Vec::new(),
             gone: Vec::new(),
@@ -141,6 +144,8 @@ impl Env for World {
         if self.gone.iter().any(|gone| gone.as_bytes() == to) {
             return false;
         }
+        self.bytes
+            .push((text(to), text(msg.reply), msg.payload.to_vec()));
         self.delivered.push(Delivered {
             to: text(to),
             subject: text(msg.subject),
@@ -154,6 +159,10 @@ impl Env for World {
     fn has_interest(&mut self, _: AccountId, subject: &[u8]) -> bool {
         let mut patterns = self.interest.iter();
         patterns.any(|p| protocol::subject::matches(p.as_bytes(), subject))
+    }
+
+    fn has_exact_interest(&mut self, _: AccountId, subject: &[u8]) -> bool {
+        self.interest.iter().any(|s| s.as_bytes() == subject)
     }
 
     fn has_queue_interest(&mut self, _: AccountId, subject: &[u8], queue: &[u8]) -> bool {

@@ -36,6 +36,7 @@ impl JetStream {
                 TimerKind::Batches => self.on_batches_idle(env),
                 // The pump at the end of the batch goes on.
                 TimerKind::Follow(stream) => self.follow_again(stream),
+                TimerKind::Backup(backup) => self.on_backup_timer(backup, env),
                 TimerKind::Consumer(stream, consumer) => {
                     if let Some(stream) = self.streams.get_mut(&stream) {
                         let Stream {

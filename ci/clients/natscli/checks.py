@@ -206,6 +206,46 @@ def backup_restore():
 
 
 @check
+def backup_restore_consumers():
+    add_stream("cliwhole")
+    nats("pub", "cliwhole.a", "--count", "50", "x" * 9000, "--jetstream")
+    nats("consumer", "add", "cliwhole", "c", "--pull", "--defaults")
+    nats("consumer", "next", "cliwhole", "c", "--count", "3", "--ack")
+    nats("stream", "rmm", "cliwhole", "7", "-f")
+
+    def seen():
+        stream = listed("stream", "info", "cliwhole", "--json")
+        consumer = listed("consumer", "info", "cliwhole", "c", "--json")
+        counts = [consumer[key] for key in ("num_pending", "num_ack_pending", "num_redelivered")]
+        return stream["created"], stream["state"], consumer["ack_floor"]["stream_seq"], counts
+
+    before = seen()
+    folder = os.path.join(HOME.name, "whole")
+    nats("stream", "backup", "cliwhole", folder, "--no-progress", "--consumers")
+    contains(nats("stream", "restore", folder, "--no-progress", expect=1), "already exist")
+    nats("stream", "rm", "cliwhole", "-f")
+    nats("stream", "restore", folder, "--no-progress")
+    assert seen() == before, (before, seen())
+    contains(nats("consumer", "next", "cliwhole", "c", "--ack", "--raw"), "x")
+
+
+@check
+def account_backup_restore():
+    for name in listed("stream", "ls", "--json") or []:
+        nats("stream", "rm", name, "-f")
+    add_stream("cliacc1")
+    add_stream("cliacc2")
+    nats("pub", "cliacc2.a", "kept", "--jetstream")
+    folder = os.path.join(HOME.name, "account")
+    nats("account", "backup", folder, "-f", "--consumers")
+    for name in ("cliacc1", "cliacc2"):
+        nats("stream", "rm", name, "-f")
+    nats("account", "restore", folder)
+    contains(nats("stream", "get", "cliacc2", "1"), "kept")
+    assert listed("stream", "info", "cliacc1", "--json")["state"]["messages"] == 0
+
+
+@check
 def bench():
     out = nats("bench", "pub", "cli.bench", "--msgs", "1000", "--size", "16", "--no-progress")
     assert "msgs/sec" in out, out

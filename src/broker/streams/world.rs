@@ -116,6 +116,25 @@ impl Env for World<'_> {
         })
     }
 
+    fn has_exact_interest(&mut self, account: AccountId, subject: &[u8]) -> bool {
+        let Some(account) = self.router.accounts.get_mut(account) else {
+            return false;
+        };
+        let found = account.subs.matches(subject);
+        let conns = &mut self.router.conns;
+        found.plain().iter().any(|target| match target {
+            Target::Sub(at) => conns
+                .at_mut(at.conn)
+                .and_then(|conn| conn.subs.get_mut(at.slot))
+                .is_some_and(|sub| *sub.subject == *subject),
+            Target::Stream(_)
+            | Target::Memphis
+            | Target::Shadow(_)
+            | Target::Service(_)
+            | Target::Responses => false,
+        })
+    }
+
     fn has_queue_interest(&mut self, account: AccountId, subject: &[u8], queue: &[u8]) -> bool {
         let account = self.router.accounts.get_mut(account);
         account.is_some_and(|account| {

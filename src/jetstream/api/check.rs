@@ -45,6 +45,23 @@ impl JetStream {
         Ok(config)
     }
 
+    /// Checks the configuration of a stream that is to be restored and fills in what it leaves open.
+    pub(crate) fn complete_restore(
+        &self,
+        call: &ApiCall<'_>,
+        body: StreamConfig,
+    ) -> Result<StreamConfig, ApiError> {
+        let find = |name: &str| self.stream(call.account, name).map(|s| s.core.config());
+        let rules = self.rules(call.account, false, &find);
+        let mut config = check_stream(body, &rules)?;
+        set_stream_level(&mut config);
+        self.check_room(call.account, &config, None)?;
+        if self.stream(call.account, &config.name).is_some() {
+            return Err(errors::STREAM_NAME_EXIST_RESTORE_FAILED);
+        }
+        Ok(config)
+    }
+
     /// Checks a request to change a stream and fills in what it leaves open.
     pub(super) fn complete_update(
         &self,

@@ -58,6 +58,16 @@ impl JetStream {
         }
     }
 
+    /// Returns what is told about a stream that has been restored.
+    pub(crate) fn restored_info(&self, stream: &Stream, now: Now) -> StreamInfo {
+        StreamInfo {
+            mirror: None,
+            sources: Vec::new(),
+            domain: String::new(),
+            ..self.stream_info(stream, Cluster::Omit, now)
+        }
+    }
+
     pub(super) fn account_info(
         &mut self,
         call: &ApiCall<'_>,

@@ -222,6 +222,9 @@ fn purpose(entry: &Entry) -> Purpose {
         | Entry::StreamUpdate(_)
         | Entry::ConsumerCreate(_)
         | Entry::ConsumerUpdate(_)
+        | Entry::RestoreBegin(_)
+        | Entry::RestoreConsumer(_)
+        | Entry::RestoreEnd(_)
         | Entry::Memphis(_) => Purpose::Store,
     }
 }

@@ -12,7 +12,7 @@ use protocol::time::Wall;
 
 use super::state::ConsumerState;
 use super::{Consumer, Consumers};
-use crate::entry::DecodeError;
+use crate::entry::{DecodeError, RestoreConsumer};
 use crate::stream::StreamCore;
 
 impl Consumers {
@@ -29,6 +29,43 @@ impl Consumers {
             consumer.state.snapshot(&mut state);
             put_sized(out, &state);
         }
+    }
+
+    /// Shows the consumers that a backup holds, each as it was made, its configuration and its state:
+    /// all that would survive a restart, and those of a stream in memory.
+    pub(crate) fn each_record(
+        &self,
+        core: &StreamCore,
+        mut each: impl FnMut(Wall, Bytes, Bytes, Bytes),
+    ) {
+        for consumer in self.iter() {
+            if consumer.config.direct || !(consumer.logged || core.is_memory()) {
+                continue;
+            }
+            let mut state = Vec::new();
+            consumer.state.snapshot(&mut state);
+            let name = Bytes::copy_from_slice(consumer.name.as_bytes());
+            each(
+                consumer.created,
+                name,
+                to_vec(&consumer.config).into(),
+                state.into(),
+            );
+        }
+    }
+
+    /// Takes in a consumer of a backup; nothing if its parts do not hold.
+    pub(crate) fn adopt(&mut self, core: &StreamCore, from: &RestoreConsumer) -> Option<()> {
+        let (config, state) = parts_of(from)?;
+        let create = &from.create;
+        let name = core::str::from_utf8(&create.name).ok()?;
+        if self.get(name).is_some() {
+            return None;
+        }
+        let mut consumer = Consumer::new(create.consumer, name, create.time, config, core);
+        consumer.state = state;
+        self.insert(consumer);
+        Some(())
     }
 
     /// Returns the consumers of a checkpoint, of the stream `core`.
@@ -54,6 +91,16 @@ impl Consumers {
             Err(DecodeError::Length)
         }
     }
+}
+
+/// Returns whether a consumer of a backup can be taken in.
+pub(crate) fn is_whole(from: &RestoreConsumer) -> bool {
+    parts_of(from).is_some() && core::str::from_utf8(&from.create.name).is_ok()
+}
+
+fn parts_of(from: &RestoreConsumer) -> Option<(ConsumerConfig, ConsumerState)> {
+    let config = decode(&from.create.config, Strictness::Lax).ok()?;
+    Some((config, ConsumerState::restore(&from.state)?))
 }
 
 fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {

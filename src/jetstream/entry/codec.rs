@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, Bytes};
 use protocol::id::{ConsumerId, StreamId};
 use protocol::time::Wall;
 
-use super::{ConsumerCreate, DecodeError};
+use super::{ConsumerCreate, DecodeError, StreamCreate};
 
 /// Appends `bytes` with their length in front.
 pub(crate) fn put_bytes(out: &mut impl BufMut, bytes: &[u8]) {
@@ -92,6 +92,15 @@ impl Reader {
 
     pub(crate) fn rest(&mut self) -> Bytes {
         core::mem::take(&mut self.0)
+    }
+
+    pub(crate) fn stream_create(&mut self) -> Result<StreamCreate, DecodeError> {
+        Ok(StreamCreate {
+            stream: self.stream()?,
+            time: self.time()?,
+            account: self.bytes()?,
+            config: self.bytes()?,
+        })
     }
 
     pub(crate) fn consumer_create(&mut self) -> Result<ConsumerCreate, DecodeError> {

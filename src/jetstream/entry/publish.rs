@@ -22,6 +22,9 @@ const VERSION_COPY: u8 = 4;
 /// The version of a message that a schedule brought.
 const VERSION_FIRED: u8 = 5;
 
+/// The version of a message that comes from a backup.
+const VERSION_RESTORED: u8 = 6;
+
 /// A message for a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publish {
@@ -76,6 +79,8 @@ pub enum Role {
     Copy(Origin),
     /// A schedule brought it.
     Fired(Fired),
+    /// It comes from a backup, under this number.
+    Restored(Seq),
 }
 
 /// Which schedule a message comes from.
@@ -199,6 +204,18 @@ impl Publish {
         put_message(out, VERSION_FIRED, stream, time, &extra, msg);
     }
 
+    /// Appends the entry of a message that comes from a backup to `out`.
+    pub fn encode_restored(
+        out: &mut BytesMut,
+        stream: StreamId,
+        time: Wall,
+        seq: Seq,
+        msg: &Inbound<'_>,
+    ) {
+        let extra = seq.0.to_le_bytes();
+        put_message(out, VERSION_RESTORED, stream, time, &extra, msg);
+    }
+
     /// Appends the entry of a marker to `out`: a message without a body that takes the place of
     /// `replaces`.
     pub fn encode_marker(
@@ -305,7 +322,11 @@ impl<'a> Stored<'a> {
     pub fn following(&self) -> Option<u32> {
         match self.role {
             Role::Part { following } => Some(following),
-            Role::Plain | Role::Marker { .. } | Role::Copy(_) | Role::Fired(_) => None,
+            Role::Plain
+            | Role::Marker { .. }
+            | Role::Copy(_)
+            | Role::Fired(_)
+            | Role::Restored(_) => None,
         }
     }
 }
@@ -344,6 +365,10 @@ impl Role {
                     next: Wall(fields.get_u64_le()),
                 };
                 (Self::Fired(fired), body)
+            }
+            VERSION_RESTORED => {
+                let (seq, body) = take(body)?;
+                (Self::Restored(Seq(u64::from_le_bytes(*seq))), body)
             }
             other => return Err(DecodeError::Version(other)),
         })

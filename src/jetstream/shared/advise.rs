@@ -9,7 +9,7 @@ use protocol::encode::BLANK_REPLY;
 use protocol::id::AccountId;
 use protocol::js::advisory::{ApiAudit, Event, encode_event};
 
-use super::{Shared, send};
+use super::Shared;
 use crate::env::{ApiCall, Env, Outgoing};
 
 /// Where every handled request is told about.
@@ -21,6 +21,22 @@ const ID_LEN: usize = 22;
 impl Shared {
     /// Publishes an advisory.
     pub fn advise(&mut self, account: AccountId, event: &impl Event, env: &mut impl Env) {
+        self.publish(account, event, b"", env);
+    }
+
+    /// Publishes an advisory that nats-server sends as the server itself, not as one of its streams:
+    /// clients see an empty reply token.
+    pub fn advise_as_server(&mut self, account: AccountId, event: &impl Event, env: &mut impl Env) {
+        self.publish(account, event, BLANK_REPLY, env);
+    }
+
+    fn publish(
+        &mut self,
+        account: AccountId,
+        event: &impl Event,
+        reply: &[u8],
+        env: &mut impl Env,
+    ) {
         if !self.live {
             return;
         }
@@ -31,7 +47,13 @@ impl Shared {
         }
         let id = advisory_id(env);
         let body = encode_event(event, &id, env.now().wall);
-        send(account, &subject, &body, env);
+        let msg = Outgoing {
+            subject: &subject,
+            reply,
+            payload: &body,
+            ..Outgoing::default()
+        };
+        env.deliver(account, &subject, msg);
     }
 
     /// Tells auditors about a request that has just been answered.

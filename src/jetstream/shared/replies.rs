@@ -126,9 +126,14 @@ impl Replies {
     /// Queues what is answered when the entry at `pos`, the last one proposed, has been applied.
     pub fn push(&mut self, pos: LogPos, waiter: Waiter) {
         if matches!(waiter, Waiter::Change(_)) {
-            self.last_change = Some(pos);
+            self.note_change(pos);
         }
         self.queue.push_back((pos, waiter));
+    }
+
+    /// Notes that the entry at `pos` is a change that requests have to wait for.
+    pub fn note_change(&mut self, pos: LogPos) {
+        self.last_change = Some(pos);
     }
 
     /// Queues what waits until everything that is under way has been applied.

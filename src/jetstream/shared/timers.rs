@@ -5,6 +5,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use protocol::id::{ConsumerId, StreamId};
 use protocol::time::Instant;
 
+use crate::backup::BackupId;
+
 /// Why a timer is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TimerKind {
@@ -18,6 +20,8 @@ pub enum TimerKind {
     Follow(StreamId),
     /// A scheduled message of the stream is due.
     Schedules(StreamId),
+    /// A backup goes on, or its client has been silent for too long.
+    Backup(BackupId),
 }
 
 /// The deadlines: at most one per reason.

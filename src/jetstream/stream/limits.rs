@@ -70,7 +70,7 @@ impl StreamCore {
     }
 
     /// Lets go of everything that the limits leave no room for, after they were changed.
-    pub(super) fn enforce_limits(&mut self, removal: &mut impl Removal) {
+    pub(crate) fn enforce_limits(&mut self, removal: &mut impl Removal) {
         if let Ok(max) = u64::try_from(self.config.max_msgs_per_subject)
             && max > 0
         {

@@ -84,12 +84,10 @@ impl StreamCore {
             Role::Marker { replaces } => return self.apply_marker(msg, loc, replaces, removal),
             Role::Copy(origin) => return self.apply_copy(msg, origin, (loc, wanted), removal),
             Role::Fired(fired) => return self.apply_fired(msg, fired, (loc, wanted), removal),
+            // Only a stream that is being restored takes it, and another way.
+            Role::Restored(_) => return refuse(errors::BAD_REQUEST),
         }
-        let mut headers = PublishHeaders::parse(msg.headers);
-        if headers.msg_id.is_none() && headers.memphis_msg_id.is_some() && is_partition(self.name())
-        {
-            headers.msg_id = headers.memphis_msg_id;
-        }
+        let headers = self.headers_of(msg);
         if !msg.headers.is_empty()
             && let Some(seq) = self.check_headers(msg, &headers)?
         {
@@ -110,6 +108,16 @@ impl StreamCore {
             self.last_msg_id.extend_from_slice(id);
         }
         Ok(wanted.applied(seq))
+    }
+
+    /// Returns the headers that concern the stream; stations know message ids under their own name.
+    pub(super) fn headers_of<'a>(&self, msg: &Stored<'a>) -> PublishHeaders<'a> {
+        let mut headers = PublishHeaders::parse(msg.headers);
+        if headers.msg_id.is_none() && headers.memphis_msg_id.is_some() && is_partition(self.name())
+        {
+            headers.msg_id = headers.memphis_msg_id;
+        }
+        headers
     }
 
     /// Checks what the headers demand; returns the sequence of the message that this one repeats.
