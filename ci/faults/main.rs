@@ -1,10 +1,10 @@
-//! Faults against a real server binary: any server that takes nats-server's flags.
-//! Usage: `faultcheck --server PATH [--row kill|order] [--rounds N] [--seed N] [--dir DIR]`.
+//! Faults against real server binaries: any server that takes nats-server's flags and configuration.
+//! Usage: `faultcheck [--rows kill,power,...] [--rounds N] [--seed N] [--dir DIR] [--strict]
+//! --server PATH [--name NAME] [--jetstream LINE] [--server PATH ...]`.
 //!
-//! - `kill`: SIGKILL under load, again and again. Nothing acknowledged may be missing, nothing confirmed
-//!   may come back, the server must answer again within a second.
-//! - `order`: traces the system calls (needs `strace`). No PubAck may leave a socket before the sync
-//!   that covers its record has returned.
+//! Each row is a fault; the table says for each server how many acknowledged messages it cost, how many
+//! of them without a word, and whether messages came back whose acknowledgement had been confirmed.
+//! With `--strict` the exit code says whether the last server kept every promise.
 
 #![allow(
     clippy::indexing_slicing,
@@ -13,61 +13,139 @@
 )]
 
 mod history;
+mod inject;
 mod kill;
+mod load;
+mod mounts;
 mod order;
+mod outcome;
+mod power;
+mod probe;
 mod publisher;
+mod rot;
+mod space;
 
-use std::io::Write;
+use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use ci::load::server::Candidate;
+use outcome::{Outcome, Row, table};
 
 /// What the command line asks for.
 pub(crate) struct Args {
-    pub(crate) candidate: Candidate,
+    candidates: Vec<Candidate>,
+    rows: Vec<String>,
+    strict: bool,
     pub(crate) rounds: u64,
     pub(crate) seed: u64,
     pub(crate) dir: PathBuf,
 }
 
+/// Whether a row damages what is stored, so that messages may be lost, if not silently.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Harm {
+    None,
+    Damage,
+}
+
+type Run = fn(&Candidate, &Args) -> Result<Outcome>;
+
+/// The rows: their key, their name in the table, and what they do.
+const ROWS: [(&str, &str, Harm, Run); 8] = [
+    ("order", "order of write, sync, ack", Harm::None, order::run),
+    ("kill", "kill -9 under load", Harm::None, kill::run),
+    ("power", "power loss", Harm::None, power::run),
+    (
+        "sync",
+        "fsync fails (EIO)",
+        Harm::None,
+        |candidate, args| inject::run(candidate, args, &inject::SYNC_FAILS),
+    ),
+    (
+        "write",
+        "write fails (EIO)",
+        Harm::None,
+        |candidate, args| inject::run(candidate, args, &inject::WRITE_FAILS),
+    ),
+    (
+        "slow",
+        "fsync takes 200 ms",
+        Harm::None,
+        |candidate, args| inject::run(candidate, args, &inject::SYNC_IS_SLOW),
+    ),
+    ("space", "disk full (ENOSPC)", Harm::None, space::run),
+    ("rot", "one bit flips while stopped", Harm::Damage, rot::run),
+];
+
 fn main() -> Result<()> {
+    let args = parse(std::env::args().skip(1))?;
+    ensure!(!args.candidates.is_empty(), "--server is missing");
+    let mut kept = true;
+    for candidate in &args.candidates {
+        kept = true;
+        let mut rows = Vec::new();
+        for (key, name, harm, run) in ROWS {
+            if !args.rows.is_empty() && !args.rows.iter().any(|row| row == key) {
+                continue;
+            }
+            writeln!(stderr(), "{}: {name}", candidate.name)?;
+            let outcome = run(candidate, &args);
+            kept &= match &outcome {
+                Ok(outcome) => outcome.is_kept(harm == Harm::Damage),
+                // What a machine does not allow is said in the table.
+                Err(error) => error.chain().any(|cause| is_excuse(&cause.to_string())),
+            };
+            let outcome = outcome.map_err(|error| format!("{error:#}"));
+            rows.push(Row { name, outcome });
+        }
+        writeln!(stdout(), "{}", table(&candidate.name, &rows))?;
+    }
+    ensure!(kept || !args.strict, "a promise was broken");
+    Ok(())
+}
+
+fn is_excuse(text: &str) -> bool {
+    text == "no file system of our own here" || text == "start under strace"
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Args> {
     let mut args = Args {
-        candidate: Candidate {
-            name: "server".into(),
-            binary: PathBuf::new(),
-            jetstream: String::new(),
-        },
-        rounds: 100,
+        candidates: Vec::new(),
+        rows: Vec::new(),
+        strict: false,
+        rounds: 10,
         seed: 1,
         dir: std::env::temp_dir(),
     };
-    let mut row = "kill".to_owned();
-    let mut words = std::env::args().skip(1);
     while let Some(flag) = words.next() {
+        if flag == "--strict" {
+            args.strict = true;
+            continue;
+        }
         let value = words
             .next()
             .with_context(|| format!("{flag} needs a value"))?;
-        match flag.as_str() {
-            "--server" => args.candidate.binary = value.into(),
-            "--jetstream" => args.candidate.jetstream = value,
-            "--row" => row = value,
-            "--rounds" => args.rounds = value.parse().context("--rounds")?,
-            "--seed" => args.seed = value.parse().context("--seed")?,
-            "--dir" => args.dir = value.into(),
-            _ => bail!("unknown flag {flag}"),
+        let last = args.candidates.last_mut();
+        match (flag.as_str(), last) {
+            ("--server", _) => {
+                let binary = PathBuf::from(value);
+                let name = binary.file_name().unwrap_or_default();
+                args.candidates.push(Candidate {
+                    name: name.to_string_lossy().into_owned(),
+                    binary,
+                    jetstream: String::new(),
+                });
+            }
+            ("--name", Some(candidate)) => candidate.name = value,
+            ("--jetstream", Some(candidate)) => candidate.jetstream = value,
+            ("--rows" | "--row", _) => args.rows = value.split(',').map(str::to_owned).collect(),
+            ("--rounds", _) => args.rounds = value.parse().context("--rounds")?,
+            ("--seed", _) => args.seed = value.parse().context("--seed")?,
+            ("--dir", _) => args.dir = value.into(),
+            _ => bail!("{flag} is unknown, or comes before the --server it is about"),
         }
     }
-    ensure!(
-        !args.candidate.binary.as_os_str().is_empty(),
-        "--server is missing"
-    );
-    let verdict = match row.as_str() {
-        "kill" => kill::run(&args)?,
-        "order" => order::run(&args)?,
-        _ => bail!("unknown row {row}"),
-    };
-    writeln!(std::io::stdout(), "{verdict}")?;
-    Ok(())
+    Ok(args)
 }

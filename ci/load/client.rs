@@ -53,6 +53,12 @@ impl Client {
         Ok(client)
     }
 
+    /// Lets reads fail after this long without a byte.
+    pub fn set_patience(&self, patience: Duration) -> Result<()> {
+        let set = self.stream.set_read_timeout(Some(patience));
+        set.context("set the read timeout")
+    }
+
     /// Writes bytes as they are.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.write_all(bytes).context("write")

@@ -23,11 +23,24 @@ pub struct Candidate {
     pub jetstream: String,
 }
 
+/// How to start it.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// Where its configuration and its log go.
+    pub dir: &'a Path,
+    /// Where it stores.
+    pub store: &'a Path,
+    /// A command to run it below, such as a tracer; empty for none.
+    pub wrapper: &'a [&'a str],
+}
+
 /// A running server.
 pub struct Server {
     child: Child,
     /// Where clients connect.
     pub addr: String,
+    /// Where monitoring is served.
+    pub http: String,
     dir: PathBuf,
     /// Removed with the server, unless the caller owns the directory.
     _temporary: Option<tempfile::TempDir>,
@@ -61,16 +74,32 @@ impl Server {
         port: u16,
         wrapper: &[&str],
     ) -> Result<Self> {
+        let place = Place {
+            dir,
+            store: dir,
+            wrapper,
+        };
+        Self::start_at(candidate, place, port)
+    }
+
+    /// Starts `candidate` at a place, on `port`, and waits until it answers.
+    pub fn start_at(candidate: &Candidate, place: Place<'_>, port: u16) -> Result<Self> {
+        let dir = place.dir;
         let config = dir.join("server.conf");
+        let http = format!("127.0.0.1:{}", free_port()?);
+        // A file of an earlier process would name the wrong one.
+        let _ = fs::remove_file(dir.join("pid"));
         fs::write(
             &config,
             format!(
-                "listen: \"127.0.0.1:{port}\"\nmax_payload: 8MB\njetstream {{\n  store_dir: \"{}\"\n  {}\n}}\n",
-                dir.display(),
+                "listen: \"127.0.0.1:{port}\"\nhttp: \"{http}\"\nmax_payload: 8MB\n\
+                 pid_file: \"{}\"\njetstream {{\n  store_dir: \"{}\"\n  {}\n}}\n",
+                dir.join("pid").display(),
+                place.store.display(),
                 candidate.jetstream
             ),
         )?;
-        let mut command = match wrapper {
+        let mut command = match place.wrapper {
             [program, args @ ..] => {
                 let mut command = Command::new(program);
                 command.args(args).arg(&candidate.binary);
@@ -88,6 +117,7 @@ impl Server {
         let mut server = Self {
             child,
             addr: format!("127.0.0.1:{port}"),
+            http,
             dir: dir.to_owned(),
             _temporary: None,
         };
@@ -97,9 +127,22 @@ impl Server {
 
     /// Ends the process with SIGKILL and waits for it.
     pub fn kill(&mut self) -> Result<()> {
+        self.kill_traced();
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// A tracer's death would let the process below it go on.
+    fn kill_traced(&self) {
+        let Ok(text) = fs::read_to_string(self.dir.join("pid")) else {
+            return;
+        };
+        let pid = text.trim();
+        if !pid.is_empty() && pid != self.child.id().to_string() {
+            // It may be gone already.
+            let _ = Command::new("kill").args(["-9", pid]).status();
+        }
     }
 
     fn wait_ready(&mut self) -> Result<()> {
@@ -157,6 +200,9 @@ pub fn free_port() -> Result<u16> {
 impl Drop for Server {
     fn drop(&mut self) {
         // The process may be gone already; the row's own error says so.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.kill_traced();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
