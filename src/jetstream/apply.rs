@@ -277,6 +277,12 @@ impl JetStream {
             return Err(errors::STREAM_NOT_FOUND);
         };
         stream.unsaved = Unsaved::ALL;
+        if !config.allow_atomic {
+            self.open.forget(update.stream);
+        }
+        if !config.allow_batched {
+            self.shared.fast.forget(update.stream);
+        }
         stream.unbind(env);
         let Stream {
             core, consumers, ..
@@ -314,6 +320,7 @@ impl JetStream {
         self.shared.timers.clear(crate::TimerKind::Expire(id));
         self.shared.timers.clear(crate::TimerKind::Schedules(id));
         self.open.forget(id);
+        self.shared.fast.forget(id);
         self.followers.forget(id);
         stream.unbind(env);
         Ok(Outcome::Deleted)

@@ -180,7 +180,8 @@ impl JetStream {
             self.advise_abandoned(key.0, &key.1, "timeout", env);
         }
         let next = self.open.batches.values().map(|open| open.deadline).min();
-        if let Some(next) = next {
+        let fast = self.shared.fast.give_up(now);
+        if let Some(next) = next.into_iter().chain(fast).min() {
             self.shared.timers.set(TimerKind::Batches, next);
         }
     }

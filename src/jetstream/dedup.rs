@@ -94,6 +94,13 @@ impl Dedup {
         self.by_id.get(&id).copied()
     }
 
+    /// Returns the message that was stored under `id` lately, without forgetting any other: for whoever
+    /// asks beside the log.
+    #[must_use]
+    pub fn peek(&self, id: MsgIdHash) -> Option<Seq> {
+        self.by_id.get(&id).copied()
+    }
+
     /// Remembers that `id` was stored.
     pub fn insert(&mut self, remembered: Remembered) {
         if !self.is_on() {

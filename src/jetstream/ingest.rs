@@ -14,6 +14,7 @@ use crate::atomic::{self, BatchAck};
 use crate::counters::value_of;
 use crate::entry::{Publish, Role, Stored};
 use crate::env::{Env, Inbound, Purpose};
+use crate::fast::is_fast;
 use crate::prepare::{Changed, prepare};
 use crate::republish::republish;
 use crate::shared::{Shared, send, send_status};
@@ -41,6 +42,11 @@ impl JetStream {
         };
         let mut changed = Changed::default();
         let msg = prepare(&stream.core, msg, &mut changed, env.rng());
+        if is_fast(msg.reply) {
+            let id = stream.core.id();
+            let closed = self.closed.then_some(errors::CLUSTER_NOT_AVAIL);
+            return self.publish_fast(env, account, id, &msg, closed.or(exceeded).as_ref());
+        }
         if let Some(error) = exceeded {
             let (core, shared) = (&stream.core, &mut self.shared);
             return answer(core, account, msg.reply, Err(&error), None, shared, env);
@@ -269,6 +275,9 @@ pub(crate) fn answer(
     shared: &mut Shared,
     env: &mut impl Env,
 ) {
+    if core.config().allow_batched && is_fast(reply) {
+        return shared.on_fast_outcome(core, account, reply, outcome, env);
+    }
     if reply.is_empty() || core.config().no_ack {
         return;
     }

@@ -19,6 +19,7 @@ mod decimal;
 pub mod dedup;
 pub mod entry;
 pub mod env;
+mod fast;
 mod fire;
 mod follow;
 pub mod index;
@@ -70,6 +71,8 @@ pub struct JetStream {
     gone: alloc::vec::Vec<StreamId>,
     /// Streams that are being written out or taken in: never logged, gone after a restart.
     backups: backup::Backups,
+    /// Messages of fast batches that wait for what is under way: never logged, gone after a restart.
+    fast_held: fast::Held,
     /// Entries of the log that could not be read; they are skipped, and health tells.
     unreadable: u64,
 }
@@ -89,6 +92,7 @@ impl JetStream {
             counters: counters::Counters::default(),
             gone: alloc::vec::Vec::new(),
             backups: backup::Backups::default(),
+            fast_held: fast::Held::default(),
             unreadable: 0,
         }
     }

@@ -97,6 +97,7 @@ impl JetStream {
     /// Ends a batch of input: consumers deliver, and their progress goes into the log.
     pub fn pump(&mut self, env: &mut impl Env) {
         self.pump_followers(env);
+        self.pump_fast(env);
         self.pump_counters(env);
         self.pump_backups(env);
         let mut dirty = core::mem::take(&mut self.shared.dirty);

@@ -26,6 +26,7 @@ use protocol::store::ReadId;
 pub use crate::api::Batch;
 use crate::backup::BackupId;
 use crate::entry::SourceKey;
+use crate::fast::FastBatches;
 
 pub use accounts::{Account, Accounts};
 pub use clock::EntryClock;
@@ -55,7 +56,7 @@ pub struct Options {
     pub memory_bytes_max: i64,
     /// Most bytes of publishes that wait for the disk; more get an error answer.
     pub in_flight_bytes_max: u64,
-    /// The limits of atomic batches.
+    /// The limits of batches.
     pub batch: BatchLimits,
     /// Most requests of the API that wait for their turn; when one more comes, all are dropped.
     pub requests_max: usize,
@@ -63,14 +64,18 @@ pub struct Options {
     pub system_account: Option<AccountId>,
 }
 
-/// The limits of atomic batches.
+/// The limits of batches.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
-    /// Most open batches of one stream.
+    /// Most open atomic batches of one stream.
     pub open_per_stream_max: usize,
-    /// Most open batches of the server.
+    /// Most open atomic batches of the server.
     pub open_max: usize,
-    /// Most messages of a batch.
+    /// Most open fast batches of one stream.
+    pub fast_open_per_stream_max: usize,
+    /// Most open fast batches of the server.
+    pub fast_open_max: usize,
+    /// Most messages of an atomic batch.
     pub messages_max: u32,
     /// How long a batch stays open without a new message.
     pub idle_max: Duration,
@@ -81,6 +86,8 @@ impl Default for BatchLimits {
         Self {
             open_per_stream_max: 50,
             open_max: 1000,
+            fast_open_per_stream_max: 1000,
+            fast_open_max: 50_000,
             messages_max: 1000,
             idle_max: Duration::from_secs(10),
         }
@@ -140,6 +147,8 @@ pub struct Shared {
     pub reads: BTreeMap<ReadId, Reader>,
     /// Where push consumers deliver to.
     pub listeners: Listeners,
+    /// Fast batches whose messages are coming: never logged, gone after a restart.
+    pub fast: FastBatches,
     /// All timers.
     pub timers: Timers,
     /// Text under construction; a publish ack allocates nothing.
@@ -167,6 +176,7 @@ impl Shared {
             replies: Replies::default(),
             reads: BTreeMap::new(),
             listeners: Listeners::default(),
+            fast: FastBatches::default(),
             timers: Timers::default(),
             scratch: BytesMut::new(),
             reply: Vec::new(),

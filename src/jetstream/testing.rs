@@ -350,7 +350,7 @@ fn machine_with(options: Options) -> JetStream {
     js
 }
 
-fn block(headers: &[(&str, &str)]) -> String {
+pub(crate) fn block(headers: &[(&str, &str)]) -> String {
     if headers.is_empty() {
         return String::new();
     }

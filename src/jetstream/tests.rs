@@ -3,6 +3,7 @@
 mod api;
 mod atomic;
 mod counters;
+mod fast;
 mod follow;
 mod lifetimes;
 mod publish;

@@ -39,6 +39,8 @@ pub(super) fn machine_options(
         batch: BatchLimits {
             open_per_stream_max: count(js.limits.batch.inflight_per_stream_max),
             open_max: count(js.limits.batch.inflight_total_max),
+            fast_open_per_stream_max: count(js.limits.batch.fast_inflight_per_stream_max),
+            fast_open_max: count(js.limits.batch.fast_inflight_total_max),
             messages_max: js.limits.batch.msgs_max,
             idle_max: js.limits.batch.timeout,
         },

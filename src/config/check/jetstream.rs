@@ -142,10 +142,17 @@ fn server_limits(read: &mut Reader, node: &Node, limits: &mut ServerLimits) {
 fn batch(read: &mut Reader, node: &Node, batch: &mut BatchLimits) {
     read.each(node, |read, key, node| {
         match key {
+            // One number for both kinds of batches, whose defaults differ.
             "max_inflight_per_stream" => {
-                set(&mut batch.inflight_per_stream_max, read.count(key, node));
+                let max = read.count(key, node);
+                set(&mut batch.inflight_per_stream_max, max);
+                set(&mut batch.fast_inflight_per_stream_max, max);
             }
-            "max_inflight_total" => set(&mut batch.inflight_total_max, read.count(key, node)),
+            "max_inflight_total" => {
+                let max = read.count(key, node);
+                set(&mut batch.inflight_total_max, max);
+                set(&mut batch.fast_inflight_total_max, max);
+            }
             "max_msgs" => set(&mut batch.msgs_max, read.count(key, node)),
             "timeout" => set(&mut batch.timeout, read.duration(key, node)),
             _ => return false,

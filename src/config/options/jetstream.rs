@@ -69,6 +69,10 @@ pub struct BatchLimits {
     pub inflight_per_stream_max: u32,
     /// Open atomic batches of the server.
     pub inflight_total_max: u32,
+    /// Open fast batches of one stream.
+    pub fast_inflight_per_stream_max: u32,
+    /// Open fast batches of the server.
+    pub fast_inflight_total_max: u32,
     /// Messages of one atomic batch.
     pub msgs_max: u32,
     /// How long an atomic batch may stay open without a new message.
@@ -145,6 +149,8 @@ impl Default for BatchLimits {
         Self {
             inflight_per_stream_max: 50,
             inflight_total_max: 1000,
+            fast_inflight_per_stream_max: 1000,
+            fast_inflight_total_max: 50_000,
             msgs_max: 1000,
             timeout: Duration::from_secs(10),
         }

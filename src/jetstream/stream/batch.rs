@@ -42,13 +42,14 @@ impl StreamCore {
     }
 
     fn check_part<'a>(&mut self, msg: &Stored<'a>, before: &mut Before<'a>) -> Result<(), Refusal> {
-        let headers = PublishHeaders::parse(msg.headers);
+        let headers = self.headers_of(msg);
         check_against(msg, &headers, before)?;
         let duplicate = self.check_headers(msg, &headers)?.is_some();
         if duplicate || headers.msg_id.is_some_and(|id| !before.ids.insert(id)) {
             return refuse(errors::ATOMIC_PUBLISH_CONTAINS_DUPLICATE_MESSAGE);
         }
         self.check_size(msg)?;
+        self.check_ttl(&headers)?;
         let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
         let len = u32::try_from(len).unwrap_or(u32::MAX >> 1);
         let size = self.index.size_of(len, !msg.headers.is_empty());

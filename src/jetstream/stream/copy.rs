@@ -54,7 +54,8 @@ impl StreamCore {
             }
         }
         // What no later try could change is passed over.
-        if let Err(error) = self.check_size(msg) {
+        let checked = self.check_size(msg).and_then(|()| self.check_ttl(&headers));
+        if let Err(error) = checked {
             self.copied.insert(origin.source, origin.seq);
             return Err(error);
         }

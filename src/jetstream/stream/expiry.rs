@@ -121,6 +121,7 @@ impl StreamCore {
             return refuse(errors::STREAM_WRONG_LAST_SEQUENCE.with(found.0));
         }
         let headers = PublishHeaders::parse(msg.headers);
+        self.last_msg_id.clear();
         self.store(msg, loc, &headers, removal).map(Applied::Stored)
     }
 

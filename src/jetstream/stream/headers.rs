@@ -73,6 +73,16 @@ impl<'a> PublishHeaders<'a> {
     }
 }
 
+impl PublishHeaders<'_> {
+    /// Returns whether what they ask may be refused because of what is stored.
+    pub(crate) fn depends_on_stored(&self) -> bool {
+        self.expected_last_seq.is_some()
+            || self.expected_last_subject_seq.is_some()
+            || self.expected_last_msg_id.is_some()
+            || self.concerns_schedules
+    }
+}
+
 /// Says whether a stream is a partition of a Memphis station: `<station>$<number>`.
 pub(super) fn is_partition(stream: &str) -> bool {
     let number = stream.rsplit_once('$').map(|(_, number)| number);

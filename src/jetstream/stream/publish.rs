@@ -6,16 +6,20 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
+use bytes::Bytes;
 use protocol::id::Seq;
 use protocol::js::enums::{Discard, Retention};
 use protocol::js::errors::{self, ApiError};
 use protocol::store::Loc;
+use protocol::time::Wall;
 
 use super::headers::is_partition;
 use super::limits::Ahead;
 use super::{PublishHeaders, Removal, StreamCore, Ttl};
+use crate::decimal::Decimal;
 use crate::dedup::{MsgIdHash, Remembered};
 use crate::entry::{Role, Stored};
+use crate::env::Inbound;
 use crate::index::{Filter, NewMsg};
 
 /// Largest header block of a stored message, in bytes.
@@ -104,8 +108,6 @@ impl StreamCore {
                 id: MsgIdHash::of(id),
                 seq,
             });
-            self.last_msg_id.clear();
-            self.last_msg_id.extend_from_slice(id);
         }
         Ok(wanted.applied(seq))
     }
@@ -126,21 +128,36 @@ impl StreamCore {
         msg: &Stored<'_>,
         headers: &PublishHeaders<'_>,
     ) -> Result<Option<Seq>, Refusal> {
+        self.check_asked(msg, headers)?;
+        if let Some(id) = headers.msg_id
+            && self.dedup.is_on()
+            && let Some(seq) = self.dedup.find(MsgIdHash::of(id), msg.time)
+        {
+            return Ok(Some(seq));
+        }
+        self.check_unless_repeated(headers)?;
+        Ok(None)
+    }
+
+    /// Checks what every message has to fulfil.
+    fn check_asked(&self, msg: &Stored<'_>, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
+        if let Some(increment) = headers.increment
+            && !self.config.allow_msg_counter
+        {
+            return refuse(match Decimal::parse(increment) {
+                Some(_) => errors::MESSAGE_INCR_DISABLED,
+                None => errors::MESSAGE_INCR_INVALID,
+            });
+        }
         if let Some(stream) = headers.expected_stream
             && stream != self.name().as_bytes()
         {
             return refuse(errors::STREAM_NOT_MATCH);
         }
-        if let Some(ttl) = headers.ttl {
-            if Ttl::parse(ttl).is_none() {
-                return refuse(errors::MESSAGE_TTL_INVALID);
-            }
-            if !self.config.allow_msg_ttl {
-                return refuse(errors::MESSAGE_TTL_DISABLED);
-            }
-        }
-        if headers.increment.is_some() && !self.config.allow_msg_counter {
-            return refuse(errors::MESSAGE_INCR_DISABLED);
+        // One that says nothing is found out only when all else is in order.
+        let has_ttl = headers.ttl.is_some_and(|ttl| Ttl::parse(ttl).is_some());
+        if has_ttl && !self.config.allow_msg_ttl {
+            return refuse(errors::MESSAGE_TTL_DISABLED);
         }
         self.check_expected_sequences(msg, headers)?;
         if headers.concerns_schedules {
@@ -149,12 +166,11 @@ impl StreamCore {
         if headers.source.is_some() {
             return refuse(errors::MESSAGE_SOURCE_HDR_NOT_ALLOWED);
         }
-        if let Some(id) = headers.msg_id
-            && self.dedup.is_on()
-            && let Some(seq) = self.dedup.find(MsgIdHash::of(id), msg.time)
-        {
-            return Ok(Some(seq));
-        }
+        Ok(())
+    }
+
+    /// Checks what a message that repeats another one need not fulfil.
+    fn check_unless_repeated(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
         if let Some(id) = headers.expected_last_msg_id
             && id != self.last_msg_id
         {
@@ -164,7 +180,36 @@ impl StreamCore {
         if let Some(rollup) = headers.rollup {
             self.check_rollup(rollup)?;
         }
-        Ok(None)
+        Ok(())
+    }
+
+    /// Returns why a message would be refused now, if nothing is under way.
+    pub(crate) fn would_refuse(&self, msg: &Inbound<'_>, now: Wall) -> Result<(), Refusal> {
+        let msg = Stored {
+            stream: self.id(),
+            time: now,
+            subject: msg.subject,
+            headers: msg.headers,
+            payload: msg.payload,
+            role: Role::Plain,
+            entry: &Bytes::new(),
+        };
+        let headers = self.headers_of(&msg);
+        self.check_asked(&msg, &headers)?;
+        let id = headers.msg_id.map(MsgIdHash::of);
+        if id.is_some_and(|id| self.dedup.peek(id).is_some()) {
+            return Ok(());
+        }
+        self.check_unless_repeated(&headers)?;
+        self.check_size(&msg)?;
+        self.check_ttl(&headers)?;
+        if self.config.discard == Discard::New {
+            let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
+            let len = u32::try_from(len).unwrap_or(u32::MAX >> 1);
+            let size = self.index.size_of(len, !msg.headers.is_empty());
+            self.check_room(msg.subject, size, Ahead::default())?;
+        }
+        Ok(())
     }
 
     fn check_expected_sequences(
@@ -227,10 +272,18 @@ impl StreamCore {
         headers: &PublishHeaders<'_>,
         removal: &mut impl Removal,
     ) -> Result<Seq, Refusal> {
-        match wanted {
-            Interest::Wanted => self.store(msg, loc, headers, removal),
-            Interest::Unwanted => Ok(self.index.skip(msg.time)),
-        }
+        let seq = match wanted {
+            Interest::Wanted => self.store(msg, loc, headers, removal)?,
+            Interest::Unwanted => {
+                let seq = self.index.skip(msg.time);
+                self.roll_up(msg.subject, seq, headers, removal);
+                seq
+            }
+        };
+        self.last_msg_id.clear();
+        self.last_msg_id
+            .extend_from_slice(headers.msg_id.unwrap_or_default());
+        Ok(seq)
     }
 
     /// Gives the message its place, after what it replaces and before what it pushes out.
@@ -241,6 +294,7 @@ impl StreamCore {
         headers: &PublishHeaders<'_>,
         removal: &mut impl Removal,
     ) -> Result<Seq, Refusal> {
+        self.check_ttl(headers)?;
         let body_len = msg.subject.len() + msg.headers.len() + msg.payload.len();
         let new = NewMsg {
             loc,
@@ -261,13 +315,32 @@ impl StreamCore {
         if let Some(entries) = &mut self.memory {
             entries.insert(seq.0, msg.entry.clone());
         }
-        match headers.rollup {
-            Some(b"all") => self.remove_below(seq, removal),
-            Some(b"sub") => self.remove_matching_below(msg.subject, seq, removal),
-            Some(_) | None => {}
-        }
+        self.roll_up(msg.subject, seq, headers, removal);
         self.make_room(msg.subject, removal);
         Ok(seq)
+    }
+
+    /// Refuses a time to live that says nothing.
+    pub(super) fn check_ttl(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
+        match headers.ttl.map(Ttl::parse) {
+            Some(None) => refuse(errors::MESSAGE_TTL_INVALID),
+            Some(Some(_)) | None => Ok(()),
+        }
+    }
+
+    /// Removes what a message takes the place of.
+    fn roll_up(
+        &mut self,
+        subject: &[u8],
+        seq: Seq,
+        headers: &PublishHeaders<'_>,
+        removal: &mut impl Removal,
+    ) {
+        match headers.rollup {
+            Some(b"all") => self.remove_below(seq, removal),
+            Some(b"sub") => self.remove_matching_below(subject, seq, removal),
+            Some(_) | None => {}
+        }
     }
 }
 

@@ -195,3 +195,20 @@ fn a_checkpoint_waits_for_the_end_of_a_batch() {
 fn headers_of_last() -> [(&'static str, &'static str); 3] {
     [("Nats-Batch-Id", "b"), ("Nats-Batch-Sequence", "2"), COMMIT]
 }
+
+#[test]
+fn in_a_partition_of_a_station_the_message_ids_of_memphis_count() {
+    for (stream, err_code) in [("st$1", Some(10201)), ("plain", None)] {
+        let mut bench = Bench::new();
+        let body =
+            format!("{{\"name\":\"{stream}\",\"subjects\":[\"s.>\"],\"allow_atomic\":true}}");
+        bench.ask(&format!("STREAM.CREATE.{stream}"), &body);
+        bench.publish_acked("s.0", &[("msg-id", "known")], "x");
+        part(&mut bench, "b", 1, &[]);
+        let told = part(&mut bench, "b", 2, &[("msg-id", "known"), COMMIT]);
+        match err_code {
+            Some(err_code) => assert!(told.contains(&refused(err_code)), "{told}"),
+            None => assert!(told.contains("\"count\":2"), "{told}"),
+        }
+    }
+}
