@@ -1,17 +1,20 @@
 //! The connections that have ended, as far as connz remembers them.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use protocol::errors::CloseReason;
 use protocol::time::Wall;
 
-use crate::snapshot::ConnView;
+use crate::snapshot::{ConnView, SubView};
 
 /// A connection that has ended.
 #[derive(Clone, Debug)]
 pub struct Closed {
     /// What it was at its end.
     pub conn: ConnView,
+    /// The subscriptions that it held, as far as they are remembered.
+    pub subs: Vec<SubView>,
     /// When it ended.
     pub stop: Wall,
     /// Why.

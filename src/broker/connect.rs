@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
+use core::time::Duration;
 
 use protocol::connect::Connect;
 use protocol::errors::{CloseReason, ProtocolError};
@@ -89,6 +90,14 @@ impl Shard {
     }
 
     pub(crate) fn turn_away(&mut self, id: ConnId, said: &Connect) {
+        let now = self.router.now.mono;
+        if let Some(conn) = self.router.conns.get_mut(id)
+            && !conn.connected
+        {
+            // Monitoring shows who it said it was.
+            conn.wishes = Wishes::new(said, false);
+            conn.pulse.rtt = now.since(conn.start.mono).max(Duration::from_nanos(1));
+        }
         let who = match (said.user.as_str(), said.auth_token.as_str()) {
             ("", "") => String::new(),
             ("", _) => String::from(" - Token \"[REDACTED]\""),

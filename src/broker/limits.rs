@@ -33,3 +33,5 @@ pub(crate) const RTT_FRESH: Duration = Duration::from_secs(3600);
 /// Requests that wait for answers of other accounts, all together; the one that waits for the shortest
 /// time yet makes room.
 pub(crate) const RESPONSES_MAX: usize = 1 << 18;
+/// Subscriptions remembered of a connection that has ended.
+pub(crate) const CLOSED_SUBS_MAX: usize = 32;

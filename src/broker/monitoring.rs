@@ -183,7 +183,7 @@ fn connection(view: ConnView, until: Wall) -> Connection {
         user: view.user,
         account: view.account,
         tls: view.tls.map(|session| tls(*session)),
-        last_subjects: Vec::new(),
+        last_subs: Vec::new(),
     }
 }
 
@@ -203,6 +203,7 @@ fn tls(session: TlsSession) -> Tls {
 
 fn ended(closed: &Closed) -> Connection {
     let mut conn = connection(closed.conn.clone(), closed.stop);
+    conn.last_subs = closed.subs.iter().cloned().map(subscription).collect();
     conn.end = Some(End {
         at: closed.stop,
         reason: closed.reason.text().to_string(),

@@ -10,7 +10,9 @@ use protocol::id::ConnId;
 use protocol::time::{Now, Wall};
 
 use crate::closed::Closed;
+use crate::conn::{Conn, State};
 use crate::effects::Rules;
+use crate::limits::CLOSED_SUBS_MAX;
 use crate::shard::Shard;
 use crate::stats::{Flow, Stats};
 use crate::tls::TlsSession;
@@ -128,20 +130,28 @@ impl Shard {
     /// Returns the subscriptions of every client.
     #[must_use]
     pub fn sub_views(&self) -> Vec<SubView> {
-        let mut views = Vec::new();
-        for conn in self.router.conns.iter() {
-            let account = self.router.accounts.name(conn.account);
-            views.extend(conn.subs.iter().map(|(_, sub)| SubView {
-                cid: conn.cid,
-                account: String::from(account),
-                subject: sub.subject.to_vec(),
-                queue: sub.queue.as_ref().map(|queue| queue.to_vec()),
-                sid: sub.sid.to_vec(),
-                msgs: sub.delivered,
-                max: sub.max,
-            }));
-        }
-        views
+        let conns = self.router.conns.iter();
+        conns.flat_map(|conn| self.subs_of(conn)).collect()
+    }
+
+    /// Returns the first subscriptions of a client that is about to end.
+    pub(crate) fn last_subs(&self, id: ConnId) -> Vec<SubView> {
+        let conn = self.router.conns.get(id);
+        let subs = conn.map(|conn| self.subs_of(conn).take(CLOSED_SUBS_MAX));
+        subs.map(Iterator::collect).unwrap_or_default()
+    }
+
+    fn subs_of<'a>(&'a self, conn: &'a Conn) -> impl Iterator<Item = SubView> + 'a {
+        let account = self.router.accounts.name(conn.account);
+        conn.subs.iter().map(move |(_, sub)| SubView {
+            cid: conn.cid,
+            account: String::from(account),
+            subject: sub.subject.to_vec(),
+            queue: sub.queue.as_ref().map(|queue| queue.to_vec()),
+            sid: sub.sid.to_vec(),
+            msgs: sub.delivered,
+            max: sub.max,
+        })
     }
 
     /// Returns the accounts, in the order in which they were made.
@@ -184,7 +194,13 @@ impl Shard {
             lang: conn.wishes.lang.clone(),
             version: conn.wishes.version.clone(),
             user: user.map_or_else(|| conn.wishes.user.clone(), |user| user.name.clone()),
-            account: String::from(self.router.accounts.name(conn.account)),
+            account: match conn.state {
+                // Nobody's yet.
+                State::Handshake | State::Login { .. } => String::new(),
+                State::Open | State::Closing { .. } => {
+                    String::from(self.router.accounts.name(conn.account))
+                }
+            },
             tls: conn.tls.clone(),
         })
     }

@@ -99,7 +99,8 @@ impl ConnzOptions {
             user: query.text("user").to_owned(),
             acc: query.text("acc").to_owned(),
             mqtt_client: query.text("mqtt_client").to_owned(),
-            filter_subject: query.text("filter_subject").to_owned(),
+            // Only requests of the system account filter by it.
+            filter_subject: String::new(),
         })
     }
 }
@@ -340,9 +341,11 @@ fn document(
     let (mut list, mut detail) = (Vec::new(), Vec::new());
     if options.subscriptions_detail {
         detail.extend(subs.into_iter().map(SubscriptionDocument::of_connection));
+        let last = conn.last_subs.into_iter();
+        detail.extend(last.map(SubscriptionDocument::of_server));
     } else if options.subscriptions {
-        list.extend(subs.into_iter().map(|sub| sub.subject));
-        list.extend(conn.last_subjects);
+        let all = subs.into_iter().chain(conn.last_subs);
+        list.extend(all.map(|sub| sub.subject));
     }
     let (stop, reason) = match conn.end {
         Some(end) => (Some(json::embed(&end.at)), end.reason),

@@ -28,6 +28,7 @@ pub struct Response {
 
 /// The type of documents.
 pub const JSON: &str = "application/json";
+const JSON_UTF8: &str = "application/json; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -98,6 +99,7 @@ pub fn respond(source: &dyn Source, endpoint: &str, query: &str) -> Response {
             body: b"{}".to_vec(),
         }),
         "/raftz" => Ok(Response::text(404, "No Raft nodes registered".to_string())),
+        "/debug/vars" => Ok(variables(source)),
         "/metrics" => Ok(Response {
             status: 200,
             content_type: PROMETHEUS,
@@ -113,6 +115,20 @@ fn accountz(source: &dyn Source, query: &Query) -> Result<Response, Problem> {
         account: query.text("acc").to_string(),
     };
     accountz::accountz(source, &options).map(|document| Response::document(&document))
+}
+
+/// Go's variables, for what reads them from every server: of the runtime's memory only what there is an
+/// equal to here. The command line is left out, since it may hold passwords.
+fn variables(source: &dyn Source) -> Response {
+    let memory = source.process().memory_bytes;
+    let text = format!(
+        "{{\n\"cmdline\": [],\n\"memstats\": {{\"Alloc\":{memory},\"Sys\":{memory}}}\n}}\n"
+    );
+    Response {
+        status: 200,
+        content_type: JSON_UTF8,
+        body: text.into_bytes(),
+    }
 }
 
 /// Health is not indented: probes read it, not people.

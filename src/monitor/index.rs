@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use config::{NATS_VERSION, VERSION};
 
-const LINKS: [(&str, &str); 12] = [
+const LINKS: [(&str, &str); 13] = [
     ("varz", "General"),
     ("jsz", "JetStream"),
     ("connz", "Connections"),
@@ -17,6 +17,7 @@ const LINKS: [(&str, &str); 12] = [
     ("gatewayz", "Gateways"),
     ("raftz", "Raft groups"),
     ("healthz", "Health"),
+    ("debug/vars", "Variables"),
     ("metrics", "Prometheus metrics"),
 ];
 

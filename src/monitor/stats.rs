@@ -135,8 +135,8 @@ pub struct Connection {
     pub account: String,
     /// Its encryption, if it has one.
     pub tls: Option<Tls>,
-    /// The subjects it held when it ended; empty while it is open.
-    pub last_subjects: Vec<String>,
+    /// The subscriptions that an ended one held, as far as they are remembered.
+    pub last_subs: Vec<Subscription>,
 }
 
 /// A connection's encryption.

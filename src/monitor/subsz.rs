@@ -129,7 +129,7 @@ impl SubscriptionDocument {
         }
     }
 
-    fn of_server(sub: Subscription) -> Self {
+    pub(crate) fn of_server(sub: Subscription) -> Self {
         Self {
             account_tag: sub.account.clone(),
             account: sub.account,

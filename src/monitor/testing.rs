@@ -116,7 +116,7 @@ fn connection(cid: u64, user: &str, sent: u64) -> Connection {
         user: user.to_owned(),
         account: user.to_uppercase(),
         tls: None,
-        last_subjects: Vec::new(),
+        last_subs: Vec::new(),
     }
 }
 

@@ -35,7 +35,13 @@ impl Shard {
         }
         if let Some(conn) = self.view(id) {
             let stop = self.router.now.wall;
-            self.closed.push(Closed { conn, stop, reason });
+            let subs = self.last_subs(id);
+            self.closed.push(Closed {
+                conn,
+                subs,
+                stop,
+                reason,
+            });
         }
         let text = format!("Client connection closed: {}", reason.text());
         self.router.debug_conn(id, &text);
