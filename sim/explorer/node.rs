@@ -258,6 +258,7 @@ impl Node {
             local: SocketAddr::from(([10, 0, 0, 2], 4222)),
             rules: Rules::Nats,
             security: Security::Plain,
+            websocket: None,
         };
         let life = self.life.as_mut()?;
         let id = life.shard.accept(clock, accepted, &mut self.fx);

@@ -10,9 +10,10 @@ mod user;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use config::Options;
-use config::options::ConnectionType;
+use config::options::{ConnectionType, WebSocket};
 use protocol::connect::Connect;
 use protocol::id::AccountId;
 
@@ -74,16 +75,36 @@ pub(crate) enum Verdict {
 struct Entry {
     secret: Secret,
     user: Rc<User>,
+    /// The kinds of connection that it may use; empty allows all.
+    types: Vec<ConnectionType>,
+}
+
+impl Entry {
+    fn allows(&self, kind: ConnectionType) -> bool {
+        self.types.is_empty() || self.types.contains(&kind)
+    }
+}
+
+/// How clients of one listener get in, beside as users that have a name.
+#[derive(Debug, Default)]
+struct Door {
+    token: Option<Secret>,
+    /// The one user of this listener.
+    single: Option<(String, Secret)>,
+    no_auth_user: Option<String>,
+    /// Whether users are known by their certificates.
+    by_cert: bool,
 }
 
 /// Everyone who may connect.
 #[derive(Debug)]
 pub(crate) struct Auth {
     users: BTreeMap<String, Entry>,
-    token: Option<Secret>,
-    no_auth_user: Option<Rc<User>>,
-    /// Whether users are known by their certificates.
-    by_cert: bool,
+    main: Door,
+    /// WebSocket clients', where it is another one.
+    websocket: Option<Door>,
+    /// Whether that has credentials of its own.
+    websocket_overrides: bool,
     /// All users are the system account's: everybody else needs no credentials.
     system_only: bool,
     memphis: Option<Tenants>,
@@ -97,9 +118,17 @@ impl Auth {
     pub(crate) fn new(options: &Options, accounts: &mut Accounts, seed: u64) -> Self {
         let mut auth = Self {
             users: BTreeMap::new(),
-            token: options.auth.token.as_deref().map(Secret::new),
-            no_auth_user: None,
-            by_cert: options.tls.as_ref().is_some_and(|tls| tls.verify_and_map),
+            main: Door {
+                token: options.auth.token.as_deref().map(Secret::new),
+                single: None,
+                no_auth_user: options.no_auth_user.clone(),
+                by_cert: options.tls.as_ref().is_some_and(|tls| tls.verify_and_map),
+            },
+            websocket: options.websocket.as_ref().map(|ws| websocket(ws, options)),
+            websocket_overrides: options
+                .websocket
+                .as_ref()
+                .is_some_and(WebSocket::overrides_auth),
             system_only: true,
             memphis: None,
             configured: options.auth.token.is_some(),
@@ -125,10 +154,6 @@ impl Auth {
                 auth.insert(user, id, defaults, seed);
             }
         }
-        let no_auth = options.no_auth_user.as_ref();
-        auth.no_auth_user = no_auth
-            .and_then(|name| auth.users.get(name))
-            .map(|entry| Rc::clone(&entry.user));
         auth.system_only &= !auth.users.is_empty();
         auth.memphis = options
             .memphis
@@ -143,11 +168,12 @@ impl Auth {
     }
 
     /// Says whether a client must log in before anything else.
-    pub(crate) fn is_required(&self, rules: Rules) -> bool {
+    pub(crate) fn is_required(&self, rules: Rules, kind: ConnectionType) -> bool {
         match (rules, &self.memphis) {
             (Rules::Memphis, Some(_)) => true,
             (Rules::Nats, _) | (Rules::Memphis, None) => {
-                self.configured && self.no_auth_user.is_none()
+                let own = self.websocket_overrides && kind == ConnectionType::WebSocket;
+                own || self.configured && self.main.no_auth_user.is_none()
             }
         }
     }
@@ -162,59 +188,80 @@ impl Auth {
     }
 
     /// Judges what a client showed.
-    pub(crate) fn check(&self, rules: Rules, shown: &Credentials<'_>) -> Verdict {
+    pub(crate) fn check(
+        &self,
+        rules: Rules,
+        kind: ConnectionType,
+        shown: &Credentials<'_>,
+    ) -> Verdict {
         if shown.legacy_account {
             return Verdict::Refused;
         }
         if let (Rules::Memphis, Some(tenants)) = (rules, &self.memphis) {
             return tenants.check(shown);
         }
-        if !self.configured {
-            return Verdict::Accepted {
-                account: self.global,
-                user: None,
-            };
+        let (door, overrides) = match (kind, &self.websocket) {
+            (ConnectionType::WebSocket, Some(door)) => (door, self.websocket_overrides),
+            _ => (&self.main, false),
+        };
+        if !self.configured && !overrides {
+            return self.anybody();
         }
-        if self.by_cert && !self.users.is_empty() {
-            return match shown.cert.and_then(|cert| self.certified(cert)) {
+        if door.by_cert && !self.users.is_empty() {
+            return match shown.cert.and_then(|cert| self.certified(cert, kind)) {
                 Some(entry) => Self::judge(entry, shown),
                 None => Verdict::Refused,
             };
         }
         let anonymous = shown.user.is_empty() && shown.token.is_empty();
-        if anonymous && let Some(user) = &self.no_auth_user {
-            return Self::accept(user);
+        let no_auth_user = door.no_auth_user.as_ref();
+        if let Some(entry) = no_auth_user.and_then(|name| self.users.get(name))
+            && anonymous
+            && entry.allows(kind)
+        {
+            return Self::accept(&entry.user);
         }
-        if anonymous && self.system_only {
-            return Verdict::Accepted {
-                account: self.global,
-                user: None,
-            };
+        if anonymous && self.system_only && !overrides {
+            return self.anybody();
         }
         if let Some(entry) = self.users.get(shown.user) {
-            return Self::judge(entry, shown);
+            return match entry.allows(kind) {
+                true => Self::judge(entry, shown),
+                false => Verdict::Refused,
+            };
         }
-        match &self.token {
-            Some(token) => token.judge(shown.token, self.global, None),
-            None => Verdict::Refused,
+        match (&door.token, &door.single) {
+            (Some(token), _) => token.judge(shown.token, self.global, None),
+            (None, Some((name, secret))) if name == shown.user => {
+                secret.judge(shown.pass, self.global, None)
+            }
+            (None, _) => Verdict::Refused,
+        }
+    }
+
+    fn anybody(&self) -> Verdict {
+        Verdict::Accepted {
+            account: self.global,
+            user: None,
         }
     }
 
     /// Returns the user that a certificate is for: by one of its names, else by its subject.
-    fn certified(&self, cert: &PeerCert) -> Option<&Entry> {
-        let mut names = cert.names.iter();
-        if let Some(entry) = names.find_map(|name| self.users.get(name)) {
+    fn certified(&self, cert: &PeerCert, kind: ConnectionType) -> Option<&Entry> {
+        let allowed = |entry: &&Entry| entry.allows(kind);
+        let named = |name: &String| self.users.get(name).filter(allowed);
+        if let Some(entry) = cert.names.iter().find_map(named) {
             return Some(entry);
         }
         let subject = cert.dn();
         let users = || {
-            let users = self.users.iter();
+            let users = self.users.iter().filter(|(_, entry)| allowed(entry));
             users.filter_map(|(name, entry)| Some((Dn::parse(name)?, entry)))
         };
         let exact = users().find(|(name, _)| name.is(&subject));
         let found = exact.or_else(|| users().find(|(name, _)| name.has_same_parts(&subject)));
         let entry = found.map(|(_, entry)| entry);
-        entry.or_else(|| self.users.get(&cert.subject))
+        entry.or_else(|| named(&cert.subject))
     }
 
     fn judge(entry: &Entry, shown: &Credentials<'_>) -> Verdict {
@@ -237,14 +284,11 @@ impl Auth {
             return;
         }
         let password = user.password.as_deref().unwrap_or_default();
-        let types = &user.allowed_connection_types;
-        if !types.is_empty() && !types.contains(&ConnectionType::Standard) {
-            return;
-        }
         let permissions = user.permissions.as_ref().or(defaults);
         let entry = Entry {
             secret: Secret::new(password),
             user: Rc::new(User::new(&user.name, account, permissions, seed)),
+            types: user.allowed_connection_types.clone(),
         };
         self.users.insert(user.name.clone(), entry);
     }
@@ -254,5 +298,25 @@ impl Auth {
             account: user.account,
             user: Some(Rc::clone(user)),
         }
+    }
+}
+
+/// Returns the door of WebSocket clients, which is everybody's unless it has credentials of its own.
+fn websocket(ws: &WebSocket, options: &Options) -> Door {
+    let by_cert = ws.tls.as_ref().is_some_and(|tls| tls.verify_and_map);
+    if !ws.overrides_auth() {
+        return Door {
+            token: options.auth.token.as_deref().map(Secret::new),
+            no_auth_user: options.no_auth_user.clone(),
+            by_cert,
+            ..Door::default()
+        };
+    }
+    let password = Secret::new(ws.password.as_deref().unwrap_or_default());
+    Door {
+        token: ws.token.as_deref().map(Secret::new),
+        single: ws.user.clone().map(|name| (name, password)),
+        no_auth_user: ws.no_auth_user.clone(),
+        by_cert,
     }
 }

@@ -13,6 +13,7 @@ use alloc::string::String;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use config::options::ConnectionType;
 use protocol::connect::Connect;
 use protocol::errors::CloseReason;
 use protocol::id::{AccountId, ConnId};
@@ -23,7 +24,7 @@ use routing::permissions::Permit;
 use crate::auth::User;
 use crate::conn::outbox::Outbox;
 use crate::conn::subs::Subs;
-use crate::effects::{Accepted, Rules};
+use crate::effects::{Accepted, Rules, WebSocketClient};
 use crate::stats::Flow;
 use crate::tls::{Security, TlsSession};
 
@@ -137,6 +138,8 @@ pub(crate) struct Conn {
     pub(crate) pulse: Pulse,
     pub(crate) rules: Rules,
     pub(crate) security: Security,
+    /// What it began with, if it is a WebSocket.
+    pub(crate) websocket: Option<Box<WebSocketClient>>,
     /// Its encryption, once it has one.
     pub(crate) tls: Option<Box<TlsSession>>,
     /// Whether it has had its first INFO.
@@ -156,7 +159,15 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    pub(crate) fn new(id: ConnId, cid: u64, accepted: &Accepted, parser: Parser, now: Now) -> Self {
+    pub(crate) fn new(
+        id: ConnId,
+        cid: u64,
+        mut accepted: Accepted,
+        parser: Parser,
+        now: Now,
+    ) -> Self {
+        let websocket = accepted.websocket.as_mut();
+        let tls = websocket.and_then(|websocket| websocket.tls.take());
         Self {
             id,
             cid,
@@ -182,7 +193,8 @@ impl Conn {
             },
             rules: accepted.rules,
             security: accepted.security,
-            tls: None,
+            websocket: accepted.websocket,
+            tls,
             told_info: false,
             peer: accepted.peer,
             local: accepted.local,
@@ -193,6 +205,14 @@ impl Conn {
             gated_until: Instant::NEVER,
             held: false,
             armed: Instant::NEVER,
+        }
+    }
+
+    /// Returns what kind of connection it is.
+    pub(crate) fn kind(&self) -> ConnectionType {
+        match self.websocket {
+            Some(_) => ConnectionType::WebSocket,
+            None => ConnectionType::Standard,
         }
     }
 

@@ -10,6 +10,7 @@ use protocol::connect::Connect;
 use protocol::errors::{CloseReason, ProtocolError};
 use protocol::id::{AccountId, ConnId};
 use protocol::text::quoted::Quoted;
+use protocol::websocket::upgrade::Cookies;
 use routing::permissions::Permit;
 
 use crate::auth::{Credentials, User, Verdict};
@@ -24,7 +25,7 @@ const PROTOCOL_MAX: i64 = 1;
 impl Shard {
     /// Logs a client in, or in anew: a second CONNECT starts over without subscriptions.
     pub(crate) fn on_connect(&mut self, id: ConnId, json: &[u8]) {
-        let Ok(said) = Connect::parse(json) else {
+        let Ok(mut said) = Connect::parse(json) else {
             self.log_conn(id, Level::Error, |cid| {
                 format!("{cid} - error in CONNECT options")
             });
@@ -33,9 +34,12 @@ impl Shard {
         let Some(conn) = self.router.conns.get(id) else {
             return;
         };
+        if let Some(websocket) = &conn.websocket {
+            fill_in(&mut said, &websocket.cookies);
+        }
         let cert = conn.tls.as_ref().and_then(|tls| tls.certs.first());
         let credentials = Credentials::new(&said, &said.name, cert);
-        let verdict = self.auth.check(conn.rules, &credentials);
+        let verdict = self.auth.check(conn.rules, conn.kind(), &credentials);
         match verdict {
             Verdict::Accepted { account, user } => self.admit(id, account, user, &said),
             Verdict::Refused => self.turn_away(id, &said),
@@ -187,6 +191,20 @@ impl Shard {
                 streams.note_client(conn.account, &conn.wishes.name, Presence::Gone);
             }
             account.connections = account.connections.saturating_sub(1);
+        }
+    }
+}
+
+/// Fills in what a CONNECT left out and cookies hold.
+fn fill_in(said: &mut Connect, cookies: &Cookies) {
+    for (field, cookie) in [
+        (&mut said.jwt, &cookies.jwt),
+        (&mut said.user, &cookies.user),
+        (&mut said.pass, &cookies.pass),
+        (&mut said.auth_token, &cookies.token),
+    ] {
+        if field.is_empty() {
+            field.clone_from(cookie);
         }
     }
 }

@@ -6,12 +6,14 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use bytes::BytesMut;
 use config::Options;
+use config::options::ConnectionType;
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
+use protocol::websocket::upgrade::Cookies;
 use storage::{DiskDone, DiskOp};
 
 use crate::tls::{Security, TlsSession};
@@ -89,7 +91,7 @@ pub enum Input<'a> {
 }
 
 /// A connection that the driver has accepted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Accepted {
     /// Who connected.
     pub peer: SocketAddr,
@@ -99,6 +101,29 @@ pub struct Accepted {
     pub rules: Rules,
     /// What it has to do with TLS.
     pub security: Security,
+    /// What it began with, if it is a WebSocket, whose handshake is over by then.
+    pub websocket: Option<Box<WebSocketClient>>,
+}
+
+impl Accepted {
+    /// Returns what kind of connection it is.
+    pub(crate) fn kind(&self) -> ConnectionType {
+        match self.websocket {
+            Some(_) => ConnectionType::WebSocket,
+            None => ConnectionType::Standard,
+        }
+    }
+}
+
+/// What a WebSocket client began with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebSocketClient {
+    /// Its encryption, if it has one.
+    pub tls: Option<Box<TlsSession>>,
+    /// The client behind a proxy.
+    pub forwarded_for: Option<IpAddr>,
+    /// Credentials, for what its CONNECT leaves out.
+    pub cookies: Cookies,
 }
 
 /// The rules that a listener's clients live by.

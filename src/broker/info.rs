@@ -83,9 +83,16 @@ impl Shard {
         let conn = self.router.conns.get(id)?;
         let config = &self.options.config;
         let known = conn.connected;
-        let (host, port) = advertised(config.client_advertise.as_deref(), conn.local);
-        let secure = conn.security != Security::Plain;
+        let advertise = match conn.websocket {
+            Some(_) => None,
+            None => config.client_advertise.as_deref(),
+        };
+        let (host, port) = advertised(advertise, conn.local);
+        let secure = conn.security != Security::Plain || conn.websocket.is_some();
         let tls = config.tls.as_ref().filter(|_| secure);
+        // A WebSocket's handshake is over, but clients look for what it was.
+        let secured = conn.websocket.is_some() && conn.tls.is_some();
+        let required = matches!(conn.security, Security::Required | Security::First);
         let mut info = Info {
             server_id: self.identity.id.clone(),
             server_name: self.identity.name.clone(),
@@ -95,10 +102,10 @@ impl Shard {
             host,
             port,
             headers: !config.no_header_support,
-            auth_required: self.auth.is_required(conn.rules),
-            tls_required: matches!(conn.security, Security::Required | Security::First),
+            auth_required: self.auth.is_required(conn.rules, conn.kind()),
+            tls_required: required || secured,
             tls_verify: tls.is_some_and(|tls| tls.verify),
-            tls_available: conn.security == Security::Optional,
+            tls_available: conn.security == Security::Optional || secured,
             max_payload: i64::from(config.limits.payload_max),
             jetstream: config.jetstream.enabled,
             client_ip: conn.peer.ip().to_string(),

@@ -42,7 +42,9 @@ mod who;
 mod tests;
 
 pub use closed::Closed;
-pub use effects::{Accepted, Effects, Gone, Input, Level, LogLine, Rules, WorkDone, WorkOp};
+pub use effects::{
+    Accepted, Effects, Gone, Input, Level, LogLine, Rules, WebSocketClient, WorkDone, WorkOp,
+};
 pub use info::Identity;
 pub use memphis::guard::{Compiled, SchemaLibrary, SchemaText, Validator};
 pub use monitoring::Monitoring;

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use config::Options;
+use config::options::ConnectionType;
 use monitor::Source;
 use monitor::stats::{
     Account, Connection, End, Flow, Health, JetStream, Process, Server, Stream, Sublist,
@@ -68,7 +69,7 @@ impl Source for Monitoring<'_> {
             start: shard.options.start.wall,
             listen: None,
             connect_urls: Vec::new(),
-            auth_required: shard.auth.is_required(rules),
+            auth_required: shard.auth.is_required(rules, ConnectionType::Standard),
             system_account: system.unwrap_or_default(),
             connections: shard.connections() as u64,
             connections_total: stats.connections_total,
@@ -182,6 +183,7 @@ fn connection(view: ConnView, until: Wall) -> Connection {
         version: view.version,
         user: view.user,
         account: view.account,
+        websocket: view.websocket,
         tls: view.tls.map(|session| tls(*session)),
         last_subs: Vec::new(),
     }

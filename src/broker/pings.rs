@@ -57,11 +57,14 @@ impl Shard {
     /// answered several.
     pub(crate) fn on_pulse(&mut self, id: ConnId) {
         let now = self.router.now.mono;
-        let interval = self.options.config.ping_interval;
-        let unanswered_max = self.options.config.ping_max;
+        let config = &self.options.config;
+        let unanswered_max = config.ping_max;
         let Some(conn) = self.router.conns.get_mut(id) else {
             return;
         };
+        let own = config.websocket.as_ref().and_then(|ws| ws.ping_interval);
+        let own = own.filter(|_| conn.websocket.is_some());
+        let interval = own.unwrap_or(config.ping_interval);
         if conn.pulse.next > now {
             return;
         }

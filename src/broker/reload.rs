@@ -123,14 +123,14 @@ impl Shard {
         let name = &conn.wishes.name;
         let cert = conn.tls.as_ref().and_then(|tls| tls.certs.first());
         let shown = Credentials::new(&said, name, cert);
-        Some(match self.auth.check(conn.rules, &shown) {
+        Some(match self.auth.check(conn.rules, conn.kind(), &shown) {
             Verdict::Accepted { account, user } => Self::place(conn, account, user),
             Verdict::Refused => Fate::Leaves,
             Verdict::Unclear {
                 hash,
                 account,
                 user,
-            } => match before.check(conn.rules, &shown) {
+            } => match before.check(conn.rules, conn.kind(), &shown) {
                 Verdict::Unclear { hash: same, .. } if same == hash => {
                     Self::place(conn, account, user)
                 }

@@ -115,7 +115,11 @@ impl Shard {
         self.router.stats.connections_total += 1;
         let cid = self.cid_last;
         let config = &self.options.config;
-        let login = self.auth.is_required(accepted.rules);
+        let Accepted {
+            rules, security, ..
+        } = accepted;
+        let kind = accepted.kind();
+        let login = self.auth.is_required(rules, kind);
         let parser = Parser::new(parser::Limits {
             control_line_max: config.limits.control_line_max as usize,
             payload_max: config.limits.payload_max,
@@ -126,9 +130,9 @@ impl Shard {
         let id = self
             .router
             .conns
-            .insert(|id| Conn::new(id, cid, &accepted, parser, now));
+            .insert(|id| Conn::new(id, cid, accepted, parser, now));
         self.open += 1;
-        match accepted.security {
+        match security {
             Security::Plain | Security::Optional => self.begin(id),
             Security::Required | Security::First => {
                 if let Some(conn) = self.router.conns.get_mut(id) {
@@ -136,7 +140,7 @@ impl Shard {
                 }
             }
         }
-        if accepted.security != Security::First {
+        if security != Security::First {
             self.send_info(id);
         }
         self.router.debug_conn(id, "Client connection created");

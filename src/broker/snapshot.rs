@@ -54,6 +54,8 @@ pub struct ConnView {
     pub user: String,
     /// Its account.
     pub account: String,
+    /// Whether it is a WebSocket.
+    pub websocket: bool,
     /// Its encryption, if it has one.
     pub tls: Option<Box<TlsSession>>,
 }
@@ -194,6 +196,7 @@ impl Shard {
             lang: conn.wishes.lang.clone(),
             version: conn.wishes.version.clone(),
             user: user.map_or_else(|| conn.wishes.user.clone(), |user| user.name.clone()),
+<<<<<<< HEAD
             account: match conn.state {
                 // Nobody's yet.
                 State::Handshake | State::Login { .. } => String::new(),
@@ -201,6 +204,10 @@ impl Shard {
                     String::from(self.router.accounts.name(conn.account))
                 }
             },
+=======
+            account: String::from(self.router.accounts.name(conn.account)),
+            websocket: conn.websocket.is_some(),
+>>>>>>> 441c7a9 (Serve WebSocket clients, with compression, origins and credentials from cookies)
             tls: conn.tls.clone(),
         })
     }

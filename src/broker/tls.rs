@@ -10,6 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use config::options::ConnectionType;
 use protocol::errors::{CloseReason, ProtocolError};
 use protocol::id::ConnId;
 use protocol::time::Instant;
@@ -93,8 +94,12 @@ impl PeerCert {
 
 impl Shard {
     /// Returns how long a client may take to log in.
-    pub(crate) fn auth_timeout(&self) -> Duration {
+    fn auth_timeout(&self, kind: ConnectionType) -> Duration {
         let config = &self.options.config;
+        let own = config.websocket.as_ref().and_then(|ws| ws.auth_timeout);
+        if let (ConnectionType::WebSocket, Some(own)) = (kind, own) {
+            return own;
+        }
         let tls = config.tls.as_ref();
         let default = tls.map_or(AUTH_TIMEOUT, |tls| tls.timeout() + Duration::from_secs(1));
         config.auth.timeout.unwrap_or(default)
@@ -102,11 +107,15 @@ impl Shard {
 
     /// Lets a connection begin: it has to log in, or is open at once.
     pub(crate) fn begin(&mut self, id: ConnId) {
-        let deadline = self.router.now.mono + self.auth_timeout();
+        let Some(conn) = self.router.conns.get(id) else {
+            return;
+        };
+        let (rules, kind) = (conn.rules, conn.kind());
+        let deadline = self.router.now.mono + self.auth_timeout(kind);
         let Some(conn) = self.router.conns.get_mut(id) else {
             return;
         };
-        if self.auth.is_required(conn.rules) {
+        if self.auth.is_required(rules, kind) {
             conn.state = State::Login { deadline };
         } else {
             conn.state = State::Open;

@@ -72,7 +72,14 @@ impl Way {
 /// Returns what begins each line about a connection: where it comes from, its number, what it calls
 /// itself, and who it is.
 pub(crate) fn label(conn: &Conn, accounts: &Accounts) -> String {
-    let mut label = format!("{} - cid:{}", conn.peer, conn.cid);
+    let (peer, cid) = (conn.peer, conn.cid);
+    let mut label = match &conn.websocket {
+        None => format!("{peer} - cid:{cid}"),
+        Some(websocket) => match websocket.forwarded_for {
+            None => format!("{peer} - wid:{cid}"),
+            Some(client) => format!("{client}/{peer} - wid:{cid}"),
+        },
+    };
     if !conn.connected {
         return label;
     }

@@ -29,10 +29,12 @@ mod subject;
 mod tests;
 mod tls;
 mod users;
+mod websocket;
 
 pub use consistency::Inconsistent;
 pub(crate) use consistency::settle;
 pub use reader::Unsupported;
+pub use websocket::WebSocketError;
 
 use listen::Address;
 use memphis::Draft as MemphisDraft;
@@ -116,6 +118,7 @@ impl File {
         true
     }
 
+    /// What may name certificates, whose files are looked at.
     fn certificates(
         &mut self,
         read: &mut Reader,
@@ -123,10 +126,14 @@ impl File {
         node: &Node,
         around: &mut dyn Surroundings,
     ) -> bool {
-        if key == "tls" {
-            self.options.tls = tls::tls(read, node, around);
+        match key {
+            "tls" => self.options.tls = tls::tls(read, node, around),
+            "websocket" | "ws" => {
+                self.options.websocket = websocket::websocket(read, node, around);
+            }
+            _ => return false,
         }
-        key == "tls"
+        true
     }
 
     fn limits(&mut self, read: &mut Reader, key: &str, node: &Node) -> bool {

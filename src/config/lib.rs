@@ -23,7 +23,7 @@ mod reload;
 mod scalar;
 pub mod value;
 
-pub use check::{Inconsistent, Unsupported};
+pub use check::{Inconsistent, Unsupported, WebSocketError};
 pub use cli::FlagError;
 pub use cli::help::{NATS_SERVER, NATS_VERSION, VERSION};
 pub use digest::digest;

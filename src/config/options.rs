@@ -12,6 +12,7 @@ mod jetstream;
 mod logging;
 mod memphis;
 mod network;
+mod websocket;
 
 pub use access::{
     Account, AccountLimits, Auth, CONNECTION_TYPES, ConnectionType, Export, ExportKind, Import,
@@ -22,6 +23,7 @@ pub use jetstream::{AccountJetStream, BatchLimits, JetStream, ServerLimits, Sync
 pub use logging::Logging;
 pub use memphis::{Memphis, Tenant};
 pub use network::{CertFiles, CipherSuite, Curve, HandshakeFirst, Listen, Tls, TlsVersion};
+pub use websocket::WebSocket;
 
 /// Everything a configuration file and a command line can say.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +50,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// With TLS configured, clients without it are let in as well.
     pub allow_non_tls: bool,
+    /// The listener for WebSocket clients; none when off.
+    pub websocket: Option<WebSocket>,
     /// The bounds on what one connection may do.
     pub limits: Limits,
     /// How long a quiet connection is left alone before it is asked for a sign of life.
@@ -142,6 +146,7 @@ impl Default for Options {
             http_base_path: String::new(),
             tls: None,
             allow_non_tls: false,
+            websocket: None,
             limits: Limits::default(),
             ping_interval: Duration::from_secs(120),
             ping_max: 2,

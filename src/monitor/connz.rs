@@ -354,7 +354,7 @@ fn document(
     ConnectionDocument {
         cid: conn.cid,
         kind: "Client",
-        protocol: "nats",
+        protocol: if conn.websocket { "websocket" } else { "nats" },
         ip: conn.peer.ip().to_string(),
         port: conn.peer.port(),
         start: conn.start,

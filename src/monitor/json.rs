@@ -11,6 +11,11 @@ use protocol::time::Wall;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+/// Says whether a value is what it is when nothing is said, and so left out.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Writes a document in one line, as replies carry it.
 #[must_use]
 pub fn compact<T: Serialize>(document: &T) -> Vec<u8> {

@@ -67,6 +67,8 @@ pub struct Process {
     pub http: Option<SocketAddr>,
     /// Where monitoring is really served over TLS.
     pub https: Option<SocketAddr>,
+    /// Where WebSockets are really served.
+    pub websocket: Option<SocketAddr>,
     /// Requests by path.
     pub http_requests: BTreeMap<String, u64>,
     /// When the configuration was read.
@@ -133,6 +135,8 @@ pub struct Connection {
     pub user: String,
     /// Its account.
     pub account: String,
+    /// Whether it is a WebSocket.
+    pub websocket: bool,
     /// Its encryption, if it has one.
     pub tls: Option<Tls>,
     /// The subscriptions that an ended one held, as far as they are remembered.

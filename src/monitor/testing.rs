@@ -115,6 +115,7 @@ fn connection(cid: u64, user: &str, sent: u64) -> Connection {
         version: "2.16.0".to_owned(),
         user: user.to_owned(),
         account: user.to_uppercase(),
+        websocket: false,
         tls: None,
         last_subs: Vec::new(),
     }

@@ -75,7 +75,7 @@ pub struct Varz {
     gateway: Nothing,
     leaf: Nothing,
     mqtt: Nothing,
-    websocket: Nothing,
+    websocket: WebSocketPart,
     jetstream: JetStreamPart,
     #[serde(flatten)]
     counters: Counters,
@@ -86,6 +86,37 @@ pub struct Varz {
     disk_io_wait_stats: DiskWaits,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_cert_not_after: Option<String>,
+}
+
+/// What is said of the listener for WebSockets; nothing when there is none.
+#[derive(Debug, Default, Serialize)]
+struct WebSocketPart {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    host: String,
+    #[serde(skip_serializing_if = "json::is_default")]
+    port: u16,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    advertise: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    no_auth_user: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    jwt_cookie: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handshake_timeout: Option<Nanos>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_timeout: Option<Number>,
+    #[serde(skip_serializing_if = "json::is_default")]
+    no_tls: bool,
+    #[serde(skip_serializing_if = "json::is_default")]
+    tls_map: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tls_pinned_certs: Vec<String>,
+    #[serde(skip_serializing_if = "json::is_default")]
+    same_origin: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allowed_origins: Vec<String>,
+    #[serde(skip_serializing_if = "json::is_default")]
+    compression: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -183,7 +214,7 @@ pub fn varz(source: &dyn Source) -> Varz {
         gateway: Nothing {},
         leaf: Nothing {},
         mqtt: Nothing {},
-        websocket: Nothing {},
+        websocket: websocket(source),
         jetstream: jetstream(source),
         counters: counters(source),
         configuration: configuration(source),
@@ -241,6 +272,29 @@ fn auth_timeout(options: &Options) -> Duration {
     let tls = options.tls.as_ref();
     let default = tls.map_or(AUTH_TIMEOUT, |tls| tls.timeout() + Duration::from_secs(1));
     options.auth.timeout.unwrap_or(default)
+}
+
+fn websocket(source: &dyn Source) -> WebSocketPart {
+    let Some(ws) = source.options().websocket.clone() else {
+        return WebSocketPart::default();
+    };
+    let bound = source.process().websocket;
+    let tls = ws.tls.unwrap_or_default();
+    WebSocketPart {
+        port: bound.map_or(ws.listen.port, |bound| bound.port()),
+        host: ws.listen.host,
+        advertise: ws.advertise.unwrap_or_default(),
+        no_auth_user: ws.no_auth_user.unwrap_or_default(),
+        jwt_cookie: ws.jwt_cookie,
+        handshake_timeout: ws.handshake_timeout.map(Nanos::from),
+        auth_timeout: ws.auth_timeout.map(Number::from),
+        no_tls: ws.no_tls,
+        tls_map: tls.verify_and_map,
+        tls_pinned_certs: tls.pinned_certs,
+        same_origin: ws.same_origin,
+        allowed_origins: ws.allowed_origins,
+        compression: ws.compression,
+    }
 }
 
 fn counters(source: &dyn Source) -> Counters {

@@ -18,6 +18,7 @@ use crate::conn_io::drive_conn;
 use crate::driver::{Driver, Standing};
 use crate::net::Net;
 use crate::tls::{CLIENT_HELLO, Insecure, Peeked, Secured, TlsDoor, secure};
+use crate::websocket::{WebSocketDoor, drive_websocket};
 
 /// How long accepting rests when the system has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -31,6 +32,8 @@ pub(crate) struct Entrance {
     pub(crate) rules: Rules,
     /// Its certificates, if it has some.
     pub(crate) tls: Option<Rc<TlsDoor>>,
+    /// What its WebSockets share, if it is for them.
+    pub(crate) websocket: Option<Rc<WebSocketDoor>>,
 }
 
 /// A listener with the connections that came through it.
@@ -73,6 +76,11 @@ impl Entrance {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
+        if let Some(websocket) = &self.websocket {
+            let websocket = Rc::clone(websocket);
+            conns.spawn_local(drive_websocket(self.clone(), websocket, stream, peer));
+            return;
+        }
         let driver = Rc::clone(&self.driver);
         match &self.tls {
             None => {
@@ -103,6 +111,7 @@ impl Entrance {
             local: self.local,
             rules: self.rules,
             security,
+            websocket: None,
         })
     }
 }

@@ -5,10 +5,14 @@
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
+use core::net::SocketAddr;
 use core::task::{Poll, Waker};
 use std::rc::Rc;
 
-use broker::{Accepted, ConnId, Effects, Gone, Input, Level, LogLine, Shard, TlsSession, WorkDone};
+use broker::{
+    Accepted, CloseReason, ConnId, Effects, Gone, Input, Level, LogLine, Shard, TlsSession,
+    WorkDone,
+};
 use bytes::BytesMut;
 use protocol::time::Instant;
 use storage::DiskDone;
@@ -39,6 +43,8 @@ pub(crate) enum Standing {
 struct Slot {
     id: ConnId,
     standing: Standing,
+    /// Why the shard has closed it.
+    reason: Option<CloseReason>,
     waker: Option<Waker>,
 }
 
@@ -161,6 +167,11 @@ impl Driver {
         monitor::http::respond(&source, endpoint, query)
     }
 
+    /// Notes where WebSockets are bound.
+    pub(crate) fn note_websocket(&self, bound: SocketAddr) {
+        self.monitored.borrow_mut().bound_websocket = Some(bound);
+    }
+
     /// Takes a new connection in.
     pub(crate) fn accept(&self, accepted: Accepted) -> ConnId {
         let now = self.clock.now();
@@ -177,6 +188,7 @@ impl Driver {
                 *slot = Some(Slot {
                     id,
                     standing: Standing::Open,
+                    reason: None,
                     waker: None,
                 });
             }
@@ -329,6 +341,19 @@ impl Driver {
         }
     }
 
+    /// Returns why the shard has closed a connection, if it has.
+    pub(crate) fn close_reason(&self, conn: ConnId) -> Option<CloseReason> {
+        match self.slots.borrow().get(conn.index as usize) {
+            Some(Some(slot)) if slot.id == conn => slot.reason,
+            Some(_) | None => None,
+        }
+    }
+
+    /// Logs a line about a connection that the shard knows nothing of.
+    pub(crate) fn log(&self, level: Level, text: String) {
+        (self.log)(&LogLine { level, text });
+    }
+
     /// Lends the buffer that whole batches are read into. It is empty between two uses.
     pub(crate) fn with_scratch<T>(&self, run: impl FnOnce(&mut BytesMut) -> T) -> T {
         run(&mut self.scratch.borrow_mut())
@@ -372,14 +397,15 @@ impl Driver {
     fn drain(&self, from: Option<ConnId>) {
         let mut fx = self.fx.borrow_mut();
         let mut slots = self.slots.borrow_mut();
-        let mut touch = |id: ConnId, standing: Option<Standing>| {
+        let mut touch = |id: ConnId, next: Option<(Standing, Option<CloseReason>)>| {
             let Some(Some(slot)) = slots.get_mut(id.index as usize) else {
                 return;
             };
             if slot.id != id {
                 return;
             }
-            if let Some(standing) = standing {
+            if let Some((standing, reason)) = next {
+                slot.reason = slot.reason.or(reason);
                 slot.standing = match (slot.standing, standing) {
                     (Standing::Dropped, _) => Standing::Dropped,
                     (Standing::Closing, Standing::Open | Standing::Gated) => Standing::Closing,
@@ -401,13 +427,13 @@ impl Driver {
             } else {
                 Standing::Open
             };
-            touch(id, Some(standing));
+            touch(id, Some((standing, None)));
         }
-        for (id, _) in fx.close.drain(..) {
-            touch(id, Some(Standing::Closing));
+        for (id, reason) in fx.close.drain(..) {
+            touch(id, Some((Standing::Closing, Some(reason))));
         }
         for id in fx.abort.drain(..) {
-            touch(id, Some(Standing::Dropped));
+            touch(id, Some((Standing::Dropped, None)));
         }
         if let Some(disk) = &self.disk
             && !fx.disk.is_empty()

@@ -22,6 +22,7 @@ mod serve;
 mod signal_sender;
 mod syslog;
 mod tls;
+mod websocket;
 mod work;
 
 #[cfg(test)]

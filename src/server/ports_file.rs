@@ -12,6 +12,10 @@ use serde_json::{Map, Value};
 pub struct Bound {
     /// The listeners of clients, in the order of the options.
     pub clients: Vec<SocketAddr>,
+    /// WebSocket clients, in the clear.
+    pub websocket: Option<SocketAddr>,
+    /// WebSocket clients, over TLS.
+    pub websocket_tls: Option<SocketAddr>,
     /// Monitoring in the clear.
     pub monitoring: Option<SocketAddr>,
     /// Monitoring over TLS.
@@ -40,6 +44,11 @@ impl PortsFile {
         let monitoring = clear.or(bound.monitoring_tls.map(|at| ("https", at)));
         if let Some((scheme, at)) = monitoring {
             ports.insert("monitoring".to_owned(), urls(scheme, &[at]).into());
+        }
+        let clear = bound.websocket.map(|at| ("ws", at));
+        let websocket = clear.or(bound.websocket_tls.map(|at| ("wss", at)));
+        if let Some((scheme, at)) = websocket {
+            ports.insert("websocket".to_owned(), urls(scheme, &[at]).into());
         }
         fs::write(&path, Value::Object(ports).to_string())?;
         Ok(Self(path))
@@ -72,7 +81,7 @@ mod tests {
         let bound = Bound {
             clients: vec![SocketAddr::from(([0, 0, 0, 0], 4222))],
             monitoring: Some(SocketAddr::from(([127, 0, 0, 1], 8222))),
-            monitoring_tls: None,
+            ..Bound::default()
         };
         let path = folder.path().to_string_lossy().into_owned();
         let file = PortsFile::write(&path, "beale", &bound).expect("writes");

@@ -83,6 +83,15 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
     let allow_non_tls = options.config.allow_non_tls;
     let ports_dir = options.config.ports_file_dir.clone();
     let ready = |bound: &Bound| {
+        if let Some(address) = bound.websocket_tls {
+            log.info(format!(
+                "Listening for websocket clients on wss://{address}"
+            ));
+        }
+        if let Some(address) = bound.websocket {
+            log.info(format!("Listening for websocket clients on ws://{address}"));
+            log.warn("Websocket not configured with TLS. DO NOT USE IN PRODUCTION!");
+        }
         for address in &bound.clients {
             log.info(format!("Listening for client connections on {address}"));
             tls_lines(tls.as_ref(), allow_non_tls, log);

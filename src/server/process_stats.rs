@@ -21,6 +21,8 @@ pub(crate) struct Monitored {
     pub(crate) bound: Option<SocketAddr>,
     /// Where monitoring is bound over TLS.
     pub(crate) bound_tls: Option<SocketAddr>,
+    /// Where WebSockets are bound.
+    pub(crate) bound_websocket: Option<SocketAddr>,
     /// Until when the client listener's certificate holds.
     pub(crate) tls_cert_not_after: Option<Wall>,
     /// The configuration's digest.
@@ -67,6 +69,7 @@ impl Monitored {
             config_load: self.config_load,
             config_digest: self.config_digest.clone(),
             https: self.bound_tls,
+            websocket: self.bound_websocket,
             tls_cert_not_after: self.tls_cert_not_after,
         }
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use broker::{Level, LogLine, Rules, Shard, ShardOptions, WorkDone};
 use config::Options;
-use config::options::Listen;
+use config::options::{Listen, WebSocket};
 use protocol::time::Wall;
 use schemas::Languages;
 use storage::StoreOptions;
@@ -26,6 +26,7 @@ use crate::ports_file::Bound;
 use crate::process_stats::Monitored;
 use crate::reload::Reload;
 use crate::tls::TlsDoor;
+use crate::websocket::WebSocketDoor;
 use crate::work;
 
 /// How long connections may take to read their last bytes when the server stops.
@@ -98,6 +99,7 @@ pub async fn serve<N: Net, D: Disk>(
         schemas: Rc::new(Languages),
     };
     let config = &shard_options.config;
+    let (websocket, payload_max) = (config.websocket.clone(), config.limits.payload_max);
     let loaded = clock.now().wall;
     let mut monitored = Monitored::new(&config.http_base_path, options.config_digest, loaded);
     let optional = config.allow_non_tls;
@@ -142,18 +144,53 @@ pub async fn serve<N: Net, D: Disk>(
         let address = N::local_addr(listener)?;
         bound.clients.push(as_configured(listen, address));
     }
+    let websocket =
+        bind_websocket::<N>(websocket.as_ref(), payload_max, &driver, &mut bound).await?;
     let parts = Parts::<N, D> {
         driver,
         answers,
         worked,
         asked,
         listeners,
+        websocket,
         monitoring,
         bound,
         tls,
     };
     LocalSet::new().run_until(parts.run(ready, ends)).await;
     Ok(())
+}
+
+/// Binds the listener for WebSockets, if there is to be one.
+async fn bind_websocket<N: Net>(
+    options: Option<&WebSocket>,
+    payload_max: u32,
+    driver: &Rc<Driver>,
+    bound: &mut Bound,
+) -> io::Result<Option<Door<N>>> {
+    let Some(options) = options else {
+        return Ok(None);
+    };
+    let listen = &options.listen;
+    let tls = options.tls.as_ref().map(|tls| TlsDoor::open(tls, false));
+    let tls = tls.transpose()?.map(Rc::new);
+    let listener = N::bind(&listen.host, listen.port).await;
+    let listener = listener.map_err(|error| refused(listen, &error))?;
+    let local = as_configured(listen, N::local_addr(&listener)?);
+    let slot = match tls {
+        Some(_) => &mut bound.websocket_tls,
+        None => &mut bound.websocket,
+    };
+    *slot = Some(local);
+    driver.note_websocket(local);
+    let entrance = Entrance {
+        driver: Rc::clone(driver),
+        local,
+        rules: Rules::Nats,
+        tls,
+        websocket: Some(Rc::new(WebSocketDoor::new(options, payload_max))),
+    };
+    Ok(Some(Door::new(listener, entrance)))
 }
 
 /// Binds the listener of monitoring, with its certificates if it is to be encrypted.
@@ -208,6 +245,7 @@ struct Parts<N: Net, D: Disk> {
     /// Gets one for each reload that is asked for.
     asked: UnboundedReceiver<()>,
     listeners: Vec<(N::Listener, Rules)>,
+    websocket: Option<Door<N>>,
     monitoring: Option<(N::Listener, Option<Rc<TlsDoor>>)>,
     bound: Bound,
     /// The client listeners' certificates.
@@ -247,15 +285,8 @@ impl<N: Net, D: Disk> Parts<N, D> {
         // Dropping a door's half of its channel closes it.
         let mut open = Vec::new();
         let mut doors = JoinSet::new();
-        let addresses = self.bound.clients.iter().copied();
-        for ((listener, rules), local) in self.listeners.into_iter().zip(addresses) {
-            let entrance = Entrance {
-                driver: Rc::clone(&driver),
-                local,
-                rules,
-                tls: self.tls.clone(),
-            };
-            let door = Door::<N>::new(listener, entrance);
+        let shut = shut::<N>(&driver, self.listeners, &self.bound, self.tls.as_ref());
+        for door in shut.into_iter().chain(self.websocket) {
             let (keep, closing) = oneshot::channel();
             open.push(keep);
             doors.spawn_local(door.run(closing));
@@ -291,6 +322,27 @@ impl<N: Net, D: Disk> Parts<N, D> {
         };
         drop(tokio::time::timeout(STOP_MAX, all_gone).await);
     }
+}
+
+/// Returns the clients' doors, which nobody has come in by yet.
+fn shut<N: Net>(
+    driver: &Rc<Driver>,
+    listeners: Vec<(N::Listener, Rules)>,
+    bound: &Bound,
+    tls: Option<&Rc<TlsDoor>>,
+) -> Vec<Door<N>> {
+    let listeners = listeners.into_iter().zip(bound.clients.iter().copied());
+    let doors = listeners.map(|((listener, rules), local)| {
+        let entrance = Entrance {
+            driver: Rc::clone(driver),
+            local,
+            rules,
+            tls: tls.cloned(),
+            websocket: None,
+        };
+        Door::new(listener, entrance)
+    });
+    doors.collect()
 }
 
 /// Hands the disk's answers over, for ever.

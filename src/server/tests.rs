@@ -21,6 +21,7 @@ use crate::ports_file::Bound;
 use crate::serve::{Ends, ServeOptions, Surroundings, serve};
 
 mod tls;
+mod websocket;
 
 const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n";
 

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use super::websocket::{self, WebSocketError};
 use crate::options::{Listen, Options};
 
 /// Settings that do not go together.
@@ -29,6 +30,9 @@ pub enum Inconsistent {
     /// `system_account` names no account.
     #[error("error resolving system account: account missing")]
     SystemAccount,
+    /// A WebSocket listener that does not fit.
+    #[error(transparent)]
+    WebSocket(#[from] WebSocketError),
     /// Monitoring over TLS without a certificate.
     #[error("TLS cert and key required for HTTPS")]
     HttpsWithoutTls,
@@ -57,7 +61,10 @@ pub(crate) fn settle(options: &mut Options) -> Result<(), Inconsistent> {
     if options.lame_duck_grace_period >= options.lame_duck_duration {
         return Err(Inconsistent::GracePeriod);
     }
-    no_auth_user(options)?;
+    no_auth_user(options, options.no_auth_user.as_ref())?;
+    let websocket = options.websocket.as_ref();
+    no_auth_user(options, websocket.and_then(|ws| ws.no_auth_user.as_ref()))?;
+    websocket::fits(options)?;
     let is_account = |name: &str| {
         name == "$G" || name == "$SYS" || options.accounts.iter().any(|a| a.name == name)
     };
@@ -89,8 +96,8 @@ fn monitoring(options: &mut Options) -> Result<(), Inconsistent> {
     }
 }
 
-fn no_auth_user(options: &Options) -> Result<(), Inconsistent> {
-    let Some(name) = &options.no_auth_user else {
+fn no_auth_user(options: &Options, name: Option<&String>) -> Result<(), Inconsistent> {
+    let Some(name) = name else {
         return Ok(());
     };
     let accounts = options.accounts.iter().flat_map(|a| &a.users);

@@ -190,6 +190,10 @@ pub(super) const FIELDS: &[Field] = &[
         differs: |old, new| handshake_first(old) != handshake_first(new),
         line: |o| format!("Reloaded: Client TLS handshake first: {}", handshake_first(o)),
     }),
+    field("Websocket", Judged(|old, new| match old.websocket == new.websocket {
+        true => Ok(()),
+        false => Err(ReloadError::Unsupported("a change of the websocket block")),
+    })),
     field("AllowNonTLS", Fixed(|o| o.allow_non_tls.to_string())),
     field("write_deadline", Shown(|o| duration(o.write_deadline))),
     field("MaxClosedClients", Fixed(|o| o.limits.closed_clients_max.to_string())),
