@@ -196,7 +196,6 @@ impl Shard {
             lang: conn.wishes.lang.clone(),
             version: conn.wishes.version.clone(),
             user: user.map_or_else(|| conn.wishes.user.clone(), |user| user.name.clone()),
-<<<<<<< HEAD
             account: match conn.state {
                 // Nobody's yet.
                 State::Handshake | State::Login { .. } => String::new(),
@@ -204,10 +203,7 @@ impl Shard {
                     String::from(self.router.accounts.name(conn.account))
                 }
             },
-=======
-            account: String::from(self.router.accounts.name(conn.account)),
             websocket: conn.websocket.is_some(),
->>>>>>> 441c7a9 (Serve WebSocket clients, with compression, origins and credentials from cookies)
             tls: conn.tls.clone(),
         })
     }
