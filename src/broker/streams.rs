@@ -28,9 +28,7 @@ use protocol::message::Message;
 use protocol::rng::Rng;
 use protocol::store::{Loc, SectionKey};
 use protocol::time::Instant;
-use storage::{
-    Damage, DiskDone, DiskError, DiskOp, FileName, RecoveryReport, Store, StoreEvent, StoreStats,
-};
+use storage::{Damage, DiskDone, DiskError, DiskOp, RecoveryReport, Store, StoreEvent, StoreStats};
 
 use crate::auth::Auth;
 use crate::effects::{Level, LogLine, Rules};
@@ -65,8 +63,8 @@ pub enum Storage {
     Live,
     /// A write or a sync has failed: reads only, until the process starts anew.
     Poisoned,
-    /// Entries that were acknowledged may be missing from the log: what lies before them can be read,
-    /// nothing behind them is served and nothing is stored.
+    /// The state of a stream is missing from the checkpoints: what else they hold can be read, nothing
+    /// behind them is served and nothing is stored.
     Damaged,
     /// What the disk holds could not be read to its end: nothing is served, until the process starts
     /// anew.
@@ -83,9 +81,8 @@ pub(crate) struct Streams {
     pub(crate) report: Option<RecoveryReport>,
     /// Why storage is not live, as health checks and the log say it.
     pub(crate) failure: Option<String>,
-    /// Whether recovery has passed a hole in the log. Entries behind it would take the numbers of the
-    /// missing ones: they are not applied.
-    behind_hole: bool,
+    /// Whether the state of a stream is missing: entries cannot be applied to what is left.
+    incomplete: bool,
     pub(crate) stations: Stations,
     rng: Rng,
     /// What requests that name this server's domain begin with; empty without a domain.
@@ -130,7 +127,7 @@ impl Streams {
             storage: Storage::Recovering,
             report: None,
             failure: None,
-            behind_hole: false,
+            incomplete: false,
             stations: Stations::new(config, Rc::clone(&options.schemas), auth, router),
             rng: Rng::new(seed, RNG_STREAMS),
             domain_prefix: accounts::domain_prefix(config),
@@ -380,7 +377,10 @@ impl Streams {
             }
             StoreEvent::SectionLost(key) => self.on_section_lost(router, key, "it is damaged"),
             StoreEvent::CheckpointGivenUp => self.machine.forget(),
-            StoreEvent::Hole(_) => self.behind_hole = true,
+            StoreEvent::Hole(_) => {
+                let (machine, mut world) = self.split(router);
+                machine.hole(&mut world);
+            }
             StoreEvent::Unreadable { part, error } => self.on_unreadable(router, part, error),
             StoreEvent::Recovered(report) => self.on_recovered(router, report),
             StoreEvent::FlushWanted { .. } if self.storage != Storage::Live => {}
@@ -434,13 +434,13 @@ impl Streams {
         }
     }
 
-    /// A part of what the checkpoint holds cannot be had: what the log says behind it would be applied
-    /// to another state than the one it was written for.
+    /// A part of what the checkpoint holds cannot be had. Without most of them, what the log says would be
+    /// applied to another state than the one it was written for.
     fn on_section_lost(&mut self, router: &mut Router, key: SectionKey, why: &str) {
         let SectionKey { group, number } = key;
         let text = format!("JetStream checkpoint: section {group}/{number:x}: {why}");
         log(router, Level::Error, text);
-        self.behind_hole = true;
+        self.incomplete |= !self.machine.section_lost(key);
     }
 
     /// Entries are neither taken nor written from here on; what is known can be read.
@@ -465,14 +465,9 @@ impl Streams {
         self.failure = Some(text);
     }
 
-    /// Entries that were acknowledged may be missing: what came before them is all that can be served
-    /// under its own numbers.
+    /// What the checkpoint holds of the other streams is all that can be served.
     fn on_damaged(&mut self, router: &mut Router, report: &RecoveryReport) {
-        let mut damage = report.damage.iter();
-        let first = damage
-            .find(|damage| matches!(damage.file, FileName::Log(_)))
-            .or(report.damage.first());
-        let what = first.map_or_else(
+        let what = report.damage.first().map_or_else(
             || String::from("a checkpoint is damaged"),
             |Damage { file, from, to }| format!("{file} is damaged from position {from} to {to}"),
         );
@@ -486,7 +481,7 @@ impl Streams {
 
     #[inline]
     fn on_entry(&mut self, router: &mut Router, pos: LogPos, loc: Loc, entry: &Bytes) {
-        if self.behind_hole {
+        if self.incomplete {
             return;
         }
         let Committed(pos) = self.group.on_synced(pos);
@@ -512,6 +507,7 @@ impl Streams {
         self.flushing.recovered(self.store.flushed(), report.tail);
         self.next_tick = router.now.mono + TICK;
         let (machine, mut world) = self.split(router);
+        machine.close_holes(report.lost_max, &mut world);
         machine.recovered(&mut world);
         self.with_stations(router, |memphis, host| memphis.recovered(host));
         let streams = self.machine.streams().count();
@@ -525,7 +521,7 @@ impl Streams {
             );
             log(router, Level::Error, text);
         }
-        if self.behind_hole {
+        if self.incomplete {
             self.on_damaged(router, &report);
         }
         self.report = Some(report);

@@ -45,6 +45,19 @@ impl JetStream {
         loc: Loc,
         entry: &Bytes,
     ) -> Option<Bytes> {
+        if self.set_aside(pos, loc, entry, env) {
+            return None;
+        }
+        self.apply_now(pos, loc, entry, env)
+    }
+
+    pub(crate) fn apply_now(
+        &mut self,
+        pos: LogPos,
+        loc: Loc,
+        entry: &Bytes,
+        env: &mut impl Env,
+    ) -> Option<Bytes> {
         let mut memphis = None;
         if is_publish(entry) {
             self.apply_publish(pos, loc, entry, env);

@@ -20,7 +20,7 @@ use protocol::js::errors::{self, ApiError};
 use protocol::js::limits::BATCH_ID_LEN_MAX;
 use protocol::time::Instant;
 
-use crate::entry::Publish;
+use crate::entry::{Mark, Publish};
 use crate::env::{Env, Inbound, Purpose};
 use crate::ingest::answer;
 use crate::shared::{TimerKind, send};
@@ -289,13 +289,15 @@ impl JetStream {
             let following = u32::try_from(following).unwrap_or(u32::MAX);
             let time = self.shared.clock.stamp(env.now());
             let msg = kept.msg();
+            let stream = self.streams.get(&id);
+            let at = stream.map_or((id, Mark::default()), |stream| stream.core.mark());
             if is_memory {
                 let mut out = bytes::BytesMut::new();
-                Publish::encode_part(&mut out, id, time, following, &msg);
+                Publish::encode_part(&mut out, at, time, following, &msg);
                 entries.push(out.freeze());
                 continue;
             }
-            let pos = env.propose(|out| Publish::encode_part(out, id, time, following, &msg));
+            let pos = env.propose(|out| Publish::encode_part(out, at, time, following, &msg));
             let reply = if following == 0 { reply } else { b"" };
             let bytes = u32::try_from(kept.bytes.len()).unwrap_or(u32::MAX);
             self.shared.replies.proposed(pos);

@@ -18,7 +18,7 @@ use crate::index::Page;
 use crate::stream::{Stream, StreamCore};
 
 /// The version written into new checkpoints.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// The group of what concerns all streams; a stream's group is its id, which is never zero.
 const SHARED: SectionKey = SectionKey {
@@ -167,6 +167,7 @@ impl JetStream {
         out.put_u64_le(self.shared.clock.last().0);
         out.put_u64_le(self.shared.next_stream);
         out.put_u64_le(self.shared.next_consumer);
+        self.holes.snapshot(&mut out);
         out.into()
     }
 
@@ -229,6 +230,7 @@ impl JetStream {
         self.shared.clock.observe(from.time()?);
         self.shared.next_stream = self.shared.next_stream.max(from.u64()?);
         self.shared.next_consumer = self.shared.next_consumer.max(from.u64()?);
+        self.holes.restore(&mut from)?;
         Ok(from.finish()?)
     }
 
@@ -251,8 +253,25 @@ impl JetStream {
         Ok(())
     }
 
+    /// Notes that a section of a checkpoint cannot be had. Returns whether what is left can be gone on
+    /// with: a page of messages is told as lost, one of message ids is no loss of messages.
+    pub fn section_lost(&mut self, key: SectionKey) -> bool {
+        let Some(stream) = self.streams.get_mut(&StreamId(key.group)) else {
+            return false;
+        };
+        match Part::of(key) {
+            Some(Part::Messages(page)) => {
+                stream.core.note_missing(page.first(), page.last());
+                true
+            }
+            Some(Part::Ids(_)) => true,
+            Some(Part::Config | Part::State | Part::Consumers) | None => false,
+        }
+    }
+
     /// Forgets what was restored: the checkpoint turned out to be damaged, and another one follows.
     pub fn forget(&mut self) {
+        self.holes = crate::holes::Holes::default();
         for stream in core::mem::take(&mut self.streams).into_values() {
             if let Some(account) = self.shared.accounts.get_mut(stream.core.account()) {
                 account.streams.remove(stream.core.name());
@@ -271,7 +290,10 @@ impl JetStream {
             stream.core.index.unflushed(below, 1, &mut some);
             !some.is_empty() || stream.core.index.has_wasteful_segment()
         });
-        unflushed.map(|stream| stream.core.id()).collect()
+        let unflushed = unflushed.map(|stream| stream.core.id());
+        let orphans = self.holes.orphans.iter();
+        let orphans = orphans.filter(|(_, orphan)| !orphan.in_log.is_empty());
+        unflushed.chain(orphans.map(|(&id, _)| id)).collect()
     }
 
     /// Appends messages of a stream that are to be moved to `out`, about `max` of them: those whose
@@ -287,6 +309,8 @@ impl JetStream {
         if let Some(stream) = self.streams.get(&stream) {
             stream.core.index.wasteful_segment(out);
             stream.core.index.unflushed(below, max, out);
+        } else if let Some(orphan) = self.holes.orphans.get(&stream) {
+            orphan.unflushed(below, out);
         }
     }
 
@@ -295,6 +319,10 @@ impl JetStream {
         if let Some(stream) = self.streams.get_mut(&stream) {
             stream.core.index.relocated(moved);
             stream.unsaved.state = true;
+        } else if let Some(orphan) = self.holes.orphans.get_mut(&stream) {
+            for (seq, _) in moved {
+                orphan.in_log.remove(seq);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use protocol::id::{ConsumerId, Seq, StreamId};
 use protocol::time::Wall;
 
 pub(crate) use codec::{Reader, put_bytes, put_step, put_varint};
-pub use publish::{Fired, Origin, Publish, Role, SourceKey, Stored, is_publish};
+pub use publish::{Fired, Mark, Origin, Publish, Role, SourceKey, Stored, is_publish};
 
 /// The version written into new entries.
 const VERSION: u8 = 1;
@@ -272,7 +272,8 @@ impl Entry {
     pub fn encode(&self, out: &mut BytesMut) {
         match self {
             Self::Publish(p) => {
-                Publish::encode(out, p.stream, p.time, &p.subject, &p.headers, &p.payload);
+                let stream = (p.stream, Mark::default());
+                Publish::encode(out, stream, p.time, &p.subject, &p.headers, &p.payload);
             }
             Self::StreamCreate(c) => put_stream(out, kind::STREAM_CREATE, c),
             Self::StreamUpdate(u) => {

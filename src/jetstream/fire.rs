@@ -177,10 +177,11 @@ impl JetStream {
             + msg.subject.len()
             + msg.headers.len()
             + msg.payload.len();
-        let (id, time) = (firing.stream, self.shared.clock.stamp(env.now()));
+        let time = self.shared.clock.stamp(env.now());
+        let at = stream.core.mark();
         if stream.core.is_memory() {
             let mut out = BytesMut::with_capacity(len);
-            Publish::encode_fired(&mut out, id, time, fired, &msg);
+            Publish::encode_fired(&mut out, at, time, fired, &msg);
             let entry = out.freeze();
             if let Ok(msg) = Stored::of(&entry) {
                 let shared = &mut self.shared;
@@ -191,7 +192,7 @@ impl JetStream {
         if !env.has_room(len, Purpose::Store) {
             return self.retry(firing, env);
         }
-        let pos = env.propose(|out| Publish::encode_fired(out, id, time, fired, &msg));
+        let pos = env.propose(|out| Publish::encode_fired(out, at, time, fired, &msg));
         stream.core.set_proposed(pos);
         self.shared.replies.proposed(pos);
     }

@@ -112,6 +112,7 @@ impl JetStream {
                 self.parts.clear();
                 shared.clock.observe(msg.time);
                 if let Some(stream) = self.streams.get_mut(&msg.stream) {
+                    stream.core.landed(1);
                     let publisher = publisher.map(|account| Publisher {
                         account,
                         reply: &reply,
@@ -176,9 +177,9 @@ pub(crate) fn take(
         return answer(core, account, msg.reply, Err(error), None, shared, env);
     }
     let time = shared.clock.stamp(env.now());
-    let id = stream.core.id();
+    let at = stream.core.mark();
     let pos = env.propose(|out| {
-        Publish::encode(out, id, time, msg.subject, msg.headers, msg.payload);
+        Publish::encode(out, at, time, msg.subject, msg.headers, msg.payload);
     });
     shared.replies.proposed(pos);
     shared.replies.push_publish(pos, account, msg.reply, len);
@@ -240,11 +241,11 @@ fn publish_unlogged(
     shared: &mut Shared,
     env: &mut impl Env,
 ) {
-    let (id, time) = (stream.core.id(), shared.clock.stamp(env.now()));
+    let (at, time) = (stream.core.mark(), shared.clock.stamp(env.now()));
     let len = Publish::HEADER_LEN + msg.subject.len() + msg.headers.len() + msg.payload.len();
     // One allocation per message, of the size of the message: it lives as long as that.
     let mut out = BytesMut::with_capacity(len);
-    Publish::encode(&mut out, id, time, msg.subject, msg.headers, msg.payload);
+    Publish::encode(&mut out, at, time, msg.subject, msg.headers, msg.payload);
     let entry = out.freeze();
     if let Ok(stored) = Stored::of(&entry) {
         let publisher = Some(Publisher {

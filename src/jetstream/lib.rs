@@ -22,6 +22,7 @@ pub mod env;
 mod fast;
 mod fire;
 mod follow;
+mod holes;
 pub mod index;
 mod ingest;
 mod prepare;
@@ -73,6 +74,8 @@ pub struct JetStream {
     backups: backup::Backups,
     /// Messages of fast batches that wait for what is under way: never logged, gone after a restart.
     fast_held: fast::Held,
+    /// What damage of the log has left open.
+    holes: holes::Holes,
     /// Entries of the log that could not be read; they are skipped, and health tells.
     unreadable: u64,
 }
@@ -93,6 +96,7 @@ impl JetStream {
             gone: alloc::vec::Vec::new(),
             backups: backup::Backups::default(),
             fast_held: fast::Held::default(),
+            holes: holes::Holes::default(),
             unreadable: 0,
         }
     }

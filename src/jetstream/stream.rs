@@ -1,8 +1,8 @@
 //! One stream: its configuration, the index of its messages, and (for memory streams) the messages.
 //!
 //! *Invariant:* [`StreamCore`] knows nothing of consumers; [`Stream`] holds both side by side, so that
-//! a consumer's code can borrow the core. Everything but `proposed`, `memory`,
-//! `aging_from` and `lost` is a function of the applied log.
+//! a consumer's code can borrow the core. Everything but `proposed`, `in_flight`,
+//! `memory`, `aging_from` and `lost` is a function of the applied log and its holes.
 
 mod batch;
 mod checkpoint;
@@ -36,7 +36,7 @@ use protocol::time::Wall;
 use crate::checkpoint::Unsaved;
 use crate::consumer::Consumers;
 use crate::dedup::Dedup;
-use crate::entry::SourceKey;
+use crate::entry::{Mark, SourceKey};
 use crate::env::{Env, JsTarget};
 use crate::index::{Filter, Index, Overhead};
 
@@ -140,10 +140,15 @@ pub struct StreamCore {
     last_msg_id: Vec<u8>,
     /// The entries of a memory stream by sequence; nothing for a stream on disk.
     memory: Option<HashMap<u64, Bytes, FixedState>>,
-    /// Where the last entry that was proposed for this stream lies.
+    /// Where the last message that was proposed for this stream lies.
     proposed: Option<LogPos>,
+    /// How many of them have not been applied.
+    in_flight: u32,
     /// Messages that are there but could not be read: what damage took.
     lost: BTreeSet<Seq>,
+    /// Sequences that were given out, or may have been, to messages that are gone: what damage of the log
+    /// took. The first and the last of each row.
+    missing: Vec<(Seq, Seq)>,
 }
 
 impl StreamCore {
@@ -170,7 +175,9 @@ impl StreamCore {
             last_msg_id: Vec::new(),
             memory: is_memory.then(HashMap::default),
             proposed: None,
+            in_flight: 0,
             lost: BTreeSet::new(),
+            missing: Vec::new(),
             rules: Rules::new(&config),
             config,
         };
@@ -245,9 +252,24 @@ impl StreamCore {
         self.proposed
     }
 
-    /// Notes that an entry was proposed for this stream.
+    /// Notes that a message was proposed for this stream.
     pub fn set_proposed(&mut self, pos: LogPos) {
         self.proposed = Some(pos);
+        self.in_flight += 1;
+    }
+
+    /// Notes that so many proposed messages have been applied.
+    pub(crate) fn landed(&mut self, messages: u32) {
+        self.in_flight = self.in_flight.saturating_sub(messages);
+    }
+
+    /// Returns the id and how far the stream is, for the next message that is proposed.
+    pub(crate) fn mark(&self) -> (StreamId, Mark) {
+        let mark = Mark {
+            last: self.index.last_seq(),
+            ahead: self.in_flight,
+        };
+        (self.id, mark)
     }
 
     /// Returns the pages of message ids that checkpoints hold.
@@ -279,6 +301,28 @@ impl StreamCore {
         if self.lost.len() < LOST_NOTED_MAX {
             self.lost.insert(seq);
         }
+    }
+
+    /// Notes sequences whose messages are lost, as far as they were given out.
+    pub(crate) fn note_missing(&mut self, first: Seq, last: Seq) {
+        let last = last.min(self.index.last_seq());
+        if first <= last {
+            self.missing.push((first, last));
+            self.missing.sort_unstable();
+        }
+    }
+
+    /// Gives up the sequences up to `last`: their messages are lost.
+    pub(crate) fn skip_lost(&mut self, last: Seq) {
+        let first = self.index.last_seq().next();
+        if last < first {
+            return;
+        }
+        match self.missing.last_mut() {
+            Some(row) if row.1.next() == first => row.1 = last,
+            _ => self.missing.push((first, last)),
+        }
+        self.index.skip_to(last.next());
     }
 
     fn note_subjects(&mut self) {

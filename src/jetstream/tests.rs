@@ -5,6 +5,7 @@ mod atomic;
 mod counters;
 mod fast;
 mod follow;
+mod holes;
 mod lifetimes;
 mod publish;
 mod replay;

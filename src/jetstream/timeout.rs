@@ -100,8 +100,9 @@ impl JetStream {
             return;
         }
         let time = self.shared.clock.stamp(env.now());
+        let at = core.mark();
         let encode =
-            |out: &mut BytesMut| Publish::encode_marker(out, id, time, seq, subject, &headers);
+            |out: &mut BytesMut| Publish::encode_marker(out, at, time, seq, subject, &headers);
         if core.is_memory() {
             let mut entry = BytesMut::new();
             encode(&mut entry);

@@ -156,6 +156,12 @@ impl Recovery {
         self.scan.entries
     }
 
+    /// Returns how many entries may be missing, at most.
+    pub(crate) fn lost_max(&self) -> u64 {
+        let least = crate::record::padded(1) as u64;
+        self.scan.lost + self.scan.uncounted.div_ceil(least)
+    }
+
     pub(crate) fn lost(&self) -> u64 {
         self.scan.lost
     }
@@ -384,6 +390,7 @@ impl Recovery {
     }
 
     fn add_hole(&mut self, file: FileName, from: u64, to: u64) {
+        self.scan.uncounted += to.saturating_sub(from);
         let known = self.damage.len();
         self.add_damage(file, from, to);
         self.holes

@@ -26,6 +26,8 @@ pub struct RecoveryReport {
     pub replayed: u64,
     /// How many entries the log's marks count that are not there any more, at least.
     pub lost: u64,
+    /// How many entries may be missing, at most.
+    pub lost_max: u64,
     /// What is damaged; empty if nothing is.
     pub damage: Vec<Damage>,
     /// How many bytes were left behind the tail by a batch that was never acknowledged.

@@ -145,5 +145,13 @@ pub(super) fn health(shard: &Shard) -> Health {
             });
         }
     }
+    let (streams, messages) = machine.orphans();
+    if streams > 0 {
+        health.damaged.push(Damage {
+            account: String::new(),
+            stream: format!("{streams} whose creation is lost"),
+            lost: messages,
+        });
+    }
     health
 }

@@ -233,20 +233,37 @@ fn behind_a_hole_in_the_log_no_message_takes_the_number_of_another() {
     let mut world = three_messages();
     world.rot(b"two");
     world.restart();
-    let storage = world.shard.storage().map(|view| view.storage);
-    assert_eq!(storage, Some(Storage::Damaged));
-    assert!(world.shard.storage_failure().unwrap().contains("log-"));
+    for seq in 3..5 {
+        let storage = world.shard.storage().map(|view| view.storage);
+        assert_eq!(storage, Some(Storage::Live));
+        let a = world.client();
+        world.say(a, "SUB in 1\r\n");
+        let info = request(&mut world, a, "$JS.API.STREAM.INFO.S", "");
+        assert!(info.contains(&format!("\"last_seq\":{seq}")), "{info}");
+        assert!(info.contains("\"lost\":{\"msgs\":[2]"), "{info}");
+        let third = request(&mut world, a, "$JS.API.STREAM.MSG.GET.S", "{\"seq\":3}");
+        assert!(third.contains("c2l4"), "it is still the third: {third}");
+        let stored = request(&mut world, a, "s", "new");
+        assert!(stored.contains(&format!("\"seq\":{}", seq + 1)), "{stored}");
+        // Another start sees the same.
+        world.restart();
+    }
+}
 
+#[test]
+fn messages_of_a_stream_whose_creation_is_lost_are_told() {
+    let mut world = three_messages();
+    world.rot(b"\"name\":\"S\"");
+    world.restart();
     let a = world.client();
     world.say(a, "SUB in 1\r\n");
     let info = request(&mut world, a, "$JS.API.STREAM.INFO.S", "");
-    assert!(info.contains("\"last_seq\":1"), "{info}");
-    let refused = request(&mut world, a, "s", "new");
-    assert!(refused.contains("\"error\""), "{refused}");
-    // Whatever is done about it later, another start sees the same.
-    world.restart();
-    let storage = world.shard.storage().map(|view| view.storage);
-    assert_eq!(storage, Some(Storage::Damaged));
+    assert!(info.contains("stream not found"), "{info}");
+    let orphans = world.shard.jetstream().map(jetstream::JetStream::orphans);
+    assert_eq!(orphans, Some((1, 3)));
+    create(&mut world, a, "S", "s");
+    let stored = request(&mut world, a, "s", "new");
+    assert!(stored.contains("\"seq\":1"), "{stored}");
 }
 
 fn world() -> World {

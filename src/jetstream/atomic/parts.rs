@@ -91,6 +91,9 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&last.stream) else {
             return no_responders(publisher, env);
         };
+        // Together, as they are stored: a message that is proposed in between comes after all of them.
+        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        stream.core.landed(count);
         let checked = stream.core.check_batch(&parts);
         if let Err(error) = checked {
             if let Some((account, reply)) = publisher {

@@ -24,6 +24,37 @@ const VERSION_FIRED: u8 = 5;
 
 /// The version of a message that comes from a backup.
 const VERSION_RESTORED: u8 = 6;
+/// Marks in a version that the entry says how far its stream was when it was proposed.
+const MARKED: u8 = 0x80;
+
+/// How far a stream was when an entry was proposed for it. What a message's sequence is follows from the
+/// entries before it; where some of them are missing, it follows from this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The last sequence that the stream had given out.
+    pub last: Seq,
+    /// How many messages were proposed for the stream before this one and not applied yet.
+    pub ahead: u32,
+}
+
+impl Mark {
+    /// How many bytes it takes in an entry.
+    const LEN: usize = 12;
+
+    fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        let mut rest = bytes.as_mut_slice();
+        rest.put_u64_le(self.last.0);
+        rest.put_u32_le(self.ahead);
+        bytes
+    }
+
+    /// Returns a sequence that the message cannot have exceeded.
+    #[must_use]
+    pub fn seq_max(self) -> Seq {
+        Seq(self.last.0.saturating_add(u64::from(self.ahead) + 1))
+    }
+}
 
 /// A message for a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +87,8 @@ pub struct Stored<'a> {
     pub payload: &'a [u8],
     /// How it came to the stream.
     pub role: Role,
+    /// How far the stream was; earlier versions did not write it.
+    pub mark: Option<Mark>,
     /// The entry that all of them are slices of.
     pub entry: &'a Bytes,
 }
@@ -112,8 +145,11 @@ pub struct SourceKey(pub u64);
 
 impl Publish {
     /// The bytes before the subject: kind, version, subject length (2), header length (4), stream
-    /// (8), time (8). The body is what remains.
-    pub const HEADER_LEN: usize = 24;
+    /// (8), time (8), and the mark (12). The body is what remains.
+    pub const HEADER_LEN: usize = Self::FIXED_LEN + Mark::LEN;
+
+    /// Those of them that earlier versions wrote, too.
+    const FIXED_LEN: usize = 24;
 
     /// The bytes between them and the subject of a message of an atomic batch: how many follow.
     pub const PART_LEN: usize = 4;
@@ -127,7 +163,7 @@ impl Publish {
     /// Appends the entry of a message to `out`: one fixed header and three copies.
     pub fn encode(
         out: &mut BytesMut,
-        stream: StreamId,
+        (stream, mark): (StreamId, Mark),
         time: Wall,
         subject: &[u8],
         headers: &[u8],
@@ -140,11 +176,12 @@ impl Publish {
         {
             let mut rest = fixed.as_mut_slice();
             rest.put_u8(kind::PUBLISH);
-            rest.put_u8(VERSION);
+            rest.put_u8(VERSION | MARKED);
             rest.put_u16_le(subject_len);
             rest.put_u32_le(headers_len);
             rest.put_u64_le(stream.0);
             rest.put_u64_le(time.0);
+            rest.put_slice(&mark.to_bytes());
         }
         out.reserve(Self::HEADER_LEN + subject.len() + headers.len() + payload.len());
         out.put_slice(&fixed);
@@ -157,7 +194,7 @@ impl Publish {
     /// behind the other in the log, and none of them counts before the last one is there.
     pub fn encode_part(
         out: &mut BytesMut,
-        stream: StreamId,
+        stream: (StreamId, Mark),
         time: Wall,
         following: u32,
         msg: &Inbound<'_>,
@@ -175,7 +212,7 @@ impl Publish {
     /// Appends the entry of a message that is copied from another stream to `out`.
     pub fn encode_copy(
         out: &mut BytesMut,
-        stream: StreamId,
+        stream: (StreamId, Mark),
         time: Wall,
         origin: Origin,
         msg: &Inbound<'_>,
@@ -191,7 +228,7 @@ impl Publish {
     /// Appends the entry of a message that a schedule brought to `out`.
     pub fn encode_fired(
         out: &mut BytesMut,
-        stream: StreamId,
+        stream: (StreamId, Mark),
         time: Wall,
         fired: Fired,
         msg: &Inbound<'_>,
@@ -213,6 +250,7 @@ impl Publish {
         msg: &Inbound<'_>,
     ) {
         let extra = seq.0.to_le_bytes();
+        let stream = (stream, Mark::default());
         put_message(out, VERSION_RESTORED, stream, time, &extra, msg);
     }
 
@@ -220,21 +258,19 @@ impl Publish {
     /// `replaces`.
     pub fn encode_marker(
         out: &mut BytesMut,
-        stream: StreamId,
+        stream: (StreamId, Mark),
         time: Wall,
         replaces: Seq,
         subject: &[u8],
         headers: &[u8],
     ) {
-        out.put_u8(kind::PUBLISH);
-        out.put_u8(VERSION_MARKER);
-        out.put_u16_le(u16::try_from(subject.len()).unwrap_or(u16::MAX));
-        out.put_u32_le(u32::try_from(headers.len()).unwrap_or(u32::MAX));
-        out.put_u64_le(stream.0);
-        out.put_u64_le(time.0);
-        out.put_u64_le(replaces.0);
-        out.put_slice(subject);
-        out.put_slice(headers);
+        let msg = Inbound {
+            subject,
+            headers,
+            ..Inbound::default()
+        };
+        let replaces = replaces.0.to_le_bytes();
+        put_message(out, VERSION_MARKER, stream, time, &replaces, &msg);
     }
 
     /// Returns the message whose entry is `entry`.
@@ -257,7 +293,7 @@ impl Publish {
 fn put_message(
     out: &mut BytesMut,
     version: u8,
-    stream: StreamId,
+    (stream, mark): (StreamId, Mark),
     time: Wall,
     extra: &[u8],
     msg: &Inbound<'_>,
@@ -265,11 +301,12 @@ fn put_message(
     let body = msg.subject.len() + msg.headers.len() + msg.payload.len();
     out.reserve(Publish::HEADER_LEN + extra.len() + body);
     out.put_u8(kind::PUBLISH);
-    out.put_u8(version);
+    out.put_u8(version | MARKED);
     out.put_u16_le(u16::try_from(msg.subject.len()).unwrap_or(u16::MAX));
     out.put_u32_le(u32::try_from(msg.headers.len()).unwrap_or(u32::MAX));
     out.put_u64_le(stream.0);
     out.put_u64_le(time.0);
+    out.put_slice(&mark.to_bytes());
     out.put_slice(extra);
     out.put_slice(msg.subject);
     out.put_slice(msg.headers);
@@ -288,7 +325,7 @@ impl<'a> Stored<'a> {
     /// # Errors
     /// If the bytes are another entry, of another version, or cut short.
     pub fn of(entry: &'a Bytes) -> Result<Self, DecodeError> {
-        let Some((fixed, body)) = entry.split_first_chunk::<{ Publish::HEADER_LEN }>() else {
+        let Some((fixed, body)) = entry.split_first_chunk::<{ Publish::FIXED_LEN }>() else {
             return Err(DecodeError::Length);
         };
         let mut fixed = fixed.as_slice();
@@ -296,7 +333,15 @@ impl<'a> Stored<'a> {
         if k != kind::PUBLISH {
             return Err(DecodeError::Kind(k));
         }
-        let (role, body) = Role::split(version, body)?;
+        let (mark, body) = if version & MARKED == 0 {
+            (None, body)
+        } else {
+            let (fields, body) = take::<{ Mark::LEN }>(body)?;
+            let mut fields = fields.as_slice();
+            let (last, ahead) = (Seq(fields.get_u64_le()), fields.get_u32_le());
+            (Some(Mark { last, ahead }), body)
+        };
+        let (role, body) = Role::split(version & !MARKED, body)?;
         let subject_len = usize::from(fixed.get_u16_le());
         let headers_len = usize::try_from(fixed.get_u32_le()).map_err(|_| DecodeError::Length)?;
         let (stream, time) = (StreamId(fixed.get_u64_le()), Wall(fixed.get_u64_le()));
@@ -313,6 +358,7 @@ impl<'a> Stored<'a> {
             headers,
             payload,
             role,
+            mark,
             entry,
         })
     }

@@ -77,9 +77,10 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&id) else {
             return false;
         };
+        let at = stream.core.mark();
         if stream.core.is_memory() {
             let mut out = BytesMut::with_capacity(len);
-            Publish::encode_copy(&mut out, id, time, origin, &copy);
+            Publish::encode_copy(&mut out, at, time, origin, &copy);
             self.copy_unlogged(id, upstream, origin, &out.freeze(), env);
             return !upstream.is_paused;
         }
@@ -90,7 +91,7 @@ impl JetStream {
             self.shared.timers.set_earlier(kind, at);
             return false;
         }
-        let pos = env.propose(|out| Publish::encode_copy(out, id, time, origin, &copy));
+        let pos = env.propose(|out| Publish::encode_copy(out, at, time, origin, &copy));
         self.shared.replies.proposed(pos);
         stream.core.set_proposed(pos);
         upstream.in_flight += 1;

@@ -57,6 +57,11 @@ impl StreamCore {
             out.put_u64_le(seq.0);
         }
         self.schedules.snapshot(out);
+        put_count(out, self.missing.len());
+        for (first, last) in &self.missing {
+            out.put_u64_le(first.0);
+            out.put_u64_le(last.0);
+        }
         out.put_u64_le(self.dedup.forgotten());
         self.index.snapshot(out);
     }
@@ -72,6 +77,9 @@ impl StreamCore {
             self.copied.insert(source, Seq(from.u64()?));
         }
         self.schedules = Schedules::restore(from)?;
+        for _ in 0..from.u32()? {
+            self.missing.push((Seq(from.u64()?), Seq(from.u64()?)));
+        }
         self.dedup.restore(from.u64()?);
         self.index.restore(from)
     }

@@ -69,6 +69,21 @@ impl StreamCore {
         }
     }
 
+    /// Returns whether a message is stored whatever the stream holds.
+    pub(crate) fn takes_always(&self, msg: &Stored<'_>) -> bool {
+        let config = &self.config;
+        let asks = PublishHeaders {
+            is_marker: false,
+            ..PublishHeaders::parse(msg.headers)
+        };
+        msg.role == Role::Plain
+            && (msg.headers.is_empty() || asks == PublishHeaders::default())
+            && !config.sealed
+            && config.mirror.is_none()
+            && config.max_msg_size < 0
+            && config.discard == Discard::Old
+    }
+
     /// Applies a committed message.
     ///
     /// # Errors
@@ -192,6 +207,7 @@ impl StreamCore {
             headers: msg.headers,
             payload: msg.payload,
             role: Role::Plain,
+            mark: None,
             entry: &Bytes::new(),
         };
         let headers = self.headers_of(&msg);

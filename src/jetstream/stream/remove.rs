@@ -45,6 +45,10 @@ impl StreamCore {
         if !self.schedules.is_empty() {
             self.forget_schedule(seq);
         }
+        if !self.missing.is_empty() && seq == self.index.first_seq() {
+            // What was lost before it would be gone by now, too.
+            self.missing.retain(|&(_, last)| last > seq);
+        }
         self.index.remove(seq).is_some()
     }
 
@@ -95,6 +99,7 @@ impl StreamCore {
         self.index.clear(Seq(0));
         self.lifetimes.clear();
         self.schedules.clear();
+        self.missing.clear();
         if let Some(entries) = &mut self.memory {
             entries.clear();
         }
@@ -107,6 +112,7 @@ impl StreamCore {
             self.index.clear(below);
             self.lifetimes.clear();
             self.schedules.clear();
+            self.missing.clear();
             if let Some(entries) = &mut self.memory {
                 entries.clear();
             }

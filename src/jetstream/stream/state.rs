@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use protocol::id::Seq;
 use protocol::js::info::{LostData, StreamState};
 
-use super::StreamCore;
+use super::{LOST_NOTED_MAX, StreamCore};
 use crate::index::Filter;
 
 /// Most sequences that `deleted` lists: a request must not make the server list millions.
@@ -41,6 +41,11 @@ impl StreamCore {
             data.msgs.push(meta.seq.0);
             data.bytes += u64::from(meta.size);
         }
+        for &(first, last) in &self.missing {
+            let room = LOST_NOTED_MAX.saturating_sub(data.msgs.len());
+            data.msgs.extend((first.0..=last.0).take(room));
+        }
+        data.msgs.sort_unstable();
         (!data.msgs.is_empty()).then_some(data)
     }
 

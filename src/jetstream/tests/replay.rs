@@ -13,7 +13,7 @@ use crate::entry::Stored;
 use crate::testing::{ACCOUNT, Bench, machine, restored, restored_from};
 
 /// Random work on a few streams; whatever is refused is part of it.
-fn busy(seed: u64) -> Bench {
+pub(super) fn busy(seed: u64) -> Bench {
     let mut rng = Rng::new(seed, 7);
     let mut bench = Bench::new();
     let configs = [

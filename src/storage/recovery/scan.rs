@@ -22,6 +22,8 @@ pub(crate) struct Scan {
     pub(crate) entries: u64,
     /// Entries that marks counted and that were not there.
     pub(crate) lost: u64,
+    /// Bytes that were not there and that no mark has counted the entries of.
+    pub(crate) uncounted: u64,
     /// Whether `entries` is known yet.
     counting: bool,
     /// The end mark of the file being read, once it has been seen.
@@ -54,6 +56,7 @@ impl Scan {
             proven,
             entries: 0,
             lost: 0,
+            uncounted: 0,
             counting: false,
             end: None,
             head: None,
@@ -136,6 +139,7 @@ impl Scan {
     fn count(&mut self, entries: u64) {
         if self.counting {
             self.lost += entries.saturating_sub(self.entries);
+            self.uncounted = 0;
         }
         self.counting = true;
         self.entries = self.entries.max(entries);

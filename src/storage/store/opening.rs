@@ -503,6 +503,7 @@ impl Store {
         let mut report = core::mem::take(&mut opening.report);
         report.tail = tail;
         report.lost = recovery.lost();
+        report.lost_max = recovery.lost_max();
         report.damage.append(&mut recovery.damage);
         report.cut = recovery.cut;
         // A checkpoint without an end was never finished, unless the log says so, or the log before it
