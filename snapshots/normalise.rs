@@ -17,6 +17,7 @@ const MEMBERS: &[(&str, &str)] = &[
     ("last_ts", "<time>"),
     ("last_active", "<time>"),
     ("time", "<time>"),
+    ("now", "<time>"),
     ("timestamp", "<time>"),
     ("start", "<time>"),
     ("stop", "<time>"),
@@ -75,6 +76,7 @@ impl Normaliser {
             text = member(&text, &format!("\"{key}\":"), "\"", shown);
             text = member(&text, &format!("\\\"{key}\\\":"), "\\\"", shown);
         }
+        text = server_seq(&text);
         for &(header, shown) in HEADERS {
             if text.starts_with(header) {
                 text = format!("{header}{shown}");
@@ -116,6 +118,16 @@ fn member(text: &str, key: &str, quote: &str, shown: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// How much a server has said in the system account differs from server to server.
+fn server_seq(text: &str) -> String {
+    const BEFORE: [&str; 2] = ["\"flags\":0,\"seq\":", "\"flags\":7,\"seq\":"];
+    let mut text = text.to_owned();
+    for before in BEFORE {
+        text = member(&text, before, "\"", "<n>");
+    }
+    text
 }
 
 fn split_value<'a>(after: &'a str, quote: &str) -> (&'a str, &'a str) {

@@ -32,7 +32,9 @@ pub(crate) struct Account {
     pub(crate) jetstream: bool,
     /// Clients connected now.
     pub(crate) connections: u32,
+    /// What clients published that have gone; those that are here count for themselves.
     pub(crate) received: Flow,
+    /// What was sent to clients that have gone.
     pub(crate) sent: Flow,
 }
 

@@ -125,6 +125,7 @@ impl Shard {
         }
         self.confirm(id);
         self.start_pulse(id);
+        self.announce_arrival(id);
     }
 
     /// Makes the connection the user's, as it asked to be spoken to.

@@ -19,6 +19,10 @@ use crate::sharing::{ServiceExport, ServiceImport, ServiceRef};
 
 /// Says who asks. Answering accounts get it with each request.
 const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
+/// Where a client of the system account asks who it is.
+const OWN_INFO: &[u8] = b"$SYS.REQ.USER.INFO";
+/// Where the clients of accounts are asked for.
+const USER_INFO: &[u8] = b"$SYS.REQ.USER.";
 /// Acknowledgements go back through the account that they came through, by the same subject.
 const ACKS: &[u8] = b"$JS.ACK.";
 
@@ -87,6 +91,12 @@ impl Router {
                     beyond.store(self, ours, stream, &msg);
                     crossed.reached = true;
                 }
+                Target::System => {
+                    // Who asks about another account than its own is nobody in particular.
+                    let own = to == OWN_INFO || !to.starts_with(USER_INFO);
+                    let known = own || !self.sharing.chain.is_empty();
+                    crossed.reached |= self.desk.put(to, msg, from.filter(|_| known));
+                }
                 Target::Shadow(_) | Target::Sub(_) | Target::Stream(_) | Target::Memphis => {}
             }
         }
@@ -95,7 +105,7 @@ impl Router {
 
     /// Delivers a message in an account that it has crossed into, to whoever subscribed `to` there; true
     /// if somebody got it.
-    fn enter(
+    pub(crate) fn enter(
         &mut self,
         account: AccountId,
         to: &[u8],

@@ -11,6 +11,7 @@ use core::net::{IpAddr, SocketAddr};
 use bytes::BytesMut;
 use config::Options;
 use config::options::ConnectionType;
+use monitor::stats::Process;
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
 use protocol::websocket::upgrade::Cookies;
@@ -84,6 +85,10 @@ pub enum Input<'a> {
     LameDuck,
     /// Nothing else is ready: what [`Effects::settle`] asked for.
     Settle,
+    /// What [`Errand::Measure`] asked for.
+    Measured(Box<Process>),
+    /// What came of [`Errand::Reload`]: why it failed, if it did.
+    Reloaded(Option<String>),
     /// Another configuration, judged to be one that this server can go on with.
     Reload(Box<Options>),
     /// The process is about to stop: every connection ends.
@@ -164,11 +169,22 @@ pub struct Effects {
     pub disk: Vec<DiskOp>,
     /// Work that takes too long for the shard's thread.
     pub work: Vec<WorkOp>,
+    /// What the driver is asked for.
+    pub errands: Vec<Errand>,
     /// Lines for the log.
     pub log: Vec<LogLine>,
     /// Whether something waits for the end of the batch: [`Input::Settle`] is wanted once the inputs
     /// that are ready already have been handed in, so that one sync carries what all of them brought.
     pub settle: bool,
+}
+
+/// Something that only the driver can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Measure the process.
+    Measure,
+    /// Read the configuration again and put it in force.
+    Reload,
 }
 
 /// Work that takes too long for the shard's thread.
@@ -239,6 +255,7 @@ impl Effects {
             && self.gate.is_empty()
             && self.disk.is_empty()
             && self.work.is_empty()
+            && self.errands.is_empty()
             && self.log.is_empty()
             && !self.settle
     }

@@ -80,6 +80,11 @@ impl Shard {
 
     /// Returns the INFO for a connection as it is now.
     pub(crate) fn info_json(&self, id: ConnId) -> Option<Vec<u8>> {
+        self.info_json_of(id, self.lame_duck.is_some())
+    }
+
+    /// The same for a client that is sent away or not.
+    pub(crate) fn info_json_of(&self, id: ConnId, ldm: bool) -> Option<Vec<u8>> {
         let conn = self.router.conns.get(id)?;
         let config = &self.options.config;
         let known = conn.connected;
@@ -110,7 +115,7 @@ impl Shard {
             jetstream: config.jetstream.enabled,
             client_ip: conn.peer.ip().to_string(),
             client_id: conn.cid,
-            ldm: self.lame_duck.is_some(),
+            ldm,
             domain: config.jetstream.domain.clone().unwrap_or_default(),
             xkey: self.identity.xkey.clone(),
             api_lvl: API_LEVEL,

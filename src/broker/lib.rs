@@ -33,6 +33,7 @@ mod stations;
 mod stats;
 mod streams;
 mod subscribe;
+mod system;
 mod timers;
 mod tls;
 mod trace;
@@ -43,7 +44,8 @@ mod tests;
 
 pub use closed::Closed;
 pub use effects::{
-    Accepted, Effects, Gone, Input, Level, LogLine, Rules, WebSocketClient, WorkDone, WorkOp,
+    Accepted, Effects, Errand, Gone, Input, Level, LogLine, Rules, WebSocketClient, WorkDone,
+    WorkOp,
 };
 pub use info::Identity;
 pub use memphis::guard::{Compiled, SchemaLibrary, SchemaText, Validator};

@@ -30,6 +30,8 @@ pub(crate) const JS_IN_FLIGHT_MAX: u64 = 32 << 20;
 pub(crate) const FORWARDS_PER_BATCH: usize = 1000;
 /// How long a measured round trip counts as known.
 pub(crate) const RTT_FRESH: Duration = Duration::from_secs(3600);
+/// Requests to the server itself that wait for the end of an input.
+pub(crate) const SYSTEM_REQUESTS_MAX: usize = 4096;
 /// Requests that wait for answers of other accounts, all together; the one that waits for the shortest
 /// time yet makes room.
 pub(crate) const RESPONSES_MAX: usize = 1 << 18;

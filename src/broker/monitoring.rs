@@ -103,8 +103,10 @@ impl Source for Monitoring<'_> {
     }
 
     fn accounts(&self) -> Vec<Account> {
-        let accounts = self.shard.router.accounts.iter();
-        accounts
+        let router = &self.shard.router;
+        let mut accounts: Vec<Account> = router
+            .accounts
+            .iter()
             .map(|(_, account)| Account {
                 name: account.name.clone(),
                 updated: self.shard.options.start.wall,
@@ -116,7 +118,16 @@ impl Source for Monitoring<'_> {
                 sent: flow(account.sent),
                 sublist: sublist(account.subs.stats()),
             })
-            .collect()
+            .collect();
+        for conn in router.conns.iter().filter(|conn| !conn.is_closing()) {
+            if let Some(account) = accounts.get_mut(conn.account.0 as usize) {
+                account.received.msgs += conn.received.msgs;
+                account.received.bytes += conn.received.bytes;
+                account.sent.msgs += conn.sent.msgs;
+                account.sent.bytes += conn.sent.bytes;
+            }
+        }
+        accounts
     }
 
     fn jetstream(&self) -> Option<JetStream> {

@@ -15,12 +15,20 @@ use crate::effects::Rules;
 use crate::limits::STALL;
 use crate::router::{Routed, Router};
 use crate::shard::Shard;
-use crate::streams::{Served, Streams};
+use crate::streams::{NOBODY, Served, Streams};
 
 /// What a client's message leads to in other accounts happens at once.
-struct Inline<'a> {
+pub(crate) struct Inline<'a> {
     streams: Option<&'a mut Streams>,
     from: (ConnId, Rules),
+}
+
+impl<'a> Inline<'a> {
+    /// The same for what the server says itself.
+    pub(crate) fn of_server(streams: Option<&'a mut Streams>) -> Self {
+        let from = NOBODY;
+        Self { streams, from }
+    }
 }
 
 impl Beyond for Inline<'_> {

@@ -28,6 +28,7 @@ use crate::limits::{EASE_OFF, EASE_OFF_BYTES, STALL, STALL_DEN, STALL_NUM};
 use crate::sharing::{ServiceRef, ShadowRef, Sharing};
 use crate::stations::Mail;
 use crate::stats::Stats;
+use crate::system::Desk;
 use crate::trace::Tracing;
 
 /// Who a subscription of the routing table belongs to.
@@ -45,6 +46,8 @@ pub(crate) enum Target {
     Service(ServiceRef),
     /// The answers that other accounts wait for.
     Responses,
+    /// The server itself, in the system account.
+    System,
 }
 
 /// A client's subscription: the connection's slot, and the subscription's slot in it. It is taken out
@@ -142,6 +145,8 @@ pub(crate) struct Router {
     pub(crate) mail: Mail,
     /// The accounts that the Memphis layer serves.
     pub(crate) tenants: BTreeSet<AccountId>,
+    /// Requests in the system account.
+    pub(crate) desk: Desk,
     /// What accounts share.
     pub(crate) sharing: Sharing,
     pub(crate) server_name: String,
@@ -161,6 +166,7 @@ const RNG_QUEUES: u64 = 1;
 impl Router {
     pub(crate) fn new(accounts: Accounts, bounds: Bounds, server_name: &str, seed: u64) -> Self {
         Self {
+            desk: Desk::default(),
             sharing: Sharing::new(seed),
             server_name: String::from(server_name),
             now: Now::default(),
@@ -224,7 +230,7 @@ impl Router {
                 Target::Shadow(at) => {
                     routed.reached |= self.deliver_shadow((at, to), msg, from, &mut routed);
                 }
-                Target::Service(_) | Target::Responses => routed.beyond = true,
+                Target::Service(_) | Target::Responses | Target::System => routed.beyond = true,
             }
         }
         for group in found.groups() {
@@ -235,7 +241,8 @@ impl Router {
                     Target::Stream(_)
                     | Target::Memphis
                     | Target::Service(_)
-                    | Target::Responses => false,
+                    | Target::Responses
+                    | Target::System => false,
                 };
                 if delivered {
                     routed.reached = true;
@@ -383,7 +390,8 @@ impl Router {
             | Target::Memphis
             | Target::Shadow(_)
             | Target::Service(_)
-            | Target::Responses => None,
+            | Target::Responses
+            | Target::System => None,
         });
         let Some(inbox) = inbox else { return };
         let mut headers = Vec::with_capacity(64 + msg.subject.len());

@@ -32,6 +32,7 @@ use crate::info::Identity;
 use crate::lame_duck::LameDuck;
 use crate::router::{Bounds, Router};
 use crate::streams::{Storage, StorageView, Streams};
+use crate::system::{self, Herald};
 use crate::timers::{TimerKind, Timers};
 use crate::tls::{Handshakes, Security};
 use crate::trace::{Tracing, label};
@@ -70,6 +71,7 @@ pub struct Shard {
     /// Connections that are not closing.
     pub(crate) open: u32,
     pub(crate) seed: u64,
+    pub(crate) herald: Herald,
 }
 
 /// The stream of randomness for names and jitter.
@@ -88,6 +90,7 @@ impl Shard {
         let mut router = Router::new(accounts, bounds, &identity.name, seed);
         router.sharing.configure(config, &mut router.accounts);
         router.tracing = Tracing::new(config);
+        system::bind(&mut router, &identity.id);
         let js = &config.jetstream;
         Self {
             streams: js
@@ -103,6 +106,7 @@ impl Shard {
             open: 0,
             auth,
             rng,
+            herald: Herald::new(options.start.mono),
             options,
             seed,
         }
@@ -201,15 +205,27 @@ impl Shard {
                 self.end_input();
                 self.arm(conn);
             }
+            Input::Measured(process) => {
+                self.on_measured(&process);
+                self.end_input();
+            }
+            Input::Reloaded(failed) => {
+                self.on_reloaded(failed.as_deref());
+                self.end_input();
+            }
             Input::Timeout => self.on_timeout(),
             Input::Settle => {
                 self.pump();
                 self.router.fx.settle = self.router.has_leftovers();
             }
-            Input::LameDuck => self.begin_lame_duck(),
+            Input::LameDuck => {
+                self.announce_leave("LAMEDUCK");
+                self.begin_lame_duck();
+            }
             Input::Reload(config) => self.reload(*config),
             Input::Shutdown => {
                 self.with_streams(|streams, router, _| streams.tell_shutdown(router));
+                self.announce_leave("SHUTDOWN");
                 self.shut_down();
                 self.pump();
                 self.with_streams(|streams, _, ops| streams.on_shutdown(ops));
@@ -230,6 +246,7 @@ impl Shard {
         }
         self.on_lame_duck();
         self.router.expire_requests();
+        self.on_stats_due();
         self.with_streams(Streams::on_timeout);
         self.end_input();
     }
@@ -249,7 +266,8 @@ impl Shard {
             .into_iter()
             .chain(streams)
             .chain(duck)
-            .chain(responses);
+            .chain(responses)
+            .chain(self.next_stats().map(|at| (at, TimerKind::Stats)));
         all.min_by_key(|(at, _)| *at)
     }
 
@@ -313,6 +331,7 @@ impl Shard {
     /// Ends an input that is part of a batch: asks for the end of that.
     pub(crate) fn end_input(&mut self) {
         self.sweep();
+        self.ask_to_measure();
         self.router.fx.settle = self.streams.is_some();
     }
 

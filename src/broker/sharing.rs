@@ -7,6 +7,7 @@ mod responses;
 mod shadows;
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -112,6 +113,63 @@ impl Sharing {
                 let export = export.and_then(|at| exports.get(&(from.name.as_str(), at)));
                 let exporter = accounts.find(&from.name);
                 self.import(accounts, importer, (exporter, export), import);
+            }
+        }
+        self.import_from_system(accounts);
+    }
+
+    /// Lets every account ask about itself, as if it imported that from the system account.
+    fn import_from_system(&mut self, accounts: &mut Accounts) {
+        let Some(system) = accounts.system else {
+            return;
+        };
+        self.exports_made += 1;
+        let export = Rc::new(ServiceExport {
+            id: self.exports_made,
+            account: system,
+            response: ResponseType::Singleton,
+            threshold: RESPONSE_THRESHOLD,
+        });
+        let others: Vec<AccountId> = accounts
+            .iter()
+            .map(|(id, _)| id)
+            .filter(|id| *id != system)
+            .collect();
+        for account in others {
+            let name = accounts.name(account);
+            let imports = [
+                (
+                    "$SYS.REQ.ACCOUNT.PING.CONNZ",
+                    format!("$SYS.REQ.ACCOUNT.{name}.CONNZ"),
+                    false,
+                ),
+                (
+                    "$SYS.REQ.SERVER.PING.CONNZ",
+                    format!("$SYS.REQ.ACCOUNT.{name}.CONNZ"),
+                    false,
+                ),
+                (
+                    "$SYS.REQ.ACCOUNT.PING.STATZ",
+                    format!("$SYS.REQ.ACCOUNT.{name}.STATZ"),
+                    false,
+                ),
+                (
+                    "$SYS.REQ.USER.INFO",
+                    format!("$SYS.REQ.USER.{name}.INFO"),
+                    true,
+                ),
+            ];
+            for (ours, theirs, share) in imports {
+                // A name that is no token cannot be asked about.
+                if let Ok(renaming) = Renaming::new(&theirs, ours) {
+                    let export = Rc::clone(&export);
+                    let import = ServiceImport {
+                        export,
+                        renaming,
+                        share,
+                    };
+                    self.bind(accounts, account, import);
+                }
             }
         }
     }

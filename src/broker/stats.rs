@@ -10,6 +10,12 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Counts what was counted elsewhere.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.msgs += other.msgs;
+        self.bytes += other.bytes;
+    }
+
     /// Counts one message.
     pub(crate) fn add(&mut self, bytes: usize) {
         self.msgs += 1;

@@ -46,7 +46,7 @@ const RNG_STREAMS: u64 = 3;
 const TICK: Duration = Duration::from_secs(1);
 
 /// Who asks where it is no client.
-const NOBODY: (ConnId, Rules) = (
+pub(crate) const NOBODY: (ConnId, Rules) = (
     ConnId {
         index: u32::MAX,
         generation: u32::MAX,

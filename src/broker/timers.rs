@@ -16,6 +16,8 @@ pub enum TimerKind {
     Connection,
     /// The next client's leave in lame duck mode.
     LameDuck,
+    /// The server tells how it is.
+    Stats,
     /// A service of another account that has not answered in its time.
     Responses,
     /// JetStream: an expiry, a consumer, or the store's upkeep.

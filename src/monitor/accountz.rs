@@ -131,6 +131,17 @@ pub fn accountz(source: &dyn Source, options: &AccountzOptions) -> Result<Accoun
     Ok(document)
 }
 
+/// Returns what is known of one account.
+///
+/// # Errors
+/// When there is no such account.
+pub(crate) fn info(source: &dyn Source, account: &str) -> Result<impl Serialize, Problem> {
+    let found = source.accounts().into_iter().find(|a| a.name == account);
+    let found = found.ok_or_else(|| Problem::NoAccount(account.to_owned()))?;
+    let system = source.server().system_account;
+    Ok(detail(source, found, &system))
+}
+
 fn detail(source: &dyn Source, account: Account, system: &str) -> Detail {
     let options = source.options();
     let configured = options.accounts.iter().find(|a| a.name == account.name);
@@ -302,6 +313,13 @@ pub fn account_statz(source: &dyn Source, options: &AccountStatzOptions) -> Acco
         server_id: source.server().id,
         now: source.now().wall,
         account_statz: accounts.into_iter().map(AccountStats::from).collect(),
+    }
+}
+
+impl AccountStatz {
+    /// Says whether no account is shown.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.account_statz.is_empty()
     }
 }
 

@@ -96,6 +96,12 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Leaves out where data lies: no business of other servers.
+    pub(crate) fn without_directory(mut self) -> Self {
+        self.store_dir.clear();
+        self
+    }
+
     pub(crate) fn new(js: &JetStream, options: &Options) -> Self {
         let interval = match options.jetstream.sync_interval {
             SyncInterval::Every(interval) => interval,
@@ -301,6 +307,28 @@ pub fn jsz(source: &dyn Source, options: &JszOptions) -> Jsz {
         account_details: details(source, &js, options),
         total: js.accounts.len(),
     }
+}
+
+/// Returns what one account uses; none when there is no such account.
+pub(crate) fn account(
+    source: &dyn Source,
+    account: &str,
+    options: &JszOptions,
+) -> Option<impl Serialize> {
+    let mut accounts = source.accounts().into_iter();
+    accounts.find(|own| own.name == account)?;
+    let js = source.jetstream().unwrap_or_default();
+    let options = JszOptions {
+        account: account.to_owned(),
+        ..options.clone()
+    };
+    let mut details = details(source, &js, &options);
+    Some(details.pop().unwrap_or_else(|| AccountDetail {
+        name: account.to_owned(),
+        id: account.to_owned(),
+        usage: UsageDocument::new(&Usage::default(), u64::MAX),
+        stream_detail: Vec::new(),
+    }))
 }
 
 fn details(source: &dyn Source, js: &JetStream, options: &JszOptions) -> Vec<AccountDetail> {

@@ -23,6 +23,7 @@ mod query;
 mod source;
 pub mod stats;
 pub mod subsz;
+pub mod system;
 #[cfg(test)]
 mod testing;
 pub mod varz;

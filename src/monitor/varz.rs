@@ -332,19 +332,24 @@ fn counters(source: &dyn Source) -> Counters {
     }
 }
 
-fn configuration(source: &dyn Source) -> Configuration {
-    let (options, process) = (source.options(), source.process());
+/// Returns nats-server's feature flags as they are configured.
+pub(crate) fn feature_flags(options: &Options) -> BTreeMap<String, bool> {
     let defaults = FEATURE_FLAGS
         .iter()
         .map(|(name, on)| ((*name).to_owned(), *on));
     let given = options.feature_flags.iter().cloned();
+    defaults.chain(given).collect()
+}
+
+fn configuration(source: &dyn Source) -> Configuration {
+    let (options, process) = (source.options(), source.process());
     Configuration {
         http_req_stats: process.http_requests,
         config_load_time: process.config_load,
         config_digest: process.config_digest,
         tags: options.server_tags.clone(),
         metadata: options.server_metadata.iter().cloned().collect(),
-        feature_flags: defaults.chain(given).collect(),
+        feature_flags: feature_flags(options),
         system_account: source.server().system_account,
     }
 }

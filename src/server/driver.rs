@@ -10,7 +10,7 @@ use core::task::{Poll, Waker};
 use std::rc::Rc;
 
 use broker::{
-    Accepted, CloseReason, ConnId, Effects, Gone, Input, Level, LogLine, Shard, TlsSession,
+    Accepted, CloseReason, ConnId, Effects, Errand, Gone, Input, Level, LogLine, Shard, TlsSession,
     WorkDone,
 };
 use bytes::BytesMut;
@@ -392,6 +392,20 @@ impl Driver {
         self.drain(from);
     }
 
+    /// Does what only the driver can.
+    fn run(&self, errand: Errand) {
+        match errand {
+            Errand::Measure => {
+                let process = self.monitored.borrow_mut().process(self.clock.now());
+                self.input(None, Input::Measured(Box::new(process)));
+            }
+            Errand::Reload => {
+                let failed = self.reload().err();
+                self.input(None, Input::Reloaded(failed));
+            }
+        }
+    }
+
     /// Carries out the effects of the last input. `from` is the connection whose future is running:
     /// it looks at its own state anyway and needs no waking.
     fn drain(&self, from: Option<ConnId>) {
@@ -451,8 +465,13 @@ impl Driver {
             self.is_unsettled.set(true);
             self.unsettled.notify_one();
         }
+        let errands = core::mem::take(&mut fx.errands);
         drop(slots);
         drop(fx);
+        // Each is an input of its own, whose effects are carried out before the next.
+        for errand in errands {
+            self.run(errand);
+        }
         let due = self.shard.borrow().poll_timeout();
         let due = due.map_or(Instant::NEVER, |(at, _)| at);
         if due < self.armed.get() {

@@ -60,6 +60,11 @@ impl Monitored {
                 self.requests.insert(endpoint.to_owned(), 1);
             }
         }
+        self.process(now)
+    }
+
+    /// Measures the process.
+    pub(crate) fn process(&mut self, now: Now) -> Process {
         Process {
             memory_bytes: Meter::memory_bytes(),
             cores: Meter::cores(),

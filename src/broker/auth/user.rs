@@ -15,6 +15,8 @@ pub(crate) struct User {
     pub(crate) account: AccountId,
     /// Its rules; none when it may do everything in its account.
     pub(crate) permissions: Option<Rc<Permissions>>,
+    /// The same as they are configured, for who asks.
+    pub(crate) said: Option<options::Permissions>,
 }
 
 impl User {
@@ -27,6 +29,7 @@ impl User {
         Self {
             name: String::from(name),
             account,
+            said: permissions.cloned(),
             permissions: permissions.map(|own| {
                 let rules = Permissions::new(&spec(own), seed);
                 Rc::new(rules.expect("the configuration was checked"))

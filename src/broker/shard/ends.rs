@@ -63,10 +63,13 @@ impl Shard {
         } else {
             self.router.fx.close.push((id, reason));
         }
-        let account = conn.account;
+        let (account, received, sent) = (conn.account, conn.received, conn.sent);
         if joined && let Some(account) = self.router.accounts.get_mut(account) {
             account.connections = account.connections.saturating_sub(1);
+            account.received.merge(received);
+            account.sent.merge(sent);
         }
+        self.announce_departure(id, reason, joined);
         self.arm(id);
     }
 

@@ -131,7 +131,8 @@ impl Env for World<'_> {
             | Target::Memphis
             | Target::Shadow(_)
             | Target::Service(_)
-            | Target::Responses => false,
+            | Target::Responses
+            | Target::System => false,
         })
     }
 

@@ -1,6 +1,7 @@
 //! A shard, a clock that only moves when told, and clients that are byte strings.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -16,7 +17,7 @@ use protocol::id::ConnId;
 use protocol::time::{Instant, Now, Wall};
 use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName, StoreOptions};
 
-use crate::effects::{Accepted, Effects, Gone, Input, LogLine, Rules, WorkDone, WorkOp};
+use crate::effects::{Accepted, Effects, Errand, Gone, Input, LogLine, Rules, WorkDone, WorkOp};
 use crate::shard::{Shard, ShardOptions};
 use crate::tls::Security;
 
@@ -335,6 +336,16 @@ impl World {
             self.gates.append(&mut self.fx.gate);
             self.ops.append(&mut self.fx.disk);
             self.work.append(&mut self.fx.work);
+            for errand in core::mem::take(&mut self.fx.errands) {
+                let settle = core::mem::take(&mut self.fx.settle);
+                let input = match errand {
+                    Errand::Measure => Input::Measured(Box::default()),
+                    Errand::Reload => Input::Reloaded(Some("no file".into())),
+                };
+                self.shard.handle(self.now, input, &mut self.fx);
+                self.fx.settle |= settle;
+                self.drain();
+            }
             if !core::mem::take(&mut self.fx.settle) {
                 return;
             }
