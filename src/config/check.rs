@@ -21,6 +21,7 @@ mod consistency;
 mod jetstream;
 pub(crate) mod listen;
 pub(crate) mod memphis;
+mod peers;
 mod reader;
 mod schema;
 mod sharing;
@@ -60,6 +61,7 @@ pub(crate) fn check(map: &Map, around: &mut dyn Surroundings) -> Checked {
             || file.logging(read, key, node)
             || file.process(read, key, node)
             || file.memphis_keys(read, key, node)
+            || peers::block(read, key, node, &mut file.options.closed_doors)
             || schema::known(read, key, node)
     });
     Checked {

@@ -22,7 +22,9 @@ pub use access::{
 pub use jetstream::{AccountJetStream, BatchLimits, JetStream, ServerLimits, SyncInterval};
 pub use logging::Logging;
 pub use memphis::{Memphis, Tenant};
-pub use network::{CertFiles, CipherSuite, Curve, HandshakeFirst, Listen, Tls, TlsVersion};
+pub use network::{
+    CertFiles, CipherSuite, ClosedDoor, Curve, HandshakeFirst, Listen, Peers, Tls, TlsVersion,
+};
 pub use websocket::WebSocket;
 
 /// Everything a configuration file and a command line can say.
@@ -40,6 +42,8 @@ pub struct Options {
     pub server_metadata: Vec<(String, String)>,
     /// Switches for features that are not on by default, as given.
     pub feature_flags: Vec<(String, bool)>,
+    /// Listeners that let nobody in yet.
+    pub closed_doors: Vec<ClosedDoor>,
     /// Where monitoring is served in the clear.
     pub http: Option<Listen>,
     /// Where monitoring is served over TLS.
@@ -141,6 +145,7 @@ impl Default for Options {
             server_tags: Vec::new(),
             server_metadata: Vec::new(),
             feature_flags: Vec::new(),
+            closed_doors: Vec::new(),
             http: None,
             https: None,
             http_base_path: String::new(),

@@ -5,6 +5,7 @@
 //! the system, on one thread.
 
 pub mod clock;
+mod closed_door;
 mod conn_io;
 pub mod disk;
 mod door;

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use config::options::Peers;
 use serde_json::{Map, Value};
 
 /// Where a server is bound.
@@ -16,6 +17,8 @@ pub struct Bound {
     pub websocket: Option<SocketAddr>,
     /// WebSocket clients, over TLS.
     pub websocket_tls: Option<SocketAddr>,
+    /// Listeners that let nobody in yet.
+    pub closed: Vec<(Peers, SocketAddr)>,
     /// Monitoring in the clear.
     pub monitoring: Option<SocketAddr>,
     /// Monitoring over TLS.
@@ -50,6 +53,11 @@ impl PortsFile {
         if let Some((scheme, at)) = websocket {
             ports.insert("websocket".to_owned(), urls(scheme, &[at]).into());
         }
+        let routes = bound.closed.iter().filter(|(p, _)| *p == Peers::Cluster);
+        let routes: Vec<SocketAddr> = routes.map(|(_, address)| *address).collect();
+        if !routes.is_empty() {
+            ports.insert("cluster".to_owned(), urls("nats", &routes).into());
+        }
         fs::write(&path, Value::Object(ports).to_string())?;
         Ok(Self(path))
     }
@@ -80,6 +88,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let bound = Bound {
             clients: vec![SocketAddr::from(([0, 0, 0, 0], 4222))],
+            closed: vec![
+                (Peers::Cluster, SocketAddr::from(([0, 0, 0, 0], 6222))),
+                (Peers::LeafNodes, SocketAddr::from(([0, 0, 0, 0], 7422))),
+            ],
             monitoring: Some(SocketAddr::from(([127, 0, 0, 1], 8222))),
             ..Bound::default()
         };
@@ -89,7 +101,8 @@ mod tests {
         let text = fs::read_to_string(folder.path().join(&name)).expect("reads");
         assert_eq!(
             text,
-            "{\"monitoring\":[\"http://127.0.0.1:8222\"],\"nats\":[\"nats://127.0.0.1:4222\"]}"
+            "{\"cluster\":[\"nats://127.0.0.1:6222\"],\"monitoring\":[\"http://127.0.0.1:8222\"],\
+             \"nats\":[\"nats://127.0.0.1:4222\"]}"
         );
         drop(file);
         assert!(!folder.path().join(name).exists());

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use anyhow::Context;
 use broker::Rules;
-use config::options::{HandshakeFirst, Listen, Memphis, Tls};
+use config::options::{HandshakeFirst, Listen, Memphis, Peers, Tls};
 use config::{Options, Setup};
 use storage::StoreOptions;
 use tokio::signal::unix::{SignalKind, signal};
@@ -96,6 +96,9 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
             log.info(format!("Listening for client connections on {address}"));
             tls_lines(tls.as_ref(), allow_non_tls, log);
         }
+        for (peers, address) in &bound.closed {
+            log.info(format!("Listening for {} on {address}", visitors(*peers)));
+        }
         files.write_ports(bound, ports_dir.as_deref());
         log.info("Server is ready");
     };
@@ -147,6 +150,16 @@ fn open_store(options: &Options, log: &Logger) -> anyhow::Result<FileDisk> {
     log.info("Starting JetStream");
     log.info(format!("  Store Directory: {dir:?}"));
     Ok(disk)
+}
+
+/// Returns what nats-server calls who comes in by a listener.
+fn visitors(peers: Peers) -> &'static str {
+    match peers {
+        Peers::Cluster => "route connections",
+        Peers::Gateway => "gateways connections",
+        Peers::LeafNodes => "leafnode connections",
+        Peers::Mqtt => "MQTT clients",
+    }
 }
 
 /// Says what is about to run, and what the operator should know about it.

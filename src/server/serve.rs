@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use broker::{Level, LogLine, Rules, Shard, ShardOptions, WorkDone};
 use config::Options;
-use config::options::{Listen, WebSocket};
+use config::options::{ClosedDoor, Listen, Peers, WebSocket};
 use protocol::time::Wall;
 use schemas::Languages;
 use storage::StoreOptions;
@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::Clock;
+use crate::closed_door::turn_away;
 use crate::disk::{Disk, DiskAnswers, DiskQueue};
 use crate::door::{Door, Entrance};
 use crate::driver::{Driver, Outside};
@@ -113,6 +114,7 @@ pub async fn serve<N: Net, D: Disk>(
         monitoring_tls: monitored.bound_tls,
         ..Bound::default()
     };
+    let doors = config.closed_doors.clone();
     let shard = Shard::new(shard_options, options.seed);
     let (queue, answers) = match disk.map(Disk::split) {
         Some((queue, answers)) => (Some(Box::new(queue) as Box<dyn DiskQueue>), Some(answers)),
@@ -146,6 +148,7 @@ pub async fn serve<N: Net, D: Disk>(
     }
     let websocket =
         bind_websocket::<N>(websocket.as_ref(), payload_max, &driver, &mut bound).await?;
+    let closed = bind_closed::<N>(doors, &mut bound).await?;
     let parts = Parts::<N, D> {
         driver,
         answers,
@@ -153,6 +156,7 @@ pub async fn serve<N: Net, D: Disk>(
         asked,
         listeners,
         websocket,
+        closed,
         monitoring,
         bound,
         tls,
@@ -221,6 +225,22 @@ async fn bind_monitoring<N: Net>(
     Ok(Some((listener, tls)))
 }
 
+/// Binds the listeners that let nobody in yet.
+async fn bind_closed<N: Net>(
+    doors: Vec<ClosedDoor>,
+    bound: &mut Bound,
+) -> io::Result<Vec<(N::Listener, Peers)>> {
+    let mut closed = Vec::new();
+    for ClosedDoor { peers, listen } in doors {
+        let listener = N::bind(&listen.host, listen.port).await;
+        let listener = listener.map_err(|error| refused(&listen, &error))?;
+        let address = as_configured(&listen, N::local_addr(&listener)?);
+        bound.closed.push((peers, address));
+        closed.push((listener, peers));
+    }
+    Ok(closed)
+}
+
 /// Says which port could not be had.
 fn refused(listen: &Listen, error: &io::Error) -> io::Error {
     let Listen { host, port } = listen;
@@ -246,6 +266,8 @@ struct Parts<N: Net, D: Disk> {
     asked: UnboundedReceiver<()>,
     listeners: Vec<(N::Listener, Rules)>,
     websocket: Option<Door<N>>,
+    /// Listeners that let nobody in yet.
+    closed: Vec<(N::Listener, Peers)>,
     monitoring: Option<(N::Listener, Option<Rc<TlsDoor>>)>,
     bound: Bound,
     /// The client listeners' certificates.
@@ -259,11 +281,7 @@ impl<N: Net, D: Disk> Parts<N, D> {
         ends: Ends<impl Future<Output = ()>, impl Future<Output = ()>>,
     ) {
         let driver = self.driver;
-        let mut fixtures = JoinSet::new();
-        let timer = Rc::clone(&driver);
-        fixtures.spawn_local(async move { timer.drive_timer().await });
-        let settling = Rc::clone(&driver);
-        fixtures.spawn_local(async move { settling.drive_settling().await });
+        let mut fixtures = clockwork(&driver);
         // Monitoring answers while the store is being recovered: that is when it is asked.
         if let Some((listener, tls)) = self.monitoring {
             fixtures.spawn_local(serve_monitoring::<N>(Rc::clone(&driver), listener, tls));
@@ -273,6 +291,9 @@ impl<N: Net, D: Disk> Parts<N, D> {
             fixtures.spawn_local(drive_disk(Rc::clone(&driver), answers));
         }
         fixtures.spawn_local(drive_work(Rc::clone(&driver), self.worked));
+        for (listener, peers) in self.closed {
+            fixtures.spawn_local(turn_away::<N>(Rc::clone(&driver), listener, peers));
+        }
         let mut asked = self.asked;
         let Ends { leave, stop } = ends;
         tokio::pin!(leave, stop);
@@ -343,6 +364,16 @@ fn shut<N: Net>(
         Door::new(listener, entrance)
     });
     doors.collect()
+}
+
+/// Starts what drives the shard from within.
+fn clockwork(driver: &Rc<Driver>) -> JoinSet<()> {
+    let mut fixtures = JoinSet::new();
+    let timer = Rc::clone(driver);
+    fixtures.spawn_local(async move { timer.drive_timer().await });
+    let settling = Rc::clone(driver);
+    fixtures.spawn_local(async move { settling.drive_settling().await });
+    fixtures
 }
 
 /// Hands the disk's answers over, for ever.

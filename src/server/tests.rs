@@ -205,3 +205,28 @@ async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &[u8]) -> Vec<u8
     }
     heard
 }
+
+#[test]
+fn who_comes_by_a_listener_that_lets_nobody_in_is_told_so() {
+    let reserved = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = reserved.local_addr().expect("bound").port();
+    drop(reserved);
+    let config = Options {
+        closed_doors: vec![config::options::ClosedDoor {
+            peers: config::options::Peers::LeafNodes,
+            listen: Listen {
+                host: "127.0.0.1".to_owned(),
+                port,
+            },
+        }],
+        ..Options::default()
+    };
+    run_server(config, None, |_| async move {
+        for _ in 0..2 {
+            let mut leaf = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let mut heard = Vec::new();
+            leaf.read_to_end(&mut heard).await.unwrap();
+            assert_eq!(heard, b"-ERR 'Leaf nodes are not supported'\r\n");
+        }
+    });
+}

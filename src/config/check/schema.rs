@@ -193,6 +193,13 @@ const MQTT: Fields = &[
     ("downgrade_qos2_subscribe", Any),
 ];
 
+/// Checks the spelling of a block's fields.
+pub(super) fn fields_of(read: &mut Reader, key: &str, node: &Node) {
+    if let Some((.., inside)) = TOP.iter().find(|(name, ..)| *name == key) {
+        check(read, node, inside);
+    }
+}
+
 /// Notes a key of nats-server that has no effect yet; tells whether it is one.
 pub(super) fn known(read: &mut Reader, key: &str, node: &Node) -> bool {
     let Some((_, without, inside)) = TOP.iter().find(|(name, ..)| *name == key) else {
@@ -200,20 +207,10 @@ pub(super) fn known(read: &mut Reader, key: &str, node: &Node) -> bool {
     };
     check(read, node, inside);
     match without {
-        Refuse if !is_idle_door(key, node) => read.refused(key, node),
-        Refuse | PassOver => read.ignored(key, node),
+        Refuse => read.refused(key, node),
+        PassOver => read.ignored(key, node),
     }
     true
-}
-
-/// Tells whether this only asks for a door that leaf nodes may come in by: without it nobody is
-/// connected who should not be, while a remote that is passed over would silently be missing.
-fn is_idle_door(key: &str, node: &Node) -> bool {
-    let Value::Map(fields) = &node.value else {
-        return false;
-    };
-    let is_remotes = |name: &str| name.eq_ignore_ascii_case("remotes");
-    matches!(key, "leaf" | "leafnodes") && !fields.iter().any(|(name, _)| is_remotes(name))
 }
 
 fn check(read: &mut Reader, node: &Node, inside: &Inside) {

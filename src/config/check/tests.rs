@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::check;
 use crate::fake::Fake;
 use crate::options::{
-    CipherSuite, ConnectionType, Curve, ExportKind, HandshakeFirst, ImportKind, Options,
+    CipherSuite, ConnectionType, Curve, ExportKind, HandshakeFirst, ImportKind, Options, Peers,
     SyncInterval, TlsVersion,
 };
 use crate::parse_file;
@@ -295,13 +295,49 @@ fn what_has_no_effect_is_listed_and_what_protects_is_refused() {
 }
 
 #[test]
-fn a_listener_for_leaf_nodes_is_passed_over_and_a_remote_is_refused() {
-    let noted = |config| checked(config).unsupported.first().map(|u| u.refuse);
-    assert_eq!(noted("leafnodes { port: -1 }"), Some(false));
-    assert_eq!(
-        noted("leafnodes { port: -1, Remotes: [{ url: \"nats://a:7422\" }] }"),
-        Some(true)
-    );
+fn listeners_for_others_are_opened_and_connections_to_others_are_refused() {
+    let noted = |config| {
+        let checked = checked(config);
+        assert_eq!(checked.errors, []);
+        let doors = checked.options.closed_doors.iter();
+        let doors: Vec<_> = doors.map(|d| (d.peers, d.listen.port)).collect();
+        (doors, checked.unsupported.first().map(|u| u.refuse))
+    };
+    let table = [
+        ("leafnodes { port: -1 }", Some((Peers::LeafNodes, 0)), false),
+        (
+            "leafnodes { Remotes: [{ url: \"nats://a:7422\" }] }",
+            None,
+            true,
+        ),
+        ("leafnodes { remotes: [] }", None, false),
+        ("cluster { name: x }", None, false),
+        (
+            "cluster { listen: \"a:6222\" }",
+            Some((Peers::Cluster, 6222)),
+            false,
+        ),
+        (
+            "cluster { port: 5, routes: [\"nats://a:6222\"] }",
+            Some((Peers::Cluster, 5)),
+            true,
+        ),
+        (
+            "gateway { name: A, port: 5, gateways: [{name: A, url: u}] }",
+            Some((Peers::Gateway, 5)),
+            false,
+        ),
+        (
+            "gateway { name: A, port: 5, gateways: [{name: B, url: u}] }",
+            Some((Peers::Gateway, 5)),
+            true,
+        ),
+        ("mqtt { port: 1883 }", Some((Peers::Mqtt, 1883)), false),
+    ];
+    for (config, door, refused) in table {
+        let doors = door.into_iter().collect();
+        assert_eq!(noted(config), (doors, Some(refused)), "{config}");
+    }
 }
 
 #[test]

@@ -11,8 +11,9 @@ use alloc::vec::Vec;
 use super::flags::Flag;
 use super::{CommandLine, Given};
 use crate::check::Unsupported;
+use crate::check::listen::split_host_port;
 use crate::load::LaunchError;
-use crate::options::{CertFiles, Listen, Options, Tls};
+use crate::options::{CertFiles, ClosedDoor, Listen, Options, Peers, Tls};
 
 impl CommandLine {
     /// Sets what the flags say, and notes those that have no effect yet.
@@ -60,7 +61,7 @@ impl CommandLine {
     fn note_unsupported(&self, unsupported: &mut Vec<Unsupported>) -> Result<(), LaunchError> {
         const NOTED: [(Flag, &str, bool); 7] = [
             (Flag::Routes, "--routes", true),
-            (Flag::Cluster, "--cluster", true),
+            (Flag::Cluster, "--cluster", false),
             (Flag::ClusterName, "--cluster_name", false),
             (Flag::ClusterAdvertise, "--cluster_advertise", false),
             (Flag::NoAdvertise, "--no_advertise", false),
@@ -136,8 +137,27 @@ fn apply_text(options: &mut Options, flag: Flag, text: &str) {
         Flag::User => options.auth.user = set,
         Flag::Pass => options.auth.password = set,
         Flag::Auth => options.auth.token = set,
+        Flag::Cluster => cluster_listener(options, text),
         _ => {}
     }
+}
+
+/// Takes the address of a URL as in `nats://127.0.0.1:6222`.
+fn cluster_listener(options: &mut Options, url: &str) {
+    let address = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let address = address.rsplit_once('@').map_or(address, |(_, rest)| rest);
+    let Ok((host, port)) = split_host_port(address) else {
+        return;
+    };
+    let Ok(port) = u16::try_from(port.max(0)) else {
+        return;
+    };
+    let doors = &mut options.closed_doors;
+    doors.retain(|door| door.peers != Peers::Cluster);
+    doors.push(ClosedDoor {
+        peers: Peers::Cluster,
+        listen: Listen { host, port },
+    });
 }
 
 fn client_listener(options: &mut Options) -> &mut Listen {

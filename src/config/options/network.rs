@@ -35,6 +35,28 @@ impl fmt::Display for Listen {
     }
 }
 
+/// Who connects besides NATS clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// The other servers of a cluster.
+    Cluster,
+    /// Servers of other clusters.
+    Gateway,
+    /// Leaf nodes.
+    LeafNodes,
+    /// MQTT clients.
+    Mqtt,
+}
+
+/// A listener that is opened, since its configuration asks for it, and lets nobody in yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedDoor {
+    /// Who would come in by it.
+    pub peers: Peers,
+    /// Where it is.
+    pub listen: Listen,
+}
+
 /// A certificate chain with its private key, as files in PEM form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertFiles {

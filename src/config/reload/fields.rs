@@ -8,7 +8,7 @@ use core::time::Duration;
 use protocol::text::duration::Nanos;
 
 use super::ReloadError;
-use crate::options::{HandshakeFirst, JetStream, Listen, Options, SyncInterval, Tls};
+use crate::options::{HandshakeFirst, JetStream, Listen, Options, Peers, SyncInterval, Tls};
 
 /// How long a login may take when the configuration does not say, in seconds.
 const AUTH_TIMEOUT_S: u64 = 2;
@@ -133,6 +133,12 @@ pub(super) const FIELDS: &[Field] = &[
             false => "Reloaded: fast producers will be stalled".to_string(),
         },
     }),
+    field("the listeners of other servers", Judged(|old, new| {
+        match doors(old).eq(doors(new)) {
+            true => Ok(()),
+            false => Err(ReloadError::Unsupported("the listeners of other servers")),
+        }
+    })),
     field("JetStream", Fixed(|o| o.jetstream.enabled.to_string())),
     field("NoJetStreamStrict", Fixed(|o| (!o.jetstream.strict).to_string())),
     field("JetStreamMaxMemory", Judged(|old, new| limit(old.jetstream.memory_max, new.jetstream.memory_max))),
@@ -304,6 +310,12 @@ fn auth_timeout(options: &Options) -> String {
     let timeout = options.auth.timeout;
     let timeout = timeout.unwrap_or(Duration::from_secs(AUTH_TIMEOUT_S));
     timeout.as_secs_f64().to_string()
+}
+
+/// A random port stays the one that it has become.
+fn doors(options: &Options) -> impl Iterator<Item = (Peers, &str, u16)> {
+    let doors = options.closed_doors.iter();
+    doors.map(|door| (door.peers, door.listen.host.as_str(), door.listen.port))
 }
 
 fn tls_timeout(options: &Options) -> Duration {

@@ -1,0 +1,84 @@
+//! The blocks of listeners for other servers and for MQTT, which are opened and let nobody in yet.
+//!
+//! *Invariant:* a connection that this server was to make itself is refused at the start: it would
+//! silently be missing.
+
+use alloc::vec::Vec;
+
+use super::listen::Address;
+use super::reader::Reader;
+use super::schema;
+use crate::options::{ClosedDoor, Peers};
+use crate::value::{Map, Node, Value};
+
+/// Reads one of the blocks; tells whether it was one.
+pub(super) fn block(
+    read: &mut Reader,
+    key: &str,
+    node: &Node,
+    doors: &mut Vec<ClosedDoor>,
+) -> bool {
+    let peers = match key {
+        "cluster" => Peers::Cluster,
+        "gateway" => Peers::Gateway,
+        "leaf" | "leafnodes" => Peers::LeafNodes,
+        "mqtt" => Peers::Mqtt,
+        _ => return false,
+    };
+    schema::fields_of(read, key, node);
+    let Value::Map(map) = &node.value else {
+        // Said already.
+        return true;
+    };
+    let mut address = Address::default();
+    for (name, node) in map.iter() {
+        let name = name.to_ascii_lowercase();
+        address.read(read, &name, node);
+    }
+    match dials_out(peers, map) {
+        true => read.refused(key, node),
+        false => read.ignored(key, node),
+    }
+    if address.port.is_some() {
+        let listen = address.or("0.0.0.0", 0);
+        doors.push(ClosedDoor { peers, listen });
+    }
+    true
+}
+
+/// Tells whether the block names servers to connect to.
+fn dials_out(peers: Peers, map: &Map) -> bool {
+    let name = text_at(map, "name");
+    let is_other = |gateway: &Node| match &gateway.value {
+        Value::Map(fields) => text_at(fields, "name") != name,
+        _ => true,
+    };
+    match peers {
+        Peers::Cluster => items(map, "routes").next().is_some(),
+        Peers::LeafNodes => items(map, "remotes").next().is_some(),
+        // A gateway may name itself among all of them.
+        Peers::Gateway => items(map, "gateways").any(is_other),
+        Peers::Mqtt => false,
+    }
+}
+
+fn entry<'a>(map: &'a Map, key: &str) -> Option<&'a Node> {
+    let mut entries = map.iter();
+    let found = entries.find(|(name, _)| name.eq_ignore_ascii_case(key));
+    found.map(|(_, node)| node)
+}
+
+fn items<'a>(map: &'a Map, key: &str) -> impl Iterator<Item = &'a Node> {
+    let list = match entry(map, key).map(|node| &node.value) {
+        Some(Value::List(items)) => items.as_slice(),
+        _ => &[],
+    };
+    list.iter()
+}
+
+fn text_at<'a>(map: &'a Map, key: &str) -> Option<&'a str> {
+    match &entry(map, key)?.value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
