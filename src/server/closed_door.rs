@@ -6,7 +6,7 @@
 use core::time::Duration;
 use std::rc::Rc;
 
-use broker::{Level, LogLine};
+use broker::Level;
 use config::options::Peers;
 use tokio::io::AsyncWriteExt;
 
@@ -49,10 +49,8 @@ pub(crate) async fn turn_away<N: Net>(driver: Rc<Driver>, listener: N::Listener,
         };
         if !core::mem::replace(&mut told, true) {
             let name = name(peers);
-            driver.log(&LogLine {
-                level: Level::Warn,
-                text: format!("{peer} was refused, as all {name} are: they are not supported yet"),
-            });
+            let text = format!("{peer} was refused, as all {name} are: they are not supported yet");
+            driver.log(Level::Warn, text);
         }
         let tell = async {
             stream.write_all(answer(peers)).await?;

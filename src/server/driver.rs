@@ -146,11 +146,6 @@ impl Driver {
         Ok(())
     }
 
-    /// Writes a line to the log.
-    pub(crate) fn log(&self, line: &LogLine) {
-        (self.log)(line);
-    }
-
     /// Does so because somebody outside asked, who is answered in the log.
     pub(crate) fn reload_or_say_why(&self) {
         if let Err(error) = self.reload() {
