@@ -12,7 +12,8 @@ use rules::Problem;
 use tree::SourceFile;
 
 /// The crates that decide everything and do nothing: no I/O, no clock, no entropy.
-const PURE: [&str; 8] = [
+const PURE: [&str; 9] = [
+    "identity",
     "protocol",
     "routing",
     "storage",
@@ -25,7 +26,7 @@ const PURE: [&str; 8] = [
 
 /// What pure crates may depend on, directly or not: crates that build without std. Macros that run
 /// at build time are not followed.
-const PURE_MAY_USE: [&str; 39] = [
+const PURE_MAY_USE: [&str; 47] = [
     "adler2",
     // A trait of hashbrown's that crates of the schema languages switch on for all.
     "allocator-api2",
@@ -37,6 +38,10 @@ const PURE_MAY_USE: [&str; 39] = [
     "cpufeatures",
     "crypto-common",
     "digest",
+    // Curves and signatures.
+    "curve25519-dalek",
+    "ed25519",
+    "ed25519-dalek",
     "equivalent",
     "foldhash",
     "generic-array",
@@ -58,12 +63,17 @@ const PURE_MAY_USE: [&str; 39] = [
     "serde_json",
     "sha1",
     "sha2",
+    "signature",
     "slab",
+    "subtle",
     "thiserror",
     "typenum",
     "xxhash-rust",
+    "zeroize",
     "zmij",
     // Ours, from the bottom up.
+    "identity",
+    "identity",
     "protocol",
     "routing",
     "storage",

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 
 use config::Options;
 use config::options::{ConnectionType, WebSocket};
+use identity::{PublicKey, decode_signature};
 use protocol::connect::Connect;
 use protocol::id::AccountId;
 
@@ -22,6 +23,7 @@ use crate::auth::dn::Dn;
 use crate::auth::memphis::Tenants;
 use crate::auth::secret::Secret;
 pub(crate) use crate::auth::user::User;
+use crate::conn::Conn;
 use crate::effects::Rules;
 use crate::tls::PeerCert;
 
@@ -33,6 +35,11 @@ pub(crate) struct Credentials<'a> {
     pub(crate) token: &'a str,
     /// The connection's name, which tells Memphis users apart.
     pub(crate) name: &'a str,
+    /// A public key, and the signature of what it was given to sign.
+    pub(crate) nkey: &'a str,
+    pub(crate) sig: &'a str,
+    /// What that was.
+    pub(crate) nonce: &'a str,
     /// Its certificate, if it showed one.
     pub(crate) cert: Option<&'a PeerCert>,
     /// Whether it named an account in the way of servers before 2.0.
@@ -40,13 +47,17 @@ pub(crate) struct Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    pub(crate) fn new(said: &'a Connect, name: &'a str, cert: Option<&'a PeerCert>) -> Self {
+    /// Returns what a client has said on its connection.
+    pub(crate) fn new(said: &'a Connect, name: &'a str, conn: &'a Conn) -> Self {
         Self {
+            nkey: &said.nkey,
+            sig: &said.sig,
+            nonce: &conn.nonce,
             user: &said.user,
             pass: &said.pass,
             token: &said.auth_token,
             name,
-            cert,
+            cert: conn.tls.as_ref().and_then(|tls| tls.certs.first()),
             legacy_account: !said.account.is_empty() || said.new_account,
         }
     }
@@ -85,6 +96,13 @@ impl Entry {
     }
 }
 
+/// A user that is known by its key.
+#[derive(Debug)]
+struct KeyEntry {
+    user: Rc<User>,
+    types: Vec<ConnectionType>,
+}
+
 /// How clients of one listener get in, beside as users that have a name.
 #[derive(Debug, Default)]
 struct Door {
@@ -100,6 +118,7 @@ struct Door {
 #[derive(Debug)]
 pub(crate) struct Auth {
     users: BTreeMap<String, Entry>,
+    nkeys: BTreeMap<PublicKey, KeyEntry>,
     main: Door,
     /// WebSocket clients', where it is another one.
     websocket: Option<Door>,
@@ -118,6 +137,7 @@ impl Auth {
     pub(crate) fn new(options: &Options, accounts: &mut Accounts, seed: u64) -> Self {
         let mut auth = Self {
             users: BTreeMap::new(),
+            nkeys: BTreeMap::new(),
             main: Door {
                 token: options.auth.token.as_deref().map(Secret::new),
                 single: None,
@@ -154,7 +174,7 @@ impl Auth {
                 auth.insert(user, id, defaults, seed);
             }
         }
-        auth.system_only &= !auth.users.is_empty();
+        auth.system_only &= !(auth.users.is_empty() && auth.nkeys.is_empty());
         auth.memphis = options
             .memphis
             .as_ref()
@@ -183,7 +203,10 @@ impl Auth {
         match (rules, &self.memphis) {
             // Its users hold for the life of the process.
             (Rules::Memphis, Some(_)) => true,
-            (Rules::Nats, _) | (Rules::Memphis, None) => self.users.contains_key(name),
+            (Rules::Nats, _) | (Rules::Memphis, None) => {
+                let key = || PublicKey::parse(name).is_ok_and(|key| self.nkeys.contains_key(&key));
+                self.users.contains_key(name) || key()
+            }
         }
     }
 
@@ -206,6 +229,9 @@ impl Auth {
         };
         if !self.configured && !overrides {
             return self.anybody();
+        }
+        if let Some(verdict) = self.check_key(door, kind, shown) {
+            return verdict;
         }
         if door.by_cert && !self.users.is_empty() {
             return match shown.cert.and_then(|cert| self.certified(cert, kind)) {
@@ -237,6 +263,40 @@ impl Auth {
             }
             (None, _) => Verdict::Refused,
         }
+    }
+
+    /// Judges a client that shows a key, or becomes one that is known by its key; none if it has to be
+    /// judged otherwise.
+    fn check_key(
+        &self,
+        door: &Door,
+        kind: ConnectionType,
+        shown: &Credentials<'_>,
+    ) -> Option<Verdict> {
+        if self.nkeys.is_empty() {
+            return None;
+        }
+        let find = |name: &str| self.nkeys.get_key_value(&PublicKey::parse(name).ok()?);
+        let allowed = |entry: &KeyEntry| entry.types.is_empty() || entry.types.contains(&kind);
+        if !shown.nkey.is_empty() {
+            let Some((key, entry)) = find(shown.nkey).filter(|(_, entry)| allowed(entry)) else {
+                return Some(Verdict::Refused);
+            };
+            return Some(match has_signed(key, shown) {
+                true => Self::accept(&entry.user),
+                false => Verdict::Refused,
+            });
+        }
+        let nothing = [shown.user, shown.pass, shown.token];
+        let no_auth_user = door.no_auth_user.as_ref();
+        let no_auth_user = no_auth_user.filter(|_| nothing.iter().all(|part| part.is_empty()));
+        let (_, entry) = find(no_auth_user?)?;
+        allowed(entry).then(|| Self::accept(&entry.user))
+    }
+
+    /// Says whether clients need something to sign.
+    pub(crate) fn wants_signatures(&self) -> bool {
+        !self.nkeys.is_empty()
     }
 
     fn anybody(&self) -> Verdict {
@@ -278,13 +338,24 @@ impl Auth {
     ) {
         self.configured = true;
         self.system_only &= Some(account) == self.system;
-        // Without a name it is a user of another kind (nkey), not one that anybody is who shows none.
-        // A name alone is enough for `no_auth_user`, and for who shows it without a password.
-        if user.name.is_empty() || user.nkey.is_some() {
+        let permissions = user.permissions.as_ref().or(defaults);
+        if let Some(text) = &user.nkey {
+            let Ok(key) = PublicKey::parse(text) else {
+                return;
+            };
+            let entry = KeyEntry {
+                user: Rc::new(User::new(text, account, permissions, seed)),
+                types: user.allowed_connection_types.clone(),
+            };
+            self.nkeys.insert(key, entry);
+            return;
+        }
+        // A name alone is enough for `no_auth_user`, and for who shows it without a password; nobody
+        // is a user without one.
+        if user.name.is_empty() {
             return;
         }
         let password = user.password.as_deref().unwrap_or_default();
-        let permissions = user.permissions.as_ref().or(defaults);
         let entry = Entry {
             secret: Secret::new(password),
             user: Rc::new(User::new(&user.name, account, permissions, seed)),
@@ -299,6 +370,14 @@ impl Auth {
             user: Some(Rc::clone(user)),
         }
     }
+}
+
+/// Says whether the owner of `key` has signed what this client was given to sign.
+fn has_signed(key: &PublicKey, shown: &Credentials<'_>) -> bool {
+    let signature = decode_signature(shown.sig);
+    // Without a nonce there is nothing that only this connection could have been asked to sign.
+    !shown.nonce.is_empty()
+        && signature.is_some_and(|signature| key.has_signed(shown.nonce.as_bytes(), &signature))
 }
 
 /// Returns the door of WebSocket clients, which is everybody's unless it has credentials of its own.

@@ -138,6 +138,8 @@ pub(crate) struct Conn {
     pub(crate) pulse: Pulse,
     pub(crate) rules: Rules,
     pub(crate) security: Security,
+    /// What the client is given to sign; empty where nobody has to.
+    pub(crate) nonce: String,
     /// What it began with, if it is a WebSocket.
     pub(crate) websocket: Option<Box<WebSocketClient>>,
     /// Its encryption, once it has one.
@@ -193,6 +195,7 @@ impl Conn {
             },
             rules: accepted.rules,
             security: accepted.security,
+            nonce: String::new(),
             websocket: accepted.websocket,
             tls,
             told_info: false,

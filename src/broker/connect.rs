@@ -37,8 +37,7 @@ impl Shard {
         if let Some(websocket) = &conn.websocket {
             fill_in(&mut said, &websocket.cookies);
         }
-        let cert = conn.tls.as_ref().and_then(|tls| tls.certs.first());
-        let credentials = Credentials::new(&said, &said.name, cert);
+        let credentials = Credentials::new(&said, &said.name, conn);
         let verdict = self.auth.check(conn.rules, conn.kind(), &credentials);
         match verdict {
             Verdict::Accepted { account, user } => self.admit(id, account, user, &said),

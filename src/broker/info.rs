@@ -115,6 +115,10 @@ impl Shard {
             jetstream: config.jetstream.enabled,
             client_ip: conn.peer.ip().to_string(),
             client_id: conn.cid,
+            nonce: match known {
+                true => String::new(),
+                false => conn.nonce.clone(),
+            },
             ldm,
             domain: config.jetstream.domain.clone().unwrap_or_default(),
             xkey: self.identity.xkey.clone(),

@@ -121,8 +121,7 @@ impl Shard {
         }
         let said = conn.said.as_deref().cloned().unwrap_or_default();
         let name = &conn.wishes.name;
-        let cert = conn.tls.as_ref().and_then(|tls| tls.certs.first());
-        let shown = Credentials::new(&said, name, cert);
+        let shown = Credentials::new(&said, name, conn);
         Some(match self.auth.check(conn.rules, conn.kind(), &shown) {
             Verdict::Accepted { account, user } => Self::place(conn, account, user),
             Verdict::Refused => Fate::Leaves,

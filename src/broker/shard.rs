@@ -10,6 +10,8 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::BytesMut;
 use config::Options;
 use jetstream::JetStream;
@@ -21,6 +23,7 @@ use protocol::id::ConnId;
 use protocol::parser::{self, Parser};
 use protocol::rng::Rng;
 use protocol::time::{Instant, Now};
+use sha2::{Digest, Sha256};
 use storage::{DiskOp, StoreOptions};
 
 use crate::accounts::Accounts;
@@ -136,6 +139,12 @@ impl Shard {
             .conns
             .insert(|id| Conn::new(id, cid, accepted, parser, now));
         self.open += 1;
+        if self.auth.wants_signatures() {
+            let nonce = nonce(&mut self.rng);
+            if let Some(conn) = self.router.conns.get_mut(id) {
+                conn.nonce = nonce;
+            }
+        }
         match security {
             Security::Plain | Security::Optional => self.begin(id),
             Security::Required | Security::First => {
@@ -398,4 +407,16 @@ impl Shard {
         self.router
             .send(id, |conn| encode::info(conn.outbox.buf(), &json));
     }
+}
+
+/// Draws what one client is to sign. A digest of what is drawn: from the nonces that it is shown nobody
+/// learns the next one, which it could have a client sign for it.
+fn nonce(rng: &mut Rng) -> String {
+    const LEN: usize = 11;
+    let mut digest = Sha256::new();
+    for _ in 0..4 {
+        digest.update(rng.next_u64().to_le_bytes());
+    }
+    let digest = digest.finalize();
+    URL_SAFE_NO_PAD.encode(digest.get(..LEN).unwrap_or_default())
 }

@@ -1,6 +1,7 @@
 //! The shard driven with bytes: clients connect, say something, and see what they are sent.
 
 mod harness;
+mod keys;
 
 mod lame_duck;
 mod limits;

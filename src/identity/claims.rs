@@ -1,5 +1,6 @@
 //! What claims say, as JWTs of version 2 carry it.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -185,7 +186,7 @@ pub struct SigningKey {
     /// The key.
     pub key: String,
     /// What its users may do; whatever their claims say when none.
-    pub template: Option<UserLimits>,
+    pub template: Option<Box<UserLimits>>,
 }
 
 impl<'de> Deserialize<'de> for SigningKey {
@@ -194,7 +195,10 @@ impl<'de> Deserialize<'de> for SigningKey {
         #[serde(untagged)]
         enum Form {
             Key(String),
-            Scope { key: String, template: UserLimits },
+            Scope {
+                key: String,
+                template: Box<UserLimits>,
+            },
         }
         Ok(match Form::deserialize(from)? {
             Form::Key(key) => Self {

@@ -210,6 +210,9 @@ mod tests {
             pass,
             token,
             name,
+            nkey: "",
+            sig: "",
+            nonce: "",
             cert: None,
             legacy_account: false,
         };
@@ -263,6 +266,9 @@ mod tests {
                 pass: "memphis",
                 token: "",
                 name,
+                nkey: "",
+                sig: "",
+                nonce: "",
                 cert: None,
                 legacy_account: false,
             };

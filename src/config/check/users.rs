@@ -5,6 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use identity::{KeyKind, PublicKey};
+
 use super::reader::{Reader, set};
 use super::subject;
 use crate::options::{
@@ -91,14 +93,9 @@ fn user(read: &mut Reader, node: &Node) -> Option<User> {
     }
 }
 
-/// Tells whether `nkey` has the shape of a user's public key: 56 digits of base 32, the first of
-/// which is U. Its checksum is tested when it is used.
+/// Tells whether `nkey` is a user's public key.
 fn is_public_user_nkey(nkey: &str) -> bool {
-    nkey.len() == 56
-        && nkey.starts_with('U')
-        && nkey
-            .bytes()
-            .all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b))
+    PublicKey::parse_as(KeyKind::User, nkey).is_some()
 }
 
 fn connection_types(read: &mut Reader, node: &Node) -> Vec<ConnectionType> {
