@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 mod apply;
 mod flags;
 pub(crate) mod help;
+pub(crate) mod pages;
 #[cfg(test)]
 mod tests;
 

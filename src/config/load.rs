@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use crate::check::memphis::Draft;
 use crate::check::{self, Inconsistent, Unsupported};
 use crate::cli::help::{self, NATS_SERVER};
+use crate::cli::pages;
 use crate::cli::{CliFlag, CommandLine, FlagError};
 use crate::error::{Finding, ParseError};
 use crate::options::{Listen, Options};
@@ -185,6 +186,10 @@ fn asked_to_print(program: &str, line: &CommandLine) -> Result<Option<String>, L
         None => Ok(None),
         Some(word) if word.eq_ignore_ascii_case("version") => Ok(Some(help::version(program))),
         Some(word) if word.eq_ignore_ascii_case("help") => Ok(Some(help::usage(program))),
+        // nats-server has no such commands.
+        Some(word) if program != NATS_SERVER => pages::command(program, &line.words)
+            .ok_or_else(|| LaunchError::Command(word.clone()))
+            .map(Some),
         Some(word) => Err(LaunchError::Command(word.clone())),
     }
 }

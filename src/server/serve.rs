@@ -137,15 +137,7 @@ pub async fn serve<N: Net, D: Disk>(
         doors: tls.iter().chain(&monitoring_tls).map(Rc::clone).collect(),
     };
     let driver = Rc::new(Driver::new(shard, outside));
-    let mut listeners = Vec::new();
-    for (listen, rules) in &options.listeners {
-        let listener = N::bind(&listen.host, listen.port).await;
-        listeners.push((listener.map_err(|error| refused(listen, &error))?, *rules));
-    }
-    for ((listener, _), (listen, _)) in listeners.iter().zip(&options.listeners) {
-        let address = N::local_addr(listener)?;
-        bound.clients.push(as_configured(listen, address));
-    }
+    let listeners = bind_clients::<N>(options.listeners, &mut bound).await?;
     let websocket =
         bind_websocket::<N>(websocket.as_ref(), payload_max, &driver, &mut bound).await?;
     let closed = bind_closed::<N>(doors, &mut bound).await?;
@@ -163,6 +155,22 @@ pub async fn serve<N: Net, D: Disk>(
     };
     LocalSet::new().run_until(parts.run(ready, ends)).await;
     Ok(())
+}
+
+/// Binds the listeners of clients.
+async fn bind_clients<N: Net>(
+    wanted: Vec<(Listen, Rules)>,
+    bound: &mut Bound,
+) -> io::Result<Vec<(N::Listener, Rules)>> {
+    let mut listeners = Vec::new();
+    for (listen, rules) in wanted {
+        let listener = N::bind(&listen.host, listen.port).await;
+        let listener = listener.map_err(|error| refused(&listen, &error))?;
+        let address = N::local_addr(&listener)?;
+        bound.clients.push(as_configured(&listen, address));
+        listeners.push((listener, rules));
+    }
+    Ok(listeners)
 }
 
 /// Binds the listener for WebSockets, if there is to be one.
