@@ -91,7 +91,10 @@ clients() {
     if wanted go; then each go "$cache/bin/go-checks"; fi
     if wanted js; then each js node "$here/js/checks.mjs"; fi
     if wanted rust; then each rust "$cache/rust/debug/rust-checks"; fi
-    if wanted natscli; then each natscli python3 "$here/natscli/checks.py" "$cache/bin/nats"; fi
+    if wanted natscli; then
+        each natscli python3 "$here/natscli/checks.py" "$cache/bin/nats"
+        operator
+    fi
     if wanted walkthroughs; then walkthroughs; fi
     if [ "$server" = beale ]; then
         if wanted memphis-python; then
@@ -99,6 +102,32 @@ clients() {
         fi
         if wanted memphis-js; then memphis memphis-js node "$here/memphis-js/checks.mjs"; fi
     fi
+}
+
+# The CLI in the system account, and between accounts that share something.
+operator() {
+    # shellcheck disable=SC2016 # `$SYS` and `$JS` are names
+    if serve 'accounts {
+        $SYS { users = [ {user: sys, password: p} ] }
+        A {
+            jetstream: enabled, users = [ {user: a, password: p} ]
+            exports = [ {service: help}, {stream: "news.>"}, {service: "$JS.API.>", response: stream}, {service: "shared.>"} ]
+        }
+        B {
+            users = [ {user: b, password: p} ]
+            imports = [
+                {service: {account: A, subject: help}, to: please}
+                {stream: {account: A, subject: "news.>"}, prefix: from}
+                {service: {account: A, subject: "$JS.API.>"}, to: "js.a.>"}
+                {service: {account: A, subject: "shared.>"}}
+            ]
+        }
+    }'; then
+        client operator python3 "$here/natscli/system.py" "$cache/bin/nats" "${url/nats:\/\//nats://sys:p@}"
+    else
+        echo "FAIL operator/program: the server did not start"
+    fi
+    stop_all
 }
 
 # A Memphis SDK gets both ways in: nats-server has only one.

@@ -12,4 +12,5 @@ mod sharing;
 mod signs_of_life;
 mod stations;
 mod streams;
+mod system;
 mod tracing;
