@@ -1,5 +1,7 @@
 //! The bench: starts each server in turn on the same disk, drives all with the same client, and
 //! prints ratios. Usage: `bench --beale PATH --nats PATH [--rows TEXT] [--scale F] [--repeat N]`.
+//! With `--table scale` it shows instead what grows with the number of subjects, streams, consumers
+//! and messages.
 //!
 //! Ratios, not rates, are the result: the machines it runs on are shared and noisy, which is why the
 //! servers take turns within each row and the median of the repeats counts.
@@ -11,6 +13,7 @@
 )]
 
 mod rows;
+mod scale;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -32,6 +35,7 @@ struct Cell {
 }
 
 struct Args {
+    table: Table,
     candidates: Vec<Candidate>,
     rows: Option<String>,
     scale: f64,
@@ -39,8 +43,22 @@ struct Args {
     dir: PathBuf,
 }
 
+/// What is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Table {
+    Speed,
+    Scale,
+}
+
 fn main() -> Result<()> {
     let args = parse_args()?;
+    match args.table {
+        Table::Speed => print_speed(&args),
+        Table::Scale => scale::print(&args),
+    }
+}
+
+fn print_speed(args: &Args) -> Result<()> {
     let mut out = std::io::stdout();
     writeln!(
         out,
@@ -58,7 +76,7 @@ fn main() -> Result<()> {
         let mut cells: Vec<Vec<Cell>> = args.candidates.iter().map(|_| Vec::new()).collect();
         for _ in 0..args.repeat {
             for (candidate, cell) in args.candidates.iter().zip(&mut cells) {
-                cell.push(measure(candidate, row, &args)?);
+                cell.push(measure(candidate, row, args)?);
             }
         }
         let medians: Vec<Cell> = cells.into_iter().map(median).collect();
@@ -127,6 +145,7 @@ fn print_row(
 
 fn parse_args() -> Result<Args> {
     let mut args = Args {
+        table: Table::Speed,
         candidates: Vec::new(),
         rows: None,
         scale: 1.0,
@@ -150,6 +169,7 @@ fn parse_args() -> Result<Args> {
                 let always = candidate("nats-server always", &value, "sync_interval: always");
                 args.candidates.push(always);
             }
+            "--table" if value == "scale" => args.table = Table::Scale,
             "--rows" => args.rows = Some(value),
             "--scale" => args.scale = value.parse().context("--scale")?,
             "--repeat" => args.repeat = value.parse().context("--repeat")?,

@@ -371,7 +371,7 @@ fn create_stream(addr: &str) -> Result<()> {
     )
 }
 
-fn api(client: &mut Client, subject: &str, body: &str) -> Result<()> {
+pub(crate) fn api(client: &mut Client, subject: &str, body: &str) -> Result<()> {
     client.send(&publish(
         &format!("$JS.API.{subject}"),
         "_INBOX.f.api",
@@ -380,7 +380,7 @@ fn api(client: &mut Client, subject: &str, body: &str) -> Result<()> {
     check(client.receive()?.body).with_context(|| subject.to_owned())
 }
 
-fn check(body: &[u8]) -> Result<()> {
+pub(crate) fn check(body: &[u8]) -> Result<()> {
     let failed = body.starts_with(b"NATS/1.0") || body.windows(9).any(|w| w == b"\"error\":{");
     if failed {
         bail!("server answered {}", String::from_utf8_lossy(body));

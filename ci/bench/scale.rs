@@ -1,0 +1,311 @@
+//! What an operation costs when there is little and when there is much: a thousand subjects and a
+//! million, ten streams and ten thousand. The server's CPU time is counted, not the clock: it says what
+//! an operation makes it do, also on a machine that is busy with other things.
+
+use std::io::Write;
+
+use anyhow::{Context, Result, bail};
+
+use ci::load::client::{Client, append_publish, publish};
+use ci::load::server::{Candidate, Server};
+
+use crate::Args;
+use crate::rows::{api, check};
+
+/// Most requests or publishes that wait for an answer.
+const WINDOW: u64 = 1000;
+/// The large case may cost this much more than the small one.
+const GROWTH_MAX: f64 = 1.5;
+
+/// A question: does `run` cost the same with `few` as with `many`?
+struct Row {
+    name: &'static str,
+    few: u64,
+    many: u64,
+    /// Makes that many of what there may be much of.
+    prepare: fn(&mut Client, u64) -> Result<()>,
+    /// Does something `RUNS` times; returns how many operations that were.
+    run: fn(&mut Client, u64) -> Result<u64>,
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "publish; subjects in the stream",
+        few: 1_000,
+        many: 1_000_000,
+        prepare: |c, n| stream(c, "\"s.>\"").and_then(|()| fill(c, n, |i| format!("s.{i}"))),
+        run: |c, n| publishes(c, 200_000, move |i| format!("s.{}", i * 7919 % n)),
+    },
+    Row {
+        name: "publish; streams",
+        few: 10,
+        many: 10_000,
+        prepare: streams,
+        run: |c, n| publishes(c, 100_000, move |i| format!("t.{}", i * 7919 % n)),
+    },
+    Row {
+        name: "publish; consumers of other subjects",
+        few: 10,
+        many: 10_000,
+        prepare: |c, n| consumers(c, n, |i| format!(",\"filter_subject\":\"s.{i}\"")),
+        run: |c, _| publishes(c, 100_000, |_| "s.x".to_owned()),
+    },
+    Row {
+        name: "publish; consumers with wildcards",
+        few: 10,
+        many: 10_000,
+        prepare: |c, n| consumers(c, n, |i| format!(",\"filter_subject\":\"s.{i}.*\"")),
+        run: |c, _| publishes(c, 100_000, |_| "s.x.y".to_owned()),
+    },
+    Row {
+        name: "publish; consumers of everything",
+        few: 10,
+        many: 10_000,
+        prepare: |c, n| consumers(c, n, |_| String::new()),
+        run: |c, _| publishes(c, 20_000, |_| "s.x".to_owned()),
+    },
+    Row {
+        name: "fetch and ack; messages waiting for an ack",
+        few: 100,
+        many: 100_000,
+        prepare: unacked,
+        run: |c, _| fetch_and_ack(c, "C", 20_000),
+    },
+    Row {
+        name: "fetch by subject; other messages before it",
+        few: 1_000,
+        many: 1_000_000,
+        prepare: needles,
+        run: |c, _| consume_new(c, "w.a", 50),
+    },
+    Row {
+        name: "fetch by wildcard; other messages before it",
+        few: 1_000,
+        many: 1_000_000,
+        prepare: needles,
+        run: |c, _| consume_new(c, "w.*", 50),
+    },
+    Row {
+        name: "consumer info; messages in the stream",
+        few: 1_000,
+        many: 1_000_000,
+        prepare: |c, n| needles(c, n).and_then(|()| consumer(c, "C", "")),
+        run: |c, _| {
+            requests(c, 20_000, |_| {
+                ("CONSUMER.INFO.S.C".to_owned(), String::new())
+            })
+        },
+    },
+];
+
+/// Prints the table.
+pub(crate) fn print(args: &Args) -> Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "| operation; what there is more of | server | few | us | many | us | growth |"
+    )?;
+    writeln!(out, "|---|---|---:|---:|---:|---:|---:|")?;
+    let wanted = |row: &&Row| {
+        args.rows
+            .as_ref()
+            .is_none_or(|text| row.name.contains(&**text))
+    };
+    for row in ROWS.iter().filter(wanted) {
+        let servers = args.candidates.iter();
+        for candidate in servers.filter(|candidate| candidate.jetstream.is_empty()) {
+            let context = || format!("{} against {}", row.name, candidate.name);
+            let few = cost_us(candidate, row, row.few, args).with_context(context)?;
+            let many = cost_us(candidate, row, row.many, args).with_context(context)?;
+            let growth = many / few;
+            let mark = if growth > GROWTH_MAX { " (!)" } else { "" };
+            writeln!(
+                out,
+                "| {} | {} | {} | {few:.2} | {} | {many:.2} | {growth:.2}{mark} |",
+                row.name, candidate.name, row.few, row.many
+            )?;
+            out.flush()?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the server's CPU time per operation in microseconds.
+fn cost_us(candidate: &Candidate, row: &Row, size: u64, args: &Args) -> Result<f64> {
+    let server = Server::start(candidate, &args.dir)?;
+    let mut client = Client::connect(&server.addr)?;
+    client.send(b"SUB _INBOX.f.* 1\r\n")?;
+    client.barrier()?;
+    (row.prepare)(&mut client, size)?;
+    // What the preparation left to do in the background is not the operation's.
+    settle(&server)?;
+    let before = server.usage()?;
+    let operations = (row.run)(&mut client, size)?;
+    let after = server.usage()?;
+    #[allow(clippy::cast_precision_loss, reason = "counts below 2^53")]
+    let operations = operations as f64;
+    Ok((after.cpu_s - before.cpu_s) * 1e6 / operations)
+}
+
+/// Waits until the server has been idle for a moment.
+fn settle(server: &Server) -> Result<()> {
+    let mut before = server.usage()?.cpu_s;
+    for _ in 0..50 {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let after = server.usage()?.cpu_s;
+        if after - before < 0.02 {
+            break;
+        }
+        before = after;
+    }
+    Ok(())
+}
+
+fn stream(client: &mut Client, subjects: &str) -> Result<()> {
+    let config = format!("{{\"name\":\"S\",\"subjects\":[{subjects}]}}");
+    api(client, "STREAM.CREATE.S", &config)
+}
+
+fn streams(client: &mut Client, count: u64) -> Result<()> {
+    requests(client, count, |i| {
+        let config = format!("{{\"name\":\"T{i}\",\"subjects\":[\"t.{i}\"]}}");
+        (format!("STREAM.CREATE.T{i}"), config)
+    })
+    .map(drop)
+}
+
+fn consumers(client: &mut Client, count: u64, filter: impl Fn(u64) -> String) -> Result<()> {
+    stream(client, "\"s.>\"")?;
+    requests(client, count, |i| {
+        let filter = filter(i);
+        let config = format!(
+            "{{\"stream_name\":\"S\",\"config\":{{\"name\":\"c{i}\",\"durable_name\":\"c{i}\",\
+             \"ack_policy\":\"explicit\"{filter}}}}}"
+        );
+        (format!("CONSUMER.DURABLE.CREATE.S.c{i}"), config)
+    })
+    .map(drop)
+}
+
+fn consumer(client: &mut Client, name: &str, more: &str) -> Result<()> {
+    let config = format!(
+        "{{\"stream_name\":\"S\",\"config\":{{\"name\":\"{name}\",\"durable_name\":\"{name}\",\
+         \"ack_policy\":\"explicit\",\"max_ack_pending\":1000000{more}}}}}"
+    );
+    api(
+        client,
+        &format!("CONSUMER.DURABLE.CREATE.S.{name}"),
+        &config,
+    )
+}
+
+/// Leaves that many messages with a consumer that has not acknowledged them.
+fn unacked(client: &mut Client, count: u64) -> Result<()> {
+    stream(client, "\"s.>\"")?;
+    fill(client, count + 20_000, |_| "s.x".to_owned())?;
+    consumer(client, "C", ",\"ack_wait\":3600000000000")?;
+    fetch(client, "C", count, false)
+}
+
+/// A few messages on two subjects behind many others.
+fn needles(client: &mut Client, count: u64) -> Result<()> {
+    stream(client, "\"s.>\",\"w.>\"")?;
+    fill(client, count, |i| format!("s.{}", i % 1000))?;
+    fill(client, 1_000, |i| {
+        format!("w.{}", if i % 2 == 0 { "a" } else { "b" })
+    })
+}
+
+fn fill(client: &mut Client, count: u64, subject: impl Fn(u64) -> String) -> Result<()> {
+    publishes(client, count, subject).map(drop)
+}
+
+/// Publishes that many messages, with a bounded number under way.
+fn publishes(client: &mut Client, count: u64, subject: impl Fn(u64) -> String) -> Result<u64> {
+    pipeline(client, count, |i, out| {
+        append_publish(out, &subject(i), "_INBOX.f.p", &[b'x'; 64])
+    })
+}
+
+fn requests(
+    client: &mut Client,
+    count: u64,
+    request: impl Fn(u64) -> (String, String),
+) -> Result<u64> {
+    pipeline(client, count, |i, out| {
+        let (subject, body) = request(i);
+        append_publish(
+            out,
+            &format!("$JS.API.{subject}"),
+            "_INBOX.f.a",
+            body.as_bytes(),
+        );
+    })
+}
+
+fn pipeline(client: &mut Client, count: u64, put: impl Fn(u64, &mut Vec<u8>)) -> Result<u64> {
+    let (mut sent, mut answered) = (0, 0);
+    let mut out = Vec::new();
+    while answered < count {
+        out.clear();
+        while sent < count && sent - answered < WINDOW {
+            put(sent, &mut out);
+            sent += 1;
+        }
+        client.send(&out)?;
+        // Half of the window stays under way, so that the server is never without work.
+        let until = if sent == count {
+            count
+        } else {
+            answered + WINDOW / 2
+        };
+        while answered < until {
+            check(client.receive()?.body)?;
+            answered += 1;
+        }
+    }
+    Ok(count)
+}
+
+fn fetch_and_ack(client: &mut Client, name: &str, count: u64) -> Result<u64> {
+    fetch(client, name, count, true)?;
+    Ok(count)
+}
+
+/// Makes a consumer, fetches what it wants, and deletes it, several times over.
+fn consume_new(client: &mut Client, filter: &str, times: u64) -> Result<u64> {
+    let count = if filter == "w.a" { 500 } else { 1_000 };
+    for i in 0..times {
+        let name = format!("n{i}");
+        consumer(client, &name, &format!(",\"filter_subject\":\"{filter}\""))?;
+        fetch(client, &name, count, false)?;
+        api(client, &format!("CONSUMER.DELETE.S.{name}"), "")?;
+    }
+    Ok(times * count)
+}
+
+fn fetch(client: &mut Client, name: &str, count: u64, ack: bool) -> Result<()> {
+    let mut got = 0;
+    let mut acks = Vec::new();
+    while got < count {
+        let batch = 500.min(count - got);
+        client.send(&publish(
+            &format!("$JS.API.CONSUMER.MSG.NEXT.S.{name}"),
+            "_INBOX.f.x",
+            format!("{{\"batch\":{batch},\"expires\":20000000000}}").as_bytes(),
+        ))?;
+        acks.clear();
+        for _ in 0..batch {
+            let frame = client.receive()?;
+            if frame.subject.starts_with(b"_INBOX") {
+                bail!("fetch ended early: {}", String::from_utf8_lossy(frame.body));
+            }
+            append_publish(&mut acks, std::str::from_utf8(frame.reply)?, "", b"+ACK");
+        }
+        if ack {
+            client.send(&acks)?;
+        }
+        got += batch;
+    }
+    Ok(())
+}
