@@ -5,10 +5,13 @@
 //! or else to the last one stored. Where neither is known yet, the increment waits for the log or the
 //! disk; nothing of this survives a restart, and nothing has to.
 
+mod sum;
+
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use protocol::headers::Headers;
 use protocol::id::{AccountId, LogPos, Seq, StreamId};
 use protocol::js::errors::{self, ApiError};
 use protocol::store::{ReadError, ReadId};
@@ -16,11 +19,11 @@ use protocol::store::{ReadError, ReadId};
 use crate::JetStream;
 use crate::atomic;
 use crate::decimal::Decimal;
-use crate::entry::Stored;
 use crate::env::{Env, Inbound};
 use crate::ingest::{TOO_MANY_REQUESTS, answer, no_responders, take};
 use crate::shared::{Reader, send_status};
 use crate::stream::{MsgRead, PublishHeaders, StreamCore};
+pub(crate) use sum::{Sum, value_of};
 
 /// Most increments that wait; more get an error answer.
 const HELD_MAX: usize = 10_000;
@@ -38,14 +41,14 @@ enum Head {
     /// It is in the log at `pos`, and not applied yet.
     UnderWay {
         pos: LogPos,
-        total: Decimal,
+        sum: Sum,
         /// Nothing can refuse it any more.
         certain: bool,
     },
     /// The disk has been asked for it.
     Reading,
     /// It was read; nothing if it is no total.
-    Read { seq: Seq, total: Option<Decimal> },
+    Read { seq: Seq, sum: Option<Sum> },
 }
 
 /// An increment that waits.
@@ -58,9 +61,29 @@ struct Held {
     headers: Box<[u8]>,
 }
 
+/// What becomes of a message that is copied from another counter.
+pub(crate) enum Counted {
+    /// It is stored like this.
+    Known(Box<Copied>),
+    /// It will be known when the log or the disk has gone on.
+    Later,
+    /// It is no message of a counter, or the last one here is none.
+    Broken,
+}
+
+/// A copy as it is stored.
+pub(crate) struct Copied {
+    /// Its headers.
+    pub(crate) headers: BytesMut,
+    /// Its body.
+    pub(crate) payload: alloc::vec::Vec<u8>,
+    /// The counter behind it.
+    pub(crate) sum: Sum,
+}
+
 /// What is to be added to.
 enum Total {
-    Known(Decimal),
+    Known(Sum),
     /// It will be known when the log or the disk has gone on.
     Later,
     /// The last message of the subject is no total.
@@ -82,8 +105,9 @@ impl JetStream {
         let refused = match increment_of(&msg) {
             Err(error) => error,
             Ok(increment) => match self.total(id, msg.subject, env) {
-                Total::Known(total) => {
-                    return self.store_total(env, account, id, msg, total.plus(&increment));
+                Total::Known(mut sum) => {
+                    sum.add(&increment);
+                    return self.store_total(env, account, id, msg, sum);
                 }
                 Total::Later => return self.hold_count(env, account, id, &msg),
                 Total::Broken => errors::MESSAGE_COUNTER_BROKEN,
@@ -130,9 +154,9 @@ impl JetStream {
         seq: Seq,
         result: &Result<Bytes, ReadError>,
     ) {
-        let total = result.as_ref().ok().and_then(total_in);
+        let sum = result.as_ref().ok().and_then(Sum::of);
         let heads = self.counters.heads.entry(stream).or_default();
-        heads.insert(subject, Head::Read { seq, total });
+        heads.insert(subject, Head::Read { seq, sum });
     }
 
     fn total(&mut self, id: StreamId, subject: &[u8], env: &mut impl Env) -> Total {
@@ -141,7 +165,7 @@ impl JetStream {
         };
         if self.poisoned.is_some() {
             // It will be refused, whatever it is.
-            return Total::Known(Decimal::default());
+            return Total::Known(Sum::default());
         }
         let replies = &self.shared.replies;
         if !stream.core.is_memory() && replies.has_changes_under_way() {
@@ -151,30 +175,26 @@ impl JetStream {
         let last = stream.core.last_by_subject(subject);
         let head = self.counters.heads.get(&id).and_then(|h| h.get(subject));
         match head {
-            Some(Head::UnderWay {
-                pos,
-                total,
-                certain,
-            }) if replies.is_under_way(Some(*pos)) => {
+            Some(Head::UnderWay { pos, sum, certain }) if replies.is_under_way(Some(*pos)) => {
                 return if *certain {
-                    Total::Known(total.clone())
+                    Total::Known(sum.clone())
                 } else {
                     Total::Later
                 };
             }
             Some(Head::Reading) => return Total::Later,
-            Some(Head::Read { seq, total }) if Some(*seq) == last => {
-                return total.clone().map_or(Total::Broken, Total::Known);
+            Some(Head::Read { seq, sum }) if Some(*seq) == last => {
+                return sum.clone().map_or(Total::Broken, Total::Known);
             }
             Some(Head::UnderWay { .. } | Head::Read { .. }) | None => {}
         }
         let Some(seq) = last else {
-            return Total::Known(Decimal::default());
+            return Total::Known(Sum::default());
         };
         match stream.core.read(seq, env) {
-            MsgRead::Hit(entry) => total_in(&entry).map_or(Total::Broken, Total::Known),
+            MsgRead::Hit(entry) => Sum::of(&entry).map_or(Total::Broken, Total::Known),
             MsgRead::Pending(read) => self.await_total(id, subject, seq, read),
-            MsgRead::Gone => Total::Known(Decimal::default()),
+            MsgRead::Gone => Total::Known(Sum::default()),
             MsgRead::Failed(_) => Total::Broken,
         }
     }
@@ -193,30 +213,85 @@ impl JetStream {
         account: AccountId,
         id: StreamId,
         msg: Inbound<'_>,
-        total: Decimal,
+        sum: Sum,
     ) {
-        let payload = alloc::format!("{{\"val\":\"{}\"}}", total.to_text());
+        let payload = sum.body();
+        let mut told = BytesMut::new();
+        let headers = if sum.put_sources(msg.headers, &mut told) {
+            &told
+        } else {
+            msg.headers
+        };
         let msg = Inbound {
-            payload: payload.as_bytes(),
+            headers,
+            payload: &payload,
             ..msg
         };
         let before = self.shared.replies.last_proposed();
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let certain = is_certain(&stream.core, &msg);
+        // What a client claims to come from elsewhere is looked at when it is stored.
+        let claims = told.is_empty() && Headers::new(headers).get(sum::SOURCES).is_some();
+        let certain = is_certain(&stream.core, &msg) && !claims;
         let poisoned = self.poisoned.as_ref();
         take(stream, account, msg, poisoned, &mut self.shared, env);
         let after = self.shared.replies.last_proposed();
         if let Some(pos) = after.filter(|_| after != before) {
-            let head = Head::UnderWay {
-                pos,
-                total,
-                certain,
-            };
-            let heads = self.counters.heads.entry(id).or_default();
-            heads.insert(Box::from(msg.subject), head);
+            self.note_sum(id, msg.subject, pos, sum, certain);
         }
+    }
+
+    /// Notes that the sum of a counter is under way.
+    fn note_sum(&mut self, id: StreamId, subject: &[u8], pos: LogPos, sum: Sum, certain: bool) {
+        let head = Head::UnderWay { pos, sum, certain };
+        let heads = self.counters.heads.entry(id).or_default();
+        heads.insert(Box::from(subject), head);
+    }
+
+    /// Works out what a message of another counter adds to the one of its subject here.
+    pub(crate) fn count_copy(
+        &mut self,
+        env: &mut impl Env,
+        id: StreamId,
+        copy: &Inbound<'_>,
+        (stream, subject): (&str, &[u8]),
+    ) -> Counted {
+        let Some(total) = sum::total_of(copy) else {
+            return Counted::Broken;
+        };
+        let mut sum = match self.total(id, copy.subject, env) {
+            Total::Known(sum) => sum,
+            Total::Later => return Counted::Later,
+            Total::Broken => return Counted::Broken,
+        };
+        let increment = sum.follow(stream, subject, &total);
+        let headers = sum::copied_headers(copy.headers, &increment, &sum);
+        Counted::Known(Box::new(Copied {
+            headers,
+            payload: sum.body(),
+            sum,
+        }))
+    }
+
+    /// Notes that a copy was proposed; returns whether nothing can refuse it, if nothing refuses the
+    /// copies before it.
+    pub(crate) fn copy_counted(
+        &mut self,
+        id: StreamId,
+        copy: &Inbound<'_>,
+        pos: LogPos,
+        sum: Sum,
+        is_behind_certain: bool,
+    ) -> bool {
+        let certain = self.streams.get(&id).is_some_and(|stream| {
+            let headers = PublishHeaders::parse(copy.headers);
+            let depends = headers.msg_id.is_some() || headers.ttl.is_some();
+            !depends && stream.core.fits(copy.headers, copy.payload).is_ok()
+        });
+        let certain = certain && is_behind_certain;
+        self.note_sum(id, copy.subject, pos, sum, certain);
+        certain
     }
 
     fn hold_count(
@@ -266,15 +341,4 @@ fn is_certain(core: &StreamCore, msg: &Inbound<'_>) -> bool {
     let headers = PublishHeaders::parse(msg.headers);
     let depends = headers.msg_id.is_some() || headers.ttl.is_some() || headers.source.is_some();
     !depends && core.fits(msg.headers, msg.payload).is_ok()
-}
-
-fn total_in(entry: &Bytes) -> Option<Decimal> {
-    let body = Stored::of(entry).ok()?.payload;
-    Decimal::parse(value_of(body)?.as_bytes())
-}
-
-/// Returns the total that a stored body shows.
-pub(crate) fn value_of(body: &[u8]) -> Option<&str> {
-    let value = body.strip_prefix(b"{\"val\":\"")?.strip_suffix(b"\"}")?;
-    core::str::from_utf8(value).ok()
 }

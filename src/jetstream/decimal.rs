@@ -48,6 +48,12 @@ impl Decimal {
         .trimmed()
     }
 
+    /// Returns the number with the other sign.
+    pub(crate) fn negated(mut self) -> Self {
+        self.negative = !self.negative && !self.digits.is_empty();
+        self
+    }
+
     /// Returns the digits, with a sign if it is below zero.
     pub(crate) fn to_text(&self) -> String {
         if self.digits.is_empty() {

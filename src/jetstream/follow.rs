@@ -54,6 +54,8 @@ pub(crate) struct Upstream {
     next: Seq,
     /// The sequence that was copied last, applied or not.
     last: Seq,
+    /// The last copy under way that may be refused even if those before it are not.
+    unsure: Seq,
     in_flight: u32,
     in_flight_bytes: usize,
     is_reading: bool,
@@ -96,6 +98,7 @@ impl Upstream {
             origin: None,
             next: Seq(0),
             last: Seq(0),
+            unsure: Seq(0),
             in_flight: 0,
             in_flight_bytes: 0,
             is_reading: false,

@@ -6,9 +6,11 @@ use bytes::{Bytes, BytesMut};
 use protocol::headers::{self, HeaderWriter, Headers};
 use protocol::id::{Seq, StreamId};
 use protocol::store::Loc;
+use protocol::time::Wall;
 
 use super::Upstream;
 use crate::JetStream;
+use crate::counters::{Copied, Counted, Sum};
 use crate::dedup::MsgIdHash;
 use crate::entry::{Origin, Publish, Stored};
 use crate::env::{Env, Inbound, Purpose};
@@ -18,6 +20,8 @@ use crate::stream::StreamCore;
 const STREAM_SOURCE: &[u8] = b"Nats-Stream-Source";
 /// What a publisher expected of the origin means nothing to the copy.
 const EXPECTED: &[u8] = b"Nats-Expected-";
+/// Nor does the batch that brought it there.
+const BATCH: &[u8] = b"Nats-Batch-";
 /// Digits of a stream's identity.
 const IDENTITY_LEN: usize = 8;
 
@@ -59,8 +63,44 @@ impl JetStream {
             headers: &headers,
             payload: msg.payload,
         };
+        let place = (upstream.source.name.as_str(), msg.subject);
+        let Ok(counted) = self.counted(id, upstream.is_mirror, &copy, place, env) else {
+            self.pause(id, upstream, env);
+            return false;
+        };
+        let at = (seq, msg.time);
+        match counted {
+            None => self.propose_copy(id, upstream, at, &copy, None, env),
+            Some(Counted::Known(counted)) => {
+                let Copied {
+                    headers,
+                    payload,
+                    sum,
+                } = *counted;
+                let copy = Inbound {
+                    headers: &headers,
+                    payload: &payload,
+                    ..copy
+                };
+                self.propose_copy(id, upstream, at, &copy, Some(sum), env)
+            }
+            // The next batch of input finds the log or the disk further on.
+            Some(Counted::Later | Counted::Broken) => false,
+        }
+    }
+
+    /// Proposes a copy as it is to be stored; `at` tells its sequence and time in the origin.
+    fn propose_copy(
+        &mut self,
+        id: StreamId,
+        upstream: &mut Upstream,
+        (seq, at): (Seq, Wall),
+        copy: &Inbound<'_>,
+        sum: Option<Sum>,
+        env: &mut impl Env,
+    ) -> bool {
         let time = if upstream.is_mirror {
-            msg.time
+            at
         } else {
             self.shared.clock.stamp(env.now())
         };
@@ -71,29 +111,32 @@ impl JetStream {
         };
         let len = Publish::HEADER_LEN
             + Publish::ORIGIN_LEN
-            + subject.len()
-            + headers.len()
-            + msg.payload.len();
+            + copy.subject.len()
+            + copy.headers.len()
+            + copy.payload.len();
         let Some(stream) = self.streams.get_mut(&id) else {
             return false;
         };
-        let at = stream.core.mark();
+        let mark = stream.core.mark();
         if stream.core.is_memory() {
             let mut out = BytesMut::with_capacity(len);
-            Publish::encode_copy(&mut out, at, time, origin, &copy);
+            Publish::encode_copy(&mut out, mark, time, origin, copy);
             self.copy_unlogged(id, upstream, origin, &out.freeze(), env);
             return !upstream.is_paused;
         }
         if !env.has_room(len, Purpose::Store) {
-            upstream.is_paused = true;
-            let at = env.now().mono + super::RETRY_AFTER;
-            let kind = crate::TimerKind::Follow(id);
-            self.shared.timers.set_earlier(kind, at);
+            self.pause(id, upstream, env);
             return false;
         }
-        let pos = env.propose(|out| Publish::encode_copy(out, at, time, origin, &copy));
+        let pos = env.propose(|out| Publish::encode_copy(out, mark, time, origin, copy));
         self.shared.replies.proposed(pos);
         stream.core.set_proposed(pos);
+        let is_behind_certain = stream.core.copied(upstream.key) >= upstream.unsure;
+        if let Some(sum) = sum
+            && !self.copy_counted(id, copy, pos, sum, is_behind_certain)
+        {
+            upstream.unsure = seq;
+        }
         upstream.in_flight += 1;
         upstream.in_flight_bytes += len;
         upstream.taken(seq, env);
@@ -115,12 +158,39 @@ impl JetStream {
         if stream.core.copied(origin.source) == origin.seq {
             return upstream.taken(origin.seq, env);
         }
+        self.pause(id, upstream, env);
+    }
+
+    /// Lets a source try again a while later.
+    fn pause(&mut self, id: StreamId, upstream: &mut Upstream, env: &impl Env) {
         upstream.is_paused = true;
         let at = env.now().mono + super::RETRY_AFTER;
         let kind = crate::TimerKind::Follow(id);
         self.shared.timers.set_earlier(kind, at);
     }
+
+    /// Works out how a counter takes a copy in; nothing for other streams.
+    fn counted(
+        &mut self,
+        id: StreamId,
+        is_mirror: bool,
+        copy: &Inbound<'_>,
+        place: (&str, &[u8]),
+        env: &mut impl Env,
+    ) -> Result<Option<Counted>, Unfit> {
+        let stream = self.streams.get(&id);
+        if is_mirror || !stream.is_some_and(|stream| stream.core.config().allow_msg_counter) {
+            return Ok(None);
+        }
+        match self.count_copy(env, id, copy, place) {
+            Counted::Broken => Err(Unfit),
+            counted @ (Counted::Known(_) | Counted::Later) => Ok(Some(counted)),
+        }
+    }
 }
+
+/// A message that a counter cannot take in: as in NATS, its source waits for better times.
+struct Unfit;
 
 impl Upstream {
     fn taken(&mut self, seq: Seq, env: &impl Env) {
@@ -133,8 +203,10 @@ impl Upstream {
 /// Returns the headers of a copy: without what was expected of the origin, and with where it is from.
 fn kept_headers(block: &[u8], source: Option<&[u8]>) -> BytesMut {
     let mut out = BytesMut::new();
-    let is_kept =
-        |key: &[u8]| !key.starts_with(EXPECTED) && (source.is_none() || key != STREAM_SOURCE);
+    let is_kept = |key: &[u8]| {
+        let is_of_origin = key == STREAM_SOURCE || key.starts_with(BATCH);
+        !key.starts_with(EXPECTED) && (source.is_none() || !is_of_origin)
+    };
     if Headers::new(block).iter().all(|(key, _)| is_kept(key)) {
         match source {
             Some(value) => headers::set(block, STREAM_SOURCE, value, &mut out),

@@ -107,3 +107,99 @@ fn what_is_no_increment_is_refused() {
     let answer = bench.publish_acked("s", &[(INCR, "1")], "");
     assert!(answer.contains("\"err_code\":10168"), "{answer}");
 }
+
+/// Two counters, what brings them together, and what follows that.
+fn sourced(storage: &str) -> Bench {
+    let mut bench = Bench::new();
+    for (name, more) in [
+        ("X", "\"subjects\":[\"x.*\"]"),
+        ("Y", "\"subjects\":[\"y.*\"]"),
+        (
+            "ALL",
+            "\"sources\":[{\"name\":\"X\",\"subject_transforms\":[{\"src\":\"x.*\",\"dest\":\"all.{{wildcard(1)}}\"}]},\
+             {\"name\":\"Y\",\"subject_transforms\":[{\"src\":\"y.*\",\"dest\":\"all.{{wildcard(1)}}\"}]}]",
+        ),
+        ("TOP", "\"sources\":[{\"name\":\"ALL\"}]"),
+    ] {
+        let body = format!(
+            "{{\"name\":\"{name}\",{more},\"allow_msg_counter\":true,\"storage\":\"{storage}\"}}"
+        );
+        let answer = bench.ask(&format!("STREAM.CREATE.{name}"), &body);
+        assert!(answer.contains("\"did_create\":true"), "{answer}");
+    }
+    bench
+}
+
+fn last_total(bench: &mut Bench, stream: &str, subject: &str) -> alloc::string::String {
+    let answer = bench.ask(
+        &format!("STREAM.MSG.GET.{stream}"),
+        &format!("{{\"last_by_subj\":\"{subject}\"}}"),
+    );
+    let (_, data) = answer.split_once("\"data\":\"").unwrap_or_default();
+    data.split('"').next().unwrap_or_default().into()
+}
+
+#[test]
+fn what_counters_have_is_added_up_where_they_are_brought_together() {
+    for storage in ["file", "memory"] {
+        let mut bench = sourced(storage);
+        for (subject, increment) in [
+            ("x.a", "5"),
+            ("y.a", "7"),
+            ("x.a", "-2"),
+            ("y.a", "10"),
+            ("x.b", "1"),
+        ] {
+            bench.publish(subject, &[(INCR, increment)], "");
+        }
+        bench.sync();
+        // {"val":"20"}
+        assert_eq!(
+            last_total(&mut bench, "ALL", "all.a"),
+            "eyJ2YWwiOiIyMCJ9",
+            "{storage}"
+        );
+        assert_eq!(
+            last_total(&mut bench, "TOP", "all.a"),
+            "eyJ2YWwiOiIyMCJ9",
+            "{storage}"
+        );
+        // A counter that begins again takes nothing back, and a restart changes nothing.
+        bench.ask("STREAM.PURGE.X", "{\"filter\":\"x.a\"}");
+        if storage == "file" {
+            bench = Bench::with_log(bench.world.log.clone());
+        }
+        bench.publish_acked("x.a", &[(INCR, "4")], "");
+        bench.sync();
+        // {"val":"21"}
+        assert_eq!(
+            last_total(&mut bench, "ALL", "all.a"),
+            "eyJ2YWwiOiIyMSJ9",
+            "{storage}"
+        );
+        assert_eq!(
+            last_total(&mut bench, "TOP", "all.a"),
+            "eyJ2YWwiOiIyMSJ9",
+            "{storage}"
+        );
+    }
+}
+
+#[test]
+fn totals_that_only_the_disk_knows_hold_a_source_up() {
+    let mut bench = sourced("file");
+    bench.publish_acked("x.a", &[(INCR, "5")], "");
+    bench.sync();
+    bench.world.slow_reads = true;
+    for _ in 0..3 {
+        bench.publish("x.a", &[(INCR, "1")], "");
+        bench.sync();
+    }
+    for _ in 0..40 {
+        bench.answer_reads();
+    }
+    // {"val":"8"}
+    assert_eq!(last_total(&mut bench, "TOP", "all.a"), "eyJ2YWwiOiI4In0=");
+    let replayed = Bench::with_log(bench.world.log.clone());
+    assert_eq!(replayed.js.state_hash(), bench.js.state_hash());
+}
