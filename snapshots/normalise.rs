@@ -77,6 +77,9 @@ impl Normaliser {
             text = member(&text, &format!("\\\"{key}\\\":"), "\\\"", shown);
         }
         text = server_seq(&text);
+        if text.contains("service_latency") {
+            text = latencies(&text);
+        }
         for &(header, shown) in HEADERS {
             if text.starts_with(header) {
                 text = format!("{header}{shown}");
@@ -130,6 +133,18 @@ fn server_seq(text: &str) -> String {
     text
 }
 
+/// What was measured is sometimes below what can be measured, and then zero.
+fn latencies(text: &str) -> String {
+    let mut text = text.to_owned();
+    for key in ["\"service\":", "\"system\":", "\"total\":"] {
+        if let Some((before, after)) = text.split_once(key) {
+            let (_, tail) = split_value(after, "\"");
+            text = format!("{before}{key}<ns>{tail}");
+        }
+    }
+    text
+}
+
 fn split_value<'a>(after: &'a str, quote: &str) -> (&'a str, &'a str) {
     let end = match after.strip_prefix(quote) {
         Some(inner) => inner.find(quote).map(|at| at + 2 * quote.len()),
@@ -167,6 +182,9 @@ fn subjects(text: &str) -> String {
             }
             if tokens.first() == Some(&"_R_") && tokens.len() == 3 {
                 return String::from("_R_.<account>.<request>");
+            }
+            if tokens.first() == Some(&"_R_") && tokens.last() == Some(&"T") {
+                return String::from("_R_.<account>.<request>.<server>.T");
             }
             tokens.join(".")
         })

@@ -4,6 +4,9 @@
 //! *Invariant:* only what found a target of these kinds comes here. A message goes through no export
 //! twice.
 
+mod latency;
+
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
@@ -15,7 +18,9 @@ use protocol::id::{AccountId, ConnId, StreamId};
 use protocol::message::Message;
 
 use crate::router::{Router, Target};
-use crate::sharing::{ServiceExport, ServiceImport, ServiceRef};
+use crate::sharing::{Request, ServiceExport, ServiceImport, ServiceRef};
+use latency::Outcome;
+pub(crate) use latency::Tracking;
 
 /// Says who asks. Answering accounts get it with each request.
 const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
@@ -71,7 +76,9 @@ impl Router {
                     crossed.imported = true;
                     crossed.reached |= self.request((account, at), to, msg, from, beyond);
                 }
-                Target::Responses => crossed.reached |= self.respond(account, to, msg, beyond),
+                Target::Responses => {
+                    crossed.reached |= self.respond(account, to, msg, from, beyond);
+                }
                 Target::Shadow(at) if self.sharing.chain.is_empty() => {
                     let Some(shadow) = self.sharing.shadows.get(at) else {
                         continue;
@@ -162,7 +169,13 @@ impl Router {
             subject.clone_from(&mapped);
             self.give_back(mapped);
         }
-        let reply = self.reply_across(account, export.account, export, msg.reply);
+        let tracking = self.tracking(account, &import, msg, from);
+        let wants_answer = !msg.reply.is_empty() && msg.reply != BLANK_REPLY;
+        if let Some(tracking) = tracking.as_deref().filter(|_| !wants_answer) {
+            let since = self.now.mono;
+            self.tell_latency(export, tracking, since, Outcome::NoReply, beyond);
+        }
+        let reply = self.reply_across(account, export, export.account, msg.reply, tracking);
         let mut headers = BytesMut::new();
         let info = self.request_info(account, &import, msg, from);
         headers::set(msg.headers, REQUEST_INFO, &info, &mut headers);
@@ -175,10 +188,32 @@ impl Router {
         self.sharing.chain.push(export.id);
         let reached = self.enter(export.account, &subject, &request, from, beyond);
         self.sharing.chain.pop();
-        if !reached && let Some(reply) = &reply {
-            self.sharing.responses.close(export.account, reply);
+        if !reached
+            && let Some(reply) = &reply
+            && let Some(open) = self.sharing.responses.close(export.account, reply)
+            && let Some(tracking) = &open.tracking
+        {
+            self.tell_latency(export, tracking, open.since, Outcome::NobodyThere, beyond);
         }
         reached
+    }
+
+    /// Says whether a request is to be measured.
+    fn tracking(
+        &mut self,
+        account: AccountId,
+        import: &ServiceImport,
+        msg: &Message<'_>,
+        from: Option<ConnId>,
+    ) -> Option<Box<Tracking>> {
+        let latency = import.export.latency.as_ref()?;
+        let headers = latency::sampled(latency, msg.headers, &mut self.sharing.rng)?;
+        Some(Box::new(Tracking {
+            asker: from,
+            account,
+            share: import.share,
+            headers,
+        }))
     }
 
     /// Takes an answer back to the account that asked.
@@ -187,15 +222,20 @@ impl Router {
         account: AccountId,
         to: &[u8],
         msg: &Message<'_>,
+        from: Option<ConnId>,
         beyond: &mut dyn Beyond,
     ) -> bool {
-        let Some(open) = self.sharing.responses.find(account, to) else {
+        let Some(open) = self.sharing.responses.find_mut(account, to) else {
             return false;
         };
         let (requester, export) = (open.requester, Rc::clone(&open.export));
-        let ours = open.reply.clone();
+        let (ours, since) = (open.reply.clone(), open.since);
+        if let Some(tracking) = open.tracking.take() {
+            let outcome = Outcome::Answered(from);
+            self.tell_latency(&export, &tracking, since, outcome, beyond);
+        }
         // An answer may want an answer itself, from whoever asked.
-        let reply = self.reply_across(account, requester, &export, msg.reply);
+        let reply = self.reply_across(account, &export, requester, msg.reply, None);
         let answer = Message {
             subject: shown(to, msg, &ours),
             reply: reply.as_deref().unwrap_or_default(),
@@ -224,9 +264,10 @@ impl Router {
     fn reply_across(
         &mut self,
         asking: AccountId,
-        answering: AccountId,
         export: &Rc<ServiceExport>,
+        answering: AccountId,
         reply: &[u8],
+        tracking: Option<Box<Tracking>>,
     ) -> Option<Vec<u8>> {
         if reply.is_empty() || reply == BLANK_REPLY {
             return None;
@@ -236,7 +277,12 @@ impl Router {
         }
         let now = self.now.mono;
         let sharing = &mut self.sharing;
-        let request = (asking, reply, export);
+        let request = Request {
+            requester: asking,
+            reply,
+            export,
+            tracking,
+        };
         let made = sharing
             .responses
             .open(answering, request, now, &mut sharing.rng);
@@ -250,9 +296,13 @@ impl Router {
     }
 
     /// Forgets requests that have waited for their answers long enough.
-    pub(crate) fn expire_requests(&mut self) {
+    pub(crate) fn expire_requests(&mut self, beyond: &mut dyn Beyond) {
         let now = self.now.mono;
-        while self.sharing.responses.take_expired(now).is_some() {}
+        while let Some(open) = self.sharing.responses.take_expired(now) {
+            if let Some(tracking) = &open.tracking {
+                self.tell_latency(&open.export, tracking, open.since, Outcome::TooLate, beyond);
+            }
+        }
     }
 
     /// Returns what the answering account learns of who asks.

@@ -33,6 +33,7 @@ use crate::conn::{Conn, State};
 use crate::effects::{Accepted, Effects, Input, Level, LogLine, WorkDone};
 use crate::info::Identity;
 use crate::lame_duck::LameDuck;
+use crate::publish::Inline;
 use crate::router::{Bounds, Router};
 use crate::streams::{Storage, StorageView, Streams};
 use crate::system::{self, Herald};
@@ -254,7 +255,8 @@ impl Shard {
             self.arm(conn);
         }
         self.on_lame_duck();
-        self.router.expire_requests();
+        let mut inline = Inline::of_server(self.streams.as_mut());
+        self.router.expire_requests(&mut inline);
         self.on_stats_due();
         self.with_streams(Streams::on_timeout);
         self.end_input();

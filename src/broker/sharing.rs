@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use config::Options;
-use config::options::{Export, ExportKind, Import, ImportKind, ResponseType};
+use config::options::{Export, ExportKind, Import, ImportKind, Latency, ResponseType};
 use protocol::id::AccountId;
 use protocol::rng::Rng;
 use protocol::subject::is_subset;
@@ -22,7 +22,7 @@ use protocol::subject::renaming::Renaming;
 
 use crate::accounts::Accounts;
 use crate::router::Target;
-pub(crate) use responses::Responses;
+pub(crate) use responses::{Request, Responses};
 pub(crate) use shadows::{Shadow, ShadowRef, Shadows};
 
 /// How long a service has to answer where its export does not say.
@@ -42,6 +42,8 @@ pub(crate) struct ServiceExport {
     pub(crate) response: ResponseType,
     /// How long it has to answer.
     pub(crate) threshold: Duration,
+    /// How it is measured, if it is.
+    pub(crate) latency: Option<Latency>,
 }
 
 /// A service that an account asks another for.
@@ -129,6 +131,7 @@ impl Sharing {
             account: system,
             response: ResponseType::Singleton,
             threshold: RESPONSE_THRESHOLD,
+            latency: None,
         });
         let others: Vec<AccountId> = accounts
             .iter()
@@ -188,6 +191,7 @@ impl Sharing {
             account,
             response,
             threshold: threshold.unwrap_or(RESPONSE_THRESHOLD),
+            latency: export.latency.clone(),
         }))
     }
 

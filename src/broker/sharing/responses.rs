@@ -16,6 +16,7 @@ use protocol::rng::Rng;
 use protocol::time::Instant;
 
 use super::ServiceExport;
+use crate::crossing::Tracking;
 use crate::limits::RESPONSES_MAX;
 
 /// What each reply subject begins with.
@@ -28,6 +29,22 @@ const HEAD: usize = PREFIX.len() + DIGITS;
 /// The part of a reply subject that is the request's.
 type Key = [u8; DIGITS];
 
+/// What the reply subjects of measured requests end with. nats-server names the server that measures.
+const TRACKED: &[u8] = b".00000000.T";
+
+/// A request to another account.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    /// Who asks.
+    pub(crate) requester: AccountId,
+    /// Where the answer goes there.
+    pub(crate) reply: &'a [u8],
+    /// What is asked for.
+    pub(crate) export: &'a Rc<ServiceExport>,
+    /// How it is measured, if it is.
+    pub(crate) tracking: Option<Box<Tracking>>,
+}
+
 /// A request that waits for its answer.
 #[derive(Debug)]
 pub(crate) struct Open {
@@ -39,6 +56,8 @@ pub(crate) struct Open {
     pub(crate) export: Rc<ServiceExport>,
     /// When it was sent, or last answered.
     pub(crate) since: Instant,
+    /// How it is measured, if it is.
+    pub(crate) tracking: Option<Box<Tracking>>,
     /// Its place among those that wait.
     due: (Instant, u64),
 }
@@ -82,11 +101,18 @@ impl Responses {
     pub(crate) fn open(
         &mut self,
         answering: AccountId,
-        request: (AccountId, &[u8], &Rc<ServiceExport>),
+        request: Request<'_>,
         now: Instant,
         rng: &mut Rng,
     ) -> Reply {
-        let (requester, reply, export) = request;
+        let Request {
+            requester,
+            reply,
+            export,
+            tracking,
+        } = request;
+        // Whoever answers sees by this that it is measured.
+        let suffix: &[u8] = if tracking.is_some() { TRACKED } else { b"" };
         if self.due.len() >= RESPONSES_MAX
             && let Some((_, (account, key))) = self.due.pop_first()
             && let Some(exporter) = self.exporters.get_mut(&account)
@@ -119,20 +145,21 @@ impl Responses {
             reply: Box::from(reply),
             export: Rc::clone(export),
             since: now,
+            tracking,
             due,
         };
         exporter.open.insert(key, open);
         self.due.insert(due, (answering, key));
         Reply {
-            subject: [exporter.head.as_slice(), b".", &key].concat(),
+            subject: [exporter.head.as_slice(), b".", &key, suffix].concat(),
             pattern,
         }
     }
 
     /// Returns the request that an answer on `subject` in `account` is for.
-    pub(crate) fn find(&self, account: AccountId, subject: &[u8]) -> Option<&Open> {
-        let exporter = self.exporters.get(&account)?;
-        exporter.open.get(&key(subject)?)
+    pub(crate) fn find_mut(&mut self, account: AccountId, subject: &[u8]) -> Option<&mut Open> {
+        let exporter = self.exporters.get_mut(&account)?;
+        exporter.open.get_mut(&key(subject)?)
     }
 
     /// Forgets a request.
