@@ -9,7 +9,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::case::Case;
-use crate::{case, lists};
+use crate::{case, lists, memphis};
 
 /// One line of `rows.txt`.
 struct Row {
@@ -70,6 +70,7 @@ pub fn document() -> io::Result<String> {
             names.join(", ")
         );
     }
+    memphis::append(&mut out)?;
     Ok(out)
 }
 

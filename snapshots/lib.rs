@@ -16,6 +16,7 @@ pub mod compare;
 pub mod compat;
 pub mod conn;
 pub mod lists;
+mod memphis;
 pub mod normalise;
 pub mod play;
 pub mod process;

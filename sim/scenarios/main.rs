@@ -10,6 +10,7 @@ mod driver;
 mod network;
 mod power_loss;
 mod process;
+mod stations;
 
 use sim::explorer::{Report, Scenario, explore};
 use sim::trace::Keep;

@@ -182,6 +182,17 @@ impl Auth {
         auth
     }
 
+    /// Takes the users of an account that were made through the management interface.
+    pub(crate) fn set_made<'u>(
+        &mut self,
+        account: AccountId,
+        users: impl Iterator<Item = (&'u str, &'u str)>,
+    ) {
+        if let Some(tenants) = &mut self.memphis {
+            tenants.set_made(account, users);
+        }
+    }
+
     /// Returns the users that Memphis clients may name, in lower case, with their accounts.
     pub(crate) fn memphis_users(&self) -> impl Iterator<Item = (AccountId, &str)> {
         self.memphis.iter().flat_map(Tenants::users)

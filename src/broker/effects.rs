@@ -8,9 +8,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use config::Options;
 use config::options::ConnectionType;
+use memphis::manage::{Answer, CallId};
 use monitor::stats::Process;
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
@@ -89,6 +90,8 @@ pub enum Input<'a> {
     Measured(Box<Process>),
     /// What came of [`Errand::Reload`]: why it failed, if it did.
     Reloaded(Option<String>),
+    /// Somebody who has shown who they are calls the management interface of Memphis.
+    Manage(Box<ManageCall>),
     /// Another configuration, judged to be one that this server can go on with.
     Reload(Box<Options>),
     /// The process is about to stop: every connection ends.
@@ -171,6 +174,8 @@ pub struct Effects {
     pub work: Vec<WorkOp>,
     /// What the driver is asked for.
     pub errands: Vec<Errand>,
+    /// Answers to [`Input::Manage`].
+    pub managed: Vec<(CallId, Answer)>,
     /// Lines for the log.
     pub log: Vec<LogLine>,
     /// Whether something waits for the end of the batch: [`Input::Settle`] is wanted once the inputs
@@ -185,6 +190,21 @@ pub enum Errand {
     Measure,
     /// Read the configuration again and put it in force.
     Reload,
+}
+
+/// A call of the management interface of Memphis.
+#[derive(Clone, Debug)]
+pub struct ManageCall {
+    /// What the answer carries.
+    pub id: CallId,
+    /// The name of the account.
+    pub account: String,
+    /// Who calls, without the account.
+    pub user: String,
+    /// The route without its prefix and method: `stations/getStation`.
+    pub route: String,
+    /// A JSON object: what the route's body or query says.
+    pub body: Bytes,
 }
 
 /// Work that takes too long for the shard's thread.

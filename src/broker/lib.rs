@@ -44,11 +44,12 @@ mod tests;
 
 pub use closed::Closed;
 pub use effects::{
-    Accepted, Effects, Errand, Gone, Input, Level, LogLine, Rules, WebSocketClient, WorkDone,
-    WorkOp,
+    Accepted, Effects, Errand, Gone, Input, Level, LogLine, ManageCall, Rules, WebSocketClient,
+    WorkDone, WorkOp,
 };
 pub use info::Identity;
 pub use memphis::guard::{Compiled, SchemaLibrary, SchemaText, Validator};
+pub use memphis::manage::{Answer, CallId};
 pub use monitoring::Monitoring;
 pub use protocol::errors::CloseReason;
 pub use protocol::id::ConnId;

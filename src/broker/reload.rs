@@ -49,6 +49,9 @@ impl Shard {
         }
         let stored = self.streams.as_ref().map(Streams::subjects);
         self.router.reshare(config, &stored.unwrap_or_default());
+        let tenants = self.router.tenants.iter();
+        self.router.users_changed.extend(tenants);
+        self.take_users();
         self.close_surplus(before.limits.connections_max);
         let all: Vec<ConnId> = self.router.conns.iter().map(|conn| conn.id).collect();
         for id in all {

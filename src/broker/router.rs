@@ -143,6 +143,8 @@ pub(crate) struct Router {
     pub(crate) forwards: VecDeque<Forward>,
     /// What waits for the Memphis layer.
     pub(crate) mail: Mail,
+    /// Accounts whose users were changed through the management interface.
+    pub(crate) users_changed: BTreeSet<AccountId>,
     /// The accounts that the Memphis layer serves.
     pub(crate) tenants: BTreeSet<AccountId>,
     /// Requests in the system account.
@@ -182,6 +184,7 @@ impl Router {
             forwards: VecDeque::new(),
             mail: Mail::default(),
             tenants: BTreeSet::new(),
+            users_changed: BTreeSet::new(),
             interest_changes: VecDeque::new(),
             watch_interest: false,
             spent: Vec::new(),

@@ -6,6 +6,7 @@
 
 mod ends;
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,6 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::BytesMut;
 use config::Options;
 use jetstream::JetStream;
+use memphis::book::UserKind;
 use memphis::guard::SchemaLibrary;
 use memphis::machine::Memphis;
 use protocol::encode;
@@ -30,7 +32,7 @@ use crate::accounts::Accounts;
 use crate::auth::Auth;
 use crate::closed::ClosedRing;
 use crate::conn::{Conn, State};
-use crate::effects::{Accepted, Effects, Input, Level, LogLine, WorkDone};
+use crate::effects::{Accepted, Effects, Input, Level, LogLine, ManageCall, WorkDone};
 use crate::info::Identity;
 use crate::lame_duck::LameDuck;
 use crate::publish::Inline;
@@ -228,10 +230,8 @@ impl Shard {
                 self.pump();
                 self.router.fx.settle = self.router.has_leftovers();
             }
-            Input::LameDuck => {
-                self.announce_leave("LAMEDUCK");
-                self.begin_lame_duck();
-            }
+            Input::Manage(call) => self.on_manage(call),
+            Input::LameDuck => self.on_lame_duck_wanted(),
             Input::Reload(config) => self.reload(*config),
             Input::Shutdown => {
                 self.with_streams(|streams, router, _| streams.tell_shutdown(router));
@@ -346,10 +346,37 @@ impl Shard {
         self.router.fx.settle = self.streams.is_some();
     }
 
+    fn on_manage(&mut self, call: Box<ManageCall>) {
+        self.router.mail.manage(call);
+        self.end_input();
+    }
+
+    fn on_lame_duck_wanted(&mut self) {
+        self.announce_leave("LAMEDUCK");
+        self.begin_lame_duck();
+    }
+
     /// Ends a batch of input.
     fn pump(&mut self) {
         self.with_streams(Streams::pump);
+        self.take_users();
         self.sweep();
+    }
+
+    /// Lets users log in that were made through the management interface.
+    pub(crate) fn take_users(&mut self) {
+        let Some(streams) = &self.streams else {
+            return;
+        };
+        for account in core::mem::take(&mut self.router.users_changed) {
+            let name = self.router.accounts.name(account);
+            let rows = streams.stations.machine.book().tenant(name);
+            let users = rows.into_iter().flat_map(|rows| &rows.users);
+            // Managers do not connect as clients.
+            let clients = users.filter(|(_, user)| user.kind == UserKind::Application);
+            let hashes = clients.map(|(name, user)| (name.as_str(), user.secret.as_str()));
+            self.auth.set_made(account, hashes);
+        }
     }
 
     fn with_streams(&mut self, run: impl FnOnce(&mut Streams, &mut Router, &mut Vec<DiskOp>)) {

@@ -3,8 +3,10 @@
 //! *Invariant:* the layer runs between other machines' turns only: what is meant for it waits as mail
 //! until the end of the batch.
 
+mod facts;
 mod guarded;
 mod host;
+mod publishers;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
@@ -21,10 +23,12 @@ use protocol::time::Instant;
 
 use crate::auth::Auth;
 use crate::conn::Conn;
+use crate::effects::ManageCall;
 use crate::router::{Router, Target};
 
 pub(crate) use guarded::Guarded;
 pub(crate) use host::Host;
+pub(crate) use publishers::Publishers;
 
 /// What the reply subjects of the layer's own requests start with. Clients cannot send a subject with
 /// a space.
@@ -46,6 +50,7 @@ pub(crate) struct Stations {
     pub(crate) users: BTreeSet<(AccountId, String)>,
     pub(crate) is_on: bool,
     pub(crate) guarded: Guarded,
+    pub(crate) publishers: Publishers,
 }
 
 /// What waits for the layer. It is a copy, since it outlives the turn that made it; how much there is
@@ -61,6 +66,8 @@ pub(crate) enum Letter {
     Request(Box<Asked>),
     /// The answer to what the layer asked.
     Answer(TaskId, Box<[u8]>),
+    /// The driver calls the management interface.
+    Manage(Box<ManageCall>),
     /// A message breaks the schema of the stream that it was for.
     Misfit(Box<Misfit>),
 }
@@ -124,6 +131,10 @@ impl Mail {
         })));
     }
 
+    pub(crate) fn manage(&mut self, call: Box<ManageCall>) {
+        self.letters.push_back(Letter::Manage(call));
+    }
+
     pub(crate) fn misfit(&mut self, misfit: Misfit) {
         self.letters.push_back(Letter::Misfit(Box::new(misfit)));
     }
@@ -181,6 +192,7 @@ impl Stations {
             users,
             is_on: options.memphis.is_some(),
             guarded: Guarded::default(),
+            publishers: Publishers::default(),
         }
     }
 

@@ -182,6 +182,12 @@ impl Streams {
         msg: &Message<'_>,
         from: Option<ConnId>,
     ) {
+        if let Some(from) = from
+            && router.tenants.contains(&account)
+        {
+            let now = router.now.wall;
+            self.stations.publishers.note(stream, from, now);
+        }
         if self.stations.machine.has_guards() && !self.lets_pass(router, account, stream, msg, from)
         {
             return;

@@ -8,6 +8,7 @@ mod apply;
 mod change;
 mod dead;
 mod dying;
+mod people;
 mod rows;
 mod schema;
 
@@ -20,6 +21,7 @@ pub use change::{Change, Entry, EntryError};
 pub(crate) use dead::hex;
 pub use dead::{DeadLetter, DeadLetterId, DeadLetterKind, DeadLettersKept, Letter};
 pub use dying::{Dying, DyingKey};
+pub use people::{Audit, PeopleChange, Permissions, Tag, Tagged, Trails, UserKind, UserRow};
 pub(crate) use rows::stamp;
 pub use rows::{Attached, Client, Consumer, Group, Phase, Producer, Start, StationRow};
 pub use schema::{Schema, SchemaKind, Version};
@@ -42,6 +44,15 @@ pub struct Tenant {
     /// Messages on their way to become dead letters.
     #[serde(with = "dying::as_list", default)]
     pub dying: BTreeMap<DyingKey, Dying>,
+    /// Users beside those of the configuration.
+    #[serde(default)]
+    pub users: BTreeMap<String, UserRow>,
+    /// Tags by name.
+    #[serde(default)]
+    pub tags: BTreeMap<String, Tag>,
+    /// Who did what to stations.
+    #[serde(default)]
+    pub trails: Trails,
 }
 
 impl Book {

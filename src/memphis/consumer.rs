@@ -178,6 +178,12 @@ impl Joining {
         if !cx.knows_user(&client.username) {
             return Step::text("user does not exist");
         }
+        if !cx.may(&client.username).may_read(self.station.external()) {
+            let (user, station) = (&client.username, self.station.external());
+            return Step::text(format!(
+                "user {user} is not allowed to access station {station}"
+            ));
+        }
         self.partitions = cx.partitions(&self.station);
         if self.partitions.is_empty() {
             if !knows_partitions(client) {

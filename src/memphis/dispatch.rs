@@ -19,7 +19,7 @@ use crate::turns::Topic;
 use crate::work::Work;
 
 /// Subjects whose messages go to [`Memphis::request`](crate::machine::Memphis::request).
-pub const SUBJECTS: [&str; 13] = [
+pub const SUBJECTS: [&str; 14] = [
     STATION_CREATIONS,
     STATION_DESTRUCTIONS,
     PRODUCER_CREATIONS,
@@ -33,6 +33,7 @@ pub const SUBJECTS: [&str; 13] = [
     NACKED_DLS,
     PM_ACKS,
     NOTIFICATIONS,
+    "$memphis_api.*.*",
 ];
 pub(crate) const STATION_CREATIONS: &str = "$memphis_station_creations";
 pub(crate) const STATION_DESTRUCTIONS: &str = "$memphis_station_destructions";
@@ -60,7 +61,12 @@ pub(crate) struct Asked {
 /// # Errors
 /// The answer that tells why it is refused.
 pub(crate) fn read(subject: &str, body: &[u8], asker: Asker<'_>) -> Result<Option<Asked>, Vec<u8>> {
-    let fields = Fields::parse(body).map_err(|error| refusal(subject, &error.to_string()))?;
+    let mut fields = Fields::parse(body).map_err(|error| refusal(subject, &error.to_string()))?;
+    // Whoever has logged in does not act in another's name.
+    if !asker.user.is_empty() {
+        fields.set("username", asker.user);
+        fields.set("created_by_username", asker.user);
+    }
     let asked = match subject {
         STATION_CREATIONS => making(&fields),
         STATION_DESTRUCTIONS => removing(&fields),

@@ -15,6 +15,7 @@ extern crate alloc;
 
 mod answer;
 pub mod book;
+mod calls;
 pub mod clients;
 mod consumer;
 pub mod dead;
@@ -22,6 +23,7 @@ mod dispatch;
 pub mod guard;
 pub mod machine;
 mod making;
+pub mod manage;
 pub mod name;
 mod producer;
 mod removing;

@@ -7,6 +7,7 @@
 mod aliases;
 mod consequence;
 mod guards;
+mod managing;
 mod resend;
 mod sweep;
 
@@ -20,10 +21,11 @@ use core::time::Duration;
 use protocol::id::{AccountId, LogPos};
 use protocol::time::{Instant, Now};
 
-use crate::book::{Book, Change, Entry, EntryError};
+use crate::book::{Book, Change, Entry, EntryError, UserRow};
 use crate::clients::Clients;
 use crate::dispatch;
 use crate::guard::SchemaLibrary;
+use crate::manage::{Answer, CallId, PublisherFacts, StreamFacts, View};
 use crate::turns::{Topic, Turns};
 use crate::work::{Cx, Event, Step, Work};
 use consequence::Consequence;
@@ -33,6 +35,9 @@ use resend::Underway;
 pub use crate::dispatch::SUBJECTS;
 pub use guards::{Guard, Misfit, SCHEMA_ERR_CODE};
 pub use resend::ResendError;
+
+/// Who Memphis' REST gateway logs in as.
+const USER_GATEWAY: &str = "$$memphis";
 
 /// Most requests under way at once; more are refused.
 pub const TASKS_MAX: usize = 10_000;
@@ -106,6 +111,18 @@ pub trait Host {
     /// Puts an entry into the log; it comes back through [`Memphis::apply`] once it is synced.
     fn record(&mut self, entry: &[u8]) -> LogPos;
 
+    /// Answers a call of the management interface that the driver made.
+    fn managed(&mut self, call: CallId, answer: &Answer);
+
+    /// A user was made, changed or, without a row, removed.
+    fn user_changed(&mut self, account: AccountId, user: &str, row: Option<&UserRow>);
+
+    /// Returns what a stream is and holds.
+    fn stream(&self, account: AccountId, stream: &str) -> Option<StreamFacts>;
+
+    /// Returns the NATS clients that publish to a station.
+    fn publishers(&self, account: AccountId, station: &str) -> Vec<PublisherFacts>;
+
     /// Names each of the account's streams.
     fn streams(&self, account: AccountId, each: &mut dyn FnMut(&str));
 
@@ -152,8 +169,26 @@ pub struct Memphis {
 #[derive(Debug)]
 struct Task {
     account: AccountId,
-    reply: Vec<u8>,
+    reply: Reply,
     work: Work,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+enum Reply {
+    /// To a subject, as the SDKs' protocol has it; empty for nowhere.
+    Subject(Vec<u8>),
+    /// To whoever called the management interface, who sees `View`.
+    Managed(To, View),
+}
+
+/// Who called the management interface.
+#[derive(Clone, Debug)]
+enum To {
+    /// A client, which listens on a subject.
+    Subject(Vec<u8>),
+    /// The driver.
+    Driver(CallId),
 }
 
 impl Memphis {
@@ -209,7 +244,7 @@ impl Memphis {
 
     /// Handles a message on one of [`SUBJECTS`], or on one that was asked for by [`Host::bind`].
     pub fn request(&mut self, account: AccountId, request: &Request<'_>, host: &mut impl Host) {
-        if self.pass_on(account, request, host) {
+        if self.pass_on(account, request, host) || self.manage_by_message(account, request, host) {
             return;
         }
         let Ok(subject) = core::str::from_utf8(request.subject) else {
@@ -219,7 +254,8 @@ impl Memphis {
         let asked = if let Some(text) = &self.poisoned {
             Err(dispatch::refusal(subject, text))
         } else if self.tasks.len() < TASKS_MAX {
-            dispatch::read(subject, body, request.asker)
+            let asker = self.known(account, request.asker, host);
+            dispatch::read(subject, body, asker)
         } else {
             let text = "the broker is busy, try again later";
             Err(dispatch::refusal(subject, text))
@@ -229,7 +265,7 @@ impl Memphis {
                 let reply = reply.to_vec();
                 let task = Task {
                     account,
-                    reply,
+                    reply: Reply::Subject(reply),
                     work: asked.work,
                 };
                 self.start(task, asked.topics, host);
@@ -237,6 +273,20 @@ impl Memphis {
             Ok(None) => {}
             Err(text) => answer(account, reply, &text, host),
         }
+    }
+
+    /// Takes the user off an asker whom Memphis does not know, as it does not users of NATS; its own
+    /// gateway acts for others.
+    fn known<'a>(&self, account: AccountId, asker: Asker<'a>, host: &impl Host) -> Asker<'a> {
+        let rows = self.book.tenant(&host.account_name(account));
+        let is_known = host.has_user(account, asker.user)
+            || rows.is_some_and(|rows| rows.users.contains_key(asker.user));
+        let user = if is_known && asker.user != USER_GATEWAY {
+            asker.user
+        } else {
+            ""
+        };
+        Asker { user, ..asker }
     }
 
     /// Handles the answer to a request made through [`Host::request`].
@@ -274,7 +324,7 @@ impl Memphis {
         let text = format!("the broker can not store anything: {reason}");
         for task in core::mem::take(&mut self.tasks).into_values() {
             let refusal = task.work.refusal(&text);
-            answer(task.account, &task.reply, &refusal, host);
+            self.answer(task.account, &task.reply, &refusal, host);
         }
         self.turns = Turns::default();
         self.recording.clear();
@@ -353,7 +403,7 @@ impl Memphis {
                     return Vec::new();
                 }
                 Step::Answer(payload) => {
-                    answer(account, &task.reply, &payload, host);
+                    self.answer(account, &task.reply, &payload, host);
                     return self.turns.leave(id);
                 }
             }

@@ -85,6 +85,14 @@ impl Making {
             let text = format!("User {} does not exist", self.station.username);
             return Step::Answer(self.refusal(&text));
         }
+        if !cx.may(&self.station.username).may_write(name.external()) {
+            let user = &self.station.username;
+            let text = format!(
+                "user {user} is not allowed to create station {}",
+                name.external()
+            );
+            return Step::Answer(self.refusal(&text));
+        }
         if let Some(schema) = &self.station.schema
             && !cx
                 .rows()

@@ -115,6 +115,12 @@ impl Producing {
         if !cx.knows_user(&client.username) {
             return refuse(&format!("User {} does not exist", client.username));
         }
+        if !cx.may(&client.username).may_write(self.station.external()) {
+            let (user, station) = (&client.username, self.station.external());
+            return refuse(&format!(
+                "user {user} is not allowed to access station {station}"
+            ));
+        }
         if partitions.is_empty() {
             if !knows_partitions(client) {
                 return refuse(

@@ -2,11 +2,12 @@
 //! the same key differently.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
 /// A request's JSON object.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fields(Map<String, Value>);
 
 /// The body is no JSON object.
@@ -30,6 +31,39 @@ impl Fields {
     #[must_use]
     pub fn text(&self, key: &str) -> &str {
         self.value(key).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Returns the texts of a list; none if the key is missing or no list.
+    #[must_use]
+    pub fn list(&self, key: &str) -> Vec<String> {
+        let list = self.value(key).and_then(Value::as_array);
+        let texts = list.into_iter().flatten().filter_map(Value::as_str);
+        texts.map(String::from).collect()
+    }
+
+    /// Returns the whole numbers of a list, also those written as texts.
+    #[must_use]
+    pub fn integers(&self, key: &str) -> Vec<i64> {
+        let list = self.value(key).and_then(Value::as_array);
+        let number = |value: &Value| match value.as_str() {
+            Some(text) => text.parse().ok(),
+            None => value.as_i64(),
+        };
+        list.into_iter().flatten().filter_map(number).collect()
+    }
+
+    /// Returns the objects of a list.
+    #[must_use]
+    pub fn objects(&self, key: &str) -> Vec<Self> {
+        let list = self.value(key).and_then(Value::as_array);
+        let objects = list.into_iter().flatten().filter_map(Value::as_object);
+        objects.map(|object| Self(object.clone())).collect()
+    }
+
+    /// Puts a text in place of what the key had.
+    pub(crate) fn set(&mut self, key: &str, text: &str) {
+        self.0.retain(|k, _| !k.eq_ignore_ascii_case(key));
+        self.0.insert(key.into(), text.into());
     }
 
     /// Returns a whole number, 0 if the key is missing or no such number.

@@ -4,12 +4,14 @@
 //! takes several steps is recorded before the first one, so that it can be resumed after a crash.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use protocol::id::AccountId;
 
-use crate::book::{Book, Change, StationRow, Tenant};
+use crate::book::{Book, Change, Permissions, StationRow, Tenant};
+use crate::calls::Calls;
 use crate::clients::Clients;
 use crate::consumer::{Joining, Leaving};
 use crate::dead::Burial;
@@ -83,6 +85,10 @@ pub(crate) enum Work {
     Burial(Burial),
     /// Nothing but a change.
     Note(Option<Change>),
+    /// Requests to streams.
+    Calls(Calls),
+    /// One after the other, until one fails.
+    Chain(VecDeque<Work>),
 }
 
 impl Work {
@@ -101,6 +107,8 @@ impl Work {
                 Some(change) => Step::Record(change),
                 None => Step::done(),
             },
+            Self::Calls(work) => work.on(event),
+            Self::Chain(works) => chain(works, event, cx),
         }
     }
 
@@ -116,9 +124,26 @@ impl Work {
             | Self::Joining(_)
             | Self::Leaving(_)
             | Self::Attaching(_)
-            | Self::Note(_) => text.into(),
+            | Self::Note(_)
+            | Self::Calls(_)
+            | Self::Chain(_) => text.into(),
         }
     }
+}
+
+fn chain<H: Host>(works: &mut VecDeque<Work>, event: &Event<'_>, cx: &mut Cx<'_, H>) -> Step {
+    let mut event = event;
+    while let Some(work) = works.front_mut() {
+        match work.on(event, cx) {
+            Step::Answer(payload) if payload.is_empty() => {
+                works.pop_front();
+            }
+            Step::Become(other) => *work = *other,
+            step @ (Step::Ask { .. } | Step::Record(_) | Step::Answer(_)) => return step,
+        }
+        event = &Event::Begin;
+    }
+    Step::done()
 }
 
 /// What a step can look at and reach.
@@ -152,7 +177,18 @@ impl<H: Host> Cx<'_, H> {
 
     /// Says whether the user that a request names may ask; old SDKs name none.
     pub(crate) fn knows_user(&self, username: &str) -> bool {
-        username.is_empty() || self.host.has_user(self.account, username)
+        username.is_empty()
+            || self.host.has_user(self.account, username)
+            || self
+                .rows()
+                .is_some_and(|rows| rows.users.contains_key(username))
+    }
+
+    /// Returns which stations a user may use; all if it has no rules.
+    pub(crate) fn may(&self, username: &str) -> Permissions {
+        let user = self.rows().and_then(|rows| rows.users.get(username));
+        user.map(|user| user.permissions.clone())
+            .unwrap_or_default()
     }
 
     /// Returns the streams behind a station in the order of their numbers: its partitions, or else the

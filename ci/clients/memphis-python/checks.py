@@ -329,6 +329,70 @@ async def dead_letter_of_a_nats_client(memphis, js):
     assert await count(js, "py-natsdead$1") == 0
 
 
+async def manage(route, **body):
+    """Calls the management interface, as a NATS client that has logged in as root."""
+    nc = await nats.connect(f"127.0.0.1:{PORT}", user="root", password="memphis")
+    answer = await nc.request("$memphis_api." + route, json.dumps(body).encode(), timeout=5)
+    await nc.close()
+    answer = json.loads(answer.data)
+    assert answer["status"] == 200, answer
+    return answer["body"]
+
+
+@check
+async def resend(memphis, js):
+    producer = await memphis.producer("py-again", "p")
+    consumer = await memphis.consumer("py-again", "c", "Grp.X", max_msg_deliveries=1, max_ack_time_ms=300)
+    await producer.produce(bytearray(b"bad"))
+    await consumer.fetch(1)
+    await asyncio.sleep(0.5)
+    assert await consumer.fetch(1) == []
+
+    async def letters():
+        return (await manage("stations.getDlsMessages", station_name="py-again"))["poison_messages"]
+
+    [letter] = await letters()
+    assert letter["poisoned_cgs"] == ["grp.x"] and letter["producer_name"] == "p", letter
+    await manage("stations.resendPoisonMessages", station_name="py-again", poison_message_ids=[letter["id"]])
+    got = []
+
+    async def arrived():
+        got.extend(await consumer.fetch(1))
+        return bool(got)
+
+    await until(arrived, 10)
+    assert bytes(got[0].get_data()) == b"bad"
+    await got[0].ack()
+
+    async def cleared():
+        return await letters() == []
+
+    await until(cleared)
+
+
+@check
+async def observed(memphis, js):
+    other = await connected()
+    await other.producer("py-seen", "Prod.A")
+    await other.consumer("py-seen", "c", "g")
+    await js.publish("py-seen$1.final", b"x")
+    seen = await manage("monitoring.getStationOverviewData", station_name="py-seen", partition_number=-1)
+    names = [(p["name"], p["sdk"]) for p in seen["connected_producers"]]
+    assert names == [("prod.a", "python"), ("Unknown", "python3")], names
+    assert seen["connected_cgs"][0]["connected_consumers"][0]["name"] == "c", seen
+    assert seen["total_messages"] == 1
+    await other.close()
+
+    async def away():
+        seen = await manage("monitoring.getStationOverviewData", station_name="py-seen", partition_number=-1)
+        return [p["name"] for p in seen["disconnected_producers"]] == ["prod.a"]
+
+    await until(away)
+    await js.add_stream(name="PySeen", subjects=["pyseen"])
+    stations = await manage("stations.getAllStations")
+    assert "pyseen" in [station["name"] for station in stations]
+
+
 @check
 async def ack_based_retention(memphis, js):
     await memphis.station("py-interest", retention_type=Retention.ACK_BASED)

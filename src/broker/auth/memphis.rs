@@ -38,6 +38,8 @@ pub(crate) struct Tenants {
 struct Tenant {
     account: AccountId,
     users: BTreeMap<String, (Secret, Rc<User>)>,
+    /// Users that were made through the management interface.
+    made: BTreeMap<String, (Secret, Rc<User>)>,
 }
 
 impl Tenants {
@@ -45,6 +47,7 @@ impl Tenants {
         let mut first = Tenant {
             account: accounts.global,
             users: BTreeMap::new(),
+            made: BTreeMap::new(),
         };
         for name in [ROOT, INTERNAL] {
             first.insert(name, &memphis.root_password);
@@ -57,6 +60,7 @@ impl Tenants {
             let mut entry = Tenant {
                 account: accounts.intern(&tenant.name, seed),
                 users: BTreeMap::new(),
+                made: BTreeMap::new(),
             };
             for user in &tenant.users {
                 entry.insert_user(user);
@@ -77,6 +81,24 @@ impl Tenants {
             let names = tenant.users.keys();
             names.map(|name| (tenant.account, name.as_str()))
         })
+    }
+
+    /// Takes the users of an account that were made through the management interface, each with the hash
+    /// of its password, in place of those it had.
+    pub(crate) fn set_made<'u>(
+        &mut self,
+        account: AccountId,
+        users: impl Iterator<Item = (&'u str, &'u str)>,
+    ) {
+        let mut tenants = self.by_id.values_mut();
+        if let Some(tenant) = tenants.find(|tenant| tenant.account == account) {
+            tenant.made = users
+                .map(|(name, hash)| {
+                    let user = Rc::new(User::new(name, account, None, 0));
+                    (String::from(name), (Secret::new(hash), user))
+                })
+                .collect();
+        }
     }
 
     pub(crate) fn check(&self, shown: &Credentials<'_>) -> Verdict {
@@ -102,7 +124,7 @@ impl Tenants {
         {
             return Verdict::Refused;
         }
-        match tenant.users.get(&name.to_ascii_lowercase()) {
+        match tenant.user(&name.to_ascii_lowercase()) {
             Some((secret, user)) => secret.judge(shown.pass, tenant.account, Some(Rc::clone(user))),
             None => Verdict::Refused,
         }
@@ -132,7 +154,7 @@ impl Tenants {
         let Some((tenant, name)) = self.split_tenant(user.unwrap_or(ROOT)) else {
             return Verdict::Refused;
         };
-        match tenant.users.get(&name.to_ascii_lowercase()) {
+        match tenant.user(&name.to_ascii_lowercase()) {
             Some((_, user)) => tenant.accept(user),
             None => Verdict::Refused,
         }
@@ -152,6 +174,11 @@ impl Tenants {
 }
 
 impl Tenant {
+    /// Returns a user; those of the configuration count first.
+    fn user(&self, name: &str) -> Option<&(Secret, Rc<User>)> {
+        self.users.get(name).or_else(|| self.made.get(name))
+    }
+
     fn insert_user(&mut self, user: &config::options::User) {
         if let Some(password) = &user.password {
             self.insert(&user.name, password);

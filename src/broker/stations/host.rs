@@ -3,19 +3,26 @@
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use jetstream::JetStream;
 use jetstream::entry::Entry;
 use jetstream::env::{ApiCall, Env, Inbound, NameRules};
+use memphis::book::UserRow;
+use memphis::clients::connection_id;
 use memphis::machine::{self, Request, TaskId};
+use memphis::manage::{Answer, CallId, PublisherFacts, StreamFacts};
+use memphis::name::station_of_stream;
 use protocol::id::{AccountId, ConnId, LogPos, Seq};
 use protocol::message::Message;
 use protocol::time::Now;
 
-use super::ANSWERS;
+use super::{ANSWERS, Publishers, facts};
 use crate::router::{Onward, Target};
 use crate::streams::World;
+
+use super::publishers::Seen;
 
 /// Advisories cannot describe the layer as a client.
 const NO_CLIENT: ConnId = ConnId {
@@ -27,6 +34,7 @@ pub(crate) struct Host<'a> {
     pub(crate) machine: &'a mut JetStream,
     pub(crate) world: World<'a>,
     pub(crate) users: &'a BTreeSet<(AccountId, String)>,
+    pub(crate) publishers: &'a Publishers,
 }
 
 impl Host<'_> {
@@ -139,12 +147,59 @@ impl machine::Host for Host<'_> {
 
     fn revive(&mut self, account: AccountId, stream: &str, consumer: &str, seq: u64) -> bool {
         let (machine, world) = (&mut *self.machine, &mut self.world);
-        machine.revive(world, account, stream, consumer, Seq(seq))
+        let is_back = machine.revive(world, account, stream, consumer, Seq(seq));
+        if is_back {
+            // The consumer's change is in the log before anything that relies on it, as that the message
+            // is no dead letter any more: power may go between the two.
+            machine.pump(world);
+        }
+        is_back
     }
 
     fn record(&mut self, entry: &[u8]) -> LogPos {
         let entry = Entry::Memphis(Bytes::copy_from_slice(entry));
         self.world.propose(|out| entry.encode(out))
+    }
+
+    fn managed(&mut self, call: CallId, answer: &Answer) {
+        let fx = &mut self.world.router.fx;
+        fx.managed.push((call, answer.clone()));
+    }
+
+    fn user_changed(&mut self, account: AccountId, _: &str, _: Option<&UserRow>) {
+        self.world.router.users_changed.insert(account);
+    }
+
+    fn stream(&self, account: AccountId, stream: &str) -> Option<StreamFacts> {
+        let stream = self.machine.stream(account, stream)?;
+        Some(facts::of_stream(stream, self.world.router.now.wall))
+    }
+
+    fn publishers(&self, account: AccountId, station: &str) -> Vec<PublisherFacts> {
+        let router = &*self.world.router;
+        let is_of_station = |seen: &&Seen| {
+            let stream = self.machine.stream_by_id(seen.stream);
+            stream.is_some_and(|stream| {
+                stream.core.account() == account
+                    && station_of_stream(stream.core.name()).0 == station
+            })
+        };
+        let seen = self.publishers.iter().filter(is_of_station);
+        seen.filter_map(|seen| {
+            let conn = router.conns.get(seen.conn)?;
+            // SDKs say what their producers are called.
+            if connection_id(&conn.wishes.name).is_some() {
+                return None;
+            }
+            Some(PublisherFacts {
+                name: conn.wishes.name.clone(),
+                lang: conn.wishes.lang.clone(),
+                connection: conn.cid,
+                messages: seen.messages,
+                active: seen.last.0,
+            })
+        })
+        .collect()
     }
 
     fn streams(&self, account: AccountId, each: &mut dyn FnMut(&str)) {

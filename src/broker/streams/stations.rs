@@ -3,7 +3,8 @@
 use alloc::format;
 
 use bytes::Bytes;
-use memphis::machine::Memphis;
+use memphis::machine::{Host as _, Memphis};
+use memphis::manage::{Answer, Call};
 use protocol::id::{AccountId, LogPos};
 
 use super::world::World;
@@ -24,6 +25,18 @@ impl Streams {
             self.with_stations(router, |memphis, host| match letter {
                 Letter::Request(asked) => memphis.request(asked.account, &asked.request(), host),
                 Letter::Answer(task, body) => memphis.answered(task, &body, host),
+                Letter::Manage(call) => {
+                    let known = host.account_named(&call.account);
+                    let asked = Call {
+                        route: &call.route,
+                        user: &call.user,
+                        body: &call.body,
+                    };
+                    match known {
+                        Some(account) => memphis.manage(account, call.id, asked, host),
+                        None => host.managed(call.id, &Answer::unauthorized()),
+                    }
+                }
                 Letter::Misfit(misfit) => memphis.misfit(misfit.account, misfit.shown(), host),
             });
         }
@@ -65,6 +78,7 @@ impl Streams {
                 rng: &mut self.rng,
             },
             users: &stations.users,
+            publishers: &stations.publishers,
         };
         turn(&mut stations.machine, &mut host);
     }

@@ -12,12 +12,15 @@ use core::time::Duration;
 use bytes::{Bytes, BytesMut};
 use config::Options;
 use memphis::guard::{Compiled, SchemaLibrary, SchemaText, Validator};
+use memphis::manage::{Answer, CallId};
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
 use protocol::time::{Instant, Now, Wall};
 use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName, StoreOptions};
 
-use crate::effects::{Accepted, Effects, Errand, Gone, Input, LogLine, Rules, WorkDone, WorkOp};
+use crate::effects::{
+    Accepted, Effects, Errand, Gone, Input, LogLine, ManageCall, Rules, WorkDone, WorkOp,
+};
 use crate::shard::{Shard, ShardOptions};
 use crate::tls::Security;
 
@@ -66,6 +69,8 @@ pub(crate) struct World {
     /// Whether the disk refuses to read.
     pub(crate) refuses_reads: bool,
     pub(crate) work: Vec<WorkOp>,
+    /// Answers of the management interface of Memphis.
+    pub(crate) managed: Vec<(CallId, Answer)>,
     /// What each connection has not had parsed yet.
     rest: Vec<(ConnId, BytesMut)>,
 }
@@ -100,6 +105,7 @@ impl World {
             files: BTreeMap::new(),
             refuses_reads: false,
             work: Vec::new(),
+            managed: Vec::new(),
             rest: Vec::new(),
         }
     }
@@ -178,6 +184,22 @@ impl World {
             .expect("there is a log");
         let found = log.windows(text.len()).position(|bytes| bytes == text);
         log[found.expect("it is stored")] ^= 1;
+    }
+
+    /// Calls the management interface of Memphis, as the REST API does.
+    pub(crate) fn manage(&mut self, user: &str, route: &str, body: &str) -> Answer {
+        let call = ManageCall {
+            id: CallId(1),
+            account: String::from("$G"),
+            user: user.into(),
+            route: route.into(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        };
+        self.input(Input::Manage(call.into()));
+        self.settle();
+        let (id, answer) = self.managed.pop().expect("an answer");
+        assert_eq!(id, CallId(1));
+        answer
     }
 
     /// The process ends without warning, and starts again on the same files.
@@ -336,6 +358,7 @@ impl World {
             self.gates.append(&mut self.fx.gate);
             self.ops.append(&mut self.fx.disk);
             self.work.append(&mut self.fx.work);
+            self.managed.append(&mut self.fx.managed);
             for errand in core::mem::take(&mut self.fx.errands) {
                 let settle = core::mem::take(&mut self.fx.settle);
                 let input = match errand {

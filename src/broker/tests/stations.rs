@@ -365,3 +365,89 @@ fn what_goes_to_partition_0_arrives_in_the_last_one() {
         "{ack}"
     );
 }
+
+#[test]
+fn a_user_that_was_made_logs_in_also_after_a_restart_and_no_longer_when_removed() {
+    let user = "{\"username\":\"app\",\"user_type\":\"application\",\"password\":\"Passw0rd!\",\
+                \"secret\":\"$2a$04$abcdefghijklmnopqrstuuM4aYjWJiVmAZ9Q8S0HOqfmV6dKf5qGK\"}";
+    let mut world = world();
+    let root = sdk(&mut world);
+    let made = request(&mut world, root, "$memphis_api.usermgmt.addUser", user);
+    assert!(made.contains("\"status\":200"), "{made}");
+    let login = "CONNECT {\"user\":\"app\",\"pass\":\"Passw0rd!\"}\r\n";
+    for restart in [false, true] {
+        if restart {
+            world.restart();
+        }
+        let app = world.accept(Rules::Memphis);
+        world.say(app, login);
+        assert_eq!(world.work.len(), 1, "the hash is checked");
+        world.work.clear();
+    }
+    let root = sdk(&mut world);
+    let gone = request(
+        &mut world,
+        root,
+        "$memphis_api.usermgmt.removeUser",
+        "{\"username\":\"app\"}",
+    );
+    assert!(gone.contains("\"status\":200"), "{gone}");
+    let app = world.accept(Rules::Memphis);
+    let refused = world.ask(app, login);
+    assert!(refused.contains("Authorization Violation"), "{refused}");
+}
+
+#[test]
+fn who_publishes_without_sdk_is_seen_by_its_name() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    request(&mut world, a, "$memphis_station_creations", STATION);
+    let nats = world.accept(Rules::Nats);
+    world.ask(
+        nats,
+        "CONNECT {\"name\":\"billing\",\"lang\":\"go\",\"verbose\":false}\r\n",
+    );
+    for _ in 0..3 {
+        world.ask(nats, "PUB plain#a$1.final 1\r\nx\r\n");
+    }
+    world.settle();
+    let overview = "$memphis_api.monitoring.getStationOverviewData";
+    let seen = request(&mut world, a, overview, "{\"station_name\":\"plain.a\"}");
+    assert!(
+        seen.contains("\"name\":\"billing\"") && seen.contains("\"messages\":3"),
+        "{seen}"
+    );
+}
+
+#[test]
+fn the_driver_calls_the_management_interface() {
+    let mut world = world();
+    let a = sdk(&mut world);
+    request(&mut world, a, "$memphis_station_creations", STATION);
+    let answer = world.manage(
+        "root",
+        "stations/getStation",
+        "{\"station_name\":\"plain.a\"}",
+    );
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body["name"], "plain.a");
+    assert_eq!(world.manage("app", "stations/getStation", "{}").status, 401);
+}
+
+#[test]
+fn managers_do_not_connect_as_clients() {
+    let user = "{\"username\":\"boss\",\"user_type\":\"management\",\"password\":\"Passw0rd!\",\
+                \"secret\":\"$2a$04$abcdefghijklmnopqrstuuM4aYjWJiVmAZ9Q8S0HOqfmV6dKf5qGK\"}";
+    let mut world = world();
+    let root = sdk(&mut world);
+    let made = request(&mut world, root, "$memphis_api.usermgmt.addUser", user);
+    assert!(made.contains("\"status\":200"), "{made}");
+    let boss = world.accept(Rules::Memphis);
+    let refused = world.ask(
+        boss,
+        "CONNECT {\"user\":\"boss\",\"pass\":\"Passw0rd!\"}\r\n",
+    );
+    assert!(refused.contains("Authorization Violation"), "{refused}");
+    let seen = world.manage("boss", "usermgmt/getAllUsers", "{}");
+    assert_eq!(seen.body["management_users"][1]["username"], "boss");
+}

@@ -3,17 +3,23 @@
 //! *Invariant:* a function of book and entry alone; what does not fit (a row that is gone) changes
 //! nothing.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::change::{Change, Entry};
 use super::dead::DeadLetter;
-use super::dying::{DYING_MAX, Dying};
+use super::dying::{DYING_MAX, Dying, DyingKey};
+use super::people::{Audit, Tagged};
 use super::rows::{Attached, Consumer, Group, Phase, Producer, StationRow};
 use super::schema::{Schema, SchemaKind, Version};
 use super::{Book, Tenant};
 use crate::name::station_of_stream;
 use crate::station::Station;
+
+/// The tag of every new station, and its colour.
+const TAG_DEFAULT: &str = "default";
+const TAG_DEFAULT_COLOR: &str = "0, 165, 255";
 
 /// Most members of a group and producers of a station; the oldest make room, so that clients which
 /// create without end do not fill the memory.
@@ -26,11 +32,11 @@ impl Book {
         let time = entry.time;
         match entry.change {
             Change::StationMaking(station) => tenant.station_making(station, time),
-            Change::StationMade(name) => tenant.station_made(&name),
+            Change::StationMade(name) => tenant.station_made(&name, time),
             Change::StationGoing(name) => tenant.row(name, time).phase = Phase::Going,
             Change::StationGone(name) => tenant.forget_station(&name),
             Change::Producer(station, producer) => {
-                tenant.row(station, time).producers.put(producer);
+                tenant.producer(station, producer, time);
             }
             Change::ProducerGone {
                 station,
@@ -41,7 +47,9 @@ impl Book {
                 producers.retain(|p| p.name.external() != name || !p.client.is_of(&connection));
             }
             Change::GroupMaking(station, first) => tenant.group_making(station, first, time),
-            Change::Consumer(station, consumer) => tenant.consumer(station, consumer, time),
+            Change::Consumer(station, consumer) => {
+                tenant.consumer(station, consumer, time);
+            }
             Change::ConsumerGone {
                 station,
                 name,
@@ -65,14 +73,14 @@ impl Book {
                 dead.updated = time;
                 tenant.dead_letters.add(dead);
             }
-            Change::Dying(dying) => tenant.add_dying(dying),
-            Change::Buried(key, dead) => {
-                tenant.dying.remove(&key);
-                if let Some(mut dead) = dead {
-                    dead.updated = time;
-                    tenant.dead_letters.add(dead);
-                }
+            Change::SchemaGone(name) => tenant.forget_schema(&name),
+            Change::DeadLettersKept(station, kept) => tenant.row(station, time).kept = Some(kept),
+            Change::DlsStation(station, dls) => {
+                tenant.row(station, time).copies_to = Some(dls);
             }
+            Change::People(change) => tenant.apply_people(change),
+            Change::Dying(dying) => tenant.add_dying(dying),
+            Change::Buried(key, dead) => tenant.buried(&key, dead, time),
             Change::Resend(ids, group) => tenant.dead_letters.want(&ids, group.as_deref()),
             Change::Resent { id, group, is_back } => {
                 tenant.dead_letters.sent(id, &group);
@@ -98,6 +106,15 @@ impl Tenant {
             created: time,
             ..StationRow::default()
         })
+    }
+
+    /// Takes a message off the dying; it is a dead letter now, or none is kept of it.
+    fn buried(&mut self, key: &DyingKey, dead: Option<DeadLetter>, time: u64) {
+        self.dying.remove(key);
+        if let Some(mut dead) = dead {
+            dead.updated = time;
+            self.dead_letters.add(dead);
+        }
     }
 
     /// Notes a message that died, unless its station keeps no such messages.
@@ -132,11 +149,26 @@ impl Tenant {
         self.row(station, time).groups.insert(name, group);
     }
 
+    fn producer(&mut self, station: String, producer: Producer, time: u64) {
+        let text = format!("Producer {} connected", producer.name.external());
+        let user = producer.client.username.clone();
+        let row = self.row(station.clone(), time);
+        if row.producers.put(producer) == Put::New {
+            self.note(&station, text, &user, time);
+        }
+    }
+
     fn consumer(&mut self, station: String, consumer: Consumer, time: u64) {
+        let text = format!("Consumer {} connected", consumer.name.external());
+        let user = consumer.client.username.clone();
         let name = consumer.group.external().into();
-        let group = self.row(station, time).groups.entry(name).or_default();
-        group.phase = Phase::Whole;
-        group.members.put(consumer);
+        let row = self.row(station.clone(), time);
+        let group = row.groups.entry(name).or_default();
+        let was_whole = core::mem::take(&mut group.phase) == Phase::Whole;
+        // The first member is in the row from when its group began to be made.
+        if group.members.put(consumer) == Put::New || !was_whole {
+            self.note(&station, text, &user, time);
+        }
     }
 
     fn activate(&mut self, schema: &str, version: u32) {
@@ -147,11 +179,31 @@ impl Tenant {
         }
     }
 
-    fn station_made(&mut self, name: &str) {
+    /// Adds a line to a station's audit trail.
+    fn note(&mut self, station: &str, message: String, username: &str, time: u64) {
+        let username = username.into();
+        let line = Audit {
+            message,
+            username,
+            time,
+        };
+        self.trails.note(station, line);
+    }
+
+    fn forget_schema(&mut self, name: &str) {
+        self.schemas.remove(name);
+        self.untag(Tagged::Schema, name);
+        for row in self.stations.values_mut() {
+            row.schema = row.schema.take().filter(|attached| attached.schema != name);
+        }
+    }
+
+    fn station_made(&mut self, name: &str, time: u64) {
         let Some(row) = self.stations.get_mut(name) else {
             return;
         };
         let was = core::mem::take(&mut row.phase);
+        let maker = row.station.as_ref().map(|station| station.username.clone());
         let schema = row.station.as_ref().and_then(|s| s.schema.as_ref());
         // A station that is whole again after a removal that failed keeps what it had.
         if was == Phase::Making
@@ -163,10 +215,21 @@ impl Tenant {
                 version: known.active,
             });
         }
+        if let (Phase::Making, Some(user)) = (was, maker) {
+            let text = format!("Station {name} has been created by user {user}");
+            self.note(name, text, &user, time);
+            let tag = self.tags.entry(TAG_DEFAULT.into()).or_default();
+            if tag.color.is_empty() {
+                tag.color = TAG_DEFAULT_COLOR.into();
+            }
+            tag.stations.insert(name.into());
+        }
     }
 
     fn forget_station(&mut self, name: &str) {
         self.stations.remove(name);
+        self.trails.forget(name);
+        self.untag(Tagged::Station, name);
         self.dying
             .retain(|key, _| station_of_stream(&key.stream).0 != name);
         self.dead_letters.remove_where(|dead| dead.station == name);
@@ -215,27 +278,48 @@ impl Tenant {
     }
 }
 
-/// Rows where a client that creates again takes the place it had: SDKs repeat requests.
-trait Put<T> {
-    fn put(&mut self, row: T);
+/// Whether a row is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    New,
+    Again,
 }
 
-impl Put<Producer> for Vec<Producer> {
-    fn put(&mut self, row: Producer) {
+/// Rows where a client that creates again takes the place it had: SDKs repeat requests.
+trait PutRow<T> {
+    fn put(&mut self, row: T) -> Put;
+}
+
+impl PutRow<Producer> for Vec<Producer> {
+    fn put(&mut self, row: Producer) -> Put {
+        let before = self.len();
         self.retain(|p| p.name != row.name || p.client.connection != row.client.connection);
+        let put = if self.len() < before {
+            Put::Again
+        } else {
+            Put::New
+        };
         if self.len() >= ROWS_MAX {
             self.remove(0);
         }
         self.push(row);
+        put
     }
 }
 
-impl Put<Consumer> for Vec<Consumer> {
-    fn put(&mut self, row: Consumer) {
+impl PutRow<Consumer> for Vec<Consumer> {
+    fn put(&mut self, row: Consumer) -> Put {
+        let before = self.len();
         self.retain(|c| c.name != row.name || c.client.connection != row.client.connection);
+        let put = if self.len() < before {
+            Put::Again
+        } else {
+            Put::New
+        };
         if self.len() >= ROWS_MAX {
             self.remove(0);
         }
         self.push(row);
+        put
     }
 }

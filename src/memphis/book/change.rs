@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::dead::{DeadLetter, DeadLetterId};
 use super::dying::{Dying, DyingKey};
+use super::people::PeopleChange;
 use super::rows::{Consumer, Producer};
 use super::schema::{SchemaKind, Version};
-use crate::station::Station;
+use crate::name::Name;
+use crate::station::{DeadLetters, Station};
 
 /// The version of the encoding.
 const VERSION: u8 = 1;
@@ -89,6 +91,14 @@ pub enum Change {
     },
     /// A station's producers follow no schema any more.
     Detached(String),
+    /// A schema is gone with all its versions.
+    SchemaGone(String),
+    /// A station keeps other dead letters from now on.
+    DeadLettersKept(String, DeadLetters),
+    /// A station's dead letters are copied to another station, or to none.
+    DlsStation(String, Option<Name>),
+    /// Users or tags change.
+    People(PeopleChange),
     /// A message died.
     DeadLetter(DeadLetter),
     /// A consumer will not deliver a message again; it is to become a dead letter.

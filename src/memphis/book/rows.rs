@@ -37,6 +37,12 @@ pub struct StationRow {
     pub producers: Vec<Producer>,
     /// The consumer groups by external name.
     pub groups: BTreeMap<String, Group>,
+    /// Which dead letters are kept, where that was changed since.
+    #[serde(default)]
+    pub kept: Option<DeadLetters>,
+    /// Where dead letters are copied to, where that was changed since.
+    #[serde(default)]
+    pub copies_to: Option<Option<Name>>,
 }
 
 impl StationRow {
@@ -47,13 +53,17 @@ impl StationRow {
             poison: true,
             schemaverse: true,
         };
-        self.station.as_ref().map_or(of_nats, |s| s.dead_letters)
+        let made_with = self.station.as_ref().map(|s| s.dead_letters);
+        self.kept.or(made_with).unwrap_or(of_nats)
     }
 
     /// Returns the station that gets copies of dead letters.
     #[must_use]
     pub fn dls_station(&self) -> Option<&Name> {
-        self.station.as_ref()?.dls_station.as_ref()
+        match &self.copies_to {
+            Some(changed) => changed.as_ref(),
+            None => self.station.as_ref()?.dls_station.as_ref(),
+        }
     }
 }
 

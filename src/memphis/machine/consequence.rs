@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use protocol::id::AccountId;
 
 use super::aliases::Alias;
-use super::{Host, Memphis, Task};
-use crate::book::{Change, DeadLetterId, Dying, DyingKey, Entry};
+use super::{Host, Memphis, Reply, Task};
+use crate::book::{Change, DeadLetterId, Dying, DyingKey, Entry, PeopleChange};
 use crate::dead;
 use crate::name::station_of_stream;
 use crate::turns::Topic;
@@ -26,6 +26,7 @@ enum Then {
     Alias(String, Alias),
     Bury(DyingKey),
     Resend,
+    User(String),
     Resent(DeadLetterId, String),
 }
 
@@ -35,8 +36,12 @@ impl Consequence {
             Change::StationMade(name) => (true, Then::Alias(name.clone(), Alias::Begins)),
             Change::StationGoing(name) => (false, Then::Alias(name.clone(), Alias::Ends)),
             Change::StationGone(name) => (true, Then::Alias(name.clone(), Alias::Ends)),
-            Change::StationMaking(_) | Change::Attached { .. } | Change::Detached(_) => {
-                (true, Then::Nothing)
+            Change::StationMaking(_)
+            | Change::Attached { .. }
+            | Change::Detached(_)
+            | Change::SchemaGone(_) => (true, Then::Nothing),
+            Change::People(PeopleChange::User(name, _) | PeopleChange::UserGone(name)) => {
+                (false, Then::User(name.clone()))
             }
             Change::Dying(dying) => (false, Then::Bury(dying.key.clone())),
             Change::Resend(..) => (false, Then::Resend),
@@ -54,6 +59,9 @@ impl Consequence {
             | Change::DeadLetterAcked(..)
             | Change::DeadLettersDropped(_)
             | Change::DeadLettersExpired(_)
+            | Change::DeadLettersKept(..)
+            | Change::DlsStation(..)
+            | Change::People(_)
             | Change::Forgotten(_) => (false, Then::Nothing),
         };
         Self {
@@ -84,6 +92,15 @@ impl Memphis {
                     self.bury(account, &name, &dying, host);
                 }
             }
+            Then::User(user) => {
+                if let Some(account) = host.account_named(&name) {
+                    let row = self
+                        .book
+                        .tenant(&name)
+                        .and_then(|rows| rows.users.get(&user));
+                    host.user_changed(account, &user, row);
+                }
+            }
             Then::Resend => self.send_wanted(host),
             Then::Resent(id, group) => {
                 self.underway.remove(&(name, id, group));
@@ -107,7 +124,7 @@ impl Memphis {
         let topics = Vec::from([Topic::Station(burial.station().clone())]);
         let task = Task {
             account,
-            reply: Vec::new(),
+            reply: Reply::Subject(Vec::new()),
             work: Work::Burial(burial),
         };
         self.start(task, topics, host);

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use protocol::id::AccountId;
 use serde_json::json;
 
-use super::{Host, Memphis, TASKS_MAX, Task, answer};
+use super::{Host, Memphis, Reply, TASKS_MAX, Task, answer};
 use crate::book::{Book, Version};
 use crate::dead;
 use crate::guard::{SchemaLibrary, SchemaText, Validator};
@@ -164,7 +164,7 @@ impl Memphis {
         let topics = vec![Topic::Station(burial.station().clone())];
         let task = Task {
             account,
-            reply: misfit.reply.to_vec(),
+            reply: Reply::Subject(misfit.reply.to_vec()),
             work: Work::Burial(burial),
         };
         self.start(task, topics, host);

@@ -11,7 +11,7 @@ use protocol::id::AccountId;
 use protocol::js::enums::Storage;
 use protocol::time::{Instant, nanos};
 
-use super::{Host, Memphis, Task, record};
+use super::{Host, Memphis, Reply, Task, record};
 use crate::book::{Change, Dying, Phase, StationRow, Tenant};
 use crate::consumer::{Joining, Leaving};
 use crate::making::Making;
@@ -52,13 +52,20 @@ impl Memphis {
         for (account, station, work) in unfinished {
             let task = Task {
                 account,
-                reply: Vec::new(),
+                reply: Reply::Subject(Vec::new()),
                 work,
             };
             self.start(task, vec![Topic::Station(station)], host);
         }
         self.is_live = true;
         self.bind_aliases(host);
+        for (name, rows) in self.book.tenants() {
+            if let Some(account) = host.account_named(name) {
+                for (user, row) in &rows.users {
+                    host.user_changed(account, user, Some(row));
+                }
+            }
+        }
         let mut dying: Vec<(String, Dying)> = Vec::new();
         for (name, rows) in self.book.tenants() {
             dying.extend(rows.dying.values().map(|d| (name.into(), d.clone())));

@@ -3,6 +3,7 @@
 mod crashes;
 mod dead_letters;
 mod groups;
+mod managing;
 mod producers;
 mod schemas;
 mod stations;

@@ -10,10 +10,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::book::DyingKey;
+use crate::book::{DyingKey, UserRow};
 use crate::dead::death;
 use crate::guard::{Compiled, SchemaLibrary, SchemaText, Validator};
 use crate::machine::*;
+use crate::manage::{Answer, Call, CallId, ConsumerFacts, PublisherFacts, StreamFacts};
 
 pub(super) const ACCOUNT: AccountId = AccountId(3);
 const INBOX: &str = "inbox";
@@ -50,6 +51,10 @@ pub(super) struct FakeHost {
     pub(super) bound: BTreeSet<String>,
     /// What was passed on: subject and body.
     pub(super) passed_on: Vec<(String, String)>,
+    /// Answers to calls of the driver.
+    pub(super) managed: Vec<(CallId, Answer)>,
+    /// Users that were changed, and whether they are there now.
+    pub(super) users_changed: Vec<(String, bool)>,
     /// What was published, inbox and all.
     pub(super) published: Vec<(String, Stored)>,
     pub(super) now: Now,
@@ -142,6 +147,41 @@ impl Host for FakeHost {
         is_there
     }
 
+    fn managed(&mut self, call: CallId, answer: &Answer) {
+        self.managed.push((call, answer.clone()));
+    }
+
+    fn user_changed(&mut self, _: AccountId, user: &str, row: Option<&UserRow>) {
+        self.users_changed.push((user.into(), row.is_some()));
+    }
+
+    fn stream(&self, _: AccountId, stream: &str) -> Option<StreamFacts> {
+        let stream = self.streams.get(stream)?;
+        let durables = stream.durables.keys().map(|name| ConsumerFacts {
+            name: name.clone(),
+            pending: 3,
+            ..ConsumerFacts::default()
+        });
+        Some(StreamFacts {
+            retention: None,
+            in_memory: false,
+            replicas: 1,
+            idempotency_ms: 120_000,
+            messages: stream.messages.len() as u64,
+            bytes: stream.messages.iter().map(|m| m.body.len() as u64).sum(),
+            created: 1,
+            consumers: durables.collect(),
+        })
+    }
+
+    fn publishers(&self, _: AccountId, _: &str) -> Vec<PublisherFacts> {
+        Vec::from([PublisherFacts {
+            connection: 7,
+            messages: 2,
+            ..PublisherFacts::default()
+        }])
+    }
+
     fn record(&mut self, entry: &[u8]) -> LogPos {
         self.last_pos += 1;
         let pos = LogPos(self.last_pos);
@@ -189,6 +229,10 @@ impl FakeHost {
                 let stream = self.streams.entry(stream.into()).or_default();
                 stream.config = body;
                 json!({"type": "io.nats.jetstream.api.v1.stream_create_response"})
+            }
+            ["STREAM", "PURGE", name] => {
+                self.streams.get_mut(name).unwrap().messages.clear();
+                json!({"success": true, "purged": 1})
             }
             ["STREAM", verb, name] => {
                 let Some(stream) = self.streams.get(name) else {
@@ -314,6 +358,44 @@ impl World {
     pub(super) fn ask_json(&mut self, subject: &str, body: &Value) -> Value {
         let reply = self.ask(subject, body);
         serde_json::from_str(&reply).unwrap_or_else(|_| panic!("not JSON: {reply}"))
+    }
+
+    /// Calls the management interface as the driver does.
+    pub(super) fn call(&mut self, user: &str, route: &str, body: &Value) -> (u16, Value) {
+        let body = format!("{body}");
+        let call = Call {
+            route,
+            user,
+            body: body.as_bytes(),
+        };
+        self.memphis
+            .manage(ACCOUNT, CallId(9), call, &mut self.host);
+        self.run();
+        let (id, answer) = self.host.managed.pop().expect("an answer");
+        assert_eq!(id, CallId(9));
+        (answer.status, answer.body)
+    }
+
+    /// Calls the management interface as root, who may.
+    pub(super) fn manage(&mut self, route: &str, body: &Value) -> Value {
+        let (status, body) = self.call("root", route, body);
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// Sends a request as somebody who has logged in.
+    pub(super) fn ask_as(&mut self, user: &str, subject: &str, body: &Value) -> String {
+        let body = format!("{body}");
+        let request = Request {
+            subject: subject.as_bytes(),
+            reply: INBOX.as_bytes(),
+            body: body.as_bytes(),
+            asker: Asker { user, lang: "" },
+            ..Request::default()
+        };
+        self.memphis.request(ACCOUNT, &request, &mut self.host);
+        self.run();
+        self.take_replies().pop().expect("no answer")
     }
 
     /// Lets one thing happen; false when nothing is left.

@@ -1,0 +1,343 @@
+//! The management interface: stations, schemas, dead letters, users, tags.
+
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+
+use serde_json::{Value, json};
+
+use super::world::{World, consumer, producer, station, with};
+use crate::dispatch::{
+    CONSUMER_CREATIONS, PRODUCER_CREATIONS, SCHEMA_CREATIONS, STATION_CREATIONS,
+};
+
+#[test]
+fn who_is_no_manager_is_turned_away() {
+    let mut world = World::new();
+    let (status, body) = world.call("app", "stations/getStations", &json!({}));
+    assert_eq!((status, body), (401, json!({"message": "Unauthorized"})));
+    assert_eq!(world.call("root", "stations/nope", &json!({})).0, 404);
+    // Clients call by messages.
+    let told = world.ask_as("root", "$memphis_api.stations.getAllStations", &json!({}));
+    assert_eq!(told, r#"{"body":[],"status":200}"#);
+    let told = world.ask_as("", "$memphis_api.stations.getAllStations", &json!({}));
+    assert!(told.contains("401"), "{told}");
+}
+
+#[test]
+fn a_station_is_made_shown_and_removed() {
+    let mut world = World::new();
+    let made = world.manage("stations/createStation", &station("Plain.A", 2));
+    assert_eq!(made["name"], "plain.a");
+    assert_eq!(
+        (&made["storage_type"], &made["partitions_list"]),
+        (&json!("disk"), &json!([1, 2]))
+    );
+    assert_eq!(made["created_by_username"], "root");
+    assert_eq!(
+        made["tags"],
+        json!([{"name": "default", "color": "0, 165, 255"}])
+    );
+    let (status, again) = world.call("root", "stations/createStation", &station("plain.a", 1));
+    assert_eq!(status, 406);
+    assert_eq!(again["message"], "Station plain.a already exists");
+    let all = world.manage("stations/getStations", &json!({}));
+    assert_eq!(all["stations"][0]["station"]["name"], "plain.a");
+    let gone = json!({"station_names": ["plain.a"]});
+    assert_eq!(world.manage("stations/removeStation", &gone), json!({}));
+    let (status, body) = world.call(
+        "root",
+        "stations/getStation",
+        &json!({"station_name": "plain.a"}),
+    );
+    assert_eq!(
+        (status, &body["message"]),
+        (406, &json!("Station plain.a does not exist"))
+    );
+    assert!(world.rows().tags["default"].stations.is_empty());
+}
+
+#[test]
+fn an_overview_names_who_produces_and_consumes_and_what_happened() {
+    let mut world = World::new();
+    world.ask_json(PRODUCER_CREATIONS, &producer("p", "plain.a"));
+    world.ask_json(CONSUMER_CREATIONS, &consumer("c", "plain.a", "Grp.X"));
+    world.memphis.connected(super::world::ACCOUNT, "u1::root");
+    let seen = world.manage(
+        "monitoring/getStationOverviewData",
+        &json!({"station_name": "plain.a", "partition_number": -1}),
+    );
+    assert_eq!(seen["connected_producers"][0]["name"], "p");
+    assert_eq!(seen["connected_producers"][0]["sdk"], "python");
+    assert_eq!(
+        seen["connected_producers"][1]["name"], "Unknown",
+        "a NATS client"
+    );
+    let group = &seen["connected_cgs"][0];
+    assert_eq!(
+        (&group["name"], &group["unprocessed_messages"]),
+        (&json!("grp.x"), &json!(3))
+    );
+    let lines: Vec<&Value> = seen["audit_logs"].as_array().unwrap().iter().collect();
+    let texts = lines.iter().map(|line| line["message"].as_str().unwrap());
+    assert_eq!(
+        texts.collect::<Vec<&str>>(),
+        [
+            "Consumer c connected",
+            "Producer p connected",
+            "Station plain.a has been created by user root"
+        ]
+    );
+}
+
+#[test]
+fn dead_letters_are_shown_sent_again_and_dropped() {
+    let mut world = World::new();
+    world.ask_ok(STATION_CREATIONS, &station("plain.a", 1));
+    world.ask_json(CONSUMER_CREATIONS, &consumer("c", "plain.a", "Grp.X"));
+    for body in ["one", "two"] {
+        world.store("plain#a$1", "NATS/1.0\r\nk: v\r\n\r\n", body);
+    }
+    world.note_death("plain#a$1", "grp#x", "because");
+    world.run();
+    let name = json!({"station_name": "plain.a"});
+    let seen = world.manage("stations/getDlsMessages", &name);
+    let letter = &seen["poison_messages"][0];
+    assert_eq!(letter["validation_error"], "because");
+    assert_eq!(letter["poisoned_cgs"], json!(["grp.x"]));
+    assert_eq!(letter["message"]["headers"], json!({"k": "v"}));
+    let id = letter["id"].clone();
+    let journey = world.manage(
+        "stations/getPoisonMessageJourney",
+        &json!({"message_id": id}),
+    );
+    assert_eq!(journey["poisoned_cgs"][0]["name"], "grp.x");
+    assert_eq!(journey["message"]["data"], "6f6e65");
+    let resend = json!({"station_name": "plain.a", "poison_message_ids": [id]});
+    assert_eq!(
+        world.manage("stations/resendPoisonMessages", &resend),
+        json!({})
+    );
+    assert_eq!(world.host.revived.len(), 1);
+    let (status, body) = world.call("root", "stations/resendPoisonMessages", &resend);
+    assert_eq!(status, 406, "{body}");
+
+    world.note_death("plain#a$1", "grp#x", "");
+    world.run();
+    let id = world.manage("stations/getDlsMessages", &name)["poison_messages"][0]["id"].clone();
+    let drop = json!({"station_name": "plain.a", "dls_type": "poison", "dls_message_ids": [id]});
+    world.manage("stations/dropDlsMessages", &drop);
+    assert_eq!(world.rows().dead_letters.iter().count(), 0);
+}
+
+#[test]
+fn what_a_station_keeps_and_copies_can_be_changed() {
+    let mut world = World::new();
+    world.ask_ok(STATION_CREATIONS, &station("a", 1));
+    let config = json!({"station_name": "a", "poison": false, "schemaverse": true});
+    let kept = world.manage("stations/updateDlsConfig", &config);
+    assert_eq!(kept, json!({"poison": false, "schemaverse": true}));
+    let reply = world.ask_json(PRODUCER_CREATIONS, &producer("p", "a"));
+    assert_eq!(reply["schemaverse_to_dls"], true);
+    world.store("a$1", "", "x");
+    world.note_death("a$1", "worker", "");
+    world.run();
+    assert_eq!(world.rows().dead_letters.iter().count(), 0);
+
+    world.ask_ok(STATION_CREATIONS, &station("b", 1));
+    let link = json!({"name": "a", "station_names": ["b"]});
+    world.manage("stations/attachDlsStation", &link);
+    world.store("b$1", "", "copy me");
+    world.note_death("b$1", "worker", "");
+    world.run();
+    assert_eq!(world.host.streams["a$1"].messages[1].body, "copy me");
+    world.manage("stations/detachDlsStation", &link);
+    assert_eq!(
+        world.manage("stations/getStation", &json!({"station_name": "b"}))["dls_station"],
+        ""
+    );
+}
+
+#[test]
+fn a_station_is_emptied_and_a_message_typed_in() {
+    let mut world = World::new();
+    world.ask_ok(STATION_CREATIONS, &station("a", 1));
+    let typed = json!({
+        "station_name": "a", "partition_number": 1, "message_payload": "hello",
+        "message_headers": {"k": "v"}, "amount": 1,
+    });
+    assert_eq!(world.manage("stations/produce", &typed), json!({}));
+    let stored = world.host.streams["a$1"].messages[0].clone();
+    assert_eq!(stored.body, "hello");
+    assert!(
+        stored.headers.contains("$memphis_producedBy: UI"),
+        "{}",
+        stored.headers
+    );
+    let asked = json!({"station_name": "a", "partition_number": 1, "message_seq": 1});
+    let shown = world.manage("stations/getMessageDetails", &asked);
+    assert_eq!(shown["message"]["data"], "68656c6c6f");
+    assert_eq!(shown["producer"]["name"], "UI");
+    let forged = with(typed, "message_headers", json!({"k": "v\r\nx: y"}));
+    assert_eq!(world.call("root", "stations/produce", &forged).0, 406);
+    let purge = json!({"station_name": "a", "purge_station": true, "partitions_list": [-1]});
+    world.manage("stations/purgeStation", &purge);
+    assert!(world.host.streams["a$1"].messages.is_empty());
+}
+
+#[test]
+fn versions_of_a_schema_are_made_activated_and_followed_when_asked() {
+    let mut world = World::new();
+    world.ask_ok(STATION_CREATIONS, &station("a", 1));
+    let schema = json!({"name": "sch", "type": "json", "schema_content": r#"{"id":1}"#});
+    let made = world.manage("schemas/createNewSchema", &schema);
+    assert_eq!(made["versions"][0]["active"], true);
+    let (status, body) = world.call("root", "schemas/createNewSchema", &schema);
+    assert_eq!(status, 406);
+    assert_eq!(body["message"], "Schema with the name sch already exists");
+    let use_it = json!({"station_names": ["a"], "schema_name": "sch"});
+    let used = world.manage("stations/useSchema", &use_it);
+    assert_eq!(
+        (&used["version_number"], &used["updates_available"]),
+        (&json!(1), &json!(false))
+    );
+    world.take_published("$memphis_schema_updates_a");
+
+    let next = json!({"schema_name": "sch", "schema_content": r#"{"n":1}"#});
+    world.manage("schemas/createNewVersion", &next);
+    let back = json!({"schema_name": "sch", "version_number": 2});
+    let details = world.manage("schemas/rollBackVersion", &back);
+    assert_eq!(details["active_version_number"], 2);
+    assert_eq!(details["used_stations"], json!(["a"]));
+    let updates = json!({"station_name": "a"});
+    let seen = world.manage("stations/getUpdatesForSchemaByStation", &updates);
+    assert_eq!(
+        seen["updates_available"], true,
+        "a station stays with its version"
+    );
+    let used = world.manage("stations/useSchema", &use_it);
+    assert_eq!(used["version_number"], 2);
+    let pushed = world.take_published("$memphis_schema_updates_a");
+    assert!(
+        pushed[0].body.contains(r#""version_number":2"#),
+        "{}",
+        pushed[0].body
+    );
+    let guard = world.memphis.guard("$memphis", "a$1").unwrap();
+    assert_eq!(guard.check(b"{}").unwrap_err(), "n is missing");
+
+    let bad = json!({"schema_type": "json", "schema_content": "{"});
+    assert_eq!(world.call("root", "schemas/validateSchema", &bad).0, 555);
+    world.manage("schemas/removeSchema", &json!({"schema_names": ["sch"]}));
+    assert!(world.memphis.guard("$memphis", "a$1").is_none());
+}
+
+fn user(name: &str) -> Value {
+    json!({
+        "username": name, "password": "Passw0rd!", "secret": "$2a$04$abcdefghijklmnopqrstuuM4aYjWJiVmAZ9Q8S0HOqfmV6dKf5qGK",
+        "user_type": "application", "description": "d",
+    })
+}
+
+#[test]
+fn users_follow_memphis_rules() {
+    let mut world = World::new();
+    let made = world.manage("usermgmt/addUser", &user("App"));
+    assert_eq!(
+        (&made["username"], &made["user_type"]),
+        (&json!("app"), &json!("application"))
+    );
+    assert!(made.get("secret").is_none(), "no hash leaves");
+    assert_eq!(world.host.users_changed, [("app".into(), true)]);
+    let mut refused = |body: Value| {
+        let (status, body) = world.call("root", "usermgmt/addUser", &body);
+        assert_eq!(status, 406);
+        body["message"].as_str().unwrap().to_string()
+    };
+    assert_eq!(
+        refused(user("app")),
+        "A user with the name app already exists"
+    );
+    assert_eq!(
+        refused(user("a b")),
+        "username has to include only letters/numbers/./_/- "
+    );
+    assert!(refused(with(user("b"), "password", "short")).starts_with("Password must be"));
+    assert_eq!(
+        refused(with(user("b"), "user_type", "king")),
+        "user type has to be application/management and not king"
+    );
+    assert_eq!(
+        refused(with(user("b"), "allow_read_permissions", json!(["a*"]))),
+        "a* is not a valid pattern"
+    );
+    let root = json!({"username": "root"});
+    let (_, body) = world.call("root", "usermgmt/removeUser", &root);
+    assert_eq!(body["message"], "You can not remove your own user");
+    world.crash();
+    assert_eq!(
+        world.host.users_changed.len(),
+        2,
+        "users are back after a crash"
+    );
+    world.manage("usermgmt/removeUser", &json!({"username": "app"}));
+    let all = world.manage("usermgmt/getAllUsers", &json!({}));
+    assert_eq!(all["application_users"], json!([]));
+    assert_eq!(all["management_users"][0]["username"], "root");
+}
+
+#[test]
+fn a_user_is_kept_from_stations_and_cannot_act_as_another() {
+    let mut world = World::new();
+    world.ask_ok(STATION_CREATIONS, &station("orders.eu", 1));
+    let app = with(user("app"), "deny_write_permissions", json!(["orders.*"]));
+    let app = with(app, "deny_read_permissions", json!(["secret"]));
+    world.manage("usermgmt/addUser", &app);
+    // The request names root; who has logged in counts.
+    let reply = world.ask_as("app", PRODUCER_CREATIONS, &producer("p", "orders.eu"));
+    assert!(
+        reply.contains("user app is not allowed to access station orders.eu"),
+        "{reply}"
+    );
+    let reply = world.ask_as("app", STATION_CREATIONS, &station("orders.us", 1));
+    assert_eq!(reply, "user app is not allowed to create station orders.us");
+    let reply = world.ask_as("app", CONSUMER_CREATIONS, &consumer("c", "secret", "g"));
+    assert_eq!(reply, "user app is not allowed to access station secret");
+    let reply = world.ask_as("app", CONSUMER_CREATIONS, &consumer("c", "orders.eu", "g"));
+    assert!(reply.contains(r#""error":"""#), "{reply}");
+    assert_eq!(world.streams(), ["orders#eu$1"]);
+    world.ask_as(
+        "app",
+        SCHEMA_CREATIONS,
+        &json!({"name": "s", "type": "json", "schema_content": "{}"}),
+    );
+    assert_eq!(world.rows().schemas["s"].versions[0].username, "app");
+}
+
+#[test]
+fn tags_are_made_carried_and_removed() {
+    let mut world = World::new();
+    world.ask_ok(STATION_CREATIONS, &station("a", 1));
+    world.manage(
+        "tags/createNewTag",
+        &json!({"name": "Hot", "color": "1, 2, 3"}),
+    );
+    let (status, body) = world.call("root", "tags/createNewTag", &json!({"name": "hot"}));
+    assert_eq!(
+        (status, &body["message"]),
+        (406, &json!("Tag with the name hot already exists"))
+    );
+    let change = json!({
+        "entity_type": "station", "entity_name": "a",
+        "tags_to_add": [{"name": "hot"}], "tags_to_remove": ["default"],
+    });
+    world.manage("tags/updateTagsForEntity", &change);
+    let shown = world.manage("stations/getStation", &json!({"station_name": "a"}));
+    assert_eq!(shown["tags"], json!([{"name": "hot", "color": "1, 2, 3"}]));
+    let used = world.manage("tags/getUsedTags", &json!({}));
+    assert_eq!(used.as_array().unwrap().len(), 1);
+    let wrong = with(change, "entity_type", "planet");
+    let (_, body) = world.call("root", "tags/updateTagsForEntity", &wrong);
+    assert_eq!(body["message"], "entity type is not valid");
+    world.manage("tags/removeTag", &json!({"name": "hot"}));
+    assert_eq!(world.manage("tags/getUsedTags", &json!({})), json!([]));
+}
