@@ -3,7 +3,8 @@
 //!
 //! *Invariant:* this is a function of the applied log; it never looks at message bytes. Sequences
 //! only grow, also after everything has been removed. Costs: push, remove, look-up by sequence and by
-//! literal subject are constant; a wildcard costs per message passed over (next) or per subject (count).
+//! literal subject are constant; a wildcard costs per subject, or per message passed over if those are
+//! fewer (next).
 
 mod checkpoint;
 mod chunk;
@@ -11,6 +12,7 @@ mod filter;
 mod pending;
 mod segments;
 mod subjects;
+mod wild;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -295,9 +297,7 @@ impl Index {
                 let id = self.subjects.find(subject)?;
                 self.next_of(id, from)
             }
-            Filter::Wild(pattern) => self.scan(from, self.last, |id| {
-                subject_matches(pattern, self.subjects.name(id))
-            }),
+            Filter::Wild(pattern) => self.next_wild(pattern, from),
         }
         .map(Seq)
     }

@@ -211,3 +211,38 @@ fn a_few_old_messages_among_many_removed_ones_cost_little() {
         Some(Seq(12_295))
     );
 }
+
+#[test]
+fn a_pattern_finds_its_few_messages_among_many_others() {
+    let mut index = index();
+    let mut wanted = Vec::new();
+    for seq in 1..=40_000u64 {
+        let subject = match seq {
+            9_000 | 9_001 | 30_000 => String::from("w.a"),
+            15_000 | 39_999 => String::from("w.b"),
+            _ => format!("s.{}", seq % 50),
+        };
+        if subject.starts_with('w') {
+            wanted.push(seq);
+        }
+        index.push(subject.as_bytes(), msg(seq));
+    }
+    let filter = Filter::new(b"w.*");
+    let find = |index: &Index, from| index.next(&filter, Seq(from)).map(|seq| seq.0);
+    for from in (1..=40_001)
+        .step_by(997)
+        .chain([9_001, 9_002, 30_000, 30_001, 40_000])
+    {
+        let expected = wanted.iter().copied().find(|&seq| seq >= from);
+        assert_eq!(find(&index, from), expected, "from {from}");
+    }
+    // What is gone is not found, wherever the books still name it.
+    index.remove(Seq(9_000));
+    index.remove(Seq(15_000));
+    assert_eq!(find(&index, 1), Some(9_001));
+    assert_eq!(find(&index, 9_002), Some(30_000));
+    index.remove(Seq(9_001));
+    assert_eq!(find(&index, 1), Some(30_000));
+    assert_eq!(find(&index, 30_001), Some(39_999));
+    assert_eq!(find(&index, 40_000), None);
+}
