@@ -1,5 +1,6 @@
 //! The shard driven with bytes: clients connect, say something, and see what they are sent.
 
+mod abuse;
 mod harness;
 mod keys;
 
