@@ -24,6 +24,8 @@ pub(crate) const OPTIONS: StoreOptions = StoreOptions {
     recovery_read_attempts: 3,
     flush_threshold: 12 << 10,
     checkpoint_step: 3 << 10,
+    scrub_rate: 1 << 10,
+    scrub_pause: 20,
     segment_len_max: 16 << 10,
 };
 
@@ -197,7 +199,7 @@ impl World {
                 }
             }
             StoreEvent::CheckpointWritten { .. } => self.checkpoints += 1,
-            StoreEvent::CheckpointRefused(_) => {}
+            StoreEvent::CheckpointRefused(_) | StoreEvent::Rotten { .. } => {}
             StoreEvent::Hole(_) => {}
             StoreEvent::Unreadable { .. } | StoreEvent::Poisoned(_) => self.poisoned = true,
         }

@@ -22,7 +22,7 @@ use consensus::{Committed, SoloLog};
 use jetstream::JetStream;
 use jetstream::entry::{Entry, is_publish};
 use jetstream::env::{ApiCall, Inbound, NameRules};
-use protocol::id::{AccountId, ConnId, LogPos, StreamId};
+use protocol::id::{AccountId, ConnId, LogPos, Seq, StreamId};
 use protocol::js::api::API_PREFIX;
 use protocol::message::Message;
 use protocol::rng::Rng;
@@ -403,23 +403,7 @@ impl Streams {
                 stream,
                 moved,
                 lost,
-            } => {
-                if !lost.is_empty() {
-                    let count = lost.len();
-                    log(
-                        router,
-                        Level::Error,
-                        format!(
-                            "JetStream stream {}: {count} messages are damaged",
-                            stream.0
-                        ),
-                    );
-                }
-                self.machine.note_lost(stream, &lost);
-                self.machine.relocated(stream, &moved);
-                let (machine, store) = (&self.machine, &mut self.store);
-                self.flushing.flushed(stream, moved.len(), machine, store);
-            }
+            } => self.on_flushed(router, stream, &moved, &lost),
             StoreEvent::CheckpointWritten { .. } => {}
             StoreEvent::CheckpointRefused(error) => {
                 log(
@@ -428,6 +412,7 @@ impl Streams {
                     format!("JetStream checkpoint refused: {error}"),
                 );
             }
+            StoreEvent::Rotten { damage, lost } => self.on_rotten(router, damage, lost),
             StoreEvent::Poisoned(error) => {
                 let reason = format!("{error}");
                 log(
@@ -437,6 +422,38 @@ impl Streams {
                 );
                 self.stop_storing(router, Storage::Poisoned, &reason);
             }
+        }
+    }
+
+    fn on_flushed(
+        &mut self,
+        router: &mut Router,
+        stream: StreamId,
+        moved: &[(Seq, Loc)],
+        lost: &[Seq],
+    ) {
+        if !lost.is_empty() {
+            let (id, count) = (stream.0, lost.len());
+            let text = format!("JetStream stream {id}: {count} messages are damaged");
+            log(router, Level::Error, text);
+        }
+        self.machine.note_lost(stream, lost);
+        self.machine.relocated(stream, moved);
+        let (machine, store) = (&self.machine, &mut self.store);
+        self.flushing.flushed(stream, moved.len(), machine, store);
+    }
+
+    /// Reading again what is stored has found rot.
+    fn on_rotten(
+        &mut self,
+        router: &mut Router,
+        Damage { file, from, to }: Damage,
+        lost: Option<(StreamId, Vec<(Seq, Loc)>)>,
+    ) {
+        let text = format!("JetStream storage is damaged: {file} from byte {from} to {to}");
+        log(router, Level::Error, text);
+        if let Some((stream, lost)) = lost {
+            self.machine.note_rotten(stream, &lost);
         }
     }
 

@@ -335,6 +335,18 @@ impl JetStream {
         }
     }
 
+    /// Notes messages that have rotted, as far as they still lie there.
+    pub fn note_rotten(&mut self, stream: StreamId, lost: &[(Seq, Loc)]) {
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            for &(seq, loc) in lost {
+                let meta = stream.core.index.meta(seq);
+                if meta.is_some_and(|meta| meta.loc == loc) {
+                    stream.core.note_lost(seq);
+                }
+            }
+        }
+    }
+
     /// Takes the segments that hold no live message any more: the store can give them up.
     pub fn take_dead_segments(&mut self, out: &mut Vec<(StreamId, u32)>) {
         for (&id, stream) in &mut self.streams {

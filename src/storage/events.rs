@@ -82,6 +82,14 @@ pub enum StoreEvent {
     /// A checkpoint could not be written; the one before still counts. The changes are kept, and
     /// another [`StoreEvent::CheckpointWanted`] follows.
     CheckpointRefused(DiskError),
+    /// Reading again what is stored has found that this part has rotted. What can be written anew from
+    /// memory is written with the next checkpoint.
+    Rotten {
+        /// The part.
+        damage: Damage,
+        /// The stream of a segment and its entries there, as far as they are known.
+        lost: Option<(StreamId, Vec<(Seq, Loc)>)>,
+    },
     /// A write or sync failed: nothing is stored any more until the process starts anew.
     Poisoned(DiskError),
 }

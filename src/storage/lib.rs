@@ -27,6 +27,7 @@ mod reads;
 mod record;
 mod recovery;
 mod report;
+mod scrub;
 mod segments;
 mod store;
 #[cfg(test)]

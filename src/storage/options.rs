@@ -34,6 +34,10 @@ pub struct StoreOptions {
     /// Where checkpoints are long, the store waits for more, so that they stay a small part of what is
     /// written.
     pub checkpoint_step: u64,
+    /// How many bytes per [`crate::Store::tick`] are read again to find rot; none for no scrub.
+    pub scrub_rate: u64,
+    /// How many ticks pass between the beginnings of two laps through everything stored.
+    pub scrub_pause: u64,
     /// A segment that has reached this length is not continued.
     pub segment_len_max: u64,
 }
@@ -53,6 +57,8 @@ impl Default for StoreOptions {
             recovery_read_attempts: 30,
             flush_threshold: 64 << 20,
             checkpoint_step: 16 << 20,
+            scrub_rate: 4 << 20,
+            scrub_pause: 24 * 3600,
             segment_len_max: 256 << 20,
         }
     }

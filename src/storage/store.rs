@@ -22,6 +22,7 @@ use crate::options::StoreOptions;
 use crate::places::Places;
 use crate::reads::Reads;
 use crate::record::EpochNo;
+use crate::scrub::Scrub;
 use bulk::Bulk;
 use opening::Opening;
 
@@ -42,6 +43,8 @@ pub struct StoreStats {
     pub read_cache_bytes: usize,
     /// Reads that found a damaged record since the start.
     pub damaged_reads: u64,
+    /// Bytes read again since the start to find rot.
+    pub scrubbed_bytes: u64,
     /// Segments that are in use.
     pub segments: usize,
     /// Their bytes.
@@ -67,6 +70,7 @@ pub struct Store {
     cache: TailCache,
     reads: Reads,
     bulk: Bulk,
+    scrub: Scrub,
     /// Operations wanted by calls that have no place to put them; the next `pump` hands them out.
     wanted: Vec<DiskOp>,
     events: Events,
@@ -85,6 +89,7 @@ impl Store {
             cache: TailCache::new(options.tail_cache_max),
             reads: Reads::new(&options),
             bulk: Bulk::default(),
+            scrub: Scrub::new(options.scrub_rate, options.scrub_pause),
             wanted: Vec::new(),
             events: Events::default(),
             poisoned: None,
@@ -123,7 +128,7 @@ impl Store {
             }
             return;
         }
-        if self.on_bulk_done(op, &result, ops) {
+        if self.on_bulk_done(op, &result, ops) || self.on_scrubbed(op, &result, ops) {
             return;
         }
         let result = result.map(|_| ());
@@ -164,6 +169,7 @@ impl Store {
         }
         self.poisoned = Some(error);
         self.bulk.stop();
+        self.scrub.stop();
         self.wanted.retain(|op| matches!(op, DiskOp::Read { .. }));
         self.events.push(StoreEvent::Poisoned(error));
     }
@@ -172,6 +178,7 @@ impl Store {
     pub fn seal(&mut self) {
         self.poisoned.get_or_insert(DiskError::ReadOnly);
         self.bulk.stop();
+        self.scrub.stop();
         self.wanted.retain(|op| matches!(op, DiskOp::Read { .. }));
     }
 
@@ -255,6 +262,11 @@ impl Store {
         }
         self.retry_opening(ops);
         self.retry_bulk();
+        if matches!(self.phase, Phase::Live) {
+            let (segments, sections) = (&self.bulk.segments, &self.bulk.sections);
+            self.scrub
+                .tick(segments, sections, &mut self.ids, &mut self.wanted);
+        }
         if let Some(log) = &mut self.log {
             log.files.retry();
             log.pump(&mut self.ids, ops);
@@ -312,6 +324,7 @@ impl Store {
             tail_cache_bytes: self.cache.bytes(),
             read_cache_bytes: self.reads.bytes(),
             damaged_reads: self.reads.damaged,
+            scrubbed_bytes: self.scrub.bytes,
             segments: self.bulk.segments.count(),
             segment_bytes: self.bulk.segments.bytes(),
         }

@@ -186,6 +186,7 @@ impl Rig {
             | StoreEvent::CheckpointRefused(_)
             | StoreEvent::Hole(_)
             | StoreEvent::Unreadable { .. }
+            | StoreEvent::Rotten { .. }
             | StoreEvent::Poisoned(_) => None,
         });
         entries.collect()
@@ -206,6 +207,7 @@ impl Rig {
             | StoreEvent::CheckpointRefused(_)
             | StoreEvent::Hole(_)
             | StoreEvent::Unreadable { .. }
+            | StoreEvent::Rotten { .. }
             | StoreEvent::Poisoned(_) => None,
         });
         report.expect("the store opens")
@@ -228,6 +230,8 @@ pub(crate) fn small() -> StoreOptions {
         read_len: 512,
         tail_cache_max: 2048,
         read_cache_max: 2048,
+        scrub_rate: 4096,
+        scrub_pause: 100,
         ..StoreOptions::default()
     }
 }

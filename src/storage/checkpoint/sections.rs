@@ -51,6 +51,10 @@ impl Sections {
         self.table.insert(key, place);
     }
 
+    pub(crate) fn get(&self, key: SectionKey) -> Option<SectionPlace> {
+        self.table.get(&key).copied()
+    }
+
     pub(crate) fn remove(&mut self, key: SectionKey) {
         self.table.remove(&key);
     }

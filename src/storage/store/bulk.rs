@@ -19,6 +19,7 @@ use crate::flush::{self, Flush, Flushed};
 use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::places::{Places, epoch_at};
 use crate::report::{Damage, RecoveryReport};
+use crate::scrub::Rot;
 use crate::segments::{Segments, file_of};
 
 /// How many times as long as a checkpoint is the part of the log between two of them, at least.
@@ -63,6 +64,8 @@ pub(super) struct Bulk {
     /// Changes since then that no checkpoint holds yet: those that are being written, or that a full
     /// disk has kept from it.
     changes: Vec<SectionChange>,
+    /// Sections that have been found rotten.
+    rotten: BTreeSet<SectionKey>,
     /// Sections that could not be read.
     pub(super) sections_lost: Vec<SectionKey>,
     /// The lengths of all checkpoint files.
@@ -155,10 +158,52 @@ impl Store {
         ));
     }
 
-    /// Returns sections that the next checkpoint should write again, changed or not, so that files that
-    /// hold little else can go.
+    /// Takes the answer to a read of the scrub; false if it is none.
+    pub(super) fn on_scrubbed(
+        &mut self,
+        op: OpId,
+        result: &Result<Bytes, DiskError>,
+        ops: &mut Vec<DiskOp>,
+    ) -> bool {
+        let tables = (&self.bulk.segments, &self.bulk.sections);
+        let found = self.scrub.on_done(op, result, tables, &mut self.ids, ops);
+        let Some(found) = found else {
+            return false;
+        };
+        for rot in found {
+            let (file, from, to, lost) = match rot {
+                Rot::Segment {
+                    key,
+                    from,
+                    to,
+                    lost,
+                } => (file_of(key), from, to, Some((key.0, lost))),
+                Rot::Section(key, place) => {
+                    self.bulk.rotten.insert(key);
+                    let file = FileName::Checkpoint(place.file);
+                    (file, place.offset, place.end(), None)
+                }
+            };
+            let damage = Damage { file, from, to };
+            self.events.push(StoreEvent::Rotten { damage, lost });
+        }
+        if !self.bulk.rotten.is_empty() && !self.bulk.asked_checkpoint {
+            self.bulk.asked_checkpoint = true;
+            self.events.push(StoreEvent::CheckpointWanted);
+        }
+        true
+    }
+
+    /// Returns sections that the next checkpoint should write again, changed or not: those that have
+    /// rotted, and those of files that hold little else and can go then.
     #[must_use]
-    pub fn stale_sections(&self) -> Vec<SectionKey> {
+    pub fn stale_sections(&mut self) -> Vec<SectionKey> {
+        let mut stale = self.wasting_sections();
+        stale.extend(core::mem::take(&mut self.bulk.rotten));
+        stale
+    }
+
+    fn wasting_sections(&self) -> Vec<SectionKey> {
         let bulk = &self.bulk;
         let used = bulk.sections.used();
         let (live, total) = (used.values().sum::<u64>(), bulk.files.values().sum::<u64>());

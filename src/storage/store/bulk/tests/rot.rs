@@ -2,6 +2,59 @@
 
 use super::*;
 
+/// Lets enough ticks pass for a whole lap of the scrub, and answers what it asks for.
+fn scrub(user: &mut User) {
+    for _ in 0..400 {
+        user.rig.tick();
+        user.rig.pump();
+    }
+}
+
+#[test]
+fn rot_is_found_though_nobody_reads() {
+    let mut user = User::new();
+    user.publish(A, 150);
+    user.publish(B, 20);
+    user.flush_all_and_checkpoint();
+    scrub(&mut user);
+    let rotten = |user: &User| {
+        let events = user.rig.events.iter().filter_map(|event| match event {
+            StoreEvent::Rotten { damage, lost } => Some((*damage, lost.clone())),
+            _ => None,
+        });
+        events.collect::<Vec<_>>()
+    };
+    assert_eq!(rotten(&user), [], "nothing is damaged");
+    let (seq, loc, _) = user.streams[0][10];
+    let Place::Segment { number, offset } = loc.place() else {
+        panic!("not flushed");
+    };
+    let file = FileName::Segment { stream: A, number };
+    user.rig.disk.flip(file, offset + 20, 4);
+    scrub(&mut user);
+    let found = rotten(&user);
+    let (damage, lost) = found.first().expect("it is found");
+    assert_eq!((damage.file, damage.from), (file, offset));
+    assert_eq!(lost, &Some((A, vec![(seq, loc)])), "and nothing else");
+}
+
+#[test]
+fn rotten_section_is_written_again_from_memory() {
+    let mut user = User::new();
+    user.checkpoint_of(vec![put(key(1, 1), &"a".repeat(500)), put(key(1, 2), "b")]);
+    let len = user.rig.disk.files[&FileName::Checkpoint(1)].len() as u64;
+    user.rig.disk.flip(FileName::Checkpoint(1), len - 100, 1);
+    user.rig.events.clear();
+    scrub(&mut user);
+    assert!(user.rig.events.contains(&StoreEvent::CheckpointWanted));
+    let stale = user.rig.store.stale_sections();
+    assert_eq!(stale, [key(1, 1)]);
+    user.checkpoint_of(vec![put(key(1, 1), "again")]);
+    let user = user.reopen();
+    assert_eq!(user.sections()[&key(1, 1)], "again");
+    assert_eq!(user.rig.report().damage, []);
+}
+
 #[test]
 fn rot_in_a_segment_fails_that_read_only() {
     let mut user = User::new();

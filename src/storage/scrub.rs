@@ -1,0 +1,288 @@
+//! Reading again what lies in segments and checkpoints, at a bounded rate, so that rot is found while
+//! something can be done about it, and not when somebody asks.
+//!
+//! *Invariants:* nothing is written here; one read is under way at a time; an answer about a file that
+//! was given up meanwhile means nothing, and neither does a read that the disk refuses.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::mem;
+
+use bytes::{Buf, Bytes};
+use protocol::id::Seq;
+use protocol::store::{Loc, Place, SectionKey};
+
+use crate::checkpoint::{SectionPlace, Sections};
+use crate::ids::OpIds;
+use crate::op::{DiskError, DiskOp, FileName, OpId};
+use crate::record::{ALIGN, Kind, Parsed, Record, Site, parse};
+use crate::segments::{SegmentKey, Segments, file_of};
+
+/// How much one read fetches, but for a longer record.
+const READ_LEN: u64 = 256 << 10;
+
+/// What is looked at next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Item {
+    Segment(SegmentKey),
+    Section(SectionKey, SectionPlace),
+}
+
+/// What has rotted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Rot {
+    /// A part of a segment, and the entries that lay there, as far as the segment's indexes tell.
+    Segment {
+        key: SegmentKey,
+        from: u64,
+        to: u64,
+        lost: Vec<(Seq, Loc)>,
+    },
+    /// A section of the newest checkpoint.
+    Section(SectionKey, SectionPlace),
+}
+
+/// One lap after the other through everything that lies still.
+#[derive(Debug)]
+pub(crate) struct Scrub {
+    /// How many bytes a tick may read; none for no scrub.
+    rate: u64,
+    /// How many ticks pass between two laps.
+    pause: u64,
+    ticks: u64,
+    budget: u64,
+    queue: VecDeque<Item>,
+    /// The offset reached in the first segment of the queue.
+    cursor: u64,
+    /// The length of the record at the cursor, if a read has shown that it is longer than that.
+    need: u64,
+    doing: Option<OpId>,
+    /// Rotten parts of the segment that no index has named the entries of.
+    bad: Vec<(u64, u64)>,
+    pub(crate) bytes: u64,
+}
+
+/// How many ticks pass before the first lap.
+const FIRST_AFTER: u64 = 60;
+
+impl Scrub {
+    pub(crate) fn new(rate: u64, pause: u64) -> Self {
+        Self {
+            rate,
+            pause,
+            ticks: FIRST_AFTER.min(pause),
+            budget: 0,
+            queue: VecDeque::new(),
+            cursor: 0,
+            need: 0,
+            doing: None,
+            bad: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Lets it read on, about once a second.
+    pub(crate) fn tick(
+        &mut self,
+        segments: &Segments,
+        sections: &Sections,
+        ids: &mut OpIds,
+        ops: &mut Vec<DiskOp>,
+    ) {
+        if self.rate == 0 {
+            return;
+        }
+        self.ticks = self.ticks.saturating_sub(1);
+        if self.queue.is_empty() {
+            if self.ticks > 0 {
+                return;
+            }
+            self.ticks = self.pause;
+            let sections = sections
+                .iter()
+                .map(|(key, place)| Item::Section(key, place));
+            let segments = segments.iter().map(|(key, _)| Item::Segment(key));
+            self.queue = sections.chain(segments).collect();
+        }
+        self.budget = self.rate;
+        if self.doing.is_none() {
+            self.read_on(segments, ids, ops);
+        }
+    }
+
+    /// Stops for good.
+    pub(crate) fn stop(&mut self) {
+        self.rate = 0;
+        self.budget = 0;
+        self.queue.clear();
+    }
+
+    fn read_on(&mut self, segments: &Segments, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+        while self.budget > 0
+            && let Some(item) = self.queue.front()
+        {
+            let (file, offset, len) = match *item {
+                Item::Segment(key) => {
+                    let end = segments.len_of(key).unwrap_or(0);
+                    let len = READ_LEN.max(self.need).min(end.saturating_sub(self.cursor));
+                    (file_of(key), self.cursor, len)
+                }
+                Item::Section(_, place) => (
+                    FileName::Checkpoint(place.file),
+                    place.offset,
+                    place.total(),
+                ),
+            };
+            if len == 0 {
+                self.next_item();
+                continue;
+            }
+            self.budget = self.budget.saturating_sub(len);
+            self.bytes += len;
+            let (op, len) = (ids.take(), u32::try_from(len).unwrap_or(u32::MAX));
+            self.doing = Some(op);
+            ops.push(DiskOp::Read {
+                op,
+                file,
+                offset,
+                len,
+            });
+            return;
+        }
+    }
+
+    fn next_item(&mut self) {
+        self.queue.pop_front();
+        (self.cursor, self.need) = (0, 0);
+        self.bad.clear();
+    }
+
+    /// Takes the answer to its read, with what it shows to be rotten; none if it is to another.
+    pub(crate) fn on_done(
+        &mut self,
+        op: OpId,
+        result: &Result<Bytes, DiskError>,
+        (segments, sections): (&Segments, &Sections),
+        ids: &mut OpIds,
+        ops: &mut Vec<DiskOp>,
+    ) -> Option<Vec<Rot>> {
+        if self.doing != Some(op) {
+            return None;
+        }
+        self.doing = None;
+        let mut rot = Vec::new();
+        match (self.queue.front().cloned(), result) {
+            (Some(Item::Segment(key)), Ok(bytes)) => match segments.len_of(key) {
+                Some(len) => self.look_at_segment(key, len, bytes, &mut rot),
+                None => self.next_item(),
+            },
+            (Some(Item::Section(key, place)), Ok(bytes)) => {
+                let current = sections.get(key) == Some(place);
+                if current && !is_section(bytes, place) {
+                    rot.push(Rot::Section(key, place));
+                }
+                self.next_item();
+            }
+            (_, Err(_)) => self.next_item(),
+            (None, Ok(_)) => {}
+        }
+        self.read_on(segments, ids, ops);
+        Some(rot)
+    }
+
+    fn look_at_segment(&mut self, key: SegmentKey, len: u64, bytes: &Bytes, rot: &mut Vec<Rot>) {
+        let mut at = 0;
+        let start = self.cursor;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let offset = start + at as u64;
+            match parse(rest, Site::segment(key.0, key.1, offset)) {
+                Parsed::Valid(record) => {
+                    self.need = 0;
+                    self.take_record(key, &record, rot);
+                    at += record.total;
+                }
+                Parsed::Short { total } if at > 0 || self.need < total as u64 => {
+                    if offset + total as u64 > len {
+                        self.note_bad(offset);
+                        at += ALIGN;
+                        continue;
+                    }
+                    self.need = total as u64;
+                    break;
+                }
+                Parsed::Short { .. } | Parsed::Invalid => {
+                    self.need = 0;
+                    self.note_bad(offset);
+                    at += ALIGN;
+                }
+            }
+        }
+        // A file that is shorter than it was has no more to tell.
+        let read = (at as u64).max(u64::from(bytes.is_empty()) * len);
+        self.cursor = start.saturating_add(read);
+        if self.cursor >= len {
+            for (from, to) in mem::take(&mut self.bad) {
+                let lost = Vec::new();
+                rot.push(Rot::Segment {
+                    key,
+                    from,
+                    to,
+                    lost,
+                });
+            }
+            self.next_item();
+        }
+    }
+
+    /// Notes that the eight bytes at `offset` begin no record and belong to none.
+    fn note_bad(&mut self, offset: u64) {
+        let end = offset + ALIGN as u64;
+        match self.bad.last_mut() {
+            Some(last) if last.1 == offset => last.1 = end,
+            _ => self.bad.push((offset, end)),
+        }
+    }
+
+    /// An index names the entries before it.
+    fn take_record(&mut self, key: SegmentKey, record: &Record<'_>, rot: &mut Vec<Rot>) {
+        if record.kind != Kind::Index || self.bad.is_empty() {
+            return;
+        }
+        let entries = entries_of(record.body);
+        for (from, to) in mem::take(&mut self.bad) {
+            let inside = |loc: Loc| match loc.place() {
+                Place::Segment { number, offset } => {
+                    number == key.1 && (from..to).contains(&offset)
+                }
+                Place::Log(_) => false,
+            };
+            let lost = entries.iter().copied().filter(|(_, loc)| inside(*loc));
+            rot.push(Rot::Segment {
+                key,
+                from,
+                to,
+                lost: lost.collect(),
+            });
+        }
+    }
+}
+
+fn entries_of(mut body: &[u8]) -> Vec<(Seq, Loc)> {
+    let mut entries = Vec::new();
+    for _ in 0..body.try_get_u64_le().unwrap_or(0) {
+        let (Ok(seq), Ok(loc)) = (body.try_get_u64_le(), body.try_get_u64_le()) else {
+            break;
+        };
+        entries.push((Seq(seq), Loc::from_bits(loc)));
+    }
+    entries
+}
+
+fn is_section(bytes: &Bytes, place: SectionPlace) -> bool {
+    match parse(bytes, Site::checkpoint(place.file, place.offset)) {
+        Parsed::Valid(record) => {
+            record.kind == Kind::Part && record.body.len() == place.len as usize
+        }
+        Parsed::Short { .. } | Parsed::Invalid => false,
+    }
+}
