@@ -4,6 +4,7 @@
 
 pub(crate) mod dn;
 mod memphis;
+mod operator;
 mod secret;
 mod user;
 
@@ -11,18 +12,21 @@ use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use config::Options;
 use config::options::{ConnectionType, WebSocket};
 use identity::{PublicKey, decode_signature};
 use protocol::connect::Connect;
 use protocol::id::AccountId;
+use protocol::time::Wall;
 
 use crate::accounts::Accounts;
 use crate::auth::dn::Dn;
 use crate::auth::memphis::Tenants;
+use crate::auth::operator::Signers;
 use crate::auth::secret::Secret;
-pub(crate) use crate::auth::user::User;
+pub(crate) use crate::auth::user::{Expiry, User};
 use crate::conn::Conn;
 use crate::effects::Rules;
 use crate::tls::PeerCert;
@@ -37,9 +41,15 @@ pub(crate) struct Credentials<'a> {
     pub(crate) name: &'a str,
     /// A public key, and the signature of what it was given to sign.
     pub(crate) nkey: &'a str,
+    /// What somebody has signed about it.
+    pub(crate) jwt: &'a str,
     pub(crate) sig: &'a str,
     /// What that was.
     pub(crate) nonce: &'a str,
+    /// Where it comes from.
+    pub(crate) ip: IpAddr,
+    /// The time of day.
+    pub(crate) now: Wall,
     /// Its certificate, if it showed one.
     pub(crate) cert: Option<&'a PeerCert>,
     /// Whether it named an account in the way of servers before 2.0.
@@ -48,8 +58,11 @@ pub(crate) struct Credentials<'a> {
 
 impl<'a> Credentials<'a> {
     /// Returns what a client has said on its connection.
-    pub(crate) fn new(said: &'a Connect, name: &'a str, conn: &'a Conn) -> Self {
+    pub(crate) fn new(said: &'a Connect, name: &'a str, conn: &'a Conn, now: Wall) -> Self {
         Self {
+            jwt: &said.jwt,
+            ip: conn.peer.ip(),
+            now,
             nkey: &said.nkey,
             sig: &said.sig,
             nonce: &conn.nonce,
@@ -127,6 +140,8 @@ pub(crate) struct Auth {
     /// All users are the system account's: everybody else needs no credentials.
     system_only: bool,
     memphis: Option<Tenants>,
+    /// Operator mode, where nobody else gets in.
+    signers: Option<Signers>,
     /// Whether anybody is configured at all, even in a way that nobody can log in.
     configured: bool,
     system: Option<AccountId>,
@@ -151,6 +166,7 @@ impl Auth {
                 .is_some_and(WebSocket::overrides_auth),
             system_only: true,
             memphis: None,
+            signers: None,
             configured: options.auth.token.is_some(),
             system: accounts.system,
             global: accounts.global,
@@ -175,6 +191,11 @@ impl Auth {
             }
         }
         auth.system_only &= !(auth.users.is_empty() && auth.nkeys.is_empty());
+        auth.signers = options
+            .operators
+            .as_ref()
+            .map(|operators| Signers::new(operators, accounts, seed));
+        auth.configured |= auth.signers.is_some();
         auth.memphis = options
             .memphis
             .as_ref()
@@ -215,8 +236,10 @@ impl Auth {
             // Its users hold for the life of the process.
             (Rules::Memphis, Some(_)) => true,
             (Rules::Nats, _) | (Rules::Memphis, None) => {
+                // Whom accounts have signed is asked again each time.
+                let signed = self.signers.is_some();
                 let key = || PublicKey::parse(name).is_ok_and(|key| self.nkeys.contains_key(&key));
-                self.users.contains_key(name) || key()
+                signed || self.users.contains_key(name) || key()
             }
         }
     }
@@ -240,6 +263,9 @@ impl Auth {
         };
         if !self.configured && !overrides {
             return self.anybody();
+        }
+        if let Some(signers) = &self.signers {
+            return signers.check(kind, shown);
         }
         if let Some(verdict) = self.check_key(door, kind, shown) {
             return verdict;
@@ -307,7 +333,7 @@ impl Auth {
 
     /// Says whether clients need something to sign.
     pub(crate) fn wants_signatures(&self) -> bool {
-        !self.nkeys.is_empty()
+        !self.nkeys.is_empty() || self.signers.is_some()
     }
 
     fn anybody(&self) -> Verdict {

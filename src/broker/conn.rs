@@ -144,6 +144,8 @@ pub(crate) struct Conn {
     pub(crate) websocket: Option<Box<WebSocketClient>>,
     /// Its encryption, once it has one.
     pub(crate) tls: Option<Box<TlsSession>>,
+    /// When its user has to go.
+    pub(crate) expires: Instant,
     /// Whether it has had its first INFO.
     pub(crate) told_info: bool,
     pub(crate) peer: SocketAddr,
@@ -198,6 +200,7 @@ impl Conn {
             nonce: String::new(),
             websocket: accepted.websocket,
             tls,
+            expires: Instant::NEVER,
             told_info: false,
             peer: accepted.peer,
             local: accepted.local,
@@ -229,7 +232,8 @@ impl Conn {
             // Nothing else counts for it any more.
             State::Closing { deadline, .. } => return deadline,
             State::Login { deadline } => deadline,
-            State::Handshake | State::Open => Instant::NEVER,
+            State::Handshake => Instant::NEVER,
+            State::Open => self.expires,
         };
         let write = match self.outbox.blocked_since() {
             Some(since) => since + write_deadline,

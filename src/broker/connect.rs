@@ -10,6 +10,7 @@ use protocol::connect::Connect;
 use protocol::errors::{CloseReason, ProtocolError};
 use protocol::id::{AccountId, ConnId};
 use protocol::text::quoted::Quoted;
+use protocol::time::Instant;
 use protocol::websocket::upgrade::Cookies;
 use routing::permissions::Permit;
 
@@ -37,7 +38,7 @@ impl Shard {
         if let Some(websocket) = &conn.websocket {
             fill_in(&mut said, &websocket.cookies);
         }
-        let credentials = Credentials::new(&said, &said.name, conn);
+        let credentials = Credentials::new(&said, &said.name, conn, self.router.now.wall);
         let verdict = self.auth.check(conn.rules, conn.kind(), &credentials);
         match verdict {
             Verdict::Accepted { account, user } => self.admit(id, account, user, &said),
@@ -132,11 +133,13 @@ impl Shard {
         self.router.remove_all_subs(id);
         self.leave(id);
         let headers = said.headers && !self.options.config.no_header_support;
-        let payload_max = self.payload_max(account);
+        let payload_max = self.payload_max(account, user.as_deref());
+        let expires = self.expires(user.as_deref());
         let rules = user.as_ref().and_then(|user| user.permissions.clone());
         if let Some(conn) = self.router.conns.get_mut(id) {
             conn.permit = rules.map(|rules| Permit::new(rules, self.seed));
             conn.user = user;
+            conn.expires = expires;
             conn.account = account;
             conn.state = State::Open;
             conn.connected = true;
@@ -150,6 +153,15 @@ impl Shard {
         Self::join(&mut self.router, id);
         if let Some(streams) = &mut self.streams {
             streams.note_client(account, &said.name, Presence::Here);
+        }
+    }
+
+    /// Returns when a user has to go.
+    pub(crate) fn expires(&self, user: Option<&User>) -> Instant {
+        let now = self.router.now;
+        match user.and_then(|user| user.expiry) {
+            Some(expiry) => now.mono + expiry.at().since(now.wall),
+            None => Instant::NEVER,
         }
     }
 

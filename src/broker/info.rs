@@ -9,6 +9,7 @@ use protocol::id::{AccountId, ConnId};
 use protocol::info::Info;
 use protocol::rng::Rng;
 
+use crate::auth::User;
 use crate::shard::Shard;
 use crate::tls::Security;
 
@@ -70,12 +71,13 @@ fn advertised(configured: Option<&str>, local: SocketAddr) -> (String, u16) {
 }
 
 impl Shard {
-    /// Returns the largest message that clients of an account may publish.
-    pub(crate) fn payload_max(&self, account: AccountId) -> u32 {
+    /// Returns the largest message that a user of an account may publish.
+    pub(crate) fn payload_max(&self, account: AccountId, user: Option<&User>) -> u32 {
         let server = self.options.config.limits.payload_max;
         let account = self.router.accounts.get(account);
         let own = account.and_then(|account| account.limits.payload_max);
-        own.map_or(server, |own| own.min(server))
+        let users = user.and_then(|user| user.limits.payload_max);
+        own.into_iter().chain(users).fold(server, u32::min)
     }
 
     /// Returns the INFO for a connection as it is now.
@@ -127,7 +129,7 @@ impl Shard {
         };
         if known {
             info.connect_info = true;
-            info.max_payload = i64::from(self.payload_max(conn.account));
+            info.max_payload = i64::from(self.payload_max(conn.account, conn.user.as_deref()));
             info.remote_account = self.router.accounts.name(conn.account).to_string();
             info.acc_is_sys = self.router.accounts.system == Some(conn.account);
         }

@@ -124,7 +124,7 @@ impl Shard {
         }
         let said = conn.said.as_deref().cloned().unwrap_or_default();
         let name = &conn.wishes.name;
-        let shown = Credentials::new(&said, name, conn);
+        let shown = Credentials::new(&said, name, conn, self.router.now.wall);
         Some(match self.auth.check(conn.rules, conn.kind(), &shown) {
             Verdict::Accepted { account, user } => Self::place(conn, account, user),
             Verdict::Refused => Fate::Leaves,
@@ -165,13 +165,15 @@ impl Shard {
 
     /// Lets a client stay, by the rules that its user has now.
     pub(crate) fn keep(&mut self, id: ConnId, account: AccountId, user: Option<Rc<User>>) {
-        let payload_max = self.payload_max(account);
+        let payload_max = self.payload_max(account, user.as_deref());
+        let expires = self.expires(user.as_deref());
         let rules = user.as_ref().and_then(|user| user.permissions.clone());
         let Some(conn) = self.router.conns.get_mut(id) else {
             return;
         };
         conn.permit = rules.map(|rules| Permit::new(rules, self.seed));
         conn.user = user;
+        conn.expires = expires;
         conn.parser_limits.payload_max = payload_max;
         let max = self.router.accounts.get(account);
         let max = max.and_then(|account| account.limits.connections_max);

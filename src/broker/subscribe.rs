@@ -42,6 +42,8 @@ impl Shard {
             .accounts
             .get(conn.account)
             .and_then(|account| account.limits.subscriptions_max);
+        let users = conn.user.as_ref().and_then(|u| u.limits.subscriptions_max);
+        let account_max = account_max.into_iter().chain(users).min();
         let subs_max = match (limits.subscriptions_max, account_max) {
             (0, max) => max.unwrap_or(0),
             (server, max) => max.map_or(server, |max| max.min(server)),

@@ -10,6 +10,7 @@ mod login;
 mod pubsub;
 mod reload;
 mod sharing;
+mod signed;
 mod signs_of_life;
 mod stations;
 mod streams;

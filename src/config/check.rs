@@ -21,6 +21,7 @@ mod consistency;
 mod jetstream;
 pub(crate) mod listen;
 pub(crate) mod memphis;
+mod operator;
 mod peers;
 mod reader;
 mod schema;
@@ -34,6 +35,7 @@ mod websocket;
 
 pub use consistency::Inconsistent;
 pub(crate) use consistency::settle;
+pub use operator::{OperatorError, permissions as claimed_permissions};
 pub use reader::Unsupported;
 pub use websocket::WebSocketError;
 
@@ -44,6 +46,8 @@ use reader::{Reader, set};
 /// What a file's values come to.
 pub(crate) struct Checked {
     pub(crate) options: Options,
+    /// What does not go together in operator mode.
+    pub(crate) inconsistent: Option<OperatorError>,
     pub(crate) errors: Vec<Finding>,
     pub(crate) warnings: Vec<Finding>,
     pub(crate) unsupported: Vec<Unsupported>,
@@ -56,6 +60,7 @@ pub(crate) fn check(map: &Map, around: &mut dyn Surroundings) -> Checked {
     read.each_of(map, |read, key, node| {
         file.listeners(read, key, node)
             || file.certificates(read, key, node, around)
+            || file.operators.read(read, key, node, around)
             || file.limits(read, key, node)
             || file.access(read, key, node)
             || file.logging(read, key, node)
@@ -64,8 +69,12 @@ pub(crate) fn check(map: &Map, around: &mut dyn Surroundings) -> Checked {
             || peers::block(read, key, node, &mut file.options.closed_doors)
             || schema::known(read, key, node)
     });
+    let operators = core::mem::take(&mut file.operators);
+    let mut options = file.options(around);
+    let inconsistent = operators.finish(&mut read, &mut options, around).err();
     Checked {
-        options: file.options(around),
+        options,
+        inconsistent,
         errors: read.errors,
         warnings: read.warnings,
         unsupported: read.unsupported,
@@ -81,6 +90,7 @@ struct File {
     https: Option<Address>,
     memphis: Option<MemphisDraft>,
     memphis_keys: MemphisDraft,
+    operators: operator::Draft,
 }
 
 impl File {

@@ -33,6 +33,10 @@ impl Surroundings for Fake {
         self.env.get(name).map(ToString::to_string)
     }
 
+    fn seconds(&mut self) -> i64 {
+        1_700_000_000
+    }
+
     fn check_tls(&mut self, _: &Tls) -> Result<(), String> {
         Ok(())
     }

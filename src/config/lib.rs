@@ -23,7 +23,7 @@ mod reload;
 mod scalar;
 pub mod value;
 
-pub use check::{Inconsistent, Unsupported, WebSocketError};
+pub use check::{Inconsistent, OperatorError, Unsupported, WebSocketError, claimed_permissions};
 pub use cli::FlagError;
 pub use cli::help::{NATS_SERVER, NATS_VERSION, VERSION};
 pub use digest::digest;
@@ -42,6 +42,9 @@ pub trait Surroundings {
 
     /// Returns an environment variable.
     fn variable(&mut self, name: &str) -> Option<String>;
+
+    /// Returns the time of day, in seconds since 1970, by which claims hold or do not.
+    fn seconds(&mut self) -> i64;
 
     /// Looks at the files of a `tls` block.
     ///

@@ -208,6 +208,9 @@ fn from_file(
     if !checked.errors.is_empty() {
         return Err(LaunchError::Values(checked.errors));
     }
+    if let Some(error) = checked.inconsistent {
+        return Err(Inconsistent::Operators(error).into());
+    }
     Ok(Setup {
         options: checked.options,
         config: Some(ConfigFile {

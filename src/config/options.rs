@@ -12,6 +12,7 @@ mod jetstream;
 mod logging;
 mod memphis;
 mod network;
+mod operator;
 mod websocket;
 
 pub use access::{
@@ -25,6 +26,7 @@ pub use memphis::{Memphis, Tenant};
 pub use network::{
     CertFiles, CipherSuite, ClosedDoor, Curve, HandshakeFirst, Listen, Peers, Tls, TlsVersion,
 };
+pub use operator::{Operators, SignedAccount};
 pub use websocket::WebSocket;
 
 /// Everything a configuration file and a command line can say.
@@ -74,6 +76,8 @@ pub struct Options {
     pub auth: Auth,
     /// The accounts beside the global one, in the order of the file.
     pub accounts: Vec<Account>,
+    /// Operator mode, where accounts and users are known by what was signed about them.
+    pub operators: Option<Operators>,
     /// Subject mappings of the global account.
     pub mappings: Vec<Mapping>,
     /// The user that clients without credentials become.
@@ -161,6 +165,7 @@ impl Default for Options {
             no_sublist_cache: false,
             auth: Auth::default(),
             accounts: Vec::new(),
+            operators: None,
             mappings: Vec::new(),
             no_auth_user: None,
             system_account: None,

@@ -104,6 +104,11 @@ impl Surroundings for Process {
         std::env::var(name).ok()
     }
 
+    fn seconds(&mut self) -> i64 {
+        let seconds = crate::clock::system_wall().0 / 1_000_000_000;
+        i64::try_from(seconds).unwrap_or(i64::MAX)
+    }
+
     fn check_tls(&mut self, tls: &Tls) -> Result<(), String> {
         tls::check(tls).map_err(|error| error.to_string())
     }

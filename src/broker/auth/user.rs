@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use config::options;
 use protocol::id::AccountId;
+use protocol::time::Wall;
 use routing::permissions::{PermissionSpec, Permissions, ResponseSpec, SubjectSpec};
 
 /// Somebody who may connect.
@@ -17,6 +18,36 @@ pub(crate) struct User {
     pub(crate) permissions: Option<Rc<Permissions>>,
     /// The same as they are configured, for who asks.
     pub(crate) said: Option<options::Permissions>,
+    /// Its own limits, within those of its account.
+    pub(crate) limits: UserLimits,
+    /// When it has to go.
+    pub(crate) expiry: Option<Expiry>,
+}
+
+/// The limits of one user.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UserLimits {
+    /// Bytes of one message.
+    pub(crate) payload_max: Option<u32>,
+    /// Subscriptions.
+    pub(crate) subscriptions_max: Option<u32>,
+}
+
+/// What ends a user's time, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// What was signed about it.
+    User(Wall),
+    /// What was signed about its account.
+    Account(Wall),
+}
+
+impl Expiry {
+    pub(crate) fn at(self) -> Wall {
+        match self {
+            Self::User(at) | Self::Account(at) => at,
+        }
+    }
 }
 
 impl User {
@@ -26,15 +57,28 @@ impl User {
         permissions: Option<&options::Permissions>,
         seed: u64,
     ) -> Self {
-        Self {
+        Self::checked(name, account, permissions, seed).expect("the configuration was checked")
+    }
+
+    /// Returns a user with permissions that nobody has looked at; none if they are none.
+    pub(crate) fn checked(
+        name: &str,
+        account: AccountId,
+        permissions: Option<&options::Permissions>,
+        seed: u64,
+    ) -> Option<Self> {
+        let rules = match permissions {
+            Some(own) => Some(Rc::new(Permissions::new(&spec(own), seed).ok()?)),
+            None => None,
+        };
+        Some(Self {
             name: String::from(name),
             account,
             said: permissions.cloned(),
-            permissions: permissions.map(|own| {
-                let rules = Permissions::new(&spec(own), seed);
-                Rc::new(rules.expect("the configuration was checked"))
-            }),
-        }
+            permissions: rules,
+            limits: UserLimits::default(),
+            expiry: None,
+        })
     }
 }
 

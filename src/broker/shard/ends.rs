@@ -12,6 +12,7 @@ use protocol::id::ConnId;
 use protocol::time::Instant;
 
 use super::Shard;
+use crate::auth::Expiry;
 use crate::closed::Closed;
 use crate::conn::{Conn, State};
 use crate::effects::{Gone, Level};
@@ -136,6 +137,14 @@ impl Shard {
                     self.router.fx.abort.push(id);
                 }
                 return;
+            }
+            State::Open if conn.expires <= now => {
+                let expiry = conn.user.as_ref().and_then(|user| user.expiry);
+                let error = match expiry {
+                    Some(Expiry::Account(_)) => ProtocolError::AccountExpired,
+                    Some(Expiry::User(_)) | None => ProtocolError::UserExpired,
+                };
+                return self.fail(id, &error, CloseReason::AuthenticationExpired);
             }
             State::Handshake | State::Login { .. } | State::Open => {}
         }

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use super::operator::OperatorError;
 use super::websocket::{self, WebSocketError};
 use crate::options::{Listen, Options};
 
@@ -30,6 +31,9 @@ pub enum Inconsistent {
     /// `system_account` names no account.
     #[error("error resolving system account: account missing")]
     SystemAccount,
+    /// Operator mode that does not fit.
+    #[error(transparent)]
+    Operators(#[from] OperatorError),
     /// A WebSocket listener that does not fit.
     #[error(transparent)]
     WebSocket(#[from] WebSocketError),

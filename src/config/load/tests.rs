@@ -1,7 +1,10 @@
 //! The ways in, and what wins over what.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+
+use identity::{KeyKind, KeyPair};
 
 use super::{Launch, LaunchError, Setup, load};
 use crate::fake::Fake;
@@ -170,7 +173,7 @@ fn what_cannot_be_done_is_told_as_nats_server_tells_it() {
         (
             "-c nats.conf",
             "operator: x.jwt",
-            "not supported yet, and unsafe to ignore: operator (nats.conf:1:0)",
+            "nats.conf:1:0: error parsing operator JWT: open x.jwt: no such file or directory",
         ),
     ];
     for (line, config, expected) in table {
@@ -198,4 +201,49 @@ fn tls_can_be_switched_off_by_a_flag_and_on_by_its_files() {
         (tls.certs.len(), tls.verify, tls.ca_file),
         (1, true, Some("a".into()))
     );
+}
+
+#[test]
+fn operator_mode_that_does_not_fit_is_told_in_nats_servers_words() {
+    let operator = KeyPair::from_entropy(KeyKind::Operator, [1; 32]).public();
+    let account = KeyPair::from_entropy(KeyKind::Account, [2; 32]).public();
+    let table = [
+        (
+            "".to_string(),
+            "operators require an account resolver to be configured".to_string(),
+        ),
+        (
+            "resolver: MEM\naccounts { A {} }".to_string(),
+            "operators do not allow Accounts to be configured directly".to_string(),
+        ),
+        (
+            "resolver: MEM\nauthorization { users: [{user: u, password: p}] }".to_string(),
+            "operators do not allow users to be configured directly".to_string(),
+        ),
+        (
+            "resolver: MEM\ndefault_sentinel: x".to_string(),
+            "default sentinel JWT not valid".to_string(),
+        ),
+        (
+            format!("resolver: MEM\nresolver_preload {{ {account}: \"eyJ.a.b\" }}"),
+            format!("preload account error for \"{account}\": expected value at line 1 column 1"),
+        ),
+    ];
+    for (more, expected) in table {
+        let config = format!("trusted_keys: {operator}\n{more}\n");
+        let told = error("-c nats.conf", &config);
+        assert!(
+            told.starts_with(expected.split(": expected").next().unwrap_or_default()),
+            "{told}"
+        );
+    }
+    // A key of another kind cannot sign accounts.
+    let told = error(
+        "-c nats.conf",
+        &format!("trusted_keys: {account}\nresolver: MEM\n"),
+    );
+    let expected = format!(
+        "nats.conf:1:0: trust key \"{account}\" required to be a valid public operator nkey"
+    );
+    assert_eq!(told, expected);
 }

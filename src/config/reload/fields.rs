@@ -196,6 +196,13 @@ pub(super) const FIELDS: &[Field] = &[
         differs: |old, new| handshake_first(old) != handshake_first(new),
         line: |o| format!("Reloaded: Client TLS handshake first: {}", handshake_first(o)),
     }),
+    field("TrustedKeys", Judged(|old, new| {
+        let keys = |o: &Options| o.operators.as_ref().map(|o| o.trusted.clone());
+        match keys(old) == keys(new) {
+            true => Ok(()),
+            false => Err(ReloadError::Unsupported("a change of operators or trusted keys")),
+        }
+    })),
     field("Websocket", Judged(|old, new| match old.websocket == new.websocket {
         true => Ok(()),
         false => Err(ReloadError::Unsupported("a change of the websocket block")),

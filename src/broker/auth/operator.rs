@@ -1,0 +1,252 @@
+//! Users that accounts have signed, in operator mode.
+//!
+//! *Invariant:* nobody gets in whose token does not hold now, or whose account does not; and nobody
+//! with a token of somebody else, unless that one says that whoever bears it may.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::rc::Rc;
+use alloc::string::String;
+use core::net::IpAddr;
+
+use config::options::{CONNECTION_TYPES, ConnectionType, Operators, Permissions, SignedAccount};
+use identity::claims::{self, Standard};
+use identity::{Body, KeyKind, PublicKey, decode};
+use protocol::id::AccountId;
+use protocol::time::Wall;
+
+use crate::accounts::Accounts;
+use crate::auth::user::{Expiry, User, UserLimits};
+use crate::auth::{Credentials, Verdict, has_signed};
+
+mod template;
+mod times;
+
+/// Everybody, in a list of revocations.
+const EVERYBODY: &str = "*";
+/// Seconds in nanoseconds.
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Who signs accounts, and the accounts.
+#[derive(Debug)]
+pub(crate) struct Signers {
+    accounts: BTreeMap<String, Signed>,
+    pinned: BTreeSet<String>,
+    sentinel: Option<String>,
+    seed: u64,
+}
+
+#[derive(Debug)]
+struct Signed {
+    id: AccountId,
+    account: SignedAccount,
+    /// Whether its own key signs no users.
+    strict: bool,
+    default_permissions: Option<Permissions>,
+}
+
+impl Signers {
+    pub(crate) fn new(operators: &Operators, accounts: &mut Accounts, seed: u64) -> Self {
+        let signed = operators.accounts.iter().map(|(key, account)| {
+            let strict = operators.trusted.get(&account.issuer);
+            let entry = Signed {
+                id: accounts.intern(key, seed),
+                strict: strict.copied().unwrap_or_default(),
+                default_permissions: config::claimed_permissions(
+                    &account.claims.default_permissions,
+                ),
+                account: account.clone(),
+            };
+            (key.clone(), entry)
+        });
+        Self {
+            accounts: signed.collect(),
+            pinned: operators.pinned.clone(),
+            sentinel: operators.sentinel.clone(),
+            seed,
+        }
+    }
+
+    /// Judges a client.
+    pub(crate) fn check(&self, kind: ConnectionType, shown: &Credentials<'_>) -> Verdict {
+        match self.user(kind, shown) {
+            Some(user) => Verdict::Accepted {
+                account: user.account,
+                user: Some(Rc::new(user)),
+            },
+            None => Verdict::Refused,
+        }
+    }
+
+    /// Returns the user that a client is; none if it is none.
+    fn user(&self, kind: ConnectionType, shown: &Credentials<'_>) -> Option<User> {
+        let token = decode(shown.jwt).ok();
+        let token = token.or_else(|| decode(self.sentinel.as_deref()?).ok())?;
+        let Body::User(claims) = token.body else {
+            return None;
+        };
+        let standard = token.standard;
+        let now = seconds(shown.now);
+        if !holds(&standard, now) {
+            return None;
+        }
+        let account_key = match claims.issuer_account.as_str() {
+            "" => &standard.iss,
+            account => account,
+        };
+        if !self.pinned.is_empty() && !self.pinned.contains(account_key) {
+            return None;
+        }
+        let signed = self.accounts.get(account_key)?;
+        let account = &signed.account;
+        if account.expires != 0 && now > account.expires {
+            return None;
+        }
+        let limits = signed.limits_of(account_key, &standard, &claims)?;
+        if limits.bearer_token {
+            if account.claims.limits.disallow_bearer {
+                return None;
+            }
+        } else {
+            let key = PublicKey::parse_as(KeyKind::User, &standard.sub)?;
+            has_signed(&key, shown).then_some(())?;
+        }
+        let revoked = |who: &str| {
+            let at = account.claims.revocations.get(who);
+            at.is_some_and(|at| *at >= standard.iat)
+        };
+        if revoked(&standard.sub) || revoked(EVERYBODY) || limits.proxy_required {
+            return None;
+        }
+        if !is_kind_allowed(&limits, kind) || !is_source_allowed(&limits, shown.ip) {
+            return None;
+        }
+        let window_end = times::allowed_until(&limits, shown.now)?;
+        let permissions = config::claimed_permissions(&limits.permissions);
+        let permissions = permissions.or_else(|| signed.default_permissions.clone());
+        let user = User::checked(&standard.sub, signed.id, permissions.as_ref(), self.seed)?;
+        Some(User {
+            limits: UserLimits {
+                payload_max: u32::try_from(limits.payload).ok(),
+                subscriptions_max: u32::try_from(limits.subs).ok(),
+            },
+            expiry: expiry(&standard, account, window_end),
+            ..user
+        })
+    }
+}
+
+impl Signed {
+    /// Returns what a user may do by its own claims, or by the key that has signed them; none if that
+    /// is none of the account's.
+    fn limits_of(
+        &self,
+        account_key: &str,
+        standard: &Standard,
+        claims: &claims::User,
+    ) -> Option<claims::UserLimits> {
+        if standard.iss == account_key {
+            let keys = &self.account.claims.signing_keys;
+            return (!self.strict || keys.iter().any(|key| key.key == account_key))
+                .then(|| claims.limits.clone());
+        }
+        let keys = &self.account.claims.signing_keys;
+        let key = keys.iter().find(|key| key.key == standard.iss)?;
+        match &key.template {
+            None => Some(claims.limits.clone()),
+            // Its users have no say in what they may do.
+            Some(_) if claims.limits != claims::UserLimits::default() => None,
+            Some(template) => template::fill(template, standard, claims, &self.account),
+        }
+    }
+}
+
+fn seconds(now: Wall) -> i64 {
+    i64::try_from(now.0 / SECOND_NS).unwrap_or(i64::MAX)
+}
+
+fn holds(standard: &Standard, now: i64) -> bool {
+    (standard.exp <= 0 || now <= standard.exp) && standard.nbf <= now
+}
+
+fn is_kind_allowed(limits: &claims::UserLimits, kind: ConnectionType) -> bool {
+    let named = &limits.allowed_connection_types;
+    // Names that are not known do not open the door to all.
+    named.is_empty()
+        || named.iter().any(|name| {
+            let known = CONNECTION_TYPES
+                .iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(name));
+            known.is_some_and(|(_, allowed)| *allowed == kind)
+        })
+}
+
+fn is_source_allowed(limits: &claims::UserLimits, ip: IpAddr) -> bool {
+    limits.src.is_empty()
+        || limits
+            .src
+            .iter()
+            .any(|network| contains(network, ip) == Some(true))
+}
+
+/// Says whether a network such as `10.0.0.0/8` contains an address; none if it is no network.
+fn contains(network: &str, ip: IpAddr) -> Option<bool> {
+    let (address, bits) = network.split_once('/')?;
+    let bits: u32 = bits.parse().ok()?;
+    let (network, ip, len) = match (address.parse().ok()?, ip.to_canonical()) {
+        (IpAddr::V4(network), IpAddr::V4(ip)) => {
+            (u128::from(network.to_bits()), u128::from(ip.to_bits()), 32)
+        }
+        (IpAddr::V6(network), IpAddr::V6(ip)) => (network.to_bits(), ip.to_bits(), 128),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return Some(false),
+    };
+    let host_bits = u32::checked_sub(len, bits)?;
+    let differing = (network ^ ip).checked_shr(host_bits);
+    Some(differing.unwrap_or(0) == 0)
+}
+
+/// Returns when a user has to go, whichever ends first: its token, its account's, or its time of day.
+fn expiry(
+    standard: &Standard,
+    account: &SignedAccount,
+    window_end: Option<Wall>,
+) -> Option<Expiry> {
+    let at = |seconds: i64| {
+        let seconds = u64::try_from(seconds).ok().filter(|s| *s > 0)?;
+        Some(Wall(seconds.saturating_mul(SECOND_NS)))
+    };
+    let user = at(standard.exp).into_iter().chain(window_end).min();
+    let account = at(account.expires);
+    match (user, account) {
+        (Some(user), Some(account)) if account < user => Some(Expiry::Account(account)),
+        (None, Some(account)) => Some(Expiry::Account(account)),
+        (Some(user), _) => Some(Expiry::User(user)),
+        (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_contains_the_addresses_that_begin_like_it() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (network, address, expected) in [
+            ("10.0.0.0/8", "10.255.0.1", Some(true)),
+            ("10.0.0.0/8", "11.0.0.1", Some(false)),
+            ("0.0.0.0/0", "1.2.3.4", Some(true)),
+            ("1.2.3.4/32", "1.2.3.4", Some(true)),
+            ("1.2.3.4/32", "::ffff:1.2.3.4", Some(true)),
+            ("fd00::/8", "fd12::1", Some(true)),
+            ("::/0", "1.2.3.4", Some(false)),
+            ("1.2.3.4/33", "1.2.3.4", None),
+            ("1.2.3.4", "1.2.3.4", None),
+        ] {
+            assert_eq!(
+                contains(network, ip(address)),
+                expected,
+                "{network} {address}"
+            );
+        }
+    }
+}

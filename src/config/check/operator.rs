@@ -1,0 +1,286 @@
+//! Operator mode: `operator`, `trusted_keys`, `resolver` and what goes with them.
+//!
+//! *Invariant:* an account comes out of here only if a key that is trusted has signed it, so that
+//! from there on it is an account like those of a file.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use identity::{Body, KeyKind, PublicKey, decode, undecorated};
+
+use super::reader::{Reader, set};
+use crate::Surroundings;
+use crate::options::{Operators, Options, SignedAccount};
+use crate::value::{Node, Value};
+
+mod translate;
+
+pub use translate::permissions;
+
+/// What a token begins with: a brace in base 64.
+const TOKEN_START: &str = "eyJ";
+
+/// The keys of operator mode while the file is read.
+#[derive(Default)]
+pub(super) struct Draft {
+    operators: Vec<Signed>,
+    trusted: Vec<String>,
+    resolver: bool,
+    preload: Vec<(String, String)>,
+    pinned: BTreeSet<String>,
+    sentinel: Option<String>,
+}
+
+/// An operator's claims.
+struct Signed {
+    key: String,
+    claims: identity::claims::Operator,
+}
+
+impl Draft {
+    /// Reads a key of the file; tells whether it is one of these.
+    pub(super) fn read(
+        &mut self,
+        read: &mut Reader,
+        key: &str,
+        node: &Node,
+        around: &mut dyn Surroundings,
+    ) -> bool {
+        match key {
+            "operator" | "operators" | "root" | "roots" | "root_operator" | "root_operators" => {
+                for text in read.texts(node) {
+                    self.operator(read, node, &text, around);
+                }
+            }
+            "trusted" | "trusted_keys" => {
+                for text in read.texts(node) {
+                    match PublicKey::parse_as(KeyKind::Operator, &text) {
+                        Some(_) => self.trusted.push(text),
+                        None => read.error(
+                            &node.at,
+                            format!(
+                                "trust key {text:?} required to be a valid public operator nkey"
+                            ),
+                        ),
+                    }
+                }
+            }
+            "resolver" | "account_resolver" | "accounts_resolver" => match &node.value {
+                Value::Text(text) if is_memory(text) => self.resolver = true,
+                _ => {
+                    self.resolver = true;
+                    read.refused(key, node);
+                }
+            },
+            "resolver_tls" => read.refused(key, node),
+            "resolver_preload" => self.preload(read, node),
+            "resolver_pinned_accounts" => self.pinned.extend(read.texts(node)),
+            "default_sentinel" => set(&mut self.sentinel, read.name(node)),
+            _ => return false,
+        }
+        true
+    }
+
+    fn operator(
+        &mut self,
+        read: &mut Reader,
+        node: &Node,
+        text: &str,
+        around: &mut dyn Surroundings,
+    ) {
+        let contents = match around.read(text) {
+            Ok(contents) => contents,
+            // It may be the token itself.
+            Err(_) if text.starts_with(TOKEN_START) => text.to_owned(),
+            Err(reason) => {
+                let told = format!("error parsing operator JWT: open {text}: {reason}");
+                return read.error(&node.at, told);
+            }
+        };
+        let signed = match decode(undecorated(&contents)) {
+            Ok(signed) => signed,
+            Err(error) => {
+                return read.error(&node.at, format!("error parsing operator JWT: {error}"));
+            }
+        };
+        match signed.body {
+            Body::Operator(claims) => self.operators.push(Signed {
+                key: signed.standard.sub,
+                claims: *claims,
+            }),
+            Body::Account(_) | Body::User(_) | Body::Activation(_) | Body::Other(..) => {
+                read.error(&node.at, "error parsing operator JWT: not operator claim");
+            }
+        }
+    }
+
+    fn preload(&mut self, read: &mut Reader, node: &Node) {
+        let Some(map) = read.map(node) else { return };
+        for (name, node) in map.iter() {
+            let Some(token) = read.text(node) else {
+                continue;
+            };
+            if PublicKey::parse_as(KeyKind::Account, name).is_none() {
+                read.error(
+                    &node.at,
+                    format!("preload account key {name:?} is not a valid public account nkey"),
+                );
+            } else {
+                self.preload.push((name.to_owned(), token));
+            }
+        }
+    }
+
+    /// Puts what was read into the options, when all of the file has been read.
+    pub(super) fn finish(
+        self,
+        read: &mut Reader,
+        options: &mut Options,
+        around: &mut dyn Surroundings,
+    ) -> Result<(), OperatorError> {
+        if self.operators.is_empty() && self.trusted.is_empty() {
+            return match self.sentinel {
+                Some(_) => Err(OperatorError::SentinelAlone),
+                None => Ok(()),
+            };
+        }
+        self.fits(options)?;
+        let mut operators = Operators {
+            trusted: self.trusted.into_iter().map(|key| (key, false)).collect(),
+            pinned: self.pinned,
+            sentinel: self.sentinel,
+            ..Operators::default()
+        };
+        for Signed { key, claims } in self.operators {
+            let strict = claims.strict_signing_key_usage;
+            if options.system_account.is_none() && !claims.system_account.is_empty() {
+                options.system_account = Some(claims.system_account);
+            }
+            if !strict {
+                operators.trusted.insert(key, strict);
+            }
+            let keys = claims.signing_keys.into_iter().map(|key| (key, strict));
+            operators.trusted.extend(keys);
+        }
+        if let Some(key) = operators.trusted.keys().find(|key| !is_operator(key)) {
+            return Err(OperatorError::TrustedKey(key.clone()));
+        }
+        operators.accounts = accounts(&self.preload, &operators.trusted)?;
+        if !operators.pinned.is_empty() {
+            operators.pinned.extend(options.system_account.clone());
+        }
+        options.accounts = translate::accounts(&operators.accounts, around.seconds());
+        // What has gone wrong before is told first.
+        if read.errors.is_empty() {
+            options.operators = Some(operators);
+        }
+        Ok(())
+    }
+
+    fn fits(&self, options: &Options) -> Result<(), OperatorError> {
+        if !self.resolver {
+            return Err(OperatorError::NoResolver);
+        }
+        if !options.accounts.is_empty() {
+            return Err(OperatorError::Accounts);
+        }
+        if !options.auth.users.is_empty() {
+            return Err(OperatorError::Users);
+        }
+        if !self.operators.is_empty() && !self.trusted.is_empty() {
+            return Err(OperatorError::TwoKinds);
+        }
+        let named = self.operators.iter().map(|o| &o.claims.system_account);
+        let mut named = named.filter(|account| !account.is_empty()).peekable();
+        if let Some(system) = &options.system_account
+            && named.peek().is_some()
+            && !named.any(|account| account == system)
+        {
+            return Err(OperatorError::SystemAccount);
+        }
+        let Some(sentinel) = &self.sentinel else {
+            return Ok(());
+        };
+        match decode(sentinel).map(|claims| claims.body) {
+            Ok(Body::User(user)) if user.limits.bearer_token => Ok(()),
+            // A signing key's template may make it one.
+            Ok(Body::User(user)) if !user.issuer_account.is_empty() => Ok(()),
+            Ok(Body::User(_)) => Err(OperatorError::SentinelSigns),
+            Ok(_) | Err(_) => Err(OperatorError::Sentinel),
+        }
+    }
+}
+
+/// Settings of operator mode that do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OperatorError {
+    /// Nobody knows accounts.
+    #[error("operators require an account resolver to be configured")]
+    NoResolver,
+    /// Accounts in the file.
+    #[error("operators do not allow Accounts to be configured directly")]
+    Accounts,
+    /// Users in the file.
+    #[error("operators do not allow users to be configured directly")]
+    Users,
+    /// Operators and bare keys.
+    #[error("conflicting options for 'TrustedKeys' and 'TrustedOperators'")]
+    TwoKinds,
+    /// Two system accounts.
+    #[error("system_account in config and operator JWT must be identical")]
+    SystemAccount,
+    /// A signing key is no operator's key.
+    #[error("trusted Keys {0:?} are required to be a valid public operator nkey")]
+    TrustedKey(String),
+    /// A sentinel without operators.
+    #[error("default sentinel requires operators and accounts")]
+    SentinelAlone,
+    /// A sentinel that is no user's token.
+    #[error("default sentinel JWT not valid")]
+    Sentinel,
+    /// A sentinel that would have to sign.
+    #[error("default sentinel must be a bearer token")]
+    SentinelSigns,
+    /// An account of the file is none, or nobody's who is trusted.
+    #[error("preload account error for {0:?}: {1}")]
+    Preload(String, String),
+}
+
+fn is_memory(text: &str) -> bool {
+    text.eq_ignore_ascii_case("memory") || text.eq_ignore_ascii_case("mem")
+}
+
+fn is_operator(key: &str) -> bool {
+    PublicKey::parse_as(KeyKind::Operator, key).is_some()
+}
+
+fn accounts(
+    preload: &[(String, String)],
+    trusted: &BTreeMap<String, bool>,
+) -> Result<BTreeMap<String, SignedAccount>, OperatorError> {
+    let mut accounts = BTreeMap::new();
+    for (key, token) in preload {
+        let wrong = |reason: &str| OperatorError::Preload(key.clone(), reason.to_owned());
+        let signed = decode(token).map_err(|e| wrong(&e.to_string()))?;
+        let Body::Account(claims) = signed.body else {
+            return Err(wrong("not account claim"));
+        };
+        if signed.standard.sub != *key {
+            return Err(wrong("the claims are another account's"));
+        }
+        if !trusted.contains_key(&signed.standard.iss) {
+            return Err(wrong("not signed by a trusted operator"));
+        }
+        let account = SignedAccount {
+            name: signed.standard.name,
+            issuer: signed.standard.iss,
+            expires: signed.standard.exp,
+            claims,
+        };
+        accounts.insert(key.clone(), account);
+    }
+    Ok(accounts)
+}
