@@ -103,9 +103,7 @@ pub async fn serve<N: Net, D: Disk>(
     let (websocket, payload_max) = (config.websocket.clone(), config.limits.payload_max);
     let loaded = clock.now().wall;
     let mut monitored = Monitored::new(&config.http_base_path, options.config_digest, loaded);
-    let optional = config.allow_non_tls;
-    let tls = config.tls.as_ref().map(|tls| TlsDoor::open(tls, optional));
-    let tls = tls.transpose()?.map(Rc::new);
+    let tls = client_certificates(config)?;
     monitored.tls_cert_not_after = tls.as_ref().and_then(|tls| tls.not_after());
     let monitoring = bind_monitoring::<N>(config, &mut monitored, &around.log).await?;
     let monitoring_tls = monitoring.as_ref().and_then(|(_, tls)| tls.clone());
@@ -155,6 +153,13 @@ pub async fn serve<N: Net, D: Disk>(
     };
     LocalSet::new().run_until(parts.run(ready, ends)).await;
     Ok(())
+}
+
+/// Reads the certificates of the listeners of clients, if there are some.
+fn client_certificates(config: &Options) -> io::Result<Option<Rc<TlsDoor>>> {
+    let optional = config.allow_non_tls;
+    let tls = config.tls.as_ref().map(|tls| TlsDoor::open(tls, optional));
+    Ok(tls.transpose()?.map(Rc::new))
 }
 
 /// Binds the listeners of clients.
