@@ -16,6 +16,7 @@ use protocol::encode::BLANK_REPLY;
 use protocol::headers;
 use protocol::id::{AccountId, ConnId, StreamId};
 use protocol::message::Message;
+use protocol::subject;
 
 use crate::router::{Router, Target};
 use crate::sharing::{Request, ServiceExport, ServiceImport, ServiceRef};
@@ -293,6 +294,49 @@ impl Router {
             debug_assert!(bound.is_ok(), "reply subjects are well formed");
         }
         Some(made.subject)
+    }
+
+    /// Returns the account whose JetStream an account reaches as `api`, if it also hears what comes on
+    /// subjects below `deliver` from there.
+    pub(crate) fn exporter_of_api(
+        &mut self,
+        account: AccountId,
+        api: &str,
+        deliver: &str,
+    ) -> Option<AccountId> {
+        /// Any subject in which consumers are made, and any in which they deliver.
+        const MAKES: &str = ".CONSUMER.CREATE.stream.name";
+        const DELIVERS: &str = ".subject";
+        let makes = [api, MAKES].concat();
+        let found = self
+            .accounts
+            .get_mut(account)?
+            .subs
+            .matches(makes.as_bytes());
+        let import = found.plain().iter().find_map(|target| match target {
+            Target::Service(at) => self.sharing.service(*at),
+            Target::Sub(_)
+            | Target::Stream(_)
+            | Target::Memphis
+            | Target::Shadow(_)
+            | Target::Responses
+            | Target::System => None,
+        })?;
+        let mut theirs = Vec::new();
+        let rng = &mut self.sharing.rng;
+        import
+            .renaming
+            .to_theirs(makes.as_bytes(), rng, &mut theirs);
+        if theirs != ["$JS.API", MAKES].concat().as_bytes() {
+            return None;
+        }
+        let exporter = import.export.account;
+        let delivers = [deliver, DELIVERS].concat();
+        let heard = self.sharing.streams(account)?.iter().any(|stream| {
+            let ours = stream.renaming.ours();
+            stream.exporter == exporter && subject::matches(ours, delivers.as_bytes())
+        });
+        heard.then_some(exporter)
     }
 
     /// Forgets requests that have waited for their answers long enough.

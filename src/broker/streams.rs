@@ -553,6 +553,7 @@ impl Streams {
     /// Splits into the machine and the world around it.
     fn split<'a>(&'a mut self, router: &'a mut Router) -> (&'a mut JetStream, World<'a>) {
         let world = World {
+            domain_prefix: &self.domain_prefix,
             router,
             group: &self.group,
             store: &mut self.store,

@@ -51,6 +51,13 @@ pub trait Env {
     /// Ends what [`Env::bind`] began with the same arguments.
     fn unbind(&mut self, account: AccountId, subject: &[u8], target: JsTarget);
 
+    /// Returns whose streams an account may copy through what it imports: `api` is what it calls the other
+    /// API, and messages come on subjects below `deliver`.
+    fn exporter(&mut self, _: AccountId, api: &str, deliver: &str) -> Option<AccountId> {
+        let _ = (api, deliver);
+        None
+    }
+
     /// Returns how advisories describe a client; nothing if it is gone.
     fn client_info(&mut self, client: ConnId) -> Option<ClientInfo>;
 

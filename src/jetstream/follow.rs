@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use protocol::id::{Seq, StreamId};
+use protocol::id::{AccountId, Seq, StreamId};
 use protocol::js::config::{StreamConfig, StreamSource};
 use protocol::js::errors;
 use protocol::js::info::SourceInfo;
@@ -33,6 +33,9 @@ use crate::stream::{MsgRead, Stream, StreamCore};
 const IN_FLIGHT_MAX: u32 = 256;
 /// Most bytes of them.
 const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
+/// What external mirrors and sources have messages delivered below where nothing else is said.
+const MIRROR_DELIVERY: &str = "$JS.M";
+const SOURCE_DELIVERY: &str = "$JS.S";
 /// How long a stream waits after a copy was refused.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -48,6 +51,8 @@ pub(crate) struct Upstream {
     is_mirror: bool,
     filters: Vec<Filter>,
     transforms: Vec<Transform>,
+    /// The account whose streams an external source means, while that may be copied from.
+    exporter: Option<AccountId>,
     /// The stream it reads from, once that is there.
     origin: Option<StreamId>,
     /// The next sequence to look at.
@@ -95,6 +100,7 @@ impl Upstream {
             transforms: transforms
                 .filter_map(|t| Transform::new(&t.src, &t.dest).ok())
                 .collect(),
+            exporter: None,
             origin: None,
             next: Seq(0),
             last: Seq(0),
@@ -162,7 +168,15 @@ impl JetStream {
         let Some(core) = self.streams.get(&id).map(|stream| &stream.core) else {
             return;
         };
-        let Some(origin) = self.origin_of(core, &upstream.source) else {
+        if let Some(external) = &upstream.source.external {
+            let deliver = match (external.deliver.as_str(), upstream.is_mirror) {
+                ("", true) => MIRROR_DELIVERY,
+                ("", false) => SOURCE_DELIVERY,
+                (deliver, _) => deliver,
+            };
+            upstream.exporter = env.exporter(core.account(), &external.api, deliver);
+        }
+        let Some(origin) = self.origin_of(core, upstream) else {
             upstream.origin = None;
             return;
         };
@@ -285,11 +299,13 @@ impl JetStream {
 
     fn source_info(&self, stream: &Stream, upstream: &Upstream, now: Now) -> SourceInfo {
         let source = &upstream.source;
-        let origin = self.origin_of(&stream.core, source);
+        let origin = self.origin_of(&stream.core, upstream);
         let copied = stream.core.copied(upstream.key);
         let from = copied.next().max(Seq(source.opt_start_seq));
         // Nothing is known before the first look at the origin.
         let seen = origin.filter(|_| upstream.origin.is_some());
+        // Of another account's streams nothing is known before that.
+        let asked = source.external.is_none() || upstream.exporter.is_some();
         let active = upstream.active.map(|at| now.mono.since(at).as_nanos());
         SourceInfo {
             name: source.name.clone(),
@@ -297,18 +313,20 @@ impl JetStream {
             lag: seen.map_or(0, |o| o.index.num_pending(&upstream.filters, from)),
             seq: if upstream.is_mirror { 0 } else { copied.0 },
             active: Nanos(active.map_or(-1, |ns| i64::try_from(ns).unwrap_or(i64::MAX))),
-            error: origin.is_none().then_some(errors::STREAM_NOT_FOUND),
+            error: (origin.is_none() && asked).then_some(errors::STREAM_NOT_FOUND),
             filter_subject: source.filter_subject.clone(),
             subject_transforms: source.subject_transforms.clone(),
         }
     }
 
-    /// Returns the stream that a source means: one of the same account.
-    fn origin_of(&self, core: &StreamCore, source: &StreamSource) -> Option<&StreamCore> {
-        if source.external.is_some() {
-            return None;
-        }
-        let origin = self.stream(core.account(), &source.name)?;
+    /// Returns the stream that a source means: one of the same account, or of another whose API the
+    /// account imports.
+    fn origin_of(&self, core: &StreamCore, upstream: &Upstream) -> Option<&StreamCore> {
+        let account = match &upstream.source.external {
+            Some(_) => upstream.exporter?,
+            None => core.account(),
+        };
+        let origin = self.stream(account, &upstream.source.name)?;
         (origin.core.id() != core.id()).then_some(&origin.core)
     }
 }
@@ -328,6 +346,10 @@ fn key_of(source: &StreamSource) -> SourceKey {
     let mut text = String::from(source.name.as_str());
     text.push(' ');
     text.push_str(&source.filter_subject);
+    if let Some(external) = &source.external {
+        text.push(' ');
+        text.push_str(&external.api);
+    }
     for transform in &source.subject_transforms {
         for part in [&transform.src, &transform.dest] {
             text.push(' ');

@@ -72,6 +72,7 @@ impl Streams {
         let mut host = Host {
             machine: &mut self.machine,
             world: World {
+                domain_prefix: &self.domain_prefix,
                 router,
                 group: &self.group,
                 store: &mut self.store,

@@ -40,6 +40,8 @@ impl Beyond for Later {
 }
 
 pub(crate) struct World<'a> {
+    /// What requests that name this server's domain begin with; empty without a domain.
+    pub(crate) domain_prefix: &'a [u8],
     pub(crate) router: &'a mut Router,
     pub(crate) group: &'a SoloLog,
     pub(crate) store: &'a mut Store,
@@ -179,6 +181,13 @@ impl Env for World<'_> {
         let JsTarget::Stream(stream) = target;
         let target = Target::Stream(stream);
         self.router.unsubscribe(account, subject, None, target);
+    }
+
+    fn exporter(&mut self, account: AccountId, api: &str, deliver: &str) -> Option<AccountId> {
+        if self.domain_prefix.strip_suffix(b".") == Some(api.as_bytes()) {
+            return Some(account);
+        }
+        self.router.exporter_of_api(account, api, deliver)
     }
 
     fn client_info(&mut self, client: ConnId) -> Option<ClientInfo> {

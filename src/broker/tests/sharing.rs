@@ -201,3 +201,27 @@ fn another_configuration_changes_what_those_who_are_there_hear() {
         assert_eq!(world.hear(p).starts_with("HMSG help 1 "), hears);
     }
 }
+
+#[test]
+fn streams_of_another_account_are_copied_only_where_their_messages_are_imported_too() {
+    let mut options = options();
+    for account in &mut options.accounts {
+        let api = ImportKind::Service {
+            to: Some("js.p.>".to_owned()),
+            share: false,
+        };
+        match account.name.as_str() {
+            "P" => account
+                .exports
+                .push(service("$JS.API.>", ResponseType::Stream)),
+            _ => account.imports.push(import("P", "$JS.API.>", api)),
+        }
+    }
+    let mut world = World::new(options);
+    let router = &mut world.shard.router;
+    let [p, c] = ["P", "C"].map(|name| router.accounts.find(name).expect("configured"));
+    assert_eq!(router.exporter_of_api(c, "js.p", "in.news.x"), Some(p));
+    assert_eq!(router.exporter_of_api(c, "js.p", "elsewhere"), None);
+    assert_eq!(router.exporter_of_api(c, "help", "in.news.x"), None);
+    assert_eq!(router.exporter_of_api(p, "js.p", "in.news.x"), None);
+}

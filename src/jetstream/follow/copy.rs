@@ -1,12 +1,15 @@
 //! Making the copy of one message: its subject, its headers, its entry.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 use protocol::headers::{self, HeaderWriter, Headers};
 use protocol::id::{Seq, StreamId};
+use protocol::js::config::StreamSource;
 use protocol::store::Loc;
 use protocol::time::Wall;
+use sha2::{Digest, Sha256};
 
 use super::Upstream;
 use crate::JetStream;
@@ -239,18 +242,18 @@ fn source_value(upstream: &Upstream, seq: Seq, msg: &Stored<'_>, from: &StreamCo
             text.into()
         }
     };
-    let (filter, dest): (alloc::string::String, alloc::string::String) =
-        match source.subject_transforms.as_slice() {
-            [] => (or_all(&source.filter_subject), ">".into()),
-            transforms => {
-                let joined = |part: fn(&_) -> &str| {
-                    let parts: Vec<&str> = transforms.iter().map(part).collect();
-                    parts.join("\u{c}")
-                };
-                (joined(src_of), joined(dest_of))
-            }
-        };
-    let head = alloc::format!("{} {} {filter} {dest} ", source.name, seq.0);
+    let (filter, dest): (String, String) = match source.subject_transforms.as_slice() {
+        [] => (or_all(&source.filter_subject), ">".into()),
+        transforms => {
+            let joined = |part: fn(&_) -> &str| {
+                let parts: Vec<&str> = transforms.iter().map(part).collect();
+                parts.join("\u{c}")
+            };
+            (joined(src_of), joined(dest_of))
+        }
+    };
+    let name = name_of(source);
+    let head = alloc::format!("{name} {} {filter} {dest} ", seq.0);
     let mut value = head.into_bytes();
     value.extend_from_slice(msg.subject);
     value.push(b' ');
@@ -273,4 +276,26 @@ fn identity(core: &StreamCore) -> [u8; IDENTITY_LEN] {
     let mut text = [0; IDENTITY_LEN];
     protocol::rng::Rng::new(seed, 0).fill_base62(&mut text);
     text
+}
+
+/// Returns what the header calls a source: with a hash of the API that it is reached by, if that is another
+/// account's.
+fn name_of(source: &StreamSource) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const HASH_LEN: usize = 8;
+    let mut name = source.name.clone();
+    if let Some(external) = &source.external {
+        name.push(':');
+        let hash = Sha256::digest(external.api.as_bytes());
+        let digits = hash
+            .iter()
+            .take(HASH_LEN)
+            .map(|byte| usize::from(*byte) % DIGITS.len());
+        name.extend(
+            digits
+                .filter_map(|digit| DIGITS.get(digit))
+                .map(|digit| char::from(*digit)),
+        );
+    }
+    name
 }
