@@ -5,6 +5,7 @@
 //! *Invariant:* the next thing to happen is the earliest one, ties broken in a fixed order; everything
 //! that happens is folded into the trace.
 
+mod damage;
 mod faults;
 mod link;
 mod nemesis;
@@ -23,13 +24,15 @@ use protocol::rng::Rng;
 use protocol::time::Instant;
 
 use crate::director::{Director, Progress};
-use crate::disk::Rates;
+use crate::disk::{Rates, SimDisk};
 use crate::history::{History, Violation};
 use crate::oracle::{self, Audit};
 use crate::trace::{Keep, Trace};
+use crate::workload::auditor::Auditor;
 use crate::workload::plan::Plan;
 use crate::workload::{Actor, Phase, Role};
 
+pub use damage::{Damage, FileKind};
 pub use faults::FaultKind;
 use link::{End, Links};
 use nemesis::Nemesis;
@@ -72,6 +75,13 @@ struct Explorer {
     trace: Trace,
     /// What was read before the last restart of the quiet end.
     first_audit: Option<Audit>,
+    /// The disk when the faults were over, for damage that brings old contents back.
+    old_disk: Option<SimDisk>,
+    /// What was read before a file was damaged.
+    before_damage: Option<Audit>,
+    /// How many files were damaged, and how many messages it cost.
+    damaged: u64,
+    missing: usize,
     violations: Vec<Violation>,
 }
 
@@ -116,6 +126,10 @@ pub fn explore(scenario: &Scenario, seed: u64, keep: Keep) -> Report {
         tap: Tap::default(),
         trace: Trace::new(keep),
         first_audit: None,
+        old_disk: None,
+        before_damage: None,
+        damaged: 0,
+        missing: 0,
         violations: Vec::new(),
     };
     if scenario.rare {
@@ -161,13 +175,19 @@ impl Explorer {
                 self.on_phase(Phase::Audit);
             }
             Progress::Done => {
-                let audit = self.take_audit();
+                let audit = self.auditor().restart();
+                if let Some(before) = self.before_damage.take() {
+                    self.judge_damage(&before, &audit);
+                    return Some(before);
+                }
                 let Some(before) = self.first_audit.take() else {
                     self.look_again(audit);
                     return None;
                 };
                 self.violations.extend(oracle::compare(&before, &audit));
-                return Some(audit);
+                if !self.damage(&audit) {
+                    return Some(audit);
+                }
             }
         }
         None
@@ -180,9 +200,9 @@ impl Explorer {
         self.director.audit_again(self.now);
     }
 
-    fn take_audit(&mut self) -> Audit {
+    fn auditor(&mut self) -> &mut Auditor {
         match self.actors.last_mut().map(|actor| &mut actor.role) {
-            Some(Role::Auditor(auditor)) => auditor.restart(),
+            Some(Role::Auditor(auditor)) => auditor,
             Some(_) | None => panic!("the auditor is the last of the cast"),
         }
     }
@@ -191,6 +211,7 @@ impl Explorer {
         self.trace.step(self.now.0, "phase", phase as u64, b"");
         if phase == Phase::Settle {
             self.heal();
+            self.old_disk = self.scenario.damage.map(|_| self.node.disk.clone());
         }
         for number in 0..self.actors.len() {
             self.actors[number].on_time(self.now, phase, &mut self.history);

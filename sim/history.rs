@@ -184,6 +184,12 @@ pub struct Contents {
     pub messages: u64,
     /// What could be read.
     pub read: BTreeMap<u64, (String, Value)>,
+    /// Sequences whose reading was answered with an error other than "no message found".
+    pub errors: BTreeMap<u64, u64>,
+    /// The error that the stream's state was answered with.
+    pub refused: Option<u64>,
+    /// What a message published after all that was answered: its sequence, or an error.
+    pub probe: Option<Result<u64, u64>>,
 }
 
 /// Something that a client saw and that must not be.

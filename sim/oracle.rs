@@ -4,6 +4,7 @@
 //! weaker to let a run pass; what a fault may excuse is written into the check.
 
 mod consumers;
+pub mod damage;
 mod dedup;
 mod expected;
 mod last_seq;

@@ -1,6 +1,6 @@
 //! Explores fresh seeds: `cargo run -p sim --release --example sweep -- --seeds 1000`.
 //!
-//! `--scenario NAME` keeps to one scenario, `--base N` begins with that seed (printed otherwise), and
+//! `--scenario NAME` keeps to one scenario (`damage` to all that damage files), `--base N` begins with that seed (printed otherwise), and
 //! `--seed N` shows one run, twice, with its plan. The exit code says whether anything was wrong.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
@@ -32,6 +32,8 @@ struct Totals {
     read: usize,
     delivered: usize,
     lives: u64,
+    damaged: u64,
+    missing: usize,
     struck: BTreeMap<FaultKind, u64>,
 }
 
@@ -44,7 +46,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let scenarios = match &args.scenario {
+    let scenarios = match args.scenario.as_deref() {
+        Some("damage") => Scenario::all_damaged(),
         Some(name) => Scenario::named(name).into_iter().collect(),
         None => Scenario::all(),
     };
@@ -165,6 +168,8 @@ impl Totals {
         self.read += report.read;
         self.delivered += report.delivered;
         self.lives += report.lives;
+        self.damaged += report.damaged;
+        self.missing += report.missing;
         for (kind, count) in &report.struck {
             *self.struck.entry(*kind).or_default() += count;
         }
@@ -173,7 +178,7 @@ impl Totals {
     fn print(&self, name: &str) {
         println!(
             "{name:22} seeds {:5} failed {:3} published {:7} acked {:7} read {:7} delivered {:7} \
-             starts {:5} faults {:?}",
+             starts {:5} damaged {:4} cost {:5} faults {:?}",
             self.seeds,
             self.failed,
             self.published,
@@ -181,6 +186,8 @@ impl Totals {
             self.read,
             self.delivered,
             self.lives,
+            self.damaged,
+            self.missing,
             self.struck
         );
     }

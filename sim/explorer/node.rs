@@ -110,6 +110,10 @@ impl Node {
         }
     }
 
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     pub(super) fn lives(&self) -> u64 {
         self.lives
     }

@@ -35,6 +35,10 @@ pub struct Report {
     pub acks_checked: u64,
     /// Starts of the process.
     pub lives: u64,
+    /// Files damaged at the end.
+    pub damaged: u64,
+    /// Messages that this cost.
+    pub missing: usize,
     /// How often each fault struck.
     pub struck: BTreeMap<FaultKind, u64>,
 }
@@ -67,6 +71,8 @@ impl Explorer {
             delivered: consumers.map(|log| log.deliveries.len()).sum(),
             acks_checked: self.tap.checked,
             lives: self.node.lives(),
+            damaged: self.damaged,
+            missing: self.missing,
             struck: self.nemesis.struck,
             trace: self.trace,
         }

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::damage::{Damage, FileKind};
 use super::faults::FaultKind;
 
 /// A row of the fault matrix.
@@ -18,6 +19,10 @@ pub struct Scenario {
     pub prompt: bool,
     /// Whether rare paths are made common: sizes that are the least, operations that fail at random.
     pub rare: bool,
+    /// What is done to a file at the end.
+    pub damage: Option<(Damage, FileKind)>,
+    /// How many messages that may cost at most.
+    pub costs_max: usize,
     /// A deception that the oracle must see through.
     pub cheat: Option<Cheat>,
 }
@@ -41,7 +46,19 @@ impl Scenario {
             every,
             prompt: false,
             rare: false,
+            damage: None,
+            costs_max: 0,
             cheat: None,
+        }
+    }
+
+    /// Returns a scenario in which a file is damaged at the end.
+    fn damaged(name: &'static str, damage: Damage, kind: FileKind, costs_max: usize) -> Self {
+        Self {
+            damage: Some((damage, kind)),
+            costs_max,
+            rare: true,
+            ..Self::new(name, &[FaultKind::Kill], Duration::from_secs(6))
         }
     }
 
@@ -99,11 +116,38 @@ impl Scenario {
         ]
     }
 
+    /// Returns the scenarios in which a file is damaged while the process is away, each with what that
+    /// may cost.
+    #[must_use]
+    pub fn all_damaged() -> Vec<Self> {
+        use Damage as D;
+        use FileKind as F;
+        /// A block holds no more messages than this.
+        const BLOCK: usize = 48;
+        /// What is hit is told, whatever it is: `docs/storage.md` says what a hole in the log, and a
+        /// section that both checkpoints share, cost.
+        const ANY: usize = usize::MAX;
+        vec![
+            Self::damaged("log_rot", D::Flip, F::Log, ANY),
+            Self::damaged("log_cut", D::Cut, F::Log, ANY),
+            Self::damaged("log_lost", D::Remove, F::Log, ANY),
+            Self::damaged("log_stale_block", D::StaleBlock, F::Log, ANY),
+            Self::damaged("log_foreign_block", D::ForeignBlock, F::Log, ANY),
+            Self::damaged("segment_rot", D::Flip, F::Segment, 1),
+            Self::damaged("segment_cut", D::Cut, F::Segment, ANY),
+            Self::damaged("segment_lost", D::Remove, F::Segment, ANY),
+            Self::damaged("segment_stale_block", D::StaleBlock, F::Segment, BLOCK),
+            Self::damaged("segment_foreign_block", D::ForeignBlock, F::Segment, BLOCK),
+            Self::damaged("checkpoint_rot", D::Flip, F::Checkpoint, ANY),
+            Self::damaged("checkpoint_cut", D::Cut, F::Checkpoint, ANY),
+            Self::damaged("checkpoint_lost", D::Remove, F::Checkpoint, ANY),
+        ]
+    }
+
     /// Returns the scenario of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::all()
-            .into_iter()
-            .find(|scenario| scenario.name == name)
+        let mut all = Self::all().into_iter().chain(Self::all_damaged());
+        all.find(|scenario| scenario.name == name)
     }
 }

@@ -5,6 +5,7 @@
 
 mod cheats;
 mod clock;
+mod damage;
 mod disk;
 mod driver;
 mod network;
@@ -21,6 +22,7 @@ fn holds(name: &str, seeds: core::ops::Range<u64>) {
     let scenario = Scenario::named(name).expect("the scenario exists");
     let mut struck = 0;
     let mut acked = 0;
+    let mut damaged = 0;
     for seed in seeds {
         let report = explore(&scenario, seed, Keep::Hash);
         assert!(report.violations.is_empty(), "{}", explained(&report));
@@ -33,10 +35,12 @@ fn holds(name: &str, seeds: core::ops::Range<u64>) {
             let difference = first.trace.first_difference(&second.trace);
             panic!("{name} seed {seed} is not the same twice: {difference:?}");
         }
-        struck += report.struck.values().sum::<u64>();
+        struck += report.struck.values().sum::<u64>() + report.damaged;
+        damaged += report.damaged;
         acked += report.acked;
     }
     assert!(acked > 0, "a run without acknowledgements proves nothing");
+    assert_eq!(damaged > 0, scenario.damage.is_some());
     let strikes = !scenario.faults.is_empty();
     assert_eq!(
         struck > 0,

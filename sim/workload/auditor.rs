@@ -1,13 +1,13 @@
 //! Reads everything that the streams hold, once all is quiet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
 use super::plan::Plan;
 use super::register::call;
 use super::{Cx, Phase, on_complaint};
-use crate::client::jetstream::{api_answer, stored};
+use crate::client::jetstream::{NO_RESPONDERS, PubAnswer, api_answer, pub_answer, stored};
 use crate::client::{Event, Message, Token};
 use crate::history::Contents;
 use crate::oracle::Audit;
@@ -27,10 +27,16 @@ pub struct Auditor {
     wanted: Vec<(String, u64)>,
     asked: BTreeMap<Token, (String, u64)>,
     audit: Audit,
+    /// What was there before somebody damaged it: errors are findings then, not faults.
+    before: Option<Audit>,
+    /// Streams that a message is still to be published to.
+    probes: Vec<String>,
 }
 
 /// Stands for a stream's state where a sequence is meant otherwise.
 const STATE: u64 = 0;
+/// Stands for a message that is published.
+const PROBE: u64 = u64::MAX;
 
 impl Auditor {
     /// Returns an auditor of a plan's streams.
@@ -46,6 +52,8 @@ impl Auditor {
             wanted: Vec::new(),
             asked: BTreeMap::new(),
             audit: Audit::new(),
+            before: None,
+            probes: Vec::new(),
         };
         auditor.restart();
         auditor
@@ -57,6 +65,14 @@ impl Auditor {
         self.wanted.clear();
         self.asked.clear();
         core::mem::take(&mut self.audit)
+    }
+
+    /// Begins anew, to find out what is left of `before`; what is found comes from
+    /// [`Auditor::restart`].
+    pub fn inspect(&mut self, before: Audit) {
+        self.restart();
+        self.probes.clone_from(&self.streams);
+        self.before = Some(before);
     }
 
     pub(super) fn on_event(&mut self, event: &Event, cx: &mut Cx<'_>) {
@@ -78,12 +94,24 @@ impl Auditor {
     fn want(&mut self, stream: String, seq: u64) {
         if seq == STATE {
             self.unknown.push(stream);
+        } else if seq == PROBE {
+            self.probes.push(stream);
         } else {
             self.wanted.push((stream, seq));
         }
     }
 
     fn on_answer(&mut self, stream: String, seq: u64, message: &Message, cx: &mut Cx<'_>) {
+        if seq == PROBE {
+            let answer = match pub_answer(message) {
+                Ok(PubAnswer::Stored { seq, .. }) => Ok(seq),
+                Ok(PubAnswer::Failed(code)) => Err(code),
+                Ok(PubAnswer::Refused(_)) => Err(NO_RESPONDERS),
+                Err(text) => return cx.history.violate("answers_are_answers", text),
+            };
+            self.audit.entry(stream).or_default().probe = Some(answer);
+            return;
+        }
         match api_answer(message) {
             Ok(Ok(json)) if seq == STATE => self.on_state(stream, &json, cx),
             Ok(Ok(json)) => match stored(&json) {
@@ -99,11 +127,21 @@ impl Auditor {
                 }
             },
             Ok(Err(NO_MESSAGE)) if seq != STATE => {}
+            Ok(Err(code)) if self.before.is_some() => self.on_error(stream, seq, code),
             Ok(Err(code)) => {
                 let text = format!("reading {stream}/{seq} gave error {code} with all faults over");
                 cx.history.violate("everything_is_readable", text);
             }
             Err(text) => cx.history.violate("answers_are_answers", text),
+        }
+    }
+
+    fn on_error(&mut self, stream: String, seq: u64, code: u64) {
+        let contents = self.audit.entry(stream).or_default();
+        if seq == STATE {
+            contents.refused = Some(code);
+        } else {
+            contents.errors.insert(seq, code);
         }
     }
 
@@ -118,14 +156,16 @@ impl Auditor {
             let text = format!("{stream}'s state is {json}");
             return cx.history.violate("answers_are_answers", text);
         };
-        for seq in (first_seq.max(1)..=last_seq).rev() {
-            self.wanted.push((stream.clone(), seq));
-        }
+        let mut wanted: BTreeSet<u64> = (first_seq.max(1)..=last_seq).collect();
+        let before = self.before.as_ref().and_then(|before| before.get(&stream));
+        wanted.extend(before.iter().flat_map(|contents| contents.read.keys()));
+        let wanted = wanted.into_iter().rev();
+        self.wanted.extend(wanted.map(|seq| (stream.clone(), seq)));
         let contents = Contents {
             first_seq,
             last_seq,
             messages,
-            read: BTreeMap::new(),
+            ..Contents::default()
         };
         self.audit.insert(stream, contents);
     }
@@ -141,6 +181,11 @@ impl Auditor {
             } else if let Some((stream, seq)) = self.wanted.pop() {
                 let subject = format!("$JS.API.STREAM.MSG.GET.{stream}");
                 (subject, json!({ "seq": seq }), stream, seq)
+            } else if self.asked.is_empty()
+                && let Some(stream) = self.probes.pop()
+            {
+                let subject = format!("{}.probe", stream.to_ascii_lowercase());
+                (subject, json!({}), stream, PROBE)
             } else {
                 return;
             };
@@ -150,7 +195,10 @@ impl Auditor {
     }
 
     pub(super) fn is_settled(&self, phase: Phase) -> bool {
-        let done = self.unknown.is_empty() && self.wanted.is_empty() && self.asked.is_empty();
+        let done = self.unknown.is_empty()
+            && self.wanted.is_empty()
+            && self.asked.is_empty()
+            && self.probes.is_empty();
         phase != Phase::Audit || done
     }
 }
