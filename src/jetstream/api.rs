@@ -21,6 +21,7 @@ use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{Fields, Strictness};
 
 use crate::JetStream;
+use crate::consumer::check_consumer_request;
 use crate::env::{ApiCall, Env};
 use crate::shared::{Answer, Waiter};
 use crate::stream::Stream;
@@ -207,7 +208,9 @@ impl JetStream {
         }
         // A reset is answered by the consumer itself, so that a missing one is silent.
         if request.kind != ApiKind::ConsumerReset {
-            self.fail(call, request.kind, &errors::STREAM_NOT_FOUND, env);
+            let checked = check_consumer_request(call, request, self.strictness());
+            let error = checked.err().unwrap_or(errors::STREAM_NOT_FOUND);
+            self.fail(call, request.kind, &error, env);
         }
         true
     }

@@ -353,8 +353,11 @@ impl JetStream {
         if core.config().deny_purge {
             return Err(errors::STREAM_PURGE_FAILED.with("stream purge not permitted"));
         }
+        let had_first = core.has_first();
         let purged = core.purge(purge);
+        let gained_first = core.has_first() != had_first;
         consumers.on_purged(core, &mut self.shared);
+        stream.unsaved.config |= gained_first;
         if self.shared.live {
             self.shared.mark_dirty(purge.stream);
             self.arm_expiry(purge.stream, env);

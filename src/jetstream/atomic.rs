@@ -189,6 +189,9 @@ impl JetStream {
     /// Reads what the headers say about the batch.
     fn place<'a>(&self, stream: StreamId, msg: &Inbound<'a>) -> Result<Place<'a>, ApiError> {
         let allowed = self.streams.get(&stream);
+        if allowed.is_some_and(|stream| stream.core.config().sealed) {
+            return Err(errors::STREAM_SEALED);
+        }
         if !allowed.is_some_and(|stream| stream.core.config().allow_atomic) {
             return Err(errors::ATOMIC_PUBLISH_DISABLED);
         }
@@ -230,6 +233,7 @@ impl JetStream {
             let error = errors::ATOMIC_PUBLISH_INCOMPLETE_BATCH;
             return Err(Refused::told(error, "incomplete"));
         }
+        check_commit(msg)?;
         let max_msg_size = self.streams.get(&key.0);
         let max_msg_size = max_msg_size.map_or(-1, |stream| stream.core.config().max_msg_size);
         let len = msg.headers.len() + msg.payload.len();
@@ -393,7 +397,11 @@ fn check_request(msg: &Inbound<'_>) -> Result<(), Refused> {
     if level.is_some_and(|level| !is_level_supported(level)) {
         return Err(Refused::told(errors::REQUIRED_API_LEVEL, "unsupported"));
     }
-    match headers.get(BATCH_COMMIT) {
+    Ok(())
+}
+
+fn check_commit(msg: &Inbound<'_>) -> Result<(), Refused> {
+    match Headers::new(msg.headers).get(BATCH_COMMIT) {
         None | Some(b"" | b"1" | b"eob") => Ok(()),
         Some(_) => Err(errors::ATOMIC_PUBLISH_INVALID_BATCH_COMMIT.into()),
     }

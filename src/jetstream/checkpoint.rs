@@ -26,6 +26,11 @@ const SHARED: SectionKey = SectionKey {
     number: 0,
 };
 
+/// A stream is only being restored.
+const HIDDEN: u8 = 1;
+/// It has a first sequence though it never had a message.
+const HAS_FIRST: u8 = 2;
+
 /// A checkpoint cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
@@ -182,9 +187,9 @@ impl JetStream {
                     account.map_or(&[], |account| account.name.as_bytes()),
                 );
                 stream.core.snapshot_config(&mut out);
-                if stream.is_hidden {
-                    out.put_u8(1);
-                }
+                let has_first = u8::from(stream.core.has_first()) * HAS_FIRST;
+                let is_hidden = u8::from(stream.is_hidden) * HIDDEN;
+                out.put_u8(is_hidden | has_first);
             }
             Part::State => stream.core.snapshot_state(&mut out),
             Part::Ids(page) => stream.core.snapshot_ids(page, &mut out),
@@ -237,9 +242,11 @@ impl JetStream {
     fn restore_config(&mut self, id: StreamId, from: &mut Reader) -> Result<(), DecodeError> {
         let name = String::from_utf8_lossy(&from.bytes()?).into_owned();
         let account = self.shared.accounts.by_name(&name);
-        let core = StreamCore::restore(id, account, from)?;
-        // Sections that know nothing of streams on their way in end here.
-        let is_hidden = from.finish().is_err() && from.u8()? != 0;
+        let mut core = StreamCore::restore(id, account, from)?;
+        // Sections of the first version that had them end here.
+        let marks = if from.finish().is_ok() { 0 } else { from.u8()? };
+        let is_hidden = marks & HIDDEN != 0;
+        core.set_has_first(marks & HAS_FIRST != 0);
         self.shared.next_stream = self.shared.next_stream.max(id.0 + 1);
         if let Some(account) = self.shared.accounts.get_mut(account)
             && !is_hidden

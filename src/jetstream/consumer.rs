@@ -49,6 +49,7 @@ use cx::{Cx, Scratch};
 use machine::{Loading, Mode};
 use routes::{Key, Routes};
 
+pub(crate) use api::check_consumer_request;
 pub(crate) use checkpoint::is_whole;
 pub use machine::Consumer;
 
@@ -110,7 +111,7 @@ impl Consumers {
     pub fn on_stored(
         &mut self,
         core: &mut StreamCore,
-        _: Seq,
+        seq: Seq,
         msg: &Stored<'_>,
         shared: &mut Shared,
         _: &mut impl Env,
@@ -128,6 +129,10 @@ impl Consumers {
             let Some(consumer) = table.get_mut(key) else {
                 return;
             };
+            // One that starts later, or was sent ahead by a reset, passes over this message.
+            if seq < consumer.next {
+                return;
+            }
             consumer.num_pending += 1;
             if consumer.has_credit() {
                 consumer.ready = true;
@@ -180,6 +185,10 @@ impl Consumers {
             self.routes.remove(key, &consumer.settings.filters);
             consumer.refilter(core);
             self.routes.insert(key, &consumer.settings.filters);
+        }
+        // Retention may have become one that keeps only what somebody waits for.
+        if core.config().retention == Retention::Interest {
+            self.release_unneeded(core);
         }
         shared.mark_dirty(core.id());
     }

@@ -320,6 +320,7 @@ fn increment_of(msg: &Inbound<'_>) -> Result<Decimal, ApiError> {
     let Some(increment) = headers.increment else {
         return Err(errors::MESSAGE_INCR_MISSING);
     };
+    let increment = Decimal::parse(increment).ok_or(errors::MESSAGE_INCR_INVALID)?;
     if !msg.payload.is_empty() {
         return Err(errors::MESSAGE_INCR_PAYLOAD);
     }
@@ -333,7 +334,13 @@ fn increment_of(msg: &Inbound<'_>) -> Result<Decimal, ApiError> {
     if expects || in_batch || headers.rollup.is_some() {
         return Err(errors::MESSAGE_INCR_INVALID);
     }
-    Decimal::parse(increment).ok_or(errors::MESSAGE_INCR_INVALID)
+    Ok(increment)
+}
+
+/// Returns whether a message is meant for a counter.
+pub(crate) fn brings_increment(headers: &[u8]) -> bool {
+    let increment = PublishHeaders::parse(headers).increment;
+    increment.is_some_and(|increment| !increment.is_empty())
 }
 
 /// Returns whether nothing that is decided when it is applied can refuse a total.

@@ -11,7 +11,7 @@ use protocol::js::pub_ack::{PubAck, encode_refusal};
 use protocol::store::Loc;
 
 use crate::atomic::{self, BatchAck};
-use crate::counters::value_of;
+use crate::counters::{brings_increment, value_of};
 use crate::entry::{Publish, Role, Stored};
 use crate::env::{Env, Inbound, Purpose};
 use crate::fast::is_fast;
@@ -40,6 +40,13 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&stream) else {
             return send_status(account, msg.reply, NO_RESPONDERS, env);
         };
+        // A fast batch has a way of its own to tell.
+        if !is_fast(msg.reply)
+            && let Err(error) = stream.core.fits_size(msg.headers, msg.payload)
+        {
+            let (core, shared) = (&stream.core, &mut self.shared);
+            return answer(core, account, msg.reply, Err(&error), None, shared, env);
+        }
         let mut changed = Changed::default();
         let msg = prepare(&stream.core, msg, &mut changed, env.rng());
         if is_fast(msg.reply) {
@@ -57,7 +64,7 @@ impl JetStream {
             return answer(core, account, msg.reply, Err(&error), None, shared, env);
         }
         let id = stream.core.id();
-        if stream.core.config().allow_msg_counter {
+        if stream.core.config().allow_msg_counter && brings_increment(msg.headers) {
             return self.count(env, account, id, msg);
         }
         if !msg.headers.is_empty() && atomic::is_part(msg.headers) {

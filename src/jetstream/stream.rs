@@ -127,6 +127,8 @@ pub struct StreamCore {
     created: Wall,
     /// All subjects that the stream ever listened to: messages may lie on any of them.
     subjects_ever: Vec<Box<[u8]>>,
+    /// Whether the stream has a first sequence though it never had a message.
+    has_first: bool,
     /// Where the messages are.
     pub index: Index,
     lifetimes: Lifetimes,
@@ -166,6 +168,7 @@ impl StreamCore {
             account,
             created,
             subjects_ever: Vec::new(),
+            has_first: config.first_seq > 0,
             index: Index::new(Seq(config.first_seq), overhead),
             lifetimes: Lifetimes::default(),
             schedules: Schedules::default(),
@@ -285,6 +288,16 @@ impl StreamCore {
     /// Has a page of message ids written again by the next checkpoint.
     pub(crate) fn touch_message_ids(&mut self, page: u64) {
         self.dedup.touch(page);
+    }
+
+    /// Returns whether the stream has a first sequence though it never had a message.
+    pub(crate) fn has_first(&self) -> bool {
+        self.has_first
+    }
+
+    /// Takes that over from a checkpoint.
+    pub(crate) fn set_has_first(&mut self, has_first: bool) {
+        self.has_first = has_first;
     }
 
     /// Takes over a changed configuration; removes what it leaves no room for.

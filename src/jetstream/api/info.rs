@@ -12,7 +12,7 @@ use protocol::js::info::{AccountInfo, ClusterInfo, StreamInfo};
 use protocol::js::json::decode;
 use protocol::js::limits::{LIST_PAGE, NAMES_PAGE, SUBJECTS_PAGE};
 use protocol::js::request::{
-    StreamInfoRequest, StreamListRequest, StreamNamesRequest, decode_optional, is_empty,
+    StreamInfoRequest, StreamListRequest, StreamNamesRequest, decode_optional, is_object,
 };
 use protocol::js::response::{Listed, Page, StreamDetails, StreamNames};
 use protocol::subject;
@@ -129,6 +129,8 @@ impl JetStream {
             // Where nothing matches, nothing is paged: total, offset and limit stay 0.
             if !subjects.is_empty() {
                 page = Page::new(subjects.len(), body.offset, SUBJECTS_PAGE);
+                // Beyond the end, what was asked for is told, as in NATS.
+                page.offset = usize::try_from(body.offset).unwrap_or(0);
             }
             let shown = subjects.into_iter().skip(page.offset).take(page.limit);
             info.state.subjects = shown.collect();
@@ -144,7 +146,7 @@ impl JetStream {
         env: &mut impl Env,
     ) -> Result<(), ApiError> {
         let mut body = StreamNamesRequest::default();
-        if !is_empty(call.msg.payload) {
+        if is_object(call.msg.payload) {
             body = decode(call.msg.payload, self.strictness())?;
         }
         let found = self.selected(call.account, &body.subject);
@@ -170,7 +172,7 @@ impl JetStream {
         env: &mut impl Env,
     ) -> Result<(), ApiError> {
         let mut body = StreamListRequest::default();
-        if !is_empty(call.msg.payload) {
+        if is_object(call.msg.payload) {
             body = decode(call.msg.payload, self.strictness())?;
         }
         let found = self.selected(call.account, &body.subject);

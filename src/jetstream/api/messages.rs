@@ -31,8 +31,8 @@ impl JetStream {
             return Err(errors::BAD_REQUEST);
         }
         let body: MsgGetRequest = decode(call.msg.payload, self.strictness())?;
-        let core = &self.named(call, request)?.core;
         check_one_message(&body)?;
+        let core = &self.named(call, request)?.core;
         let Some(seq) = find(core, &body) else {
             return Err(errors::NO_MESSAGE_FOUND);
         };

@@ -11,7 +11,7 @@ use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::enums::Storage;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{decode, to_vec};
-use protocol::js::request::{MsgDeleteRequest, PurgeRequest, is_empty};
+use protocol::js::request::{MsgDeleteRequest, PurgeRequest, is_empty, is_object};
 use protocol::js::response::{self, Purged, Success};
 
 use super::info::Cluster;
@@ -80,7 +80,10 @@ impl JetStream {
         request: &ApiRequest<'_>,
         env: &mut impl Env,
     ) -> Done {
-        let body: PurgeRequest = decode(call.msg.payload, self.strictness())?;
+        let mut body = PurgeRequest::default();
+        if is_object(call.msg.payload) {
+            body = decode(call.msg.payload, self.strictness())?;
+        }
         if body.seq > 0 && body.keep > 0 {
             return Err(errors::BAD_REQUEST);
         }
@@ -101,7 +104,7 @@ impl JetStream {
         request: &ApiRequest<'_>,
         env: &mut impl Env,
     ) -> Done {
-        if call.msg.payload.is_empty() {
+        if is_empty(call.msg.payload) {
             return Err(errors::BAD_REQUEST);
         }
         let body: MsgDeleteRequest = decode(call.msg.payload, self.strictness())?;
@@ -188,6 +191,10 @@ impl JetStream {
         let domain = core::mem::take(&mut info.domain);
         let (stream, domain) = (info.config.name.as_str(), domain.as_str());
         if kind == ApiKind::StreamCreate {
+            // Nobody has looked for the origins yet.
+            for source in info.mirror.iter_mut().chain(&mut info.sources) {
+                source.error = None;
+            }
             let event = StreamCreated {
                 stream,
                 action: Action::Create,

@@ -55,10 +55,17 @@ pub(super) fn paused<E: Env>(consumer: &Consumer, cx: &mut Cx<'_, E>) {
     send(&event, cx);
 }
 
+/// Returns the name of the stream's account.
+fn account<E: Env>(cx: &Cx<'_, E>) -> String {
+    let account = cx.shared.accounts.get(cx.core.account());
+    account.map_or_else(String::new, |account| String::from(&*account.name))
+}
+
 pub(super) fn pinned<E: Env>(consumer: &Consumer, id: &[u8], cx: &mut Cx<'_, E>) {
     let (stream, domain) = (cx.core.name(), domain(cx));
+    let account = account(cx);
     let event = GroupPinned {
-        account: "",
+        account: &account,
         stream,
         consumer: consumer.name(),
         domain: &domain,
@@ -70,8 +77,9 @@ pub(super) fn pinned<E: Env>(consumer: &Consumer, id: &[u8], cx: &mut Cx<'_, E>)
 
 pub(super) fn unpinned<E: Env>(consumer: &Consumer, reason: &str, cx: &mut Cx<'_, E>) {
     let (stream, domain) = (cx.core.name(), domain(cx));
+    let account = account(cx);
     let event = GroupUnpinned {
-        account: "",
+        account: &account,
         stream,
         consumer: consumer.name(),
         domain: &domain,

@@ -9,12 +9,15 @@ mod create;
 use alloc::vec::Vec;
 
 use protocol::js::api::{ApiKind, ApiRequest};
-use protocol::js::check::shown_metadata;
+use protocol::js::check::{is_group_name, resolve_consumer_request, shown_metadata};
+use protocol::js::config::ConsumerCreateRequest;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::info::ConsumerInfo;
-use protocol::js::json::Strictness;
+use protocol::js::json::{Strictness, decode};
 use protocol::js::limits::{LIST_PAGE, NAMES_PAGE};
-use protocol::js::request::{ConsumersRequest, decode_optional, is_empty};
+use protocol::js::request::{
+    ConsumersRequest, PauseRequest, UnpinRequest, decode_optional, is_empty, is_object,
+};
 use protocol::js::response::{Listed, Page};
 
 use super::{Consumer, Consumers};
@@ -44,6 +47,61 @@ impl<E: Env> Request<'_, E> {
         self.shared
             .respond(self.call, self.api.kind, body, self.env);
     }
+}
+
+/// Checks what can be checked of a request without its stream, as nats-server does before it looks for
+/// one.
+///
+/// # Errors
+/// What is wrong with the request.
+pub(crate) fn check_consumer_request(
+    call: &ApiCall<'_>,
+    request: &ApiRequest<'_>,
+    strictness: Strictness,
+) -> Result<(), ApiError> {
+    let payload = call.msg.payload;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "requests about streams end elsewhere"
+    )]
+    match request.kind {
+        ApiKind::ConsumerCreate | ApiKind::ConsumerCreateNamed | ApiKind::ConsumerCreateDurable => {
+            let mut body: ConsumerCreateRequest = decode(payload, strictness)?;
+            resolve_consumer_request(request, &mut body)
+        }
+        ApiKind::ConsumerNames | ApiKind::ConsumerList => {
+            decode_optional::<ConsumersRequest>(payload)?;
+            Ok(())
+        }
+        ApiKind::ConsumerInfo | ApiKind::ConsumerDelete if !is_empty(payload) => {
+            Err(errors::NOT_EMPTY_REQUEST)
+        }
+        ApiKind::ConsumerPause if is_object(payload) => {
+            decode::<PauseRequest>(payload, strictness)?;
+            Ok(())
+        }
+        ApiKind::ConsumerUnpin => unpin_request(payload).map(|_| ()),
+        ApiKind::ConsumerLeaderStepdown
+        | ApiKind::ConsumerPeerRemove
+        | ApiKind::ConsumerPeerEvacuate => Err(errors::CLUSTER_REQUIRED),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a request to let go of the pinned client.
+fn unpin_request(payload: &[u8]) -> Result<UnpinRequest, ApiError> {
+    if payload.is_empty() {
+        return Err(errors::INVALID_JSON.with("unexpected end of JSON input"));
+    }
+    // Fields that nobody knows are let pass here.
+    let body: UnpinRequest = decode(payload, Strictness::Lax)?;
+    if body.group.is_empty() {
+        return Err(errors::INVALID_JSON.with("consumer group not specified"));
+    }
+    if !is_group_name(&body.group) {
+        return Err(errors::CONSUMER_INVALID_GROUP_NAME);
+    }
+    Ok(body)
 }
 
 impl Consumers {

@@ -20,10 +20,14 @@ impl Shared {
         let response = encode_response(kind, body);
         send(call.account, call.msg.reply, &response, env);
         // A message that was found is neither counted nor audited, as in NATS.
-        if kind != ApiKind::MsgGet {
-            self.count(call.account, None);
-            self.audit(call, &response, env);
+        if kind == ApiKind::MsgGet {
+            return;
         }
+        // A consumer answers for its reset itself, which the API does not see.
+        if kind != ApiKind::ConsumerReset {
+            self.count(call.account, 0);
+        }
+        self.audit(call, &response, env);
     }
 
     /// Answers a request with an error.
@@ -36,19 +40,24 @@ impl Shared {
     ) {
         let response = encode_error(kind, error);
         send(call.account, call.msg.reply, &response, env);
-        self.count(call.account, Some(error));
+        // What nats-server's store says of a message to delete counts as no error.
+        let is_told = error.is(&errors::SEQUENCE_NOT_FOUND)
+            || (kind == ApiKind::MsgDelete
+                && error.is(&errors::STREAM_MSG_DELETE_FAILED)
+                && !error.description.contains("not permitted"));
+        if kind != ApiKind::ConsumerReset {
+            self.count(call.account, u64::from(!is_told));
+        }
         self.audit(call, &response, env);
     }
 
     /// Counts an answer; INFO does not count itself, so this comes after it was sent.
-    fn count(&mut self, account: AccountId, error: Option<&ApiError>) {
+    fn count(&mut self, account: AccountId, errors: u64) {
         let Some(account) = self.accounts.get_mut(account) else {
             return;
         };
         account.api.total += 1;
-        // That a message to delete is gone already counts as no error, as in NATS.
-        let failed = error.is_some_and(|error| !error.is(&errors::SEQUENCE_NOT_FOUND));
-        account.api.errors += u64::from(failed);
+        account.api.errors += errors;
     }
 }
 

@@ -48,6 +48,7 @@ impl StreamCore {
         if duplicate || headers.msg_id.is_some_and(|id| !before.ids.insert(id)) {
             return refuse(errors::ATOMIC_PUBLISH_CONTAINS_DUPLICATE_MESSAGE);
         }
+        self.check_increment(&headers)?;
         self.check_size(msg)?;
         self.check_ttl(&headers)?;
         let len = msg.subject.len() + msg.headers.len() + msg.payload.len();

@@ -112,6 +112,7 @@ impl StreamCore {
         {
             return Ok(Applied::Duplicate(seq));
         }
+        self.check_increment(&headers)?;
         self.check_size(msg)?;
         let seq = self.store_wanted(msg, (loc, wanted), &headers, removal)?;
         if headers.concerns_schedules {
@@ -154,9 +155,18 @@ impl StreamCore {
         Ok(None)
     }
 
+    /// Refuses a message that brings nothing to count where only counters are kept.
+    pub(super) fn check_increment(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
+        let brings = headers.increment.is_some_and(|text| !text.is_empty());
+        if self.config.allow_msg_counter && !brings {
+            return refuse(errors::MESSAGE_INCR_MISSING);
+        }
+        Ok(())
+    }
+
     /// Checks what every message has to fulfil.
     fn check_asked(&self, msg: &Stored<'_>, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
-        if let Some(increment) = headers.increment
+        if let Some(increment) = headers.increment.filter(|text| !text.is_empty())
             && !self.config.allow_msg_counter
         {
             return refuse(match Decimal::parse(increment) {
@@ -268,12 +278,7 @@ impl StreamCore {
 
     /// Refuses a message that is larger than the stream takes.
     pub(crate) fn fits(&self, headers: &[u8], payload: &[u8]) -> Result<(), Refusal> {
-        let len = headers.len() + payload.len();
-        if let Ok(max) = usize::try_from(self.config.max_msg_size)
-            && len > max
-        {
-            return refuse(errors::STREAM_MESSAGE_EXCEEDS_MAXIMUM);
-        }
+        self.fits_size(headers, payload)?;
         if headers.len() > HEADERS_LEN_MAX {
             return refuse(errors::STREAM_HEADER_EXCEEDS_MAXIMUM);
         }
@@ -300,6 +305,15 @@ impl StreamCore {
         self.last_msg_id
             .extend_from_slice(headers.msg_id.unwrap_or_default());
         Ok(seq)
+    }
+
+    /// Refuses a message that is longer than the configuration allows. This is what is looked at first.
+    pub(crate) fn fits_size(&self, headers: &[u8], payload: &[u8]) -> Result<(), Refusal> {
+        let len = headers.len() + payload.len();
+        match usize::try_from(self.config.max_msg_size) {
+            Ok(max) if len > max => refuse(errors::STREAM_MESSAGE_EXCEEDS_MAXIMUM),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Gives the message its place, after what it replaces and before what it pushes out.

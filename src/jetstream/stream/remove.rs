@@ -58,6 +58,7 @@ impl StreamCore {
         let filter = self.filter(&purge.filter);
         let unbounded = purge.below.0 == 0 && purge.keep == 0;
         if unbounded && (purge.filter.is_empty() || filter == Filter::All) {
+            self.has_first = true;
             self.clear();
         } else if purge.below.0 > 0 {
             self.purge_below(&filter, purge);
@@ -107,7 +108,8 @@ impl StreamCore {
 
     fn purge_below(&mut self, filter: &Filter, purge: &Purge) {
         let below = purge.below;
-        if purge.filter.is_empty() && below > self.index.last_seq() {
+        let is_all = purge.filter.is_empty() || *purge.filter == *b">";
+        if is_all && below > self.index.last_seq() {
             // Beyond the end, the next message gets the sequence that was asked for.
             self.index.clear(below);
             self.lifetimes.clear();

@@ -20,8 +20,13 @@ impl StreamCore {
         StreamState {
             messages: self.index.messages(),
             bytes: self.index.bytes(),
-            // A stream that never had a message has no first sequence yet.
-            first_seq: if last == 0 { 0 } else { first },
+            // A stream that never had a message has no first sequence yet, unless it was given one or
+            // was purged.
+            first_seq: if last == 0 && !self.has_first {
+                0
+            } else {
+                first
+            },
             first_ts: self.index.first_time(),
             last_seq: last,
             last_ts: self.index.last_time(),

@@ -20,10 +20,11 @@ mod update;
 mod tests;
 
 pub use crate::subject::transform::{TransformError, check_transform};
-pub use consumer::{ConsumerRules, check_consumer, settle_ephemeral};
+pub use consumer::{ConsumerRules, check_consumer, settle_ephemeral, settle_inactivity};
 pub use consumer_request::{
     check_consumer_update, check_name_length, check_work_queue, resolve_consumer_request,
 };
+pub use consumer_selection::is_group_name;
 pub use metadata::{
     SERVER_LEVEL_KEY, SERVER_VERSION_KEY, is_level_supported, set_consumer_level, set_stream_level,
     shown_metadata,

@@ -18,10 +18,18 @@ use crate::time::Wall;
 /// # Errors
 /// When the body is faulty JSON.
 pub fn decode_optional<T: Record + FromJson>(body: &[u8]) -> Result<T, DecodeError> {
-    match body.trim_ascii_start().first() {
-        Some(b'{' | b'[') => decode(body, Strictness::Strict),
-        _ => Ok(T::default()),
+    if is_object(body) {
+        decode(body, Strictness::Strict)
+    } else {
+        Ok(T::default())
     }
+}
+
+/// Reports whether a body begins like an object or an array; where it need not be there, others count as
+/// nothing.
+#[must_use]
+pub fn is_object(body: &[u8]) -> bool {
+    matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// Reports whether a body counts as empty: nothing or an empty object.

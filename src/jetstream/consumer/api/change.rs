@@ -8,8 +8,8 @@ use protocol::id::{ConsumerId, LogPos, Seq};
 use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::enums::DeliverPolicy;
 use protocol::js::errors::{self, ApiError};
-use protocol::js::json::decode;
-use protocol::js::request::{PauseRequest, ResetRequest, UnpinRequest, decode_optional, is_empty};
+use protocol::js::json::{Strictness, decode};
+use protocol::js::request::{PauseRequest, ResetRequest, is_empty, is_object};
 use protocol::js::response::{ConsumerWasReset, Empty, Paused, Success};
 use protocol::text::duration::Nanos;
 use protocol::time::Wall;
@@ -18,8 +18,8 @@ use super::super::cx::Cx;
 use super::super::delta::Op;
 use super::super::machine::Consumer;
 use super::super::{Consumers, after};
-use super::Request;
 use super::create::propose;
+use super::{Request, unpin_request};
 use crate::entry::Entry;
 use crate::env::Env;
 use crate::shared::{Answer, Shared, Waiter};
@@ -49,10 +49,10 @@ impl Consumers {
 
     pub(super) fn pause<E: Env>(&mut self, request: &mut Request<'_, E>) -> Result<(), ApiError> {
         let payload = request.call.msg.payload;
-        let body = if is_empty(payload) {
-            PauseRequest::default()
-        } else {
+        let body = if is_object(payload) {
             decode(payload, request.strictness())?
+        } else {
+            PauseRequest::default()
         };
         let consumer = self
             .get(request.api.consumer)
@@ -63,7 +63,7 @@ impl Consumers {
     }
 
     pub(super) fn unpin<E: Env>(&mut self, request: &mut Request<'_, E>) -> Result<(), ApiError> {
-        let body: UnpinRequest = decode(request.call.msg.payload, request.strictness())?;
+        let body = unpin_request(request.call.msg.payload)?;
         let name = request.api.consumer;
         let consumer = self.get(name).ok_or(errors::CONSUMER_NOT_FOUND)?;
         if !consumer.config.priority_groups.contains(&body.group) {
@@ -90,7 +90,8 @@ impl Consumers {
         let Some(consumer) = self.table.get_mut(key) else {
             return Ok(());
         };
-        let body: ResetRequest = decode_optional(request.call.msg.payload)?;
+        let payload = request.call.msg.payload;
+        let body: ResetRequest = decode(payload, Strictness::Lax)?;
         let next = consumer.reset_target(body.seq, request.core)?;
         let mut cx = Cx::new(request.core, request.shared, request.env);
         // What was recorded before belongs to acks that are answered first.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use protocol::js::check::{
     ConsumerRules, NameRules, check_consumer, check_consumer_update, check_memphis_name,
     check_name_length, check_work_queue, resolve_consumer_request, set_consumer_level,
-    settle_ephemeral,
+    settle_ephemeral, settle_inactivity,
 };
 use protocol::js::config::{ConsumerConfig, ConsumerCreateRequest};
 use protocol::js::enums::{ConsumerAction, Retention};
@@ -90,15 +90,21 @@ impl Consumers {
         if action == ConsumerAction::Create && *config != old.config {
             return Err(errors::CONSUMER_ALREADY_EXISTS);
         }
-        if request.core.config().retention == Retention::WorkQueue {
-            let others = self.iter().filter(|c| c.id != old.id).map(|c| &c.config);
-            check_work_queue(config, others)?;
-        }
+        // Only a request to pause changes that.
+        config.pause_until = old.config.pause_until;
+        set_consumer_level(config);
         let account = request.core.account();
         check_consumer_update(&old.config, config, |subject| {
             request.env.has_interest(account, subject.as_bytes())
         })?;
-        settle_ephemeral(config);
+        if request.core.config().retention == Retention::WorkQueue {
+            let others = self.iter().filter(|c| c.id != old.id).map(|c| &c.config);
+            check_work_queue(config, others)?;
+        }
+        // What a consumer was made as decides, whatever the change calls it.
+        if !old.config.is_durable() {
+            settle_inactivity(config);
+        }
         Ok(())
     }
 

@@ -61,7 +61,14 @@ pub fn check_consumer(
 /// change it has been accepted. Not before: a repeated request with the action `create` is compared
 /// without this and so differs, as it does in NATS.
 pub fn settle_ephemeral(config: &mut ConsumerConfig) {
-    if !config.is_durable() && config.inactive_threshold.0 == 0 {
+    if !config.is_durable() {
+        settle_inactivity(config);
+    }
+}
+
+/// Fills in how long a consumer that is not durable stays without interest.
+pub fn settle_inactivity(config: &mut ConsumerConfig) {
+    if config.inactive_threshold.0 == 0 {
         config.inactive_threshold = INACTIVE_THRESHOLD_DEFAULT;
     }
 }

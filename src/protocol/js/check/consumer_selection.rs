@@ -146,10 +146,16 @@ pub(super) fn check_priority(config: &ConsumerConfig) -> Result<(), ApiError> {
         if group.is_empty() {
             return Err(errors::CONSUMER_EMPTY_GROUP_NAME);
         }
-        let known = |b: u8| b.is_ascii_alphanumeric() || b"/_=-".contains(&b);
-        if group.len() > PRIORITY_GROUP_LEN_MAX || !group.bytes().all(known) {
+        if !is_group_name(group) {
             return Err(errors::CONSUMER_INVALID_GROUP_NAME);
         }
     }
     Ok(())
+}
+
+/// Returns whether a priority group may be called that.
+#[must_use]
+pub fn is_group_name(group: &str) -> bool {
+    let known = |b: u8| b.is_ascii_alphanumeric() || b"/_=-".contains(&b);
+    (1..=PRIORITY_GROUP_LEN_MAX).contains(&group.len()) && group.bytes().all(known)
 }
