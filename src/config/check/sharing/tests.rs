@@ -198,3 +198,22 @@ fn what_is_shared_is_taken_as_written() {
     assert!(c.imports.first().is_some_and(|import| import.allow_trace));
     assert_eq!(c.trace.as_ref().map(|trace| trace.percent), Some(20));
 }
+
+#[test]
+fn tracing_of_messages_is_told_to_have_no_effect() {
+    let mut around = Fake::with_config(
+        "accounts {
+           P { exports: [{service: a, allow_trace: true}] },
+           C { msg_trace: tr, imports: [{stream: {account: P, subject: s}, allow_trace: true}] }
+         }",
+    );
+    let map = parse_file("nats.conf", &mut around).expect("follows the grammar");
+    let noted = super::super::check(&map, &mut around).unsupported;
+    let keys: Vec<_> = noted.iter().map(|u| (u.key.as_str(), u.refuse)).collect();
+    let expected = [
+        ("allow_trace", false),
+        ("msg_trace", false),
+        ("allow_trace", false),
+    ];
+    assert_eq!(keys, expected);
+}
