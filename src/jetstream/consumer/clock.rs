@@ -22,11 +22,7 @@ impl Consumer {
         self.expire_acks(now.mono, cx);
         self.end_pause(now.wall, cx);
         let last = self.last_delivered();
-        let supply = if self.num_pending == 0 && self.queued == 0 {
-            Supply::Empty
-        } else {
-            Supply::More
-        };
+        let supply = self.supply();
         match &mut self.mode {
             Mode::Pull(pull) => {
                 if pull.next_event().is_some_and(|at| at <= now.mono) {
@@ -46,6 +42,16 @@ impl Consumer {
         self.check_inactivity(now.mono, cx, scratch);
         self.ready = true;
         self.arm_all(cx);
+    }
+
+    /// Returns what there is to hope for when a request's time comes. Short of acks, a request that
+    /// got something has had its share: nobody knows when the next ack comes.
+    fn supply(&self) -> Supply {
+        if self.queued == 0 && (self.num_pending == 0 || self.is_full()) {
+            Supply::Empty
+        } else {
+            Supply::More
+        }
     }
 
     /// Queues the messages whose ack did not come in time, in stream order.

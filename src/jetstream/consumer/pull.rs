@@ -79,7 +79,7 @@ pub(super) struct Pull {
 pub(super) enum Supply {
     /// There may be, later in this call.
     More,
-    /// Everything there is has been delivered.
+    /// Everything there is has been delivered, or all of it that may be before an ack comes.
     Empty,
 }
 

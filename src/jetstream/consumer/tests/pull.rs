@@ -55,6 +55,22 @@ fn no_wait_ends_with_404_when_nothing_is_left() {
 }
 
 #[test]
+fn a_no_wait_at_the_limit_of_acks_ends_when_its_heartbeat_is_due() {
+    let mut bench = bench(3);
+    create(&mut bench, r#""ack_policy":"explicit","max_ack_pending":2"#);
+    let body = r#"{"batch":3,"no_wait":true,"expires":900000000,"idle_heartbeat":100000000}"#;
+    assert_eq!(bodies(&pull(&mut bench, "in.1", body)), ["m0", "m1"]);
+    // It got nothing yet, so it may hope until it expires.
+    assert!(pull(&mut bench, "in.2", body).is_empty());
+
+    wait_ms(&mut bench, 101);
+
+    assert_eq!(statuses(&take(&mut bench, "in.1")), ["404 No Messages"]);
+    let waiting = take(&mut bench, "in.2");
+    assert_eq!(statuses(&waiting), ["100 Idle Heartbeat"]);
+}
+
+#[test]
 fn requests_take_turns() {
     let mut bench = bench(0);
     create(&mut bench, r#""ack_policy":"explicit""#);
