@@ -49,6 +49,8 @@ impl JetStream {
         }
         let mut changed = Changed::default();
         let msg = prepare(&stream.core, msg, &mut changed, env.rng());
+        // A mapping may have made it longer.
+        let exceeded = exceeded.or_else(|| exceeds_entry(msg.subject));
         if is_fast(msg.reply) {
             let id = stream.core.id();
             let closed = self.closed.then_some(errors::CLUSTER_NOT_AVAIL);
@@ -323,4 +325,9 @@ pub(crate) fn no_responders(publisher: Option<(AccountId, &[u8])>, env: &mut imp
     if let Some((account, reply)) = publisher {
         send_status(account, reply, NO_RESPONDERS, env);
     }
+}
+
+/// Refuses a subject whose length an entry has no room for; a raised `max_control_line` lets it come.
+fn exceeds_entry(subject: &[u8]) -> Option<ApiError> {
+    (subject.len() > usize::from(u16::MAX)).then_some(errors::STREAM_MESSAGE_EXCEEDS_MAXIMUM)
 }

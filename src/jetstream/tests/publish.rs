@@ -246,6 +246,17 @@ fn messages_over_the_size_limit_are_refused() {
 }
 
 #[test]
+fn a_subject_that_no_entry_has_room_for_is_refused() {
+    let mut bench = bench("");
+    let longest = alloc::format!("s.{}", "a".repeat(65_533));
+    assert_eq!(bench.publish_acked(&longest, &[], "x"), ack(1));
+    assert_eq!(
+        bench.publish_acked(&alloc::format!("{longest}a"), &[], "x"),
+        refusal(400, 10054, "message size exceeds maximum allowed")
+    );
+}
+
+#[test]
 fn a_rollup_replaces_what_came_before() {
     let mut bench = bench(",\"allow_rollup_hdrs\":true");
     for subject in ["s.1", "s.2", "s.1"] {
