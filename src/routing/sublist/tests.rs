@@ -146,6 +146,20 @@ fn overlapping_subscriptions_are_found_for_patterns() {
 }
 
 #[test]
+fn a_subject_of_very_many_tokens_takes_no_stack() {
+    let deep = ["a"; 400_000].join(".");
+    let wild = ["*"; 400_000].join(".");
+    let mut list = list(&[(&deep, None, 1), (&wild, None, 2)]);
+    assert_eq!(plain(&mut list, &deep), [1, 2]);
+    let mut found = Vec::new();
+    list.overlapping(wild.as_bytes(), |value| found.push(value));
+    assert_eq!(sorted(found), [1, 2]);
+    assert!(list.remove(deep.as_bytes(), None, 1));
+    assert!(list.remove(wild.as_bytes(), None, 2));
+    assert!(list.is_empty());
+}
+
+#[test]
 fn subjects_that_nothing_can_match_are_refused() {
     let mut list = Sublist::new(7);
     for subject in ["", ".", "a..b", "a.", ">.a"] {
