@@ -65,6 +65,10 @@ fn inflict(damage: Damage, kind: FileKind, disk: &mut SimDisk, old: &SimDisk, se
     let Some(&(file, used)) = files.get(at) else {
         return false;
     };
+    // Where nothing else lies in the directory, what is left is what a new store begins from.
+    if damage == Damage::Remove && disk.files().len() == 1 {
+        return false;
+    }
     let offset = rng.below(used);
     let block = offset / BLOCK * BLOCK;
     // What proves that the log's last block was written lies in that block: with an older block in its

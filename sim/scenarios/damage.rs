@@ -8,6 +8,17 @@ fn log_rot() {
     holds("log_rot", 1..6);
 }
 
+/// The newest file as well, of which nothing that follows can tell.
+#[test]
+fn log_cut() {
+    holds("log_cut", 1..9);
+}
+
+#[test]
+fn log_lost() {
+    holds("log_lost", 1..9);
+}
+
 /// A lost or a misdirected write inside the log.
 #[test]
 fn log_block() {

@@ -45,6 +45,8 @@ pub(crate) struct Origin {
     pub(crate) from: LogPos,
     /// The epochs that the log was written in, as far as the checkpoint knows.
     pub(crate) epochs: Vec<(LogPos, EpochNo)>,
+    /// No log file is longer, as far as the options say.
+    pub(crate) file_len_max: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,7 @@ pub(crate) struct Recovery {
     files: BTreeMap<u64, u64>,
     scan: Scan,
     from: u64,
+    file_len_max: u64,
     known: Vec<(LogPos, EpochNo)>,
     mode: Mode,
     file: Extent,
@@ -96,6 +99,7 @@ impl Recovery {
         Self {
             scan: Scan::new(EpochNo(0), origin.from),
             from: origin.from.0,
+            file_len_max: origin.file_len_max,
             known: origin.epochs,
             files: files.iter().map(|file| (file.base, file.len)).collect(),
             mode: Mode::Replay,
@@ -120,8 +124,7 @@ impl Recovery {
         let covering = covering.filter(|&(&base, &len)| from < base.saturating_add(len));
         let first = covering.or_else(|| self.files.range(from..).next());
         let Some((&base, &len)) = first else {
-            self.tail = LogPos(from);
-            return self.finish(self.tail);
+            return self.begin_without_file(from);
         };
         if base > from {
             self.add_hole(FileName::Log(from), from, base);
@@ -130,6 +133,22 @@ impl Recovery {
         self.scan.epoch = before.map_or(EpochNo(0), |&(_, epoch)| epoch);
         self.enter_file(Extent { base, len });
         self.read()
+    }
+
+    /// Of the log nothing is left from the origin on. A checkpoint's position lies in a file: that one
+    /// is gone, or cut off before it. Nothing was written behind the longest that it can have been.
+    fn begin_without_file(&mut self, from: u64) -> Next {
+        if from == 0 {
+            return self.finish(LogPos(0));
+        }
+        if let Some(&(_, epoch)) = self.known.last() {
+            self.scan.epoch = epoch;
+        }
+        let longest = self.files.values().copied().max().unwrap_or(0);
+        let end = from.saturating_add(longest.max(self.file_len_max));
+        let end = end.next_multiple_of(crate::record::ALIGN as u64);
+        self.add_hole(FileName::Log(from), from, end);
+        self.finish(LogPos(end))
     }
 
     pub(crate) fn epoch(&self) -> EpochNo {

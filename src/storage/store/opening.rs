@@ -371,6 +371,7 @@ impl Store {
         let origin = Origin {
             from: opening.from,
             epochs: head.map_or_else(Vec::new, |head| head.epochs.clone()),
+            file_len_max: self.options.log_file_len,
         };
         let piece = self.options.recovery_read_len;
         opening.recovery = Recovery::new(&opening.log_files(), origin, piece);

@@ -1,4 +1,4 @@
-//! Damage in segments and checkpoints: what is told, and what does not suffer.
+//! Damage in segments, checkpoints and the log behind one: what is told, and what does not suffer.
 
 use super::*;
 
@@ -166,4 +166,44 @@ fn damaged_newest_checkpoint_is_reported_and_the_one_before_gives_the_same() {
         155,
         "the log since the older one is there"
     );
+}
+
+#[test]
+fn newest_log_file_that_is_gone_behind_a_checkpoint_is_told_and_its_positions_are_not_reused() {
+    for cut_to in [None, Some(0), Some(100)] {
+        let mut user = User::new();
+        user.publish(A, 50);
+        user.flush_all_and_checkpoint();
+        let from = user.rig.store.tail();
+        user.checkpoint();
+        user.publish(A, 3);
+        let last = user.rig.store.tail();
+        let files = &mut user.rig.disk.files;
+        // As if none had been made ahead.
+        files.retain(|file, _| !matches!(file, FileName::Log(base) if *base > last.0));
+        let is_log = |file: &&FileName| matches!(file, FileName::Log(_));
+        let newest = *files.keys().rfind(is_log).expect("the log has a file");
+        match cut_to {
+            None => drop(files.remove(&newest)),
+            Some(len) => files.get_mut(&newest).expect("it is there").truncate(len),
+        }
+        let mut user = user.reopen();
+        let report = user.rig.report();
+        let [damage] = report.damage.as_slice() else {
+            panic!("one hole: {report:?}");
+        };
+        assert_eq!(
+            damage.from, from.0,
+            "what the checkpoint holds is not missed"
+        );
+        assert!(report.lost_max >= 3, "{report:?}");
+        assert!(report.tail >= last, "{report:?}");
+        let holes = user.rig.events.iter();
+        let holes = holes.filter(|event| matches!(event, StoreEvent::Hole(_)));
+        assert_eq!(holes.count(), 1);
+        let position = user.rig.put(b"goes on");
+        assert!(position >= report.tail);
+        let user = user.reopen();
+        assert_eq!(user.rig.entries(), ["goes on"]);
+    }
 }
