@@ -41,31 +41,30 @@ fn claims_are_read_as_their_issuer_wrote_them() {
 #[test]
 fn a_forged_token_is_none() {
     let token = user_token(&pair(KeyKind::Account, 1));
-    let parts: [&str; 3] = token
-        .split('.')
-        .collect::<alloc::vec::Vec<_>>()
-        .try_into()
-        .unwrap();
+    let parts: [&str; 3] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
     let [header, payload, signature] = parts;
     let text = URL_SAFE_NO_PAD.decode(payload).unwrap();
     let text = String::from_utf8(text).unwrap();
     // Other claims under the same signature.
     let richer = URL_SAFE_NO_PAD.encode(text.replace("512", "999"));
     let forged = format!("{header}.{richer}.{signature}");
-    assert_eq!(decode(&forged), Err(TokenError::Signature));
+    assert_eq!(decode(&forged), Err(TokenError::Signature(2)));
     // Another issuer's name over the forger's signature.
     let forger = pair(KeyKind::Account, 2);
     let signed = format!("{header}.{payload}");
     let forged = format!("{signed}.{}", forger.sign_text(signed.as_bytes()));
-    assert_eq!(decode(&forged), Err(TokenError::Signature));
+    assert_eq!(decode(&forged), Err(TokenError::Signature(2)));
     // No signature at all, as some libraries let it pass.
-    for alg in ["none", "ed25519", "HS256"] {
+    for alg in ["none", "ed25519x", "HS256"] {
         let header = URL_SAFE_NO_PAD.encode(format!("{{\"typ\":\"JWT\",\"alg\":\"{alg}\"}}"));
         for signature in ["", signature] {
             let forged = format!("{header}.{payload}.{signature}");
-            assert_eq!(decode(&forged), Err(TokenError::Header), "{alg}");
+            assert_eq!(decode(&forged), Err(TokenError::Algorithm(alg.to_string())));
         }
     }
+    let other = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWS","alg":"ed25519-nkey"}"#);
+    let forged = format!("{other}.{payload}.{signature}");
+    assert_eq!(decode(&forged), Err(TokenError::Type("JWS".to_string())));
 }
 
 #[test]
@@ -87,13 +86,58 @@ fn only_accounts_sign_users() {
 }
 
 #[test]
-fn claims_of_another_version_are_not_read() {
+fn claims_without_a_version_or_of_a_later_one_are_not_read() {
     let issuer = pair(KeyKind::Account, 1);
-    for version in [1, 3] {
+    for (version, error) in [(0, TokenError::NoVersion), (3, TokenError::Version)] {
         let nats = json!({"type": "user", "version": version});
         let token = encode(Standard::default(), &nats, &issuer);
-        assert_eq!(decode(&token), Err(TokenError::Version));
+        assert_eq!(decode(&token), Err(error));
     }
+}
+
+/// A token as it was written of old: the type outside, the header not signed.
+fn old_token(claims: &serde_json::Value, issuer: &KeyPair) -> String {
+    let header = URL_SAFE_NO_PAD.encode(r#"{"typ":"jwt","alg":"ed25519"}"#);
+    let payload = URL_SAFE_NO_PAD.encode(claims.to_string());
+    let signature = issuer.sign_text(payload.as_bytes());
+    format!("{header}.{payload}.{signature}")
+}
+
+#[test]
+fn claims_of_version_1_are_read_too() {
+    let issuer = pair(KeyKind::Account, 1);
+    let claims = json!({"iss": issuer.public().to_string(), "sub": "U", "type": "user",
+        "issuer_account": "A", "tags": ["t"], "nats": {"payload": 10, "max": 3, "pub": {}}});
+    let token = old_token(&claims, &issuer);
+    let Body::User(user) = decode(&token).unwrap().body else {
+        panic!("a user");
+    };
+    assert_eq!((user.issuer_account.as_str(), user.tags.len()), ("A", 1));
+    assert_eq!((user.limits.subs, user.limits.payload), (-1, 10));
+
+    let operator = pair(KeyKind::Operator, 1);
+    let claims = json!({"iss": operator.public().to_string(), "sub": "A", "type": "account",
+        "nats": {"limits": {"conn": 5, "disk_storage": 7}, "signing_keys": ["AK"]}});
+    let Body::Account(account) = decode(&old_token(&claims, &operator)).unwrap().body else {
+        panic!("an account");
+    };
+    assert_eq!((account.limits.conn, account.limits.disk_storage), (5, 0));
+    assert_eq!(account.signing_keys[0].key, "AK");
+}
+
+#[test]
+fn a_signature_of_old_does_not_cover_claims_of_today() {
+    let issuer = pair(KeyKind::Account, 1);
+    let claims = json!({"iss": issuer.public().to_string(), "sub": "U",
+        "nats": {"type": "user", "version": 2}});
+    let token = old_token(&claims, &issuer);
+    assert_eq!(decode(&token), Err(TokenError::Signature(2)));
+    let forger = pair(KeyKind::Account, 2);
+    let claims = json!({"iss": issuer.public().to_string(), "sub": "U", "type": "user"});
+    assert_eq!(
+        decode(&old_token(&claims, &forger)),
+        Err(TokenError::Signature(1))
+    );
 }
 
 #[test]
