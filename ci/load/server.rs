@@ -133,15 +133,22 @@ impl Server {
         Ok(())
     }
 
-    /// A tracer's death would let the process below it go on.
+    /// A tracer's death would let the process below it go on. Its directory is free only when it is
+    /// gone, which its tracer has to see first.
     fn kill_traced(&self) {
         let Ok(text) = fs::read_to_string(self.dir.join("pid")) else {
             return;
         };
         let pid = text.trim();
-        if !pid.is_empty() && pid != self.child.id().to_string() {
-            // It may be gone already.
-            let _ = Command::new("kill").args(["-9", pid]).status();
+        if pid.is_empty() || pid == self.child.id().to_string() {
+            return;
+        }
+        // It may be gone already.
+        let _ = Command::new("kill").args(["-9", pid]).status();
+        let process = Path::new("/proc").join(pid);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while process.exists() && Instant::now() < deadline {
+            sleep(Duration::from_millis(5));
         }
     }
 

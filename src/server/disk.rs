@@ -5,9 +5,10 @@
 
 mod directory;
 mod lane;
+mod lock;
 
 use core::future::{self, Future};
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +50,17 @@ pub enum OpenError {
     /// Another process has it.
     #[error("storage directory {path} is already in use by another process", path = .0.display())]
     InUse(PathBuf),
+    /// A later version has written it.
+    #[error(
+        "storage directory {path} has format {format}, which a later version has written; this one knows formats up to {known}",
+        path = .path.display(), known = storage::FORMAT
+    )]
+    Format {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        format: u8,
+    },
     /// The system refuses.
     #[error("could not create storage directory {path}", path = .path.display())]
     Io {
@@ -135,11 +147,14 @@ impl FileDisk {
     /// Opens `dir`, making it if it does not exist, and locks it against other processes.
     ///
     /// # Errors
-    /// If another process has locked it, or the system refuses.
+    /// If another process has locked it, a later version has written it, or the system refuses.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let failed = |error| refused(dir, error);
+        let failed = |error| OpenError::Io {
+            path: dir.to_path_buf(),
+            error,
+        };
         fs::create_dir_all(dir).map_err(failed)?;
-        let lock = lock(dir)?;
+        let lock = lock::lock(dir)?;
         let directory = Directory::open(dir, lock).map_err(failed)?;
         let directory = Arc::new(directory);
         let (done, answers) = answers::unbounded_channel();
@@ -161,25 +176,6 @@ impl FileDisk {
             queue: FileQueue { lanes },
             answers: FileAnswers(answers),
         })
-    }
-}
-
-fn refused(dir: &Path, error: io::Error) -> OpenError {
-    OpenError::Io {
-        path: dir.to_path_buf(),
-        error,
-    }
-}
-
-fn lock(dir: &Path) -> Result<File, OpenError> {
-    let failed = |error| refused(dir, error);
-    let mut options = File::options();
-    let options = options.create(true).truncate(false).write(true);
-    let file = options.open(dir.join("lock")).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(dir.to_path_buf())),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 

@@ -37,5 +37,6 @@ mod test_disk;
 pub use events::StoreEvent;
 pub use op::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName, OpId};
 pub use options::StoreOptions;
+pub use record::FORMAT;
 pub use report::{Damage, RecoveryReport};
 pub use store::{Store, StoreStats};

@@ -26,8 +26,9 @@ pub(crate) const HEAD: usize = 16;
 pub(crate) const ALIGN: usize = 8;
 /// The longest body: longer lengths are garbage.
 pub(crate) const BODY_MAX: usize = 1 << 30;
-/// The version of the format, in each record's head.
-const VERSION: u8 = 1;
+/// The version of the format of all files, in each record's head. A program must not touch files of a
+/// later one: their records look like damage to it.
+pub const FORMAT: u8 = 1;
 
 /// What a record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +194,7 @@ fn encode_head(sum: u64, len: u32, site: Site, kind: Kind) -> [u8; HEAD] {
     first.copy_from_slice(&sum.to_le_bytes());
     let word = u64::from(len)
         | u64::from(site.epoch.low()) << 32
-        | u64::from(VERSION << 4 | kind.code()) << 48
+        | u64::from(FORMAT << 4 | kind.code()) << 48
         | u64::from(site.check(len, kind)) << 56;
     second.copy_from_slice(&word.to_le_bytes());
     head
@@ -228,7 +229,7 @@ fn decode_head(head: &[u8; HEAD]) -> Option<Head> {
         check,
     ] = *head;
     // Unused parts of a file are zero: this is the scan's first question.
-    if tag >> 4 != VERSION {
+    if tag >> 4 != FORMAT {
         return None;
     }
     Some(Head {

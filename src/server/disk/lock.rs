@@ -1,0 +1,115 @@
+//! The file `lock`: one process at a time has the directory, and only one that knows its format.
+//!
+//! *Invariant:* nothing else in the directory is looked at, let alone changed, before both are known. A
+//! record of a later format would look like damage, and the tail of such a log like a torn write.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::OpenError;
+
+/// What stands in the file before the number of the format.
+const BEFORE: &str = "beale store, format ";
+/// The file is shorter than this.
+const LEN_MAX: u64 = 128;
+
+/// Locks `dir` for this process, until the file is dropped.
+///
+/// # Errors
+/// If another process has it, its format is a later one, or the system refuses.
+pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
+    let failed = |error| OpenError::Io {
+        path: dir.to_path_buf(),
+        error,
+    };
+    let mut options = File::options();
+    let options = options.create(true).truncate(false).read(true).write(true);
+    let mut file = options.open(dir.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(dir.to_path_buf())),
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    match format_of(&mut file).map_err(failed)? {
+        Some(format) if format > storage::FORMAT => Err(OpenError::Format {
+            path: PathBuf::from(dir),
+            format,
+        }),
+        Some(storage::FORMAT) => Ok(file),
+        // What stands there is of no use to anybody: of an earlier format, damaged, or nothing yet.
+        Some(_) | None => {
+            write_format(&mut file).map_err(failed)?;
+            Ok(file)
+        }
+    }
+}
+
+/// Returns the format that the file names; none where it names none. It does so twice: one flipped
+/// bit does not keep a store closed.
+fn format_of(file: &mut File) -> io::Result<Option<u8>> {
+    let mut text = Vec::new();
+    file.take(LEN_MAX).read_to_end(&mut text)?;
+    let text = str::from_utf8(&text).unwrap_or_default();
+    let mut named = text
+        .lines()
+        .map(|line| line.strip_prefix(BEFORE)?.parse().ok());
+    Ok(match (named.next(), named.next()) {
+        (Some(first), Some(second)) if first == second => first,
+        _ => None,
+    })
+}
+
+fn write_format(file: &mut File) -> io::Result<()> {
+    let line = format!("{BEFORE}{}\n", storage::FORMAT);
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(line.repeat(2).as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn says(dir: &Path) -> String {
+        fs::read_to_string(dir.join("lock")).unwrap()
+    }
+
+    #[test]
+    fn directory_names_its_format() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(lock(dir.path()).unwrap());
+        let named = format!("beale store, format {}\n", storage::FORMAT).repeat(2);
+        assert_eq!(says(dir.path()), named);
+        drop(lock(dir.path()).unwrap());
+        assert_eq!(says(dir.path()), named);
+    }
+
+    #[test]
+    fn directory_of_a_later_format_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let later = format!("beale store, format {}\n", storage::FORMAT + 1).repeat(2);
+        fs::write(dir.path().join("lock"), &later).unwrap();
+        let refused = lock(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains("has format 2"), "{refused}");
+        assert_eq!(says(dir.path()), later);
+    }
+
+    #[test]
+    fn file_that_says_nothing_sensible_does_not_keep_a_store_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in [
+            "",
+            "beale store, format",
+            "\u{0}\u{0}",
+            "beale store, format 1",
+        ] {
+            fs::write(dir.path().join("lock"), text).unwrap();
+            drop(lock(dir.path()).unwrap());
+            assert!(says(dir.path()).ends_with(" 1\n"), "{text:?}");
+        }
+    }
+}
