@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use config::Options;
-use config::options::{AccountLimits, Mapping};
+use config::options::{AccountLimits, Mapping, Trace};
 use protocol::id::AccountId;
 use routing::mapping::{Mappings, Share};
 use routing::sublist::Sublist;
@@ -28,6 +28,8 @@ pub(crate) struct Account {
     /// How subjects of published messages change before they are routed.
     pub(crate) mappings: Mappings,
     pub(crate) limits: AccountLimits,
+    /// Where reports of sampled messages go.
+    pub(crate) trace: Option<Trace>,
     /// Whether it may use streams.
     pub(crate) jetstream: bool,
     /// Clients connected now.
@@ -70,6 +72,7 @@ impl Accounts {
             account.limits = AccountLimits::default();
             account.mappings = Mappings::default();
             account.jetstream = false;
+            account.trace = None;
         }
         self.configure(options, seed);
     }
@@ -85,6 +88,7 @@ impl Accounts {
             let id = self.intern(&account.name, seed);
             if let Some(entry) = self.get_mut(id) {
                 entry.limits = account.limits;
+                entry.trace.clone_from(&account.trace);
                 entry.mappings = mappings(&account.mappings);
                 entry.jetstream = options.jetstream.enabled && account.jetstream.is_some();
             }
@@ -108,6 +112,7 @@ impl Accounts {
             subs: Sublist::new(seed ^ u64::from(id.0)),
             mappings: Mappings::default(),
             limits: AccountLimits::default(),
+            trace: None,
             jetstream: false,
             connections: 0,
             received: Flow::default(),

@@ -18,6 +18,7 @@ use protocol::id::{AccountId, ConnId, StreamId};
 use protocol::message::Message;
 use protocol::subject;
 
+use crate::following::{DEST, DISABLED};
 use crate::router::{Router, Target};
 use crate::sharing::{Request, ServiceExport, ServiceImport, ServiceRef};
 use latency::Outcome;
@@ -96,8 +97,16 @@ impl Router {
                         subject: &subject,
                         ..*msg
                     };
-                    beyond.store(self, ours, stream, &msg);
-                    crossed.reached = true;
+                    let allowed = import.allow_trace;
+                    if !self.note_import(ours, &subject, allowed) {
+                        crossed.reached = true;
+                    } else if allowed {
+                        beyond.store(self, ours, stream, &msg);
+                        crossed.reached = true;
+                    } else {
+                        self.unfollowed(|router| beyond.store(router, ours, stream, &msg));
+                        crossed.reached = true;
+                    }
                 }
                 Target::System => {
                     // Who asks about another account than its own is nobody in particular.
@@ -170,6 +179,10 @@ impl Router {
             subject.clone_from(&mapped);
             self.give_back(mapped);
         }
+        let allowed = export.allow_trace;
+        if !self.note_service(export.account, (to, &subject), allowed) {
+            return false;
+        }
         let tracking = self.tracking(account, &import, msg, from);
         let wants_answer = !msg.reply.is_empty() && msg.reply != BLANK_REPLY;
         if let Some(tracking) = tracking.as_deref().filter(|_| !wants_answer) {
@@ -179,7 +192,8 @@ impl Router {
         let reply = self.reply_across(account, export, export.account, msg.reply, tracking);
         let mut headers = BytesMut::new();
         let info = self.request_info(account, &import, msg, from);
-        headers::set(msg.headers, REQUEST_INFO, &info, &mut headers);
+        headers::set_last(msg.headers, REQUEST_INFO, &info, &mut headers);
+        let beyond_dest = self.dest_beyond(account, export, &mut headers);
         let request = Message {
             subject: shown(to, msg, &subject),
             reply: reply.as_deref().unwrap_or_default(),
@@ -187,8 +201,14 @@ impl Router {
             payload: msg.payload,
         };
         self.sharing.chain.push(export.id);
-        let reached = self.enter(export.account, &subject, &request, from, beyond);
+        let mut enter =
+            |router: &mut Self| router.enter(export.account, &subject, &request, from, beyond);
+        let reached = match allowed {
+            true => enter(self),
+            false => self.unfollowed(enter),
+        };
         self.sharing.chain.pop();
+        self.leave(export.account, beyond_dest, reply.as_deref());
         if !reached
             && let Some(reply) = &reply
             && let Some(open) = self.sharing.responses.close(export.account, reply)
@@ -197,6 +217,37 @@ impl Router {
             self.tell_latency(export, tracking, open.since, Outcome::NobodyThere, beyond);
         }
         reached
+    }
+
+    /// Writes into the headers of a followed message's copy who may follow that: whoever it goes to has a
+    /// subject of their own that leads to where the report goes, or nobody may.
+    fn dest_beyond(
+        &mut self,
+        account: AccountId,
+        export: &Rc<ServiceExport>,
+        headers: &mut BytesMut,
+    ) -> Option<Vec<u8>> {
+        let following = self.followed.current.as_ref()?;
+        let before = core::mem::take(headers);
+        if !export.allow_trace {
+            headers::set_last(&before, DEST, DISABLED, headers);
+            return None;
+        }
+        let dest = following.dest.clone();
+        let dest = self.reply_across(account, export, export.account, &dest, None)?;
+        headers::set_last(&before, DEST, &dest, headers);
+        Some(dest)
+    }
+
+    /// Forgets the subjects that a followed request needs no longer.
+    fn leave(&mut self, account: AccountId, dest: Option<Vec<u8>>, reply: Option<&[u8]>) {
+        if let Some(dest) = dest {
+            self.sharing.responses.close(account, &dest);
+        }
+        let following = self.followed.current.as_ref();
+        if let Some(reply) = reply.filter(|_| following.is_some_and(|f| f.only)) {
+            self.sharing.responses.close(account, reply);
+        }
     }
 
     /// Says whether a request is to be measured.
@@ -237,15 +288,26 @@ impl Router {
         }
         // An answer may want an answer itself, from whoever asked.
         let reply = self.reply_across(account, &export, requester, msg.reply, None);
+        let goes = self.note_service(requester, (to, &ours), false);
+        let mut unfollowed = BytesMut::new();
+        if self.followed.current.is_some() {
+            headers::set_last(msg.headers, DEST, DISABLED, &mut unfollowed);
+        }
+        let headers = match unfollowed.is_empty() {
+            true => msg.headers,
+            false => &unfollowed,
+        };
         let answer = Message {
             subject: shown(to, msg, &ours),
             reply: reply.as_deref().unwrap_or_default(),
-            ..*msg
+            headers,
+            payload: msg.payload,
         };
         // Nothing is asked for through this one: only that streams do not hear it.
         const NO_EXPORT: u32 = 0;
         self.sharing.chain.push(NO_EXPORT);
-        let reached = self.enter(requester, &ours, &answer, None, beyond);
+        let enter = |router: &mut Self| router.enter(requester, &ours, &answer, None, beyond);
+        let reached = goes && self.unfollowed(enter);
         self.sharing.chain.pop();
         // One is all, or an empty one says that it was the last.
         let last = export.response == ResponseType::Singleton || msg.body_len() == 0;

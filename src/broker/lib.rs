@@ -17,6 +17,7 @@ mod conn;
 mod connect;
 mod crossing;
 mod effects;
+mod following;
 mod info;
 mod lame_duck;
 mod limits;

@@ -35,5 +35,7 @@ pub(crate) const SYSTEM_REQUESTS_MAX: usize = 4096;
 /// Requests that wait for answers of other accounts, all together; the one that waits for the shortest
 /// time yet makes room.
 pub(crate) const RESPONSES_MAX: usize = 1 << 18;
+/// Followed messages whose stream has not answered yet; of more than these the report says what is foreseen.
+pub(crate) const FOLLOWED_MAX: usize = 1024;
 /// Subscriptions remembered of a connection that has ended.
 pub(crate) const CLOSED_SUBS_MAX: usize = 32;

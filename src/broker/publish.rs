@@ -1,5 +1,6 @@
 //! `PUB` and `HPUB`: may the client, who gets it, and what if nobody does.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -12,6 +13,7 @@ use protocol::time::Instant;
 
 use crate::crossing::Beyond;
 use crate::effects::Rules;
+use crate::following::is_asked_for;
 use crate::limits::STALL;
 use crate::router::{Routed, Router};
 use crate::shard::Shard;
@@ -57,7 +59,18 @@ impl Beyond for Inline<'_> {
 
 impl Shard {
     /// Routes a client's message.
+    #[inline]
     pub(crate) fn on_publish(&mut self, from: ConnId, msg: &Message<'_>) {
+        if !msg.headers.is_empty() && is_asked_for(msg.headers) {
+            self.on_followed_publish(from, msg);
+        } else {
+            self.take_publish(from, msg);
+        }
+        self.sweep();
+    }
+
+    /// Routes a client's message as far as the client may publish it.
+    pub(crate) fn take_publish(&mut self, from: ConnId, msg: &Message<'_>) {
         let system = self.router.accounts.system;
         let now = self.router.now.mono;
         let Some(conn) = self.router.conns.get_mut(from) else {
@@ -90,6 +103,9 @@ impl Shard {
                 .tell(from, &ProtocolError::InvalidPublishSubject);
         }
         if let Some(error) = refused {
+            if let Some(following) = &mut self.router.followed.current {
+                following.refused(error.to_string());
+            }
             return self.refuse(from, &error);
         }
         if verbose {
@@ -98,6 +114,9 @@ impl Shard {
             self.router.trace_out(from, "OK");
         }
         if let Some(subject) = self.router.map(account, msg.subject) {
+            if let Some(following) = &mut self.router.followed.current {
+                following.mapped(&subject, self.router.now.wall);
+            }
             let mapped = Message {
                 subject: &subject,
                 ..*msg
@@ -113,7 +132,6 @@ impl Shard {
         } else {
             self.pass_on(from, msg);
         }
-        self.sweep();
     }
 
     /// Returns what a request for JetStream in this server's domain asks of the server itself.

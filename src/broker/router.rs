@@ -24,6 +24,7 @@ use crate::accounts::Accounts;
 use crate::conn::Conn;
 use crate::conn::table::ConnTable;
 use crate::effects::Effects;
+use crate::following::{Followed, Undelivered};
 use crate::limits::{EASE_OFF, EASE_OFF_BYTES, STALL, STALL_DEN, STALL_NUM};
 use crate::sharing::{ServiceRef, ShadowRef, Sharing};
 use crate::stations::Mail;
@@ -152,6 +153,8 @@ pub(crate) struct Router {
     /// What accounts share.
     pub(crate) sharing: Sharing,
     pub(crate) server_name: String,
+    /// Messages that somebody follows.
+    pub(crate) followed: Followed,
     /// Subjects that clients began or ceased to subscribe, for consumers that deliver to them.
     pub(crate) interest_changes: VecDeque<(AccountId, Box<[u8]>)>,
     /// Whether there is anybody who wants to know.
@@ -171,6 +174,7 @@ impl Router {
             desk: Desk::default(),
             sharing: Sharing::new(seed),
             server_name: String::from(server_name),
+            followed: Followed::default(),
             now: Now::default(),
             conns: ConnTable::default(),
             accounts,
@@ -288,7 +292,16 @@ impl Router {
             subject: &subject,
             ..*msg
         };
-        let delivered = self.deliver(sub, &renamed, from, routed);
+        let (account, allowed) = (shadow.account, shadow.import.allow_trace);
+        let delivered = if !self.note_import(account, &subject, allowed) {
+            true
+        } else if allowed {
+            let delivered = self.deliver(sub, &renamed, from, routed);
+            self.note_import_subscription(at);
+            delivered
+        } else {
+            self.unfollowed(|router| router.deliver(sub, &renamed, from, routed))
+        };
         self.renamed = subject;
         delivered
     }
@@ -302,32 +315,60 @@ impl Router {
         from: Option<ConnId>,
         routed: &mut Routed,
     ) -> bool {
+        if let Some(following) = &self.followed.current {
+            let outcome = match following.only {
+                true => self.hand_over::<false>(at, msg, from, routed),
+                false => self.hand_over::<true>(at, msg, from, routed),
+            };
+            self.note_delivery(at, outcome);
+            return outcome.is_ok();
+        }
+        self.hand_over::<true>(at, msg, from, routed).is_ok()
+    }
+
+    /// The same, and why it may not; without `FOR_GOOD` it only finds out.
+    #[inline]
+    fn hand_over<const FOR_GOOD: bool>(
+        &mut self,
+        at: SubRef,
+        msg: &Message<'_>,
+        from: Option<ConnId>,
+        routed: &mut Routed,
+    ) -> Result<(), Undelivered> {
         let Some(conn) = self.conns.at_mut(at.conn) else {
-            return false;
+            return Err(Undelivered::Closing);
         };
-        if conn.is_closing() || (!conn.wishes.echo && from == Some(conn.id)) {
-            return false;
+        if conn.is_closing() {
+            return Err(Undelivered::Closing);
+        }
+        if !conn.wishes.echo && from == Some(conn.id) {
+            return Err(Undelivered::NoEcho);
         }
         let lag_max = self.bounds.pending_max / STALL_DEN * STALL_NUM;
         if conn.outbox.pending() > lag_max {
             if self.bounds.no_stall {
-                return false;
+                return Err(Undelivered::Lags);
             }
             routed.pause = Some(STALL);
         } else if conn.outbox.pending() > EASE_OFF_BYTES {
             routed.pause = routed.pause.max(Some(EASE_OFF));
         }
         let Some(sub) = conn.subs.get_mut(at.slot) else {
-            return false;
+            return Err(Undelivered::Unsubscribed);
         };
         if sub.is_spent() {
-            return false;
+            return Err(Undelivered::Spent);
         }
         if let Some(permit) = &mut conn.permit {
             if !permit.may_deliver(msg.subject, sub.queue.as_deref()) {
-                return false;
+                return Err(Undelivered::Denied);
             }
-            permit.on_delivered(msg.reply, self.now.mono);
+            if FOR_GOOD {
+                permit.on_delivered(msg.reply, self.now.mono);
+            }
+        }
+        if !FOR_GOOD {
+            return Ok(());
         }
         sub.delivered += 1;
         if sub.is_spent() {
@@ -353,7 +394,7 @@ impl Router {
             let sid = sub.sid.clone();
             self.trace_message(at.conn, &sid, msg);
         }
-        true
+        Ok(())
     }
 
     /// Keeps a message until the end of the batch.
@@ -408,7 +449,8 @@ impl Router {
             payload: b"",
         };
         // Not as the client's own message: it wants this one even without echo.
-        self.deliver(inbox, &answer, None, &mut Routed::default());
+        let told = self.hand_over::<true>(inbox, &answer, None, &mut Routed::default());
+        debug_assert!(told != Err(Undelivered::NoEcho), "nobody has sent it");
     }
 
     /// Takes a client that turned out too slow.

@@ -341,6 +341,7 @@ impl Shard {
 
     /// Ends an input that is part of a batch: asks for the end of that.
     pub(crate) fn end_input(&mut self) {
+        self.report_followed();
         self.sweep();
         self.ask_to_measure();
         self.router.fx.settle = self.streams.is_some();

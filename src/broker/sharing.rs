@@ -44,6 +44,8 @@ pub(crate) struct ServiceExport {
     pub(crate) threshold: Duration,
     /// How it is measured, if it is.
     pub(crate) latency: Option<Latency>,
+    /// Whether messages are followed beyond it.
+    pub(crate) allow_trace: bool,
 }
 
 /// A service that an account asks another for.
@@ -60,6 +62,8 @@ pub(crate) struct ServiceImport {
 pub(crate) struct StreamImport {
     pub(crate) exporter: AccountId,
     pub(crate) renaming: Renaming,
+    /// Whether messages are followed beyond it.
+    pub(crate) allow_trace: bool,
 }
 
 /// All that is shared.
@@ -132,6 +136,7 @@ impl Sharing {
             response: ResponseType::Singleton,
             threshold: RESPONSE_THRESHOLD,
             latency: None,
+            allow_trace: false,
         });
         let others: Vec<AccountId> = accounts
             .iter()
@@ -192,6 +197,7 @@ impl Sharing {
             response,
             threshold: threshold.unwrap_or(RESPONSE_THRESHOLD),
             latency: export.latency.clone(),
+            allow_trace: export.allow_trace,
         }))
     }
 
@@ -208,7 +214,11 @@ impl Sharing {
         };
         match (&import.kind, from) {
             (ImportKind::Stream { .. }, (Some(exporter), _)) => {
-                let import = StreamImport { exporter, renaming };
+                let import = StreamImport {
+                    exporter,
+                    renaming,
+                    allow_trace: import.allow_trace,
+                };
                 self.streams
                     .entry(importer)
                     .or_default()

@@ -16,6 +16,7 @@ use core::time::Duration;
 use monitor::stats::Process;
 use monitor::system::{ACCOUNT_REQUESTS, SERVER_REQUESTS};
 use protocol::encode::BLANK_REPLY;
+use protocol::encoding::Encoding;
 use protocol::id::{AccountId, ConnId};
 use protocol::message::Message;
 use protocol::time::Instant;
@@ -42,6 +43,8 @@ pub(crate) struct Request {
     subject: Box<[u8]>,
     reply: Box<[u8]>,
     payload: Box<[u8]>,
+    /// How the answer is to be encoded.
+    encoding: Encoding,
     /// Who asks; none where another account's client does not say.
     from: Option<ConnId>,
 }
@@ -60,6 +63,7 @@ impl Desk {
             subject: Box::from(to),
             reply: Box::from(msg.reply),
             payload: Box::from(msg.payload),
+            encoding: Encoding::wanted(msg.headers),
             from,
         });
         true
@@ -93,7 +97,7 @@ impl Herald {
         }
     }
 
-    fn next_seq(&mut self) -> u64 {
+    pub(crate) fn next_seq(&mut self) -> u64 {
         self.seq += 1;
         self.seq
     }
@@ -190,7 +194,7 @@ impl Shard {
         let id = self.event_id();
         let seq = self.herald.next_seq();
         let body = make(&self.monitoring(self.router.now, process.clone()), &id, seq);
-        self.say(system, subject.as_bytes(), &body);
+        self.say(system, subject.as_bytes(), body, Encoding::Plain);
     }
 
     fn event_id(&mut self) -> String {
@@ -200,12 +204,18 @@ impl Shard {
     }
 
     /// Publishes something of the server's own.
-    fn say(&mut self, account: AccountId, subject: &[u8], body: &[u8]) {
+    pub(crate) fn say(
+        &mut self,
+        account: AccountId,
+        subject: &[u8],
+        body: Vec<u8>,
+        encoding: Encoding,
+    ) {
         let msg = Message {
             subject,
             reply: BLANK_REPLY,
-            headers: b"",
-            payload: body,
+            headers: encoding.headers(),
+            payload: &encoding.encode(body),
         };
         let mut inline = Inline::of_server(self.streams.as_mut());
         self.router.enter(account, subject, &msg, None, &mut inline);

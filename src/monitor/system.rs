@@ -4,6 +4,7 @@
 //! *Invariant:* a request that this server is not meant by gets no answer at all.
 
 mod events;
+pub mod message_trace;
 mod statsz;
 
 use alloc::borrow::ToOwned;

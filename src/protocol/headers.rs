@@ -8,7 +8,7 @@ mod edit;
 
 use bytes::{BufMut, BytesMut};
 
-pub use edit::{Removed, remove, set};
+pub use edit::{Removed, remove, set, set_last};
 
 /// What every block starts with.
 pub const VERSION: &[u8] = b"NATS/1.0";

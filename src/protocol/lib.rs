@@ -10,6 +10,7 @@ extern crate alloc;
 
 pub mod connect;
 pub mod encode;
+pub mod encoding;
 pub mod errors;
 pub mod headers;
 pub mod id;

@@ -54,6 +54,19 @@ const checks = {
     assert.deepEqual(got, [["one", ""], ["two", "there"]]);
   },
 
+  async publish_tracing({ nc }) {
+    const sub = nc.subscribe("js.traced", { callback: () => {} });
+    const way = nc.subscribe("js.way", { max: 1 });
+    nc.publish("js.traced", "x", { traceDestination: "js.way", traceOnly: true });
+    for await (const msg of way) {
+      const report = msg.json();
+      assert.deepEqual(report.events.map((event) => event.type), ["in", "eg"]);
+      assert.equal(report.events[1].sub, "js.traced");
+    }
+    assert.equal(sub.getProcessed(), 0);
+    sub.unsubscribe();
+  },
+
   async request_reply({ nc }) {
     const sub = nc.subscribe("js.service", { callback: (_, msg) => msg.respond(text(msg).toUpperCase()) });
     assert.equal(text(await nc.request("js.service", "hello", { timeout: 2000 })), "HELLO");

@@ -70,6 +70,18 @@ def publish_subscribe():
 
 
 @check
+def trace():
+    server = start("reply", "cli.traced", "answer")
+    time.sleep(0.5)
+    try:
+        contains(nats("trace", "cli.traced", "question"), "cli.traced")
+        contains(nats("trace", "cli.traced", "question", "--deliver"), "cli.traced")
+    finally:
+        server.kill()
+        server.communicate()
+
+
+@check
 def request_reply():
     server = start("reply", "cli.service", "answer", "--count", "1")
     time.sleep(0.5)

@@ -164,7 +164,7 @@ impl Router {
         };
         // It is not part of what is being routed now.
         let chain = core::mem::take(&mut self.sharing.chain);
-        self.enter(export.account, msg.subject, &msg, None, beyond);
+        self.unfollowed(|router| router.enter(export.account, msg.subject, &msg, None, beyond));
         self.sharing.chain = chain;
     }
 

@@ -15,6 +15,7 @@ use protocol::time::Now;
 use storage::Store;
 
 use crate::crossing::Beyond;
+use crate::following::STORED;
 use crate::router::{Onward, Router, Target};
 use crate::stations;
 
@@ -88,6 +89,15 @@ impl Env for World<'_> {
         if to.first() == Some(&stations::ANSWERS) {
             self.router.mail.answer(to, msg.payload);
             return true;
+        }
+        if to.first() == Some(&STORED) {
+            return match self.router.on_stored(to, msg.payload) {
+                Some(reply) if !reply.is_empty() => {
+                    let subject = &*reply;
+                    self.deliver(account, &reply, Outgoing { subject, ..msg })
+                }
+                Some(_) | None => true,
+            };
         }
         let routed = self.router.route(account, to, &shown, None);
         let mut reached = routed.reached || routed.memphis;

@@ -7,6 +7,7 @@ use config::options::{PermissionList, Permissions};
 use monitor::stats::Process;
 use monitor::system;
 use protocol::encode;
+use protocol::encoding::Encoding;
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
 use protocol::js::json::Writer;
@@ -43,15 +44,15 @@ impl Shard {
             _ => None,
         };
         if let Some(body) = body {
-            self.reply(&request.reply, &body);
+            self.reply(&request.reply, body, request.encoding);
         }
     }
 
-    fn reply(&mut self, to: &[u8], body: &[u8]) {
+    fn reply(&mut self, to: &[u8], body: Vec<u8>, encoding: Encoding) {
         if let Some(system) = self.router.accounts.system
             && !to.is_empty()
         {
-            self.say(system, to, body);
+            self.say(system, to, body, encoding);
         }
     }
 
@@ -65,7 +66,7 @@ impl Shard {
     pub(crate) fn on_reloaded(&mut self, failed: Option<&str>) {
         if let Some(reply) = self.herald.reloads.pop_front() {
             let body = self.done(failed);
-            self.reply(&reply, &body);
+            self.reply(&reply, body, Encoding::Plain);
         }
     }
 

@@ -78,10 +78,7 @@ fn account(read: &mut Reader, name: &str, node: &Node) -> Account {
             "exports" => account.exports = sharing::exports(read, node),
             "imports" => account.imports = sharing::imports(read, node),
             "nkey" => account.nkey = nkey(read, node),
-            "msg_trace" | "trace_dest" => {
-                read.ignored(key, node);
-                account.trace = trace(read, key, node);
-            }
+            "msg_trace" | "trace_dest" => account.trace = trace(read, key, node),
             _ => return false,
         }
         true

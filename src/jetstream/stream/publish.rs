@@ -208,6 +208,13 @@ impl StreamCore {
         Ok(())
     }
 
+    /// Returns the message that one repeats.
+    pub(crate) fn repeated(&self, msg: &Inbound<'_>) -> Option<Seq> {
+        let headers = PublishHeaders::parse(msg.headers);
+        let id = headers.msg_id.filter(|_| self.dedup.is_on())?;
+        self.dedup.peek(MsgIdHash::of(id))
+    }
+
     /// Returns why a message would be refused now, if nothing is under way.
     pub(crate) fn would_refuse(&self, msg: &Inbound<'_>, now: Wall) -> Result<(), Refusal> {
         let msg = Stored {

@@ -38,6 +38,15 @@ pub fn set(block: &[u8], key: &[u8], value: &[u8], out: &mut BytesMut) {
     out.put_slice(block.get(range.end..).unwrap_or(&[]));
 }
 
+/// The same, but the line becomes the last one wherever it was.
+pub fn set_last(block: &[u8], key: &[u8], value: &[u8], out: &mut BytesMut) {
+    let mut without = BytesMut::new();
+    match remove(block, key, &mut without) {
+        Removed::Nothing => set(block, key, value, out),
+        Removed::Line | Removed::Block => set(&without, key, value, out),
+    }
+}
+
 /// Writes `block` to the end of `out` without the first line of `key`, if there is one.
 pub fn remove(block: &[u8], key: &[u8], out: &mut BytesMut) -> Removed {
     let Some(range) = find_line(block, key) else {

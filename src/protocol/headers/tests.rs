@@ -95,3 +95,19 @@ fn removing_the_last_line_removes_the_block() {
     );
     assert!(out.is_empty());
 }
+
+#[test]
+fn a_line_that_is_set_last_stands_at_the_end_wherever_it_was() {
+    for (block, expected) in [
+        ("", "NATS/1.0\r\nA: 2\r\n\r\n"),
+        ("NATS/1.0\r\nA: 1\r\n\r\n", "NATS/1.0\r\nA: 2\r\n\r\n"),
+        (
+            "NATS/1.0\r\nA: 1\r\nB: 1\r\n\r\n",
+            "NATS/1.0\r\nB: 1\r\nA: 2\r\n\r\n",
+        ),
+    ] {
+        let mut out = BytesMut::new();
+        set_last(block.as_bytes(), b"A", b"2", &mut out);
+        assert_eq!(out, expected, "{block:?}");
+    }
+}

@@ -92,7 +92,6 @@ impl Draft {
                 self.for_services_only(read, "latency", &node.at);
             }
             "allow_trace" => {
-                read.ignored(key, node);
                 let allow = read.boolean(node);
                 self.allow_trace = allow.map(|allow| (allow, node.at.clone()));
                 self.for_services_only(read, "allow_trace", &node.at);

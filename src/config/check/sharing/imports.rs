@@ -119,7 +119,6 @@ impl Draft {
             "share" => set(&mut self.share, read.boolean(node)),
             "allow_trace" if self.service.is_some() => read.error(&node.at, NOT_A_STREAM),
             "allow_trace" => {
-                read.ignored(key, node);
                 let allow = read.boolean(node);
                 self.allow_trace = allow.map(|allow| (allow, node.at.clone()));
             }
