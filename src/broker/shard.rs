@@ -300,10 +300,10 @@ impl Shard {
     #[must_use]
     pub fn storage(&self) -> Option<StorageView> {
         let streams = self.streams.as_ref()?;
-        let damaged = streams
-            .report
-            .as_ref()
-            .map_or(0, |report| report.damage.len());
+        let damaged = streams.report.as_ref().and_then(|report| {
+            let first = report.damage.first()?;
+            Some((*first, report.damage.len()))
+        });
         Some(StorageView {
             storage: streams.storage,
             stats: streams.store.stats(),

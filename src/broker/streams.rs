@@ -637,8 +637,8 @@ pub struct StorageView {
     pub stats: StoreStats,
     /// Entries of the log that could not be read.
     pub unreadable: u64,
-    /// Ranges that were found damaged when the store was opened.
-    pub damaged: usize,
+    /// The first range that was found damaged when the store was opened, and how many there were.
+    pub damaged: Option<(Damage, usize)>,
     /// Why nothing is stored any more, if so.
     pub poisoned: Option<DiskError>,
     /// Why the log cannot grow for now, although everything that is stored can be served.

@@ -173,6 +173,9 @@ fn findings(source: &dyn Source, options: &HealthzOptions) -> Vec<Finding> {
     let damaged = health.damaged.into_iter().filter(|damage| {
         asked(&options.account, &damage.account) && asked(&options.stream, &damage.stream)
     });
+    // What lay there may have concerned any stream.
+    let found = health.found;
+    let found = found.map(|reason| finding(503, Kind::JetStream, reason));
     damaged
         .map(|damage| Finding {
             code: 503,
@@ -187,6 +190,7 @@ fn findings(source: &dyn Source, options: &HealthzOptions) -> Vec<Finding> {
                 consumer: String::new(),
             },
         })
+        .chain(found)
         .collect()
 }
 

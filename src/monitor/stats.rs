@@ -287,6 +287,8 @@ pub struct Health {
     pub refuses: Option<String>,
     /// Streams that have lost messages to damage.
     pub damaged: Vec<Damage>,
+    /// What was found damaged when the store was opened, whatever it held.
+    pub found: Option<String>,
 }
 
 /// A stream that has lost messages to damage.

@@ -144,11 +144,16 @@ impl Recovery {
         if let Some(&(_, epoch)) = self.known.last() {
             self.scan.epoch = epoch;
         }
-        let longest = self.files.values().copied().max().unwrap_or(0);
-        let end = from.saturating_add(longest.max(self.file_len_max));
-        let end = end.next_multiple_of(crate::record::ALIGN as u64);
+        let end = self.longest_end(from);
         self.add_hole(FileName::Log(from), from, end);
         self.finish(LogPos(end))
+    }
+
+    /// Returns where the longest file would end that covers `from`.
+    fn longest_end(&self, from: u64) -> u64 {
+        let longest = self.files.values().copied().max().unwrap_or(0);
+        let end = from.saturating_add(longest.max(self.file_len_max));
+        end.next_multiple_of(crate::record::ALIGN as u64)
     }
 
     pub(crate) fn epoch(&self) -> EpochNo {
@@ -177,8 +182,7 @@ impl Recovery {
 
     /// Returns how many entries may be missing, at most.
     pub(crate) fn lost_max(&self) -> u64 {
-        let least = crate::record::padded(1) as u64;
-        self.scan.lost + self.scan.uncounted.div_ceil(least)
+        self.scan.lost_max()
     }
 
     pub(crate) fn lost(&self) -> u64 {
@@ -381,7 +385,12 @@ impl Recovery {
     fn conclude(&mut self, probe: Probe) -> Next {
         let Probe { file, hole, .. } = probe;
         let name = FileName::Log(file.base);
-        let whole = self.scan.head.map_or(file.len, |head| head.len);
+        let whole = match self.scan.head {
+            Some(head) => head.len,
+            // Files get their names in their full length: this one says not even what that was.
+            None if file.len < FileHead::TOTAL => self.longest_end(file.base) - file.base,
+            None => file.len,
+        };
         let proven = self.scan.proven.0;
         if whole > file.len {
             // Cut off from outside: what is missing may have been acknowledged.
@@ -409,7 +418,7 @@ impl Recovery {
     }
 
     fn add_hole(&mut self, file: FileName, from: u64, to: u64) {
-        self.scan.uncounted += to.saturating_sub(from);
+        self.scan.skip(to.saturating_sub(from));
         let known = self.damage.len();
         self.add_damage(file, from, to);
         self.holes

@@ -132,6 +132,13 @@ pub(super) fn health(shard: &Shard) -> Health {
     health.refuses = storage
         .lacks
         .map(|error| format!("JetStream cannot make its next log file: {error}"));
+    health.found = storage.damaged.map(|(first, ranges)| {
+        let (file, from, to) = (first.file, first.from, first.to);
+        format!(
+            "JetStream storage was damaged at the start, in {ranges} places: \
+             the first is {file} from byte {from} to {to}"
+        )
+    });
     let Some(machine) = shard.jetstream() else {
         return health;
     };

@@ -70,8 +70,10 @@ impl Files {
 
     /// Notes the files that exist when the log goes on at `tail`. Of those behind the one that is
     /// written next, only an unbroken row can be used under their names; recovery has found nothing in
-    /// the others.
+    /// the others. One that was cut off before it was used is made again under its name.
     pub(crate) fn adopt(&mut self, mut files: Vec<Extent>, tail: u64) {
+        let len_min = self.len_first.min(self.len_max);
+        files.retain(|file| file.base < tail || file.len >= len_min);
         files.sort_unstable_by_key(|file| file.base);
         let mut next = None;
         for file in files {

@@ -23,7 +23,9 @@ pub(crate) struct Scan {
     /// Entries that marks counted and that were not there.
     pub(crate) lost: u64,
     /// Bytes that were not there and that no mark has counted the entries of.
-    pub(crate) uncounted: u64,
+    uncounted: u64,
+    /// Bytes that were not there before the first mark.
+    before: u64,
     /// Whether `entries` is known yet.
     counting: bool,
     /// The end mark of the file being read, once it has been seen.
@@ -57,6 +59,7 @@ impl Scan {
             entries: 0,
             lost: 0,
             uncounted: 0,
+            before: 0,
             counting: false,
             end: None,
             head: None,
@@ -136,11 +139,25 @@ impl Scan {
         }
     }
 
+    /// Notes that so many bytes are not there.
+    pub(crate) fn skip(&mut self, bytes: u64) {
+        self.uncounted += bytes;
+    }
+
+    /// Returns how many entries may be missing, at most.
+    pub(crate) fn lost_max(&self) -> u64 {
+        let least = crate::record::padded(1) as u64;
+        self.lost + (self.before + self.uncounted).div_ceil(least)
+    }
+
     fn count(&mut self, entries: u64) {
         if self.counting {
             self.lost += entries.saturating_sub(self.entries);
-            self.uncounted = 0;
+        } else {
+            // Of what was not there before the first mark the marks behind it say nothing.
+            self.before = self.uncounted;
         }
+        self.uncounted = 0;
         self.counting = true;
         self.entries = self.entries.max(entries);
     }

@@ -207,3 +207,75 @@ fn newest_log_file_that_is_gone_behind_a_checkpoint_is_told_and_its_positions_ar
         assert_eq!(user.rig.entries(), ["goes on"]);
     }
 }
+
+#[test]
+fn log_file_cut_off_below_a_checkpoint_counts_as_much_as_it_may_have_held() {
+    let mut user = User::new();
+    user.publish(A, 50);
+    user.flush_all_and_checkpoint();
+    let from = user.rig.store.tail();
+    user.checkpoint();
+    let logs = |user: &User| {
+        let files = user.rig.disk.files.iter();
+        let logs = files.filter_map(|(file, bytes)| match file {
+            FileName::Log(base) => Some((*base, bytes.len() as u64)),
+            _ => None,
+        });
+        logs.collect::<Vec<_>>()
+    };
+    let covers = |&(base, len): &(u64, u64)| base <= from.0 && from.0 < base + len;
+    let (base, len) = logs(&user).into_iter().find(covers).unwrap();
+    let mut lost = 0;
+    while user.rig.store.tail().0 < base + len {
+        user.publish(A, 1);
+        lost += 1;
+    }
+    // Marks follow that count from the next file on.
+    for _ in 0..3 {
+        user.publish(A, 1);
+        user.rig.tick();
+    }
+    let cut = user.rig.disk.files.get_mut(&FileName::Log(base));
+    cut.expect("it is there").truncate(40);
+    let user = user.reopen();
+    let report = user.rig.report();
+    assert_eq!(report.damage.len(), 1, "{report:?}");
+    assert!(report.lost_max >= lost - 1, "{lost} are gone: {report:?}");
+}
+
+#[test]
+fn log_file_cut_off_within_its_head_is_told_though_nothing_else_is_there() {
+    for len in [0, 1, 16, 31] {
+        let mut user = User::new();
+        user.publish(A, 3);
+        let last = user.rig.store.tail();
+        let files = &mut user.rig.disk.files;
+        files.retain(|file, _| *file == FileName::Log(0));
+        files.get_mut(&FileName::Log(0)).unwrap().truncate(len);
+        let mut user = user.reopen();
+        let report = user.rig.report();
+        assert_eq!(report.damage.len(), 1, "{len}: {report:?}");
+        assert!(report.lost_max >= 3 && report.tail >= last, "{report:?}");
+        user.rig.put(b"goes on");
+        let user = user.reopen();
+        assert_eq!(user.rig.entries(), ["goes on"]);
+    }
+}
+
+#[test]
+fn log_file_cut_off_before_it_was_used_is_made_again() {
+    let mut user = User::new();
+    user.publish(A, 3);
+    let files = &mut user.rig.disk.files;
+    let ahead = *files
+        .keys()
+        .rfind(|file| matches!(file, FileName::Log(_)))
+        .unwrap();
+    assert_ne!(ahead, FileName::Log(0));
+    files.get_mut(&ahead).unwrap().truncate(10);
+    let mut user = user.reopen();
+    user.publish(A, 500);
+    let mut user = user.reopen();
+    assert!(user.rig.report().damage.is_empty());
+    user.assert_all_readable();
+}
