@@ -18,7 +18,7 @@ use crate::index::Page;
 use crate::stream::{Stream, StreamCore};
 
 /// The version written into new checkpoints.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 /// The group of what concerns all streams; a stream's group is its id, which is never zero.
 const SHARED: SectionKey = SectionKey {
@@ -121,6 +121,7 @@ impl JetStream {
             if stream.core.is_memory() {
                 continue;
             }
+            stream.core.index.fold();
             if unsaved.config {
                 changed.push((id, Part::Config));
             }
@@ -143,6 +144,9 @@ impl JetStream {
                 continue;
             };
             let (key, body) = (part.key(id), self.snapshot_part(stream, part));
+            if let (Part::Messages(page), Some(stream)) = (part, self.streams.get_mut(&id)) {
+                stream.core.index.keep_page(page, &body);
+            }
             out.push(if body.is_empty() {
                 SectionChange::Drop(key)
             } else {
@@ -314,7 +318,7 @@ impl JetStream {
         out: &mut Vec<(Seq, Loc)>,
     ) {
         if let Some(stream) = self.streams.get(&stream) {
-            stream.core.index.wasteful_segment(out);
+            stream.core.index.wasteful_segment(max, out);
             stream.core.index.unflushed(below, max, out);
         } else if let Some(orphan) = self.holes.orphans.get(&stream) {
             orphan.unflushed(below, out);

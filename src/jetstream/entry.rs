@@ -11,7 +11,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use protocol::id::{ConsumerId, Seq, StreamId};
 use protocol::time::Wall;
 
-pub(crate) use codec::{Reader, put_bytes, put_step, put_varint};
+pub(crate) use codec::{Reader, put_bytes, put_step, put_varint, take_step, take_varint};
 pub use publish::{Fired, Mark, Origin, Publish, Role, SourceKey, Stored, is_publish};
 
 /// The version written into new entries.

@@ -9,23 +9,28 @@
 mod checkpoint;
 mod chunk;
 mod filter;
+mod held;
+mod moves;
+mod page;
 mod pending;
 mod segments;
 mod subjects;
 mod wild;
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::mem::size_of;
 
 use protocol::id::Seq;
 use protocol::store::Loc;
 use protocol::time::Wall;
 
-pub use checkpoint::Page;
 use chunk::{CHUNK_LEN, Chunk, Slot};
 pub use filter::Filter;
+use held::Held;
+use moves::Search;
+pub use page::Page;
 pub use protocol::subject::matches as subject_matches;
 use segments::Segments;
 use subjects::Subjects;
@@ -34,8 +39,8 @@ pub use subjects::{SubjectId, SubjectInfo};
 /// The index of one stream.
 #[derive(Debug)]
 pub struct Index {
-    /// Chunk `i` holds the sequences of chunk number `base + i`; `None` once all of them are gone.
-    chunks: VecDeque<Option<Box<Chunk>>>,
+    /// Chunk `i` holds the sequences of chunk number `base + i`.
+    chunks: VecDeque<Held>,
     base: u64,
     /// The first live sequence; `last + 1` when there is none.
     first: u64,
@@ -52,6 +57,7 @@ pub struct Index {
     segments: Segments,
     /// Numbers of chunks that differ from what checkpoints hold of them, or are gone.
     changed: Vec<u64>,
+    search: Cell<Option<Search>>,
 }
 
 /// What one stored message counts beyond its subject, headers and body.
@@ -109,6 +115,7 @@ impl Index {
             subjects: Subjects::default(),
             segments: Segments::default(),
             changed: Vec::new(),
+            search: Cell::new(None),
         }
     }
 
@@ -187,11 +194,11 @@ impl Index {
     fn push_to(&mut self, id: SubjectId, msg: NewMsg) -> Seq {
         let seq = self.last + 1;
         if let Some(previous) = self.subjects.pushed(id, seq) {
-            self.link(previous, seq);
+            self.link(id, previous, seq);
         }
-        let chunk = self.chunk_for_push(seq);
+        let (chunk, first_change) = self.chunk_for_push(seq);
         chunk.push(seq, msg, id);
-        if !chunk.set_changed(true) {
+        if first_change {
             self.changed.push(seq / CHUNK_LEN);
         }
         if self.messages == 0 {
@@ -237,16 +244,16 @@ impl Index {
         let meta = self.meta(Seq(seq))?;
         let next_same = self.next_same(seq);
         let at = self.position(seq)?;
-        let entry = self.chunks.get_mut(at)?;
-        let chunk = entry.as_mut()?;
+        let held = self.chunks.get_mut(at)?;
+        let (chunk, first_change) = held.change()?;
         chunk.kill(seq);
-        if !chunk.set_changed(true) {
+        if first_change {
             self.changed.push(seq / CHUNK_LEN);
         }
         // The last chunk takes the next message, so its slots stay as they are.
         if !chunk.accepts(self.last + 1) {
             if chunk.live() == 0 {
-                *entry = None;
+                held.clear();
             } else {
                 chunk.compact();
             }
@@ -335,8 +342,8 @@ impl Index {
         let found = self
             .chunks
             .iter()
-            .flatten()
-            .find_map(|chunk| chunk.first_since(time))
+            .filter(|held| held.folded().is_none_or(|page| page.last_time >= time))
+            .find_map(|held| held.chunk()?.first_since(time))
             .and_then(|seq| self.next_live(seq));
         Seq(found.unwrap_or(self.last + 1))
     }
@@ -362,8 +369,8 @@ impl Index {
     /// Returns the bytes of memory that the index holds, roughly.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let chunks: usize = self.chunks.iter().flatten().map(|c| c.memory()).sum();
-        chunks + self.chunks.capacity() * size_of::<usize>() + self.subjects.memory()
+        let chunks: usize = self.chunks.iter().map(Held::memory).sum();
+        chunks + self.chunks.capacity() * size_of::<Held>() + self.subjects.memory()
     }
 
     /// Returns the first live sequence at or after `from`.
@@ -375,11 +382,11 @@ impl Index {
     }
 
     fn last_live(&self) -> Option<u64> {
-        self.chunks
-            .iter()
-            .rev()
-            .flatten()
-            .find_map(|c| c.last_live())
+        let mut newest = self.chunks.iter().rev();
+        newest.find_map(|held| match held.folded() {
+            Some(page) => Some(page.last),
+            None => held.unfolded()?.last_live(),
+        })
     }
 
     /// Returns the first live sequence in `from..=to` whose subject is wanted.
@@ -387,8 +394,10 @@ impl Index {
         let mut at = from.max(self.first);
         while at <= to {
             let end = Chunk::end_of(at);
-            let position = self.position(at)?;
-            if let Some(chunk) = self.chunks.get(position)?
+            let held = self.chunks.get(self.position(at)?)?;
+            let may_have = held.folded().is_none_or(|page| page.has(&mut wanted));
+            if may_have
+                && let Some(chunk) = held.chunk()
                 && let Some(seq) = chunk.find(at, to, &mut wanted)
             {
                 return Some(seq);
@@ -445,8 +454,10 @@ impl Index {
     /// Returns the last live message of a subject at or before `at`.
     fn last_before(&self, id: SubjectId, mut at: u64) -> Option<u64> {
         loop {
-            let position = self.position(at)?;
-            if let Some(chunk) = self.chunks.get(position)?
+            let held = self.chunks.get(self.position(at)?)?;
+            let may_have = held.folded().is_none_or(|page| page.has(|s| s == id));
+            if may_have
+                && let Some(chunk) = held.chunk()
                 && let Some(seq) = chunk.rfind(at, id)
             {
                 return Some(seq);
@@ -459,9 +470,9 @@ impl Index {
         self.slot(seq).is_some_and(|slot| slot.subject == id)
     }
 
-    fn link(&mut self, previous: u64, seq: u64) {
-        if let Some(chunk) = self.chunk_mut(previous) {
-            chunk.link(previous, seq);
+    fn link(&mut self, id: SubjectId, previous: u64, seq: u64) {
+        if let Some(held) = self.held_mut(previous) {
+            held.link(id, previous, seq);
         }
     }
 
@@ -474,31 +485,38 @@ impl Index {
     }
 
     fn chunk(&self, seq: u64) -> Option<&Chunk> {
-        self.chunks.get(self.position(seq)?)?.as_deref()
+        self.chunks.get(self.position(seq)?)?.chunk()
     }
 
-    fn chunk_mut(&mut self, seq: u64) -> Option<&mut Chunk> {
+    fn held_mut(&mut self, seq: u64) -> Option<&mut Held> {
         let at = self.position(seq)?;
-        self.chunks.get_mut(at)?.as_deref_mut()
+        self.chunks.get_mut(at)
     }
 
-    /// Returns the chunk that takes `seq`, the sequence after the last.
-    fn chunk_for_push(&mut self, seq: u64) -> &mut Chunk {
+    /// Returns the place of the chunk that takes `seq`, which lies behind all others.
+    fn held_for_push(&mut self, seq: u64) -> &mut Held {
         let number = seq / CHUNK_LEN;
         if self.chunks.is_empty() {
             self.base = number;
         }
         let at = usize::try_from(number - self.base).unwrap_or(usize::MAX);
         while self.chunks.len() <= at {
-            self.chunks.push_back(None);
+            self.chunks.push_back(Held::default());
         }
-        let entry = self.chunks.get_mut(at).expect("pushed above");
+        self.chunks.get_mut(at).expect("pushed above")
+    }
+
+    /// Returns the chunk that takes `seq`, the sequence after the last, and whether that is its first
+    /// change since the last checkpoint.
+    fn chunk_for_push(&mut self, seq: u64) -> (&mut Chunk, bool) {
         // A stream that has filled a chunk will fill the next; a small one grows as it must.
-        let slots = if at > 0 { CHUNK_LEN } else { 0 };
+        let is_first = self.chunks.is_empty() || seq / CHUNK_LEN == self.base;
+        let slots = if is_first { 0 } else { CHUNK_LEN };
         let slots = usize::try_from(slots).unwrap_or(0);
-        let chunk = entry.get_or_insert_with(|| Box::new(Chunk::new(seq, slots)));
+        let held = self.held_for_push(seq);
+        let (chunk, first_change) = held.change_or_insert(|| Chunk::new(seq, slots));
         chunk.pad(seq);
-        chunk
+        (chunk, first_change)
     }
 
     /// Lets the chunks before the first live message go.

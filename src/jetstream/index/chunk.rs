@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::mem::size_of;
 
 use protocol::id::Seq;
-use protocol::store::Loc;
+use protocol::store::{Loc, Place};
 use protocol::time::Wall;
 
 use super::{NewMsg, SubjectId};
@@ -28,8 +28,6 @@ pub(super) struct Chunk {
     /// The sequence of the first slot.
     start: u64,
     live: u32,
-    /// Whether it differs from what checkpoints hold of it.
-    changed: bool,
     /// The distance of each slot from `start`; empty while the slots are consecutive.
     offsets: Vec<u16>,
     subjects: Vec<u32>,
@@ -56,7 +54,6 @@ impl Chunk {
         Self {
             start,
             live: 0,
-            changed: false,
             offsets: Vec::new(),
             subjects: Vec::with_capacity(slots),
             lens: Vec::with_capacity(slots),
@@ -75,9 +72,11 @@ impl Chunk {
         self.live
     }
 
-    /// Notes whether the chunk differs from what checkpoints hold of it; returns what was noted before.
-    pub(super) fn set_changed(&mut self, changed: bool) -> bool {
-        core::mem::replace(&mut self.changed, changed)
+    /// Returns whether no two live messages are on different subjects.
+    pub(super) fn has_one_subject(&self) -> bool {
+        let mut live = self.subjects.iter().filter(|s| **s != SubjectId::DEAD.0);
+        let first = live.next();
+        live.all(|subject| Some(subject) == first)
     }
 
     /// Returns whether `seq` belongs into this chunk.
@@ -222,6 +221,16 @@ impl Chunk {
     pub(super) fn live_slots(&self) -> impl Iterator<Item = (u64, Slot)> + '_ {
         let slots = (0..self.subjects.len()).map(|at| self.seq_at(at));
         slots.filter_map(|seq| Some((seq, self.slot(seq)?)))
+    }
+
+    /// Returns the first live message at or after `from` whose entry lies in the log.
+    pub(super) fn first_in_log(&self, from: u64) -> Option<u64> {
+        let skip = self.first_at(from);
+        let slots = self.subjects.iter().zip(&self.locs).skip(skip);
+        let in_log = |loc: &Loc| matches!(loc.place(), Place::Log(_));
+        let mut found = slots.map(|(s, loc)| *s != SubjectId::DEAD.0 && in_log(loc));
+        let at = found.position(|found| found)?;
+        Some(self.seq_at(skip + at))
     }
 
     /// Calls `each` with every live message and where its entry lies.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use protocol::id::Seq;
 
-use super::{Filter, Index, SubjectId, SubjectInfo};
+use super::{Filter, Held, Index, SubjectId, SubjectInfo};
 
 impl Index {
     /// Returns how many live messages at or after `from` match one of the filters, which must not
@@ -140,10 +140,10 @@ impl Index {
         };
         let mut rest = self.chunks.iter().skip(at);
         let mut sum = 0u64;
-        if let Some(Some(chunk)) = rest.next() {
+        if let Some(chunk) = rest.next().and_then(Held::chunk) {
             chunk.each_from(from, |_| sum += 1);
         }
-        sum + rest.flatten().map(|c| u64::from(c.live())).sum::<u64>()
+        sum + rest.map(|held| u64::from(held.live())).sum::<u64>()
     }
 
     /// Counts the messages of one subject, from whichever side has fewer links to follow.
@@ -194,8 +194,14 @@ impl Index {
             astride.get(at).copied().unwrap_or(false)
         };
         let first = self.position(from).unwrap_or(0);
-        for chunk in self.chunks.iter().skip(first).flatten() {
-            chunk.each_from(from, |id| sum += u64::from(marked(id)));
+        for held in self.chunks.iter().skip(first) {
+            if let Some(page) = held.folded()
+                && (page.first >= from || !page.has(marked))
+            {
+                sum += page.count(marked);
+            } else if let Some(chunk) = held.chunk() {
+                chunk.each_from(from, |id| sum += u64::from(marked(id)));
+            }
         }
         sum
     }

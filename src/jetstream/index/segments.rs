@@ -49,14 +49,11 @@ impl Segments {
         self.emptied |= used.messages == 1;
     }
 
-    /// A live message that counts `size` has been found at `loc` in a checkpoint.
-    pub(super) fn found(&mut self, loc: Loc, size: u32) {
-        let Place::Segment { number, .. } = loc.place() else {
-            return;
-        };
+    /// Live messages that count `bytes` together have been found in a checkpoint.
+    pub(super) fn found(&mut self, number: u32, messages: u64, bytes: u64) {
         let used = self.by_number.entry(number).or_default();
-        used.messages += 1;
-        used.live_bytes += u64::from(size);
+        used.messages += messages;
+        used.live_bytes += bytes;
     }
 
     /// The message at `loc` went away or elsewhere.

@@ -118,6 +118,25 @@ impl Subjects {
         Some(previous)
     }
 
+    /// Counts messages of a page, from `first` to `last`, behind all others; returns the one before them on
+    /// the subject.
+    pub(super) fn found(
+        &mut self,
+        id: SubjectId,
+        count: u64,
+        first: u64,
+        last: u64,
+    ) -> Option<u64> {
+        let subject = self.entries.get_mut(index(id.0))?;
+        let known = subject.count > 0;
+        subject.count += count;
+        let previous = core::mem::replace(&mut subject.last, last);
+        if !known {
+            subject.first = first;
+        }
+        known.then_some(previous)
+    }
+
     /// Uncounts the message `seq`, which `next` follows on the subject if that is known.
     pub(super) fn removed(&mut self, id: SubjectId, seq: u64, next: Option<u64>) {
         let Some(subject) = self.entries.get_mut(index(id.0)) else {

@@ -9,6 +9,7 @@ use protocol::id::LogPos;
 use protocol::rng::Rng;
 
 use super::*;
+use crate::entry::Reader;
 
 /// The obvious index: a sorted map of sequence to subject.
 #[derive(Default)]
@@ -76,12 +77,155 @@ fn random_pushes_and_removals_agree_with_the_obvious_index() {
                 index.clear(Seq(0));
                 model.live.clear();
             }
+            if rng.one_in(900) {
+                flush(&mut index, u32::try_from(step).unwrap());
+            }
+            if rng.one_in(400) {
+                save(&mut index);
+            }
             if rng.one_in(500) {
                 compare(&index, &model, &mut rng);
             }
+            if rng.one_in(4_000) {
+                index = restarted(&index);
+            }
         }
         compare(&index, &model, &mut rng);
+        let restarted = restarted(&index);
+        assert_eq!(written(&index), written(&restarted), "seed {seed}");
+        compare(&restarted, &model, &mut rng);
     }
+}
+
+/// Moves everything from the log to a segment.
+fn flush(index: &mut Index, number: u32) {
+    let mut found = Vec::new();
+    index.unflushed(LogPos(u64::MAX), usize::MAX, &mut found);
+    let moved = found
+        .iter()
+        .map(|(s, _)| (*s, Loc::segment(number, s.0 * 8)));
+    index.relocated(&moved.collect::<Vec<_>>());
+    found.clear();
+    index.unflushed(LogPos(u64::MAX), usize::MAX, &mut found);
+    assert!(found.is_empty(), "everything has moved");
+}
+
+/// Writes a checkpoint; what nobody has looked at since the one before is packed.
+fn save(index: &mut Index) {
+    index.fold();
+    for page in index.take_changed() {
+        let mut body = Vec::new();
+        index.snapshot_page(page, &mut body);
+        index.keep_page(page, &body.into());
+    }
+}
+
+fn written(index: &Index) -> Vec<(Page, Vec<u8>)> {
+    let page = |page| {
+        let mut body = Vec::new();
+        index.snapshot_page(page, &mut body);
+        (page, body)
+    };
+    index.pages().map(page).collect()
+}
+
+fn restarted(index: &Index) -> Index {
+    let mut copy = self::index();
+    let mut all = Vec::new();
+    index.snapshot(&mut all);
+    copy.restore(&mut Reader::new(all.into())).unwrap();
+    for (page, body) in written(index) {
+        let mut from = Reader::new(body.into());
+        copy.restore_page(page, &mut from).unwrap();
+        from.finish().unwrap();
+    }
+    copy
+}
+
+fn packed(index: &Index) -> usize {
+    index.chunks.iter().filter(|c| c.folded().is_some()).count()
+}
+
+#[test]
+fn what_a_start_finds_is_not_unpacked_before_somebody_looks() {
+    let mut index = index();
+    for seq in 1..=100_000u64 {
+        index.push(format!("s.{}", seq % 7).as_bytes(), msg(seq));
+    }
+    flush(&mut index, 1);
+    let memory = index.memory();
+    let mut index = restarted(&index);
+    assert_eq!(packed(&index), 24, "all but the last");
+    assert!(index.memory() < memory / 2, "{} {memory}", index.memory());
+    assert_eq!((index.messages(), index.bytes()), (100_000, 4_000_000));
+    assert_eq!(index.num_pending(&[Filter::new(b"s.*")], Seq(1)), 100_000);
+    assert_eq!(index.last(&Filter::new(b"s.3")), Some(Seq(99_998)));
+    assert_eq!(packed(&index), 24, "known without looking");
+    assert_eq!(
+        index.next(&Filter::new(b"s.3"), Seq(50_000)),
+        Some(Seq(50_004))
+    );
+    assert_eq!(packed(&index), 23);
+    assert!(index.remove(Seq(9)).is_some());
+    assert_eq!(index.subject_info(b"s.2").unwrap().messages, 14_285);
+    assert_eq!(packed(&index), 22);
+    // Two checkpoints after the last look.
+    for _ in 0..3 {
+        save(&mut index);
+    }
+    assert_eq!(packed(&index), 24);
+    assert_eq!(index.meta(Seq(9)), None);
+    assert_eq!(index.meta(Seq(10)).unwrap().loc, Loc::segment(1, 80));
+}
+
+#[test]
+fn links_lead_from_a_packed_page_to_the_next() {
+    let mut index = index();
+    for seq in 1..=20_000u64 {
+        let subject = if seq % 5_000 == 0 { "rare" } else { "s" };
+        index.push(subject.as_bytes(), msg(seq));
+    }
+    flush(&mut index, 1);
+    let mut index = restarted(&index);
+    index.push(b"rare", msg(20_001));
+    let rare = Filter::new(b"rare");
+    for (from, next) in [
+        (1, 5_000),
+        (5_001, 10_000),
+        (10_001, 15_000),
+        (20_001, 20_001),
+    ] {
+        assert_eq!(index.next(&rare, Seq(from)), Some(Seq(next)));
+    }
+    assert_eq!(
+        index.linked(index.subjects.find(b"rare").unwrap(), 20_000),
+        Some(20_001)
+    );
+}
+
+#[test]
+fn a_search_for_what_lies_in_a_wasteful_segment_is_bounded_and_goes_on() {
+    let mut index = index();
+    for seq in 1..=40_000u64 {
+        index.push(b"s", msg(seq));
+    }
+    flush(&mut index, 1);
+    index.push(b"s", msg(40_001));
+    flush(&mut index, 2);
+    for seq in (1..=40_000).filter(|seq| seq % 10 != 0) {
+        index.remove(Seq(seq));
+    }
+    assert!(index.has_wasteful_segment());
+    let mut seen = 0;
+    while index.has_wasteful_segment() {
+        let mut found = Vec::new();
+        index.wasteful_segment(500, &mut found);
+        assert!((1..1_000).contains(&found.len()), "{}", found.len());
+        seen += found.len();
+        let moved = found.iter().map(|(seq, _)| (*seq, Loc::segment(3, seq.0)));
+        index.relocated(&moved.collect::<Vec<_>>());
+    }
+    assert_eq!(seen, 4_000);
 }
 
 fn compare(index: &Index, model: &Model, rng: &mut Rng) {
