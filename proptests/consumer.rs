@@ -341,12 +341,9 @@ impl Model {
         for seq in 1..=self.messages.len() as u64 {
             self.delete(seq);
         }
-        let last = self.messages.len() as u64;
-        if last > self.delivered.1 {
-            self.delivered.1 = last;
-            self.floor = self.delivered;
-        }
-        self.cursor = self.cursor.max(last);
+        self.cursor = self.cursor.max(self.messages.len() as u64);
+        self.delivered.1 = self.cursor;
+        self.floor = self.delivered;
     }
 
     fn deliver(&mut self) {

@@ -356,7 +356,7 @@ impl JetStream {
         let had_first = core.has_first();
         let purged = core.purge(purge);
         let gained_first = core.has_first() != had_first;
-        consumers.on_purged(core, &mut self.shared);
+        consumers.on_purged(core.cleared(&purge.filter), core, &mut self.shared);
         stream.unsaved.config |= gained_first;
         if self.shared.live {
             self.shared.mark_dirty(purge.stream);

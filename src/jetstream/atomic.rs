@@ -222,7 +222,12 @@ impl JetStream {
     ) -> Result<(), Refused> {
         check_request(msg)?;
         let limits = self.shared.options.batch;
-        let too_large = place.seq > u64::from(limits.messages_max);
+        // The message that only ends a batch does not count; nats-server's count then wraps at zero.
+        let size = match place.commit {
+            Commit::Before => place.seq.wrapping_sub(1),
+            Commit::No | Commit::Here => place.seq,
+        };
+        let too_large = size > u64::from(limits.messages_max);
         let open = self.open.batches.get(key);
         let next = open.map_or(1, |open| open.messages.len() + 1);
         if too_large {

@@ -19,6 +19,7 @@ mod machine;
 pub mod pending;
 mod priority;
 mod pull;
+mod purge;
 mod push;
 mod request;
 mod routes;
@@ -43,7 +44,7 @@ use crate::api::level_is_enough;
 use crate::entry::{ConsumerCreate, Stored};
 use crate::env::{ApiCall, Env};
 use crate::shared::{Shared, send_status};
-use crate::stream::StreamCore;
+use crate::stream::{Cleared, StreamCore};
 
 use cx::{Cx, Scratch};
 use machine::{Loading, Mode};
@@ -64,8 +65,8 @@ pub struct Consumers {
     touched: Vec<Key>,
     /// Messages that went while a client worked on them.
     lost: Vec<(Key, Seq)>,
-    /// Messages went in numbers: what is out has to be looked at anew.
-    purged: bool,
+    /// Purges that consumers have not followed yet.
+    purged: Vec<Cleared>,
     scratch: Scratch,
 }
 
@@ -160,7 +161,7 @@ impl Consumers {
                 return;
             };
             if consumer.is_ahead(seq) {
-                consumer.forget_ahead(seq);
+                consumer.forget_ahead();
             } else if consumer.knows(seq) {
                 lost.push((key, seq));
             }
@@ -168,15 +169,37 @@ impl Consumers {
     }
 
     /// Many messages went away (purge): everything counted has to be counted again.
-    pub fn on_purged(&mut self, core: &mut StreamCore, shared: &mut Shared) {
+    pub fn on_purged(&mut self, cleared: Cleared, core: &mut StreamCore, shared: &mut Shared) {
         if !shared.live {
             return;
         }
         for (_, consumer) in &mut self.table {
-            consumer.forget_gone(core);
+            consumer.recount(core);
         }
-        self.purged = true;
+        self.purged.push(cleared);
         shared.mark_dirty(core.id());
+    }
+
+    /// A message goes away because a later one stands for it; [`Consumers::on_rolled_up`] follows.
+    pub fn on_replaced(&mut self, seq: Seq, subject: &[u8], shared: &Shared) {
+        if !shared.live {
+            return;
+        }
+        let Self { routes, table, .. } = self;
+        routes.each(subject, |key| {
+            if let Some(consumer) = table.get_mut(key)
+                && consumer.is_ahead(seq)
+            {
+                consumer.forget_ahead();
+            }
+        });
+    }
+
+    /// Messages went away that a later one stands for.
+    pub fn on_rolled_up(&mut self, cleared: Cleared, shared: &Shared) {
+        if shared.live && !self.table.is_empty() {
+            self.purged.push(cleared);
+        }
     }
 
     /// The stream's configuration changed; filters have to be made again.
@@ -212,6 +235,7 @@ impl Consumers {
         shared: &mut Shared,
         env: &mut impl Env,
     ) -> bool {
+        self.settle_lost(core, shared, env);
         self.with_named(
             about.consumer,
             core,
@@ -439,7 +463,7 @@ impl Consumers {
 
     /// Settles messages that went while clients worked on them.
     fn settle_lost<E: Env>(&mut self, core: &StreamCore, shared: &mut Shared, env: &mut E) {
-        if self.lost.is_empty() && !self.purged {
+        if self.lost.is_empty() && self.purged.is_empty() {
             return;
         }
         let mut cx = Cx::new(core, shared, env);
@@ -449,10 +473,9 @@ impl Consumers {
                 after(consumer, key, &mut self.touched, &mut cx);
             }
         }
-        if core::mem::take(&mut self.purged) {
+        for cleared in self.purged.drain(..) {
             for (key, consumer) in &mut self.table {
-                consumer.settle_gone(&mut cx);
-                consumer.advance(&mut cx);
+                consumer.on_purged(&cleared, &mut cx);
                 after(consumer, key, &mut self.touched, &mut cx);
             }
         }

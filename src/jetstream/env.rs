@@ -36,13 +36,13 @@ pub trait Env {
     /// Routes `msg` to whoever subscribes to `to`; returns whether someone got it.
     fn deliver(&mut self, account: AccountId, to: &[u8], msg: Outgoing<'_>) -> bool;
 
-    /// Returns whether a subscription other than JetStream's own matches `subject`.
+    /// Returns whether a subscription matches `subject`, of a client or of a stream.
     fn has_interest(&mut self, account: AccountId, subject: &[u8]) -> bool;
 
-    /// Returns whether a plain subscription is to just this subject, without wildcards.
+    /// Returns whether a plain subscription is to just this subject, not by a wildcard.
     fn has_exact_interest(&mut self, account: AccountId, subject: &[u8]) -> bool;
 
-    /// Returns whether a queue group called `queue` has a member whose subscription matches `subject`.
+    /// Returns whether a queue group called `queue` has a member that subscribes to just this subject.
     fn has_queue_interest(&mut self, account: AccountId, subject: &[u8], queue: &[u8]) -> bool;
 
     /// Subscribes `target` to `subject`, which may hold wildcards.

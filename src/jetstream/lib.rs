@@ -206,4 +206,12 @@ impl Removal for Removals<'_> {
     fn on_removed(&mut self, seq: protocol::id::Seq, subject: &[u8]) {
         self.consumers.on_removed(seq, subject, self.shared);
     }
+
+    fn on_replaced(&mut self, seq: protocol::id::Seq, subject: &[u8]) {
+        self.consumers.on_replaced(seq, subject, self.shared);
+    }
+
+    fn on_rolled_up(&mut self, cleared: stream::Cleared) {
+        self.consumers.on_rolled_up(cleared, self.shared);
+    }
 }

@@ -46,7 +46,7 @@ use lifetimes::Lifetimes;
 pub(crate) use lifetimes::Ttl;
 pub use publish::{Applied, Interest, Refusal};
 pub use read::MsgRead;
-pub use remove::{Purged, Removal};
+pub use remove::{Cleared, Purged, Removal};
 pub(crate) use rules::Rules;
 use schedules::Schedules;
 

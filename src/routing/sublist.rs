@@ -134,6 +134,19 @@ impl<T: Copy + Eq> Sublist<T> {
         !self.matches(subject).is_empty()
     }
 
+    /// Reports whether there is a subscription to just this subject; with `queue`, in that group.
+    #[must_use]
+    pub fn has_exact(&self, subject: &[u8], queue: Option<&[u8]>) -> bool {
+        let Some(values) = self.trie.under(subject) else {
+            return false;
+        };
+        let Some(queue) = queue else {
+            return !values.plain().is_empty();
+        };
+        let queue = self.queues.find(queue);
+        values.queued().iter().any(|(id, _)| Some(*id) == queue)
+    }
+
     /// Reports whether something that `wanted` accepts matches the published `subject`.
     pub fn has_interest_of(&mut self, subject: &[u8], wanted: impl FnMut(T) -> bool) -> bool {
         self.matches(subject).iter().any(wanted)

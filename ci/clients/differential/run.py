@@ -1,93 +1,108 @@
 """Asks nats-server and Beale the same random things, and tells where their answers differ.
 
-Usage: run.py NATS-SERVER BEALE [--seed N] [--count N] [--show N]. Prints each difference with its request;
-the last line sums up, and the exit status is 1 if there was one that pending.txt does not name, or if one that
-it names is gone. After a difference all streams are deleted on both sides, so that one does not lead to others.
+Usage: run.py NATS-SERVER BEALE [--seed N] [--count N] [--show N] [--shrink] [--self]. Prints each difference with its
+request, and with --shrink the few requests that it needs; the last line sums up, and the exit status is 1 if
+there was one that pending.txt does not name, or if one that it names is gone. After a difference all streams are
+deleted on both sides, so that one does not lead to others. With --self two instances of nats-server are asked: what
+differs then depends on its own timing.
 """
 
 import argparse
 import json
 import random
-import re
 import sys
 from pathlib import Path
 
+from compare import CANNOT_CREATE, all_shown, without_counts
 from generate import Generator
-from wire import STATUS, Server
+from pair import Pair
+from shrink import as_case, shrunk
 
-TIME = re.compile(rb'"(?!0001-01-01T)\d{4}-\d\d-\d\dT[\d:.]+Z"')
-HEADER_TIME = re.compile(rb"Nats-Time-Stamp: [^\r]*")
-COUNTS = re.compile(rb'"api":\{[^}]*\}')
-ACK = re.compile(rb"(\$JS\.ACK\.[^.]+\.[^.]+\.\d+\.\d+\.\d+\.)\d+(\.\d+)")
-PAUSE = re.compile(rb'"pause_remaining":\d+')
-# A quirk of nats-server: a stream on disk that has never had a message tells of one that was deleted.
-NO_DELETED = b'"num_deleted":1,"deleted":[0],'
-# nats-server removes the files of a deleted stream later, and may then fail to make one of that name.
-CANNOT_CREATE = b'"err_code":10049'
-PIN = re.compile(rb"Nats-Pin-Id: [^\r]*")
-#: How long a server may take to answer, and how long it has to say nothing to count as silent.
-PATIENCE, SILENCE = 5.0, 0.3
+#: A fresh start after so many requests, so that what was refused before gets another chance.
+ROUND = 500
 
 
-def shown(frame):
-    """Returns a frame without what differs from run to run."""
-    subject, reply, headers, body = frame
-    if subject.startswith(b"_INBOX."):
-        subject = b"_INBOX"
-    headers = ACK.sub(rb"\1<ns>\2", headers)
-    headers = PIN.sub(b"Nats-Pin-Id: <pin>", HEADER_TIME.sub(b"Nats-Time-Stamp: <time>", headers))
-    body = PAUSE.sub(b'"pause_remaining":<ns>', TIME.sub(b'"<time>"', body)).replace(NO_DELETED, b"")
-    return subject, ACK.sub(rb"\1<ns>\2", reply), headers, body
+class Run:
+    def __init__(self, pair, options):
+        self.pair = pair
+        self.options = options
+        self.generator = Generator(random.Random(options.seed))
+        self.known = pending(options.seed, options.count)
+        self.seen = set()
+        self.differences = 0
+        #: What the servers last said about the use of their API; nothing if that cannot be compared.
+        self.counts = None
+        #: What was asked since the last fresh start.
+        self.asked = []
+
+    def start_over(self):
+        self.generator.acks.clear()
+        self.asked.clear()
+        self.counts = None
+        self.pair.start_over()
+
+    def step(self, number):
+        if number % ROUND == ROUND - 1:
+            self.start_over()
+        request = self.generator.request()
+        answers = self.pair.ask(request)
+        self.asked.append(request)
+        sides = all_shown(answers)
+        if request.subject == "$JS.API.INFO":
+            self.compare_counts(sides)
+            sides = without_counts(sides)
+        if CANNOT_CREATE in sides[0][0][3]:
+            self.start_over()
+        elif sides[0] == sides[1]:
+            if request.kind == "next":
+                self.collect_acks(answers)
+        else:
+            self.on_difference(number, request, sides)
+            self.start_over()
+
+    def compare_counts(self, sides):
+        """Compares by how much the API has been used since the last time."""
+        counts = [json.loads(side[0][3]).get("api", {}) for side in sides]
+        before, self.counts = self.counts, counts
+        # nats-server asks for a missing origin by its own API, again and again, and counts that.
+        if before is None or any(word in request.payload for request in self.asked for word in (b"sources", b"mirror")):
+            return
+        grown = [{key: now[key] - then[key] for key in ("total", "errors")} for now, then in zip(counts, before)]
+        if grown[0] != grown[1]:
+            self.differences += 1
+            print(f"--- counts of the API grew by {grown[0]} there and {grown[1]} here")
+
+    def on_difference(self, number, request, sides):
+        if number in self.known:
+            self.seen.add(number)
+            print(f"pending: request {number}: {self.known[number]}")
+            return
+        self.differences += 1
+        if self.differences > self.options.show:
+            return
+        report(f"request {number}: {str(request)[:1500]}", sides)
+        if self.options.shrink:
+            self.shrink()
+
+    def shrink(self):
+        requests = shrunk(self.pair, list(self.asked))
+        if requests is None:
+            print("it does not show again")
+            return
+        _, sides = self.pair.differs_at_the_end(requests)
+        print(as_case(requests))
+        report("and then", sides)
+
+    def collect_acks(self, answers):
+        for ours, theirs in zip(*answers):
+            if ours[1].startswith(b"$JS.ACK."):
+                self.generator.acks.append((ours[1].decode(), theirs[1].decode()))
+        del self.generator.acks[:-50]
 
 
-def is_status(frame):
-    return STATUS.match(frame[2]) is not None
-
-
-def ends(request):
-    """Says whether the frames that came are the whole answer to a request."""
-    wanted = 1
-    if request.kind in ("next", "direct"):
-        wanted = request.messages
-    return lambda frames: is_status(frames[-1]) or len(frames) >= wanted
-
-
-def ask_both(servers, request):
-    silence = SILENCE if request.kind == "perhaps" else PATIENCE
-    return [server.ask(request.subject, request.headers, request.payload, ends(request), silence) for server in servers]
-
-
-def sides(servers, request):
-    """Returns what each server answers; ack subjects differ between them in their times."""
-    if request.kind != "ack":
-        return ask_both(servers, request)
-    subjects, payload = request.subject, request.payload
-    return [server.ask(subject, b"", payload, ends(request), PATIENCE) for server, subject in zip(servers, subjects)]
-
-
-def collect_acks(generator, answers):
-    for ours, theirs in zip(*answers):
-        if ours[1].startswith(b"$JS.ACK."):
-            generator.acks.append((ours[1].decode(), theirs[1].decode()))
-    del generator.acks[:-50]
-
-
-def start_over(servers, generator):
-    generator.acks.clear()
-    for server in servers:
-        frames = server.ask("$JS.API.STREAM.NAMES", b"", b"", any, PATIENCE)
-        for name in json.loads(frames[0][3]).get("streams") or []:
-            server.ask(f"$JS.API.STREAM.DELETE.{name}", b"", b"", any, PATIENCE)
-
-
-def without_counts(answers):
-    """Returns the answers about an account without how often it has used the API."""
-    return [[(*frame[:3], COUNTS.sub(b'"api":<counts>', frame[3])) for frame in frames] for frames in answers]
-
-
-def report(number, request, answers):
-    print(f"--- request {number}: {str(request)[:1500]}")
-    texts = ["\n".join(b" ".join(frame).decode(errors="replace") for frame in frames) for frames in answers]
+def report(title, sides):
+    print(f"--- {title}")
+    texts = ["\n".join(b" ".join(frame).decode(errors="replace") for frame in frames) for frames in sides]
     same = 0
     while same < min(map(len, texts)) and texts[0][same] == texts[1][same]:
         same += 1
@@ -111,52 +126,22 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--show", type=int, default=20)
+    parser.add_argument("--shrink", action="store_true")
+    parser.add_argument("--self", dest="itself", action="store_true")
     options = parser.parse_args()
-    generator = Generator(random.Random(options.seed))
-    servers = []
-    known = pending(options.seed, options.count)
-    differences, counts_differ, seen = 0, False, set()
+    pair = Pair(options.nats, options.nats if options.itself else options.beale)
+    run = Run(pair, options)
     try:
-        for binary, name in ((options.nats, "nats"), (options.beale, "beale")):
-            servers.append(Server(binary, name))
         for number in range(options.count):
-            # A fresh start now and then, so that what was refused before gets another chance.
-            if number % 500 == 499:
-                start_over(servers, generator)
-            request = generator.request()
-            answers = sides(servers, request)
-            shown_answers = [[shown(frame) for frame in frames] for frames in answers]
-            if CANNOT_CREATE in shown_answers[0][0][3]:
-                start_over(servers, generator)
-            elif shown_answers[0] != shown_answers[1]:
-                # Counts that once differ stay different: that is told once.
-                before, counts_differ = counts_differ, True
-                if request.subject != "$JS.API.INFO":
-                    counts_differ = before
-                elif before:
-                    pair = without_counts(shown_answers)
-                    if pair[0] == pair[1]:
-                        continue
-                if number in known:
-                    seen.add(number)
-                    print(f"pending: request {number}: {known[number]}")
-                    start_over(servers, generator)
-                    continue
-                differences += 1
-                if differences <= options.show:
-                    report(number, request, shown_answers)
-                start_over(servers, generator)
-            elif request.kind == "next":
-                collect_acks(generator, answers)
+            run.step(number)
     finally:
-        for server in servers:
-            server.close()
-    gone = sorted(known.keys() - seen)
+        pair.close()
+    gone = sorted(run.known.keys() - run.seen)
     for number in gone:
         print(f"request {number} is answered alike now: take it out of pending.txt")
-    summary = f"{differences} answered differently, {len(seen)} more as pending.txt says"
+    summary = f"{run.differences} answered differently, {len(run.seen)} more as pending.txt says"
     print(f"{options.count} requests from seed {options.seed}, {summary}")
-    return 1 if differences or gone else 0
+    return 1 if run.differences or gone else 0
 
 
 if __name__ == "__main__":

@@ -54,9 +54,18 @@ class Server:
 
     def ask(self, subject, headers, payload, is_last, silence):
         """Returns the frames that answer a request, up to the one that `is_last` says ends them."""
+        self.send(subject, headers, payload)
+        return self.answer(is_last, silence)
+
+    def send(self, subject, headers, payload):
+        """Sends a request; `answer` has to follow."""
         self.inboxes += 1
         inbox, sid = f"_INBOX.{self.inboxes}", b"%d" % self.inboxes
         self.socket.sendall(b"SUB %s %s\r\n" % (inbox.encode(), sid) + publish(subject, inbox, headers, payload))
+
+    def answer(self, is_last, silence):
+        """Returns the frames that answer what was sent last."""
+        sid = b"%d" % self.inboxes
         frames, deadline = [], time.monotonic() + silence
         while not frames or not is_last(frames):
             frame = self._frame(deadline)

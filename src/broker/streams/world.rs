@@ -121,41 +121,17 @@ impl Env for World<'_> {
 
     fn has_interest(&mut self, account: AccountId, subject: &[u8]) -> bool {
         let account = self.router.accounts.get_mut(account);
-        account.is_some_and(|account| {
-            account
-                .subs
-                .has_interest_of(subject, |target| !matches!(target, Target::Stream(_)))
-        })
+        account.is_some_and(|account| account.subs.has_interest(subject))
     }
 
     fn has_exact_interest(&mut self, account: AccountId, subject: &[u8]) -> bool {
-        let Some(account) = self.router.accounts.get_mut(account) else {
-            return false;
-        };
-        let found = account.subs.matches(subject);
-        let conns = &mut self.router.conns;
-        found.plain().iter().any(|target| match target {
-            Target::Sub(at) => conns
-                .at_mut(at.conn)
-                .and_then(|conn| conn.subs.get_mut(at.slot))
-                .is_some_and(|sub| *sub.subject == *subject),
-            Target::Stream(_)
-            | Target::Memphis
-            | Target::Shadow(_)
-            | Target::Service(_)
-            | Target::Responses
-            | Target::System => false,
-        })
+        let account = self.router.accounts.get_mut(account);
+        account.is_some_and(|account| account.subs.has_exact(subject, None))
     }
 
     fn has_queue_interest(&mut self, account: AccountId, subject: &[u8], queue: &[u8]) -> bool {
         let account = self.router.accounts.get_mut(account);
-        account.is_some_and(|account| {
-            let found = account.subs.matches(subject);
-            found
-                .groups()
-                .any(|group| account.subs.queue_name(group.queue) == Some(queue))
-        })
+        account.is_some_and(|account| account.subs.has_exact(subject, Some(queue)))
     }
 
     fn keeps_dead(&self, account: AccountId) -> bool {
@@ -185,12 +161,14 @@ impl Env for World<'_> {
         let target = Target::Stream(stream);
         let bound = self.router.subscribe(account, subject, None, target);
         debug_assert!(bound.is_ok(), "a stream's subjects have been checked");
+        self.router.note_interest(account, subject);
     }
 
     fn unbind(&mut self, account: AccountId, subject: &[u8], target: JsTarget) {
         let JsTarget::Stream(stream) = target;
         let target = Target::Stream(stream);
         self.router.unsubscribe(account, subject, None, target);
+        self.router.note_interest(account, subject);
     }
 
     fn exporter(&mut self, account: AccountId, api: &str, deliver: &str) -> Option<AccountId> {

@@ -80,6 +80,7 @@ impl JetStream {
         set_stream_level(&mut config);
         self.check_update(old.id(), &config)?;
         check_consumer_limits(self.named(call, request)?, &config)?;
+        check_republish_target(&config)?;
         self.check_room(call.account, &config, Some(old))?;
         Ok((old.id(), config))
     }
@@ -206,9 +207,30 @@ impl JetStream {
     }
 }
 
-/// Refuses limits for consumers that existing ones do not keep.
+/// Refuses to republish some subjects to nowhere: an update takes that for everywhere, which does not fit.
+fn check_republish_target(config: &StreamConfig) -> Result<(), ApiError> {
+    match &config.republish {
+        Some(republish) if republish.dest.is_empty() && republish.src != ">" => {
+            let src = &republish.src;
+            let text = alloc::format!(
+                "stream configuration for republish from '{src}' to '>': invalid subject"
+            );
+            Err(errors::STREAM_UPDATE.with(text))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Refuses new limits for consumers that existing ones do not keep.
 fn check_consumer_limits(stream: &Stream, config: &StreamConfig) -> Result<(), ApiError> {
     let limits = &config.consumer_limits;
+    let before = &stream.core.config().consumer_limits;
+    let is_new = (limits.max_ack_pending > 0 && limits.max_ack_pending != before.max_ack_pending)
+        || (limits.inactive_threshold.0 > 0
+            && limits.inactive_threshold != before.inactive_threshold);
+    if !is_new {
+        return Ok(());
+    }
     let exceeds = |limit: i64, value: i64| limit > 0 && value > limit;
     let violators: Vec<&str> = stream
         .consumers
@@ -225,7 +247,7 @@ fn check_consumer_limits(stream: &Stream, config: &StreamConfig) -> Result<(), A
     }
     let names = violators.join(", ");
     let text = alloc::format!("change to limits violates consumers: {names}");
-    Err(errors::STREAM_INVALID_CONFIG.with(text))
+    Err(errors::STREAM_UPDATE.with(text))
 }
 
 impl StreamCore {

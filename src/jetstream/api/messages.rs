@@ -153,11 +153,8 @@ fn check_one_message(body: &MsgGetRequest) -> Result<(), ApiError> {
     let by_last = !body.last_by_subj.is_empty();
     let by_next = !body.next_by_subj.is_empty();
     let by_time = body.start_time.is_some();
-    let many = body.batch != 0
-        || body.max_bytes != 0
-        || !body.multi_last.is_empty()
-        || body.up_to_seq != 0
-        || body.up_to_time.is_some();
+    // What else direct gets of several messages have is passed over, as nats-server does.
+    let many = body.batch > 0 || body.max_bytes > 0;
     let by_seq = body.seq > 0;
     let nothing = !(by_seq || by_last || by_next || by_time);
     let starts = u8::from(by_seq) + u8::from(by_time) + u8::from(by_last);

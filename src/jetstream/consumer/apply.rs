@@ -157,7 +157,7 @@ impl Consumers {
                 | Op::Touch { .. }
                 | Op::Exhaust { .. }
                 | Op::Revive { .. }
-                | Op::Advance { .. }
+                | Op::Place { .. }
                 | Op::Reset { .. } => continue,
             };
             for seq in (first.0..first.0.saturating_add(count)).map(Seq) {
@@ -224,30 +224,6 @@ impl Consumer {
         if self.knows(seq) {
             advisory::lost(self, seq, cx);
             self.settle(seq, cx);
-        }
-    }
-
-    /// Settles all messages that are out and no longer in the stream.
-    pub(super) fn settle_gone<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
-        let known = self
-            .state
-            .pending_iter()
-            .map(|p| p.seq)
-            .chain(self.state.exhausted());
-        let gone: Vec<Seq> = known
-            .filter(|seq| cx.core.index.meta(*seq).is_none())
-            .collect();
-        for seq in gone {
-            self.on_lost(seq, cx);
-        }
-    }
-
-    /// Moves on to where the stream begins now.
-    pub(super) fn advance<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
-        let first = cx.core.index.first_seq();
-        if first > self.state.delivered().stream.next() {
-            self.change(Op::Advance { next: first }, cx.env.now().wall);
-            self.next = self.next.max(first);
         }
     }
 

@@ -79,7 +79,11 @@ impl Consumer {
 
     fn step<E: Env>(&mut self, cx: &mut Cx<'_, E>, scratch: &mut Scratch) -> Step {
         let now = cx.env.now();
-        if self.ending || now.wall < self.settings.pause_until || !self.has_credit() {
+        if self.ending || !self.has_credit() {
+            return Step::Idle;
+        }
+        if now.wall < self.settings.pause_until {
+            self.end_no_waits(cx, scratch);
             return Step::Idle;
         }
         let candidate = match self.pick(cx) {
@@ -94,7 +98,7 @@ impl Consumer {
             Loaded::Entry(entry) => entry,
             Loaded::Later => return Step::Idle,
             Loaded::Gone => {
-                self.forget(candidate, cx);
+                self.forget(candidate, cx, scratch);
                 return Step::Done;
             }
             Loaded::Damaged => {
@@ -186,12 +190,15 @@ impl Consumer {
         Loaded::Later
     }
 
-    /// Passes over a message that is no longer in the stream.
-    fn forget<E: Env>(&mut self, candidate: Candidate, cx: &mut Cx<'_, E>) {
+    /// Passes over a message that is no longer in the stream. New ones are searched for in the stream,
+    /// so that only one that stood on the list of each subject's last message can be gone: who takes no
+    /// for an answer is told so, as nats-server does, though others may follow.
+    fn forget<E: Env>(&mut self, candidate: Candidate, cx: &mut Cx<'_, E>, scratch: &mut Scratch) {
         if candidate.deliveries > 1 {
             self.settle(candidate.seq, cx);
         } else {
-            self.pass(candidate.seq);
+            self.pass_gone(candidate.seq);
+            self.on_empty(cx, scratch);
         }
     }
 
@@ -208,13 +215,18 @@ impl Consumer {
     }
 
     fn on_empty<E: Env>(&mut self, cx: &mut Cx<'_, E>, scratch: &mut Scratch) {
-        match &mut self.mode {
-            Mode::Pull(pull) => pull.end_no_waits(&mut scratch.status, cx.env),
-            Mode::Push(push) => {
-                if push.replay.is_some_and(|r| self.next.0 > r.until) {
-                    push.replay = None;
-                }
-            }
+        self.end_no_waits(cx, scratch);
+        if let Mode::Push(push) = &mut self.mode
+            && push.replay.is_some_and(|r| self.next.0 > r.until)
+        {
+            push.replay = None;
+        }
+    }
+
+    /// Nobody gets anything now: requests that take no for an answer get it.
+    fn end_no_waits<E: Env>(&mut self, cx: &mut Cx<'_, E>, scratch: &mut Scratch) {
+        if let Mode::Pull(pull) = &mut self.mode {
+            pull.end_no_waits(&mut scratch.status, cx.env);
         }
     }
 
@@ -256,6 +268,7 @@ impl Consumer {
         };
         if !taken {
             self.on_untaken(now.mono, cx);
+            self.end_no_waits(cx, scratch);
             self.loading = Loading::Done(candidate.seq, Ok(msg.entry.clone()));
             return Step::Idle;
         }

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use protocol::id::Seq;
 use protocol::time::Wall;
 
-use super::state::DeliverySeq;
+use super::state::{DeliverySeq, Position};
 
 /// One change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +66,12 @@ pub enum Op {
         /// The message.
         seq: Seq,
     },
-    /// The stream now begins at `next`: everything before it is behind the consumer.
-    Advance {
-        /// The first message that can still be delivered.
-        next: Seq,
+    /// What lay before these places is behind the consumer.
+    Place {
+        /// The last delivery.
+        delivered: Position,
+        /// Everything up to here is settled.
+        ack_floor: Position,
     },
     /// The consumer starts over.
     Reset {
@@ -94,7 +96,7 @@ mod tag {
     pub(super) const EXHAUST: u8 = 7;
     pub(super) const RESET: u8 = 8;
     pub(super) const REVIVE: u8 = 10;
-    pub(super) const ADVANCE: u8 = 9;
+    pub(super) const PLACE: u8 = 11;
 }
 
 /// Records changes and merges runs.
@@ -179,7 +181,7 @@ fn extend(open: &mut Op, op: Op) -> bool {
             | Op::Touch { .. }
             | Op::Exhaust { .. }
             | Op::Revive { .. }
-            | Op::Advance { .. }
+            | Op::Place { .. }
             | Op::Reset { .. },
             _,
         ) => false,
@@ -225,7 +227,10 @@ impl<'a> Ops<'a> {
             },
             tag::EXHAUST => Op::Exhaust { seq: self.seq()? },
             tag::REVIVE => Op::Revive { seq: self.seq()? },
-            tag::ADVANCE => Op::Advance { next: self.seq()? },
+            tag::PLACE => Op::Place {
+                delivered: self.position()?,
+                ack_floor: self.position()?,
+            },
             tag::RESET => Op::Reset { next: self.seq()? },
             _ => return None,
         };
@@ -256,6 +261,12 @@ impl<'a> Ops<'a> {
 
     fn delivery(&mut self) -> Option<DeliverySeq> {
         self.number().map(DeliverySeq)
+    }
+
+    fn position(&mut self) -> Option<Position> {
+        let delivery = self.delivery()?;
+        let stream = self.seq()?;
+        Some(Position { delivery, stream })
     }
 }
 
@@ -288,7 +299,14 @@ fn put_op(out: &mut Vec<u8>, op: Op) {
         Op::Touch { seq, since } => put(out, tag::TOUCH, &[seq.0, since.0]),
         Op::Exhaust { seq } => put(out, tag::EXHAUST, &[seq.0]),
         Op::Revive { seq } => put(out, tag::REVIVE, &[seq.0]),
-        Op::Advance { next } => put(out, tag::ADVANCE, &[next.0]),
+        Op::Place {
+            delivered,
+            ack_floor,
+        } => {
+            let (d, f) = (delivered, ack_floor);
+            let numbers = [d.delivery.0, d.stream.0, f.delivery.0, f.stream.0];
+            put(out, tag::PLACE, &numbers);
+        }
         Op::Reset { next } => put(out, tag::RESET, &[next.0]),
     }
 }
@@ -339,7 +357,16 @@ mod tests {
             },
             Op::Exhaust { seq: Seq(0) },
             Op::Revive { seq: Seq(9) },
-            Op::Advance { next: Seq(3) },
+            Op::Place {
+                delivered: Position {
+                    delivery: DeliverySeq(1),
+                    stream: Seq(3),
+                },
+                ack_floor: Position {
+                    delivery: DeliverySeq(1),
+                    stream: Seq(2),
+                },
+            },
             Op::Reset { next: Seq(5) },
         ];
         let mut recorder = Recorder::default();

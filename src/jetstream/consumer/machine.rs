@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use protocol::id::{ConsumerId, LogPos, Seq};
 use protocol::js::config::ConsumerConfig;
-use protocol::js::enums::Retention;
+use protocol::js::enums::{DeliverPolicy, Retention};
 use protocol::store::{ReadError, ReadId};
 use protocol::time::{Instant, Wall};
 
@@ -268,10 +268,14 @@ impl Consumer {
     /// Counts the messages that lie ahead anew.
     pub(super) fn recount(&mut self, core: &StreamCore) {
         let filters = &self.settings.filters;
-        self.num_pending = if self.skip.is_empty() {
-            core.index.num_pending(filters, self.next)
+        self.num_pending = if self.config.deliver_policy == DeliverPolicy::LastPerSubject {
+            // nats-server counts so also where the consumer has passed its start.
+            let from = self.skip.front().unwrap_or(self.next).max(self.next);
+            let mut last = Vec::new();
+            core.index.last_per_subject(filters, &mut last);
+            last.iter().filter(|seq| **seq >= from).count() as u64
         } else {
-            self.skip.len() + core.index.num_pending(filters, self.skip.resume().next())
+            core.index.num_pending(filters, self.next)
         };
     }
 

@@ -105,10 +105,11 @@ impl Push {
         });
     }
 
-    /// Returns whether someone subscribes: with a group, one of its members.
+    /// Returns whether someone subscribes: with a group, one of its members. Who gets messages by a
+    /// wildcard alone does not count, as in nats-server.
     pub(super) fn has_interest(&self, account: AccountId, env: &mut impl Env) -> bool {
         if self.group.is_empty() {
-            env.has_interest(account, &self.subject)
+            env.has_exact_interest(account, &self.subject)
         } else {
             env.has_queue_interest(account, &self.subject, &self.group)
         }

@@ -26,10 +26,6 @@ impl SkipList {
         self.seqs.is_empty()
     }
 
-    pub(super) fn len(&self) -> u64 {
-        self.seqs.len() as u64
-    }
-
     /// Returns the last message that the list stands for.
     pub(super) fn resume(&self) -> Seq {
         self.resume
@@ -45,16 +41,6 @@ impl SkipList {
 
     pub(super) fn contains(&self, seq: Seq) -> bool {
         self.seqs.binary_search(&seq).is_ok()
-    }
-
-    pub(super) fn remove(&mut self, seq: Seq) {
-        if let Ok(at) = self.seqs.binary_search(&seq) {
-            self.seqs.remove(at);
-        }
-    }
-
-    fn retain(&mut self, keep: impl FnMut(&Seq) -> bool) {
-        self.seqs.retain(keep);
     }
 }
 
@@ -98,6 +84,11 @@ impl Consumer {
     /// Moves on after the message `seq` was delivered for the first time.
     pub(super) fn pass(&mut self, seq: Seq) {
         self.num_pending = self.num_pending.saturating_sub(1);
+        self.pass_gone(seq);
+    }
+
+    /// Moves on from a message that is gone; it is no longer counted.
+    pub(super) fn pass_gone(&mut self, seq: Seq) {
         self.next = seq.next();
         if self.skip.is_empty() {
             return;
@@ -109,25 +100,8 @@ impl Consumer {
     }
 
     /// Forgets a message that is gone and was not delivered yet.
-    pub(super) fn forget_ahead(&mut self, seq: Seq) {
+    pub(super) fn forget_ahead(&mut self) {
         self.num_pending = self.num_pending.saturating_sub(1);
-        if !self.skip.is_empty() {
-            self.skip.remove(seq);
-            if self.skip.is_empty() {
-                self.next = self.skip.resume().next();
-            }
-        }
-    }
-
-    /// Forgets what lies ahead and is gone.
-    pub(super) fn forget_gone(&mut self, core: &StreamCore) {
-        if !self.skip.is_empty() {
-            self.skip.retain(|seq| core.index.meta(*seq).is_some());
-            if self.skip.is_empty() {
-                self.next = self.skip.resume().next();
-            }
-        }
-        self.recount(core);
     }
 }
 

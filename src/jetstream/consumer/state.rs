@@ -36,6 +36,15 @@ pub struct Position {
     pub stream: Seq,
 }
 
+impl Position {
+    fn max_each(self, other: Self) -> Self {
+        Self {
+            delivery: self.delivery.max(other.delivery),
+            stream: self.stream.max(other.stream),
+        }
+    }
+}
+
 /// What an ack says about other messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Acks {
@@ -180,7 +189,13 @@ impl ConsumerState {
             }
             Op::Exhaust { seq } => self.on_exhausted(seq),
             Op::Revive { seq } => self.on_revived(seq),
-            Op::Advance { next } => self.advance(next),
+            Op::Place {
+                delivered,
+                ack_floor,
+            } => {
+                self.delivered = self.delivered.max_each(delivered);
+                self.ack_floor = self.ack_floor.max_each(ack_floor);
+            }
             Op::Reset { next } => self.reset(next),
         }
     }
@@ -281,14 +296,6 @@ impl ConsumerState {
                 deliveries: 1,
                 stage: Stage::Out,
             });
-        }
-    }
-
-    fn advance(&mut self, next: Seq) {
-        let before = Seq(next.0.saturating_sub(1));
-        self.delivered.stream = self.delivered.stream.max(before);
-        if self.pending.is_empty() {
-            self.ack_floor = self.delivered;
         }
     }
 

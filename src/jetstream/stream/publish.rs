@@ -374,8 +374,8 @@ impl StreamCore {
         removal: &mut impl Removal,
     ) {
         match headers.rollup {
-            Some(b"all") => self.remove_below(seq, removal),
-            Some(b"sub") => self.remove_matching_below(subject, seq, removal),
+            Some(b"all") => self.roll_up_below(b"", seq, removal),
+            Some(b"sub") => self.roll_up_below(subject, seq, removal),
             Some(_) | None => {}
         }
     }

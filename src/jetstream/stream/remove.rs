@@ -1,5 +1,7 @@
 //! Taking messages out: delete, purge, rollup.
 
+use alloc::boxed::Box;
+
 use protocol::id::Seq;
 
 use super::StreamCore;
@@ -10,11 +12,34 @@ use crate::index::Filter;
 pub trait Removal {
     /// The message `seq` on `subject` goes away.
     fn on_removed(&mut self, seq: Seq, subject: &[u8]);
+
+    /// The message `seq` on `subject` goes away because a later one stands for it.
+    fn on_replaced(&mut self, seq: Seq, subject: &[u8]);
+
+    /// Messages have gone away that a later one stands for.
+    fn on_rolled_up(&mut self, cleared: Cleared);
 }
 
 /// For when nobody cares.
 impl Removal for () {
     fn on_removed(&mut self, _: Seq, _: &[u8]) {}
+
+    fn on_replaced(&mut self, _: Seq, _: &[u8]) {}
+
+    fn on_rolled_up(&mut self, _: Cleared) {}
+}
+
+/// What a stream looks like after a purge, or a roll-up, which is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cleared {
+    /// What was purged; empty for everything.
+    pub subject: Box<[u8]>,
+    /// Where the stream begins.
+    pub first: Seq,
+    /// The first message left that the purge was about.
+    pub first_matching: Option<Seq>,
+    /// Where the stream ends.
+    pub last: Seq,
 }
 
 /// What a purge did.
@@ -73,9 +98,38 @@ impl StreamCore {
         }
     }
 
-    /// Removes every message below `seq`.
-    pub(super) fn remove_below(&mut self, seq: Seq, removal: &mut impl Removal) {
-        while self.index.first_seq() < seq && self.remove(self.index.first_seq(), removal) {}
+    /// Returns how the stream looks after messages on `subject` were purged.
+    #[must_use]
+    pub fn cleared(&self, subject: &[u8]) -> Cleared {
+        let first = self.index.first_seq();
+        let first_matching = if subject.is_empty() {
+            Some(first)
+        } else {
+            self.index.next(&self.filter(subject), first)
+        };
+        Cleared {
+            subject: subject.into(),
+            first,
+            first_matching,
+            last: self.index.last_seq(),
+        }
+    }
+
+    /// Removes what the message `seq` on `subject` stands for: everything before it on `subject`, which
+    /// is every subject if it is empty.
+    pub(super) fn roll_up_below(&mut self, subject: &[u8], seq: Seq, removal: &mut impl Removal) {
+        let filter = Filter::new(subject);
+        let mut from = Seq(0);
+        while let Some(found) = self.index.next(&filter, from)
+            && found < seq
+        {
+            if let Some(meta) = self.index.meta(found) {
+                removal.on_replaced(found, self.index.subject(meta.subject));
+            }
+            self.remove_consumed(found);
+            from = found.next();
+        }
+        removal.on_rolled_up(self.cleared(subject));
     }
 
     /// Removes every message below `seq` whose subject matches `subject`: nothing keeps clients from

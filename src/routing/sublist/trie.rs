@@ -133,6 +133,16 @@ impl<T: Copy + Eq> Trie<T> {
         removed
     }
 
+    /// Returns what was inserted under just this pattern.
+    #[must_use]
+    pub fn under(&self, pattern: &[u8]) -> Option<&Values<T>> {
+        let mut at = self.root;
+        for token in subject::tokens(pattern) {
+            at = self.child(at, token)?;
+        }
+        Some(&self.node(at).values)
+    }
+
     /// Shows the values of every pattern that matches `subject`, taken as a literal. A subject with an
     /// empty token matches nothing.
     pub fn matching(

@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 
 use protocol::id::{ConsumerId, LogPos, Seq};
 use protocol::js::api::{ApiKind, ApiRequest};
+use protocol::js::check::set_consumer_level;
 use protocol::js::enums::DeliverPolicy;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{Strictness, decode};
@@ -59,6 +60,7 @@ impl Consumers {
             .ok_or(errors::CONSUMER_NOT_FOUND)?;
         let (identity, mut config) = (consumer.identity(), consumer.config.clone());
         config.pause_until = Some(body.pause_until).filter(|until| *until != Wall(0));
+        set_consumer_level(&mut config);
         self.put_config(identity, config, request)
     }
 
