@@ -57,6 +57,6 @@ pub use protocol::id::ConnId;
 pub use shard::{Shard, ShardOptions};
 pub use snapshot::{AccountView, ConnView, SubView};
 pub use stats::{Flow, Stats};
-pub use streams::{Storage, StorageView};
+pub use streams::{Progress, Storage, StorageView};
 pub use timers::TimerKind;
 pub use tls::{PeerCert, Security, TlsSession};

@@ -5,6 +5,7 @@
 //! of the batch, `settle` says so.
 
 mod ends;
+mod mending;
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;

@@ -5,8 +5,10 @@
 
 mod accounts;
 mod checkpoint;
+mod damage;
 mod flushing;
 mod guarding;
+mod mending;
 mod stations;
 mod world;
 
@@ -26,7 +28,7 @@ use protocol::id::{AccountId, ConnId, LogPos, Seq, StreamId};
 use protocol::js::api::API_PREFIX;
 use protocol::message::Message;
 use protocol::rng::Rng;
-use protocol::store::{Loc, SectionKey};
+use protocol::store::Loc;
 use protocol::time::Instant;
 use storage::{Damage, DiskDone, DiskError, DiskOp, RecoveryReport, Store, StoreEvent, StoreStats};
 
@@ -38,6 +40,8 @@ use crate::router::{Onward, Router};
 use crate::shard::ShardOptions;
 use crate::stations::Stations;
 use flushing::Flushing;
+use mending::Mending;
+pub use mending::Progress;
 pub(crate) use world::World;
 
 /// The stream of randomness for JetStream's names and ids.
@@ -91,6 +95,8 @@ pub(crate) struct Streams {
     next_tick: Instant,
     /// Publishers whose reading is paused because too much waits for the disk.
     gated: Vec<ConnId>,
+    /// Set where nobody is served.
+    mending: Option<Mending>,
 }
 
 /// What a subject that belongs to JetStream led to.
@@ -134,6 +140,7 @@ impl Streams {
             flushing: Flushing::default(),
             next_tick: Instant::NEVER,
             gated: Vec::new(),
+            mending: None,
         }
     }
 
@@ -222,30 +229,6 @@ impl Streams {
         machine.answer_foreseen(&mut world, account, stream, foreseen);
     }
 
-    /// Returns the subject of this server that a subject of its domain stands for.
-    pub(crate) fn local_subject(&self, subject: &[u8]) -> Option<Vec<u8>> {
-        /// What a domain's API shows beside requests: the buckets of KV and Object Store.
-        const BUCKETS: [&[u8]; 2] = [b"$KV.", b"$O."];
-        /// The families of requests that a domain has.
-        const FAMILIES: [&[u8]; 6] = [
-            b"STREAM.",
-            b"CONSUMER.",
-            b"DIRECT.",
-            b"META.",
-            b"SERVER.",
-            b"ACCOUNT.",
-        ];
-        if self.domain_prefix.is_empty() {
-            return None;
-        }
-        let rest = subject.strip_prefix(&*self.domain_prefix)?;
-        if BUCKETS.iter().any(|bucket| rest.starts_with(bucket)) {
-            return Some(rest.to_vec());
-        }
-        let known = rest == b"INFO" || FAMILIES.iter().any(|family| rest.starts_with(family));
-        known.then(|| [API_PREFIX.as_bytes(), rest].concat())
-    }
-
     /// Handles a message on a subject that starts with `$JS.`.
     pub(crate) fn serve(
         &mut self,
@@ -329,6 +312,11 @@ impl Streams {
         if self.storage == Storage::Recovering {
             return;
         }
+        if self.mending.is_some() {
+            self.drive_mending();
+            self.store.pump(ops);
+            return;
+        }
         for _ in 0..FORWARDS_PER_BATCH {
             let Some(forward) = router.forwards.pop_front() else {
                 break;
@@ -386,7 +374,8 @@ impl Streams {
     /// Does what is due.
     pub(crate) fn on_timeout(&mut self, router: &mut Router, ops: &mut Vec<DiskOp>) {
         let now = router.now.mono;
-        if !matches!(self.storage, Storage::Recovering | Storage::Unreadable) {
+        let is_served = self.mending.is_none();
+        if is_served && !matches!(self.storage, Storage::Recovering | Storage::Unreadable) {
             self.advance(router);
         }
         if self.next_tick <= now {
@@ -422,6 +411,16 @@ impl Streams {
     }
 
     fn on_event(&mut self, router: &mut Router, event: StoreEvent) {
+        let event = match self.mending {
+            Some(_) => self.on_event_mending(router, event),
+            None => Some(event),
+        };
+        if let Some(event) = event {
+            self.on_usual_event(router, event);
+        }
+    }
+
+    fn on_usual_event(&mut self, router: &mut Router, event: StoreEvent) {
         match event {
             StoreEvent::Entry { pos, loc, entry } => self.on_entry(router, pos, loc, &entry),
             StoreEvent::ReadDone { read, result } => {
@@ -493,65 +492,6 @@ impl Streams {
         self.machine.relocated(stream, moved);
         let (machine, store) = (&self.machine, &mut self.store);
         self.flushing.flushed(stream, moved.len(), machine, store);
-    }
-
-    /// Reading again what is stored has found rot.
-    fn on_rotten(
-        &mut self,
-        router: &mut Router,
-        Damage { file, from, to }: Damage,
-        lost: Option<(StreamId, Vec<(Seq, Loc)>)>,
-    ) {
-        let text = format!("JetStream storage is damaged: {file} from byte {from} to {to}");
-        log(router, Level::Error, text);
-        if let Some((stream, lost)) = lost {
-            self.machine.note_rotten(stream, &lost);
-        }
-    }
-
-    /// A part of what the checkpoint holds cannot be had. Without most of them, what the log says would be
-    /// applied to another state than the one it was written for.
-    fn on_section_lost(&mut self, router: &mut Router, key: SectionKey, why: &str) {
-        let SectionKey { group, number } = key;
-        let text = format!("JetStream checkpoint: section {group}/{number:x}: {why}");
-        log(router, Level::Error, text);
-        self.incomplete |= !self.machine.section_lost(key);
-    }
-
-    /// Entries are neither taken nor written from here on; what is known can be read.
-    fn stop_storing(&mut self, router: &mut Router, storage: Storage, reason: &str) {
-        self.storage = storage;
-        let (machine, mut world) = self.split(router);
-        machine.poison(&mut world, reason);
-        self.with_stations(router, |memphis, host| memphis.poison(reason, host));
-    }
-
-    /// Recovery has given up: JetStream stays closed, everything else goes on.
-    fn on_unreadable(&mut self, router: &mut Router, part: Option<Damage>, error: DiskError) {
-        let text = match part {
-            Some(Damage { file, from, to }) => {
-                format!("JetStream is closed: {file} from byte {from} to {to}: {error}")
-            }
-            None => format!("JetStream is closed: its directory: {error}"),
-        };
-        log(router, Level::Error, text.clone());
-        self.stop_storing(router, Storage::Unreadable, &text);
-        self.machine.close();
-        self.failure = Some(text);
-    }
-
-    /// What the checkpoint holds of the other streams is all that can be served.
-    fn on_damaged(&mut self, router: &mut Router, report: &RecoveryReport) {
-        let what = report.damage.first().map_or_else(
-            || String::from("a checkpoint is damaged"),
-            |Damage { file, from, to }| format!("{file} is damaged from position {from} to {to}"),
-        );
-        let text =
-            format!("JetStream stores nothing: {what}, only what was stored before is served");
-        log(router, Level::Error, text.clone());
-        self.store.seal();
-        self.stop_storing(router, Storage::Damaged, &text);
-        self.failure = Some(text);
     }
 
     #[inline]

@@ -8,6 +8,7 @@ mod keys;
 mod lame_duck;
 mod limits;
 mod login;
+mod mending;
 mod pubsub;
 mod reload;
 mod sharing;

@@ -27,7 +27,7 @@ pub use check::{Inconsistent, OperatorError, Unsupported, WebSocketError, claime
 pub use cli::FlagError;
 pub use cli::help::{NATS_SERVER, NATS_VERSION, VERSION};
 pub use digest::digest;
-pub use load::{ConfigFile, Launch, LaunchError, Setup, load};
+pub use load::{CheckStore, ConfigFile, Launch, LaunchError, Setup, load};
 pub use options::Options;
 pub use parse::parse_file;
 pub use reload::{Fresh, ReloadError, reload};

@@ -39,8 +39,21 @@ pub enum Launch {
         /// A process id, or the path of a pid file; the one running server when not given.
         target: Option<String>,
     },
+    /// Check a store that nobody uses.
+    CheckStore(CheckStore),
     /// Serve.
     Serve(Box<Setup>),
+}
+
+/// How a store is to be checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckStore {
+    /// Its directory, or the one that streams are stored in.
+    pub directory: String,
+    /// Whether what is damaged is to be given up, so that the rest can be served.
+    pub repair: bool,
+    /// Whether to answer in JSON.
+    pub json: bool,
 }
 
 /// How to serve.
@@ -79,6 +92,9 @@ pub enum LaunchError {
     /// There is something behind the flags.
     #[error("unrecognized command: {0:?}")]
     Command(String),
+    /// `check` without a directory, or with something that it does not know.
+    #[error("usage: check [--repair] [--json] <dir>")]
+    CheckUsage,
     /// A file breaks the grammar or cannot be read.
     #[error(transparent)]
     Parse(#[from] ParseError),
@@ -125,6 +141,12 @@ pub fn load(
         error,
         usage: help::usage(program),
     })?;
+    if let [word, rest @ ..] = line.words.as_slice()
+        && word == "check"
+        && program != NATS_SERVER
+    {
+        return check_store(rest).map(Launch::CheckStore);
+    }
     if let Some(text) = asked_to_print(program, &line)? {
         return Ok(Launch::Print(text));
     }
@@ -160,6 +182,24 @@ pub fn load(
         ))),
         _ => serve(setup),
     }
+}
+
+fn check_store(words: &[String]) -> Result<CheckStore, LaunchError> {
+    let mut check = CheckStore::default();
+    for word in words {
+        match word.as_str() {
+            "--repair" | "-repair" => check.repair = true,
+            "--json" | "-json" => check.json = true,
+            directory if check.directory.is_empty() && !directory.starts_with('-') => {
+                check.directory = String::from(directory);
+            }
+            _ => return Err(LaunchError::CheckUsage),
+        }
+    }
+    if check.directory.is_empty() {
+        return Err(LaunchError::CheckUsage);
+    }
+    Ok(check)
 }
 
 fn serve(mut setup: Setup) -> Result<Launch, LaunchError> {

@@ -76,7 +76,7 @@ impl Part {
         }
     }
 
-    fn of(key: SectionKey) -> Option<Self> {
+    pub(crate) fn of(key: SectionKey) -> Option<Self> {
         let number = key.number & ((1 << Self::KIND_SHIFT) - 1);
         Some(match key.number >> Self::KIND_SHIFT {
             0 => Self::Config,

@@ -325,6 +325,23 @@ impl StreamCore {
         }
     }
 
+    /// Gives up live messages that cannot be had, in these rows; what was missing before stays so.
+    pub(crate) fn give_up(&mut self, lost: &[Seq], rows: &[(Seq, Seq)]) {
+        let missing = core::mem::take(&mut self.missing);
+        for &seq in lost {
+            self.remove_consumed(seq);
+        }
+        self.missing = missing;
+        for &(first, last) in rows {
+            self.note_missing(first, last);
+        }
+    }
+
+    /// Returns the sequences whose messages are gone, as rows.
+    pub(crate) fn missing_rows(&self) -> &[(Seq, Seq)] {
+        &self.missing
+    }
+
     /// Gives up the sequences up to `last`: their messages are lost.
     pub(crate) fn skip_lost(&mut self, last: Seq) {
         let first = self.index.last_seq().next();

@@ -6,6 +6,7 @@
 mod directory;
 mod lane;
 mod lock;
+pub(crate) mod quiet;
 
 use core::future::{self, Future};
 use std::fs;

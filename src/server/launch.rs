@@ -9,7 +9,7 @@ use std::path::Path;
 use config::options::Tls;
 use config::{Launch, LaunchError, Setup, Surroundings};
 
-use crate::{reason, signal_sender, tls};
+use crate::{check, reason, signal_sender, tls};
 
 /// What `main` does next.
 #[derive(Debug)]
@@ -49,6 +49,14 @@ pub fn launch() -> Next {
         Ok(Launch::Report(text)) => {
             complain(&text);
             Next::Exit(0)
+        }
+        Ok(Launch::CheckStore(check)) => {
+            let (said, code) = check::run(&check);
+            match said {
+                Ok(text) => print(&text),
+                Err(error) => complain(&format!("{program}: {error}\n")),
+            }
+            Next::Exit(code)
         }
         Ok(Launch::Signal { command, target }) => {
             match signal_sender::send(&program, &command, target.as_deref()) {

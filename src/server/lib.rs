@@ -4,6 +4,7 @@
 //! *Invariant:* decisions are the shard's. The driver carries bytes, time and effects between it and
 //! the system, on one thread.
 
+mod check;
 pub mod clock;
 mod closed_door;
 mod conn_io;

@@ -14,6 +14,7 @@
 extern crate alloc;
 
 mod cache;
+mod check;
 mod checkpoint;
 mod events;
 mod flush;
@@ -34,6 +35,7 @@ mod store;
 #[expect(clippy::cast_possible_truncation, reason = "test files are small")]
 mod test_disk;
 
+pub use check::{Check, CheckReport, DamagedPlaces, Finding, Flaw, Unreadable};
 pub use events::StoreEvent;
 pub use op::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName, OpId};
 pub use options::StoreOptions;

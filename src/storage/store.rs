@@ -4,6 +4,7 @@
 //! [`Store::pump`] once per batch of input and [`Store::tick`] about once a second.
 
 mod bulk;
+mod mending;
 mod opening;
 
 use alloc::boxed::Box;

@@ -7,10 +7,12 @@ use alloc::vec::Vec;
 use config::options::{AccountJetStream, Options};
 use jetstream::{BatchLimits, Options as MachineOptions};
 use protocol::id::AccountId;
+use protocol::js::api::API_PREFIX;
 use protocol::js::check::ServerLimits;
 use protocol::js::info::AccountLimits;
 use protocol::text::duration::Nanos;
 
+use super::Streams;
 use crate::accounts::Account;
 use crate::info::Identity;
 
@@ -91,4 +93,30 @@ fn count(limit: u32) -> usize {
 /// Returns a limit the way the API writes it: -1 for none.
 fn signed(limit: Option<u64>) -> i64 {
     limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX))
+}
+
+impl Streams {
+    /// Returns the subject of this server that a subject of its domain stands for.
+    pub(crate) fn local_subject(&self, subject: &[u8]) -> Option<Vec<u8>> {
+        /// What a domain's API shows beside requests: the buckets of KV and Object Store.
+        const BUCKETS: [&[u8]; 2] = [b"$KV.", b"$O."];
+        /// The families of requests that a domain has.
+        const FAMILIES: [&[u8]; 6] = [
+            b"STREAM.",
+            b"CONSUMER.",
+            b"DIRECT.",
+            b"META.",
+            b"SERVER.",
+            b"ACCOUNT.",
+        ];
+        if self.domain_prefix.is_empty() {
+            return None;
+        }
+        let rest = subject.strip_prefix(&*self.domain_prefix)?;
+        if BUCKETS.iter().any(|bucket| rest.starts_with(bucket)) {
+            return Some(rest.to_vec());
+        }
+        let known = rest == b"INFO" || FAMILIES.iter().any(|family| rest.starts_with(family));
+        known.then(|| [API_PREFIX.as_bytes(), rest].concat())
+    }
 }

@@ -176,6 +176,18 @@ impl World {
         self.files.keys()
     }
 
+    /// Returns the files, to look at and to damage.
+    pub(crate) fn files_mut(&mut self) -> &mut BTreeMap<FileName, Vec<u8>> {
+        &mut self.files
+    }
+
+    /// Opens the store for a look or a repair.
+    pub(crate) fn start_mending(&mut self) {
+        self.shard.start_mending(self.now, &mut self.fx);
+        self.drain();
+        self.settle_disk();
+    }
+
     /// Damages the first place in the log that holds `text`.
     pub(crate) fn rot(&mut self, text: &[u8]) {
         let log = self
@@ -213,7 +225,7 @@ impl World {
     }
 
     /// Does one operation on files in memory.
-    fn run(&mut self, op: DiskOp) -> DiskDone {
+    pub(crate) fn run(&mut self, op: DiskOp) -> DiskDone {
         let id = op.id();
         let files = &mut self.files;
         let range = |offset: u64, len: usize| {

@@ -9,7 +9,7 @@ use super::flags::{FLAGS, Kind};
 use super::help::{VERSION, usage};
 
 /// Commands behind the flags.
-const COMMANDS: &str = "completions man";
+const COMMANDS: &str = "check completions man";
 
 /// Returns what a command prints: `man`, or `completions` with the name of a shell.
 pub(crate) fn command(program: &str, words: &[String]) -> Option<String> {
@@ -50,7 +50,10 @@ fn man(program: &str) -> String {
          .SH OPTIONS\n.nf\n{options}\n.fi\n\
          .SH SIGNALS\n.TP\n.B HUP\nread the configuration again\n.TP\n.B USR1\nopen the log file again\n\
          .TP\n.B USR2\nlet clients leave one after the other, then exit\n.TP\n.B INT, TERM\nexit\n\
-         .SH COMMANDS\n.TP\n.B completions bash|zsh|fish\nprint completions for a shell\n.TP\n.B man\n\
+         .SH COMMANDS\n.TP\n.B check [\\-\\-repair] [\\-\\-json] <dir>\n\
+         verify what is stored in a directory that no server uses: exit code 0 if all of it is whole, \
+         1 if something is damaged, 2 if that cannot be told; with \\-\\-repair, give up what is damaged \
+         and keep all else\n.TP\n.B completions bash|zsh|fish\nprint completions for a shell\n.TP\n.B man\n\
          print this page\n"
     )
 }

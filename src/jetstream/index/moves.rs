@@ -88,6 +88,20 @@ impl Index {
         }
     }
 
+    /// Calls `each` with every live message and where its entry lies, in order. Packed pages stay packed.
+    pub fn each_place(&self, mut each: impl FnMut(Seq, Loc)) {
+        for held in &self.chunks {
+            match held.folded() {
+                Some(page) => page.unpack().each_loc(&mut each),
+                None => {
+                    if let Some(chunk) = held.unfolded() {
+                        chunk.each_loc(&mut each);
+                    }
+                }
+            }
+        }
+    }
+
     /// Records where entries have moved.
     pub fn relocated(&mut self, moved: &[(Seq, Loc)]) {
         for &(seq, loc) in moved {

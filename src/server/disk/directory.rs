@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use storage::{DiskAnswer, DiskError, DiskOp, FileName};
 
+use super::quiet::store_files;
+
 /// How many files are kept open; files with unsynced writes and those of the log are, beyond that.
 const OPEN_MAX: usize = 256;
 /// Zeroes are written and synced in pieces of this length, so that the making of a file does not fill
@@ -68,7 +70,7 @@ impl Directory {
 
     pub(super) fn run(&self, op: &DiskOp) -> Result<DiskAnswer, DiskError> {
         let result = match op {
-            DiskOp::List { .. } => self.list().map(DiskAnswer::Listed),
+            DiskOp::List { .. } => store_files(&self.path).map(DiskAnswer::Listed),
             DiskOp::Read {
                 file, offset, len, ..
             } => self.read(*file, *offset, *len).map(DiskAnswer::Read),
@@ -85,17 +87,6 @@ impl Directory {
 
     fn path(&self, file: FileName) -> PathBuf {
         self.path.join(file.to_string())
-    }
-
-    fn list(&self) -> io::Result<Vec<(FileName, u64)>> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            if let Some(name) = entry.file_name().to_str().and_then(FileName::parse) {
-                files.push((name, entry.metadata()?.len()));
-            }
-        }
-        Ok(files)
     }
 
     fn read(&self, file: FileName, offset: u64, len: u32) -> io::Result<Bytes> {
@@ -224,7 +215,7 @@ fn make_zeroed(path: &Path, len: u64) -> io::Result<File> {
     Ok(file)
 }
 
-fn disk_error(error: &io::Error) -> DiskError {
+pub(super) fn disk_error(error: &io::Error) -> DiskError {
     // The numbers are Linux's; kinds cover the rest.
     match (error.kind(), error.raw_os_error()) {
         (io::ErrorKind::NotFound, _) => DiskError::NotFound,

@@ -26,22 +26,54 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     let mut options = File::options();
     let options = options.create(true).truncate(false).read(true).write(true);
     let mut file = options.open(dir.join("lock")).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(dir.to_path_buf())),
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
-    }
+    take(dir, &file)?;
     match format_of(&mut file).map_err(failed)? {
-        Some(format) if format > storage::FORMAT => Err(OpenError::Format {
-            path: PathBuf::from(dir),
-            format,
-        }),
+        Some(format) if format > storage::FORMAT => Err(later(dir, format)),
         Some(storage::FORMAT) => Ok(file),
         // What stands there is of no use to anybody: of an earlier format, damaged, or nothing yet.
         Some(_) | None => {
             write_format(&mut file).map_err(failed)?;
             Ok(file)
         }
+    }
+}
+
+/// Locks `dir` for one who only looks, and changes nothing: none where there is nothing to lock, since no
+/// process has used the directory under that name.
+///
+/// # Errors
+/// As [`lock`].
+pub(super) fn look(dir: &Path) -> Result<Option<File>, OpenError> {
+    let failed = |error| OpenError::Io {
+        path: dir.to_path_buf(),
+        error,
+    };
+    let mut file = match File::open(dir.join("lock")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    take(dir, &file)?;
+    match format_of(&mut file).map_err(failed)? {
+        Some(format) if format > storage::FORMAT => Err(later(dir, format)),
+        Some(_) | None => Ok(Some(file)),
+    }
+}
+
+fn take(dir: &Path, file: &File) -> Result<(), OpenError> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::InUse(dir.to_path_buf()),
+        TryLockError::Error(error) => OpenError::Io {
+            path: dir.to_path_buf(),
+            error,
+        },
+    })
+}
+
+fn later(dir: &Path, format: u8) -> OpenError {
+    OpenError::Format {
+        path: PathBuf::from(dir),
+        format,
     }
 }
 

@@ -499,10 +499,10 @@ impl Store {
         let segments = &mut self.bulk.segments;
         for &(key, len) in head.iter().flat_map(|head| &head.segments) {
             let found = files.remove(&key);
-            if let Some(found) = found {
-                segments.insert(key, len.min(found));
-            }
             let from = found.unwrap_or(0);
+            // One that is gone stays in the table: were its number used again, what is left of it in the
+            // state would mean other messages.
+            segments.insert(key, len.min(from));
             if from < len {
                 let file = file_of(key);
                 report.damage.push(Damage {

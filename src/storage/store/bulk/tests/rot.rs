@@ -56,6 +56,27 @@ fn rotten_section_is_written_again_from_memory() {
 }
 
 #[test]
+fn number_of_a_segment_that_is_gone_is_not_used_again() {
+    let mut user = User::new();
+    user.publish(A, 40);
+    user.flush_all_and_checkpoint();
+    let (_, gone, _) = user.streams[0][0];
+    let Place::Segment { number, .. } = gone.place() else {
+        panic!("not flushed");
+    };
+    let file = FileName::Segment { stream: A, number };
+    user.rig.disk.files.remove(&file);
+    // The second start knows of it only what the first one has written.
+    for _ in 0..2 {
+        user = user.reopen();
+        user.publish(A, 40);
+        user.flush_all_and_checkpoint();
+        user.checkpoint();
+        assert_eq!(user.read(A, gone), Err(ReadError::Missing));
+    }
+}
+
+#[test]
 fn rot_in_a_segment_fails_that_read_only() {
     let mut user = User::new();
     user.publish(A, 50);
