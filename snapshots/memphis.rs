@@ -10,10 +10,11 @@ use std::path::Path;
 /// How many features Memphis has.
 const ROWS: usize = 51;
 /// Where tests are looked for.
-const TESTS: [&str; 4] = [
+const TESTS: [&str; 5] = [
     "src/memphis",
     "src/broker/tests",
     "src/schemas",
+    "src/server/rest",
     "sim/scenarios",
 ];
 
@@ -26,6 +27,7 @@ pub(crate) fn append(out: &mut String) -> io::Result<()> {
     let text = fs::read_to_string(crate::root().join("memphis.txt"))?;
     let python = fs::read_to_string(root.join("ci/clients/memphis-python/checks.py"))?;
     let js = fs::read_to_string(root.join("ci/clients/memphis-js/checks.mjs"))?;
+    let rest = fs::read_to_string(root.join("ci/clients/memphis-rest/checks.py"))?;
     let mut tests = String::new();
     for folder in TESTS {
         read_all(&root.join(folder), &mut tests)?;
@@ -33,8 +35,8 @@ pub(crate) fn append(out: &mut String) -> io::Result<()> {
     out.push_str(
         "\n# Compatibility with Memphis\n\n\
          Nothing is recorded from Memphis' own broker, which may not be used for that: a case is a check with\n\
-         its unmodified SDKs (`py/`: memphis-py 1.3.1, `js/`: memphis-dev 1.3.2, both in `ci/clients`) or a test\n\
-         with the lines that they send (`test/`).\n\n\
+         its unmodified SDKs (`py/`: memphis-py 1.3.1, `js/`: memphis-dev 1.3.2, both in `ci/clients`), by\n\
+         plain HTTP (`rest/`, there too), or a test with the lines that they send (`test/`).\n\n\
          | row | feature | status | cases |\n|---|---|---|---|\n",
     );
     let mut rows = 0;
@@ -54,6 +56,7 @@ pub(crate) fn append(out: &mut String) -> io::Result<()> {
         for case in cases.split_whitespace() {
             let is_there = match case.split_once('/') {
                 Some(("py", name)) => python.contains(&format!("async def {name}(")),
+                Some(("rest", name)) => rest.contains(&format!("async def {name}(")),
                 Some(("js", name)) => js.contains(&format!("async {name}(")),
                 Some(("test", name)) => tests.contains(&format!("fn {name}()")),
                 Some(_) | None => false,

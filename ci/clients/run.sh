@@ -2,7 +2,7 @@
 # Runs unmodified NATS clients against a server and sums up their checks: the last line about a server is
 # `N passed, M failed`, as ci/run.sh wants it.
 #
-#   ci/clients/run.sh --server nats|beale|both [--only python|go|schemas|js|rust|natscli|walkthroughs|memphis-python|memphis-js]
+#   ci/clients/run.sh --server nats|beale|both [--only python|go|schemas|js|rust|natscli|walkthroughs|memphis-python|memphis-js|memphis-rest]
 #
 # NATS_SERVER names the real nats-server (default: the one on PATH), BEALE our broker (default: built by
 # cargo). Clients are installed in pinned versions into ci/.cache. With `both`, checks that pass on the real
@@ -103,6 +103,7 @@ clients() {
             memphis memphis-python "$cache/memphis-python/bin/python" "$here/memphis-python/checks.py"
         fi
         if wanted memphis-js; then memphis memphis-js node "$here/memphis-js/checks.mjs"; fi
+        if wanted memphis-rest; then memphis_rest; fi
     fi
 }
 
@@ -140,6 +141,18 @@ memphis() {
         client "$@" "$port" "$url"
     else
         echo "FAIL $1/program: the server did not start"
+    fi
+    stop_all
+}
+
+# Memphis over HTTP.
+memphis_rest() {
+    local port management gateway
+    port=$(free_port) management=$(free_port) gateway=$(free_port)
+    if serve "memphis { listen: \"127.0.0.1:$port\", ui_port: $management, rest_gw_port: $gateway }"; then
+        client memphis-rest "$cache/python/bin/python" "$here/memphis-rest/checks.py" "$management" "$gateway" "$port"
+    else
+        echo "FAIL memphis-rest/program: the server did not start"
     fi
     stop_all
 }

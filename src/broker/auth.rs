@@ -214,6 +214,16 @@ impl Auth {
         }
     }
 
+    /// Splits `user$ACCOUNT_ID`, as Memphis' users write it, into the account and the user.
+    pub(crate) fn memphis_account<'u>(&self, name: &'u str) -> Option<(u32, AccountId, &'u str)> {
+        self.memphis.as_ref()?.account_of(name)
+    }
+
+    /// Judges a password of the user root of a Memphis account, if that has one.
+    pub(crate) fn check_root(&self, account_id: u32, password: &str) -> Option<Verdict> {
+        self.memphis.as_ref()?.check_root(account_id, password)
+    }
+
     /// Returns the users that Memphis clients may name, in lower case, with their accounts.
     pub(crate) fn memphis_users(&self) -> impl Iterator<Item = (AccountId, &str)> {
         self.memphis.iter().flat_map(Tenants::users)

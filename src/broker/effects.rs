@@ -276,6 +276,7 @@ impl Effects {
             && self.disk.is_empty()
             && self.work.is_empty()
             && self.errands.is_empty()
+            && self.managed.is_empty()
             && self.log.is_empty()
             && !self.settle
     }

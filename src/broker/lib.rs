@@ -49,12 +49,13 @@ pub use effects::{
     WorkDone, WorkOp,
 };
 pub use info::Identity;
+pub use memphis::book::UserKind;
 pub use memphis::guard::{Compiled, SchemaLibrary, SchemaText, Validator};
 pub use memphis::manage::{Answer, CallId};
 pub use monitoring::Monitoring;
 pub use protocol::errors::CloseReason;
 pub use protocol::id::ConnId;
-pub use shard::{Shard, ShardOptions};
+pub use shard::{Manager, Proof, Shard, ShardOptions};
 pub use snapshot::{AccountView, ConnView, SubView};
 pub use stats::{Flow, Stats};
 pub use streams::{Progress, Storage, StorageView};

@@ -5,6 +5,7 @@
 //! of the batch, `settle` says so.
 
 mod ends;
+mod managers;
 mod mending;
 
 use alloc::boxed::Box;
@@ -43,6 +44,8 @@ use crate::system::{self, Herald};
 use crate::timers::{TimerKind, Timers};
 use crate::tls::{Handshakes, Security};
 use crate::trace::{Tracing, label};
+
+pub use managers::{Manager, Proof};
 
 /// What a shard is made from.
 #[derive(Clone, Debug)]

@@ -262,12 +262,12 @@ fn from_file(
     })
 }
 
-/// What Memphis' users expect: its port, its user, its payload size; nothing else listens but
+/// What Memphis' users expect: its ports, its user, its payload size; nothing else listens but
 /// monitoring.
 fn without_arguments(around: &mut dyn Surroundings) -> Setup {
     let mut options = Options {
         listen: None,
-        memphis: Some(Draft::default().finish(around)),
+        memphis: Some(Draft::as_memphis().finish(around)),
         http: Some(Listen {
             host: String::new(),
             port: 8222,

@@ -1,7 +1,9 @@
 //! The shard and its effects: every input goes in here, and every effect is carried out here.
 //!
-//! *Invariant:* the only file that borrows the shard. A borrow lasts for one input and never crosses
+//! *Invariant:* with its folder the only file that borrows the shard. A borrow lasts for one input and never crosses
 //! an await; the effects of an input are drained before the next one.
+
+mod managing;
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
@@ -25,6 +27,9 @@ use crate::process_stats::Monitored;
 use crate::reload::ConfigSource;
 use crate::tls::TlsDoor;
 use crate::work::Worker;
+use managing::{Calls, RecentLog};
+
+pub(crate) use managing::ManagedBy;
 
 /// What a connection's future may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +93,8 @@ pub(crate) struct Driver {
     disk: Option<Box<dyn DiskQueue>>,
     config: RefCell<Option<Box<dyn ConfigSource>>>,
     doors: Vec<Rc<TlsDoor>>,
+    calls: Calls,
+    recent: RecentLog,
 }
 
 impl Driver {
@@ -110,6 +117,8 @@ impl Driver {
             disk: outside.disk,
             config: RefCell::new(outside.config),
             doors: outside.doors,
+            calls: Calls::default(),
+            recent: RecentLog::default(),
         }
     }
 
@@ -149,10 +158,8 @@ impl Driver {
     /// Does so because somebody outside asked, who is answered in the log.
     pub(crate) fn reload_or_say_why(&self) {
         if let Err(error) = self.reload() {
-            (self.log)(&LogLine {
-                level: Level::Error,
-                text: format!("Failed to reload server configuration: {error}"),
-            });
+            let text = format!("Failed to reload server configuration: {error}");
+            self.log(Level::Error, text);
         }
     }
 
@@ -351,7 +358,7 @@ impl Driver {
 
     /// Logs a line about a connection that the shard knows nothing of.
     pub(crate) fn log(&self, level: Level, text: String) {
-        (self.log)(&LogLine { level, text });
+        self.note(&LogLine { level, text });
     }
 
     /// Lends the buffer that whole batches are read into. It is empty between two uses.
@@ -458,8 +465,9 @@ impl Driver {
         for op in fx.work.drain(..) {
             self.worker.borrow_mut().submit(op);
         }
+        self.calls.answer(&mut fx.managed);
         for line in fx.log.drain(..) {
-            (self.log)(&line);
+            self.note(&line);
         }
         if core::mem::take(&mut fx.settle) {
             self.is_unsettled.set(true);

@@ -5,6 +5,7 @@
 //! the system, on one thread.
 
 mod check;
+mod client;
 pub mod clock;
 mod closed_door;
 mod conn_io;
@@ -20,10 +21,12 @@ mod ports_file;
 pub mod process;
 mod process_stats;
 mod reload;
+mod rest;
 mod serve;
 mod signal_sender;
 mod syslog;
 mod tls;
+mod web;
 mod websocket;
 mod work;
 

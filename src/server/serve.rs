@@ -21,12 +21,14 @@ use crate::closed_door::turn_away;
 use crate::disk::{Disk, DiskAnswers, DiskQueue};
 use crate::door::{Door, Entrance};
 use crate::driver::{Driver, Outside};
-use crate::http::serve_monitoring;
+use crate::http::Monitoring;
 use crate::net::Net;
 use crate::ports_file::Bound;
 use crate::process_stats::Monitored;
 use crate::reload::Reload;
+use crate::rest::RestDoors;
 use crate::tls::TlsDoor;
+use crate::web::serve_site;
 use crate::websocket::WebSocketDoor;
 use crate::work;
 
@@ -113,6 +115,8 @@ pub async fn serve<N: Net, D: Disk>(
         ..Bound::default()
     };
     let doors = config.closed_doors.clone();
+    let rest = RestDoors::<N>::bind(config).await?;
+    let asked_for = config.clone();
     let shard = Shard::new(shard_options, options.seed);
     let (queue, answers) = match disk.map(Disk::split) {
         Some((queue, answers)) => (Some(Box::new(queue) as Box<dyn DiskQueue>), Some(answers)),
@@ -132,7 +136,11 @@ pub async fn serve<N: Net, D: Disk>(
         worker,
         config: source,
         // Those of clients come first.
-        doors: tls.iter().chain(&monitoring_tls).map(Rc::clone).collect(),
+        doors: [&tls, &monitoring_tls, &rest.tls]
+            .into_iter()
+            .flatten()
+            .map(Rc::clone)
+            .collect(),
     };
     let driver = Rc::new(Driver::new(shard, outside));
     let listeners = bind_clients::<N>(options.listeners, &mut bound).await?;
@@ -150,6 +158,8 @@ pub async fn serve<N: Net, D: Disk>(
         monitoring,
         bound,
         tls,
+        rest,
+        config: asked_for,
     };
     LocalSet::new().run_until(parts.run(ready, ends)).await;
     Ok(())
@@ -285,6 +295,9 @@ struct Parts<N: Net, D: Disk> {
     bound: Bound,
     /// The client listeners' certificates.
     tls: Option<Rc<TlsDoor>>,
+    rest: RestDoors<N>,
+    /// As it was at the start.
+    config: Options,
 }
 
 impl<N: Net, D: Disk> Parts<N, D> {
@@ -297,7 +310,8 @@ impl<N: Net, D: Disk> Parts<N, D> {
         let mut fixtures = clockwork(&driver);
         // Monitoring answers while the store is being recovered: that is when it is asked.
         if let Some((listener, tls)) = self.monitoring {
-            fixtures.spawn_local(serve_monitoring::<N>(Rc::clone(&driver), listener, tls));
+            let site = Rc::new(Monitoring(Rc::clone(&driver)));
+            fixtures.spawn_local(serve_site::<N, _>(site, listener, tls));
         }
         driver.start();
         if let Some(answers) = self.answers {
@@ -325,6 +339,7 @@ impl<N: Net, D: Disk> Parts<N, D> {
             open.push(keep);
             doors.spawn_local(door.run(closing));
         }
+        self.rest.open(&driver, &self.config, &mut fixtures);
         ready(&self.bound);
         let mut leaving = false;
         loop {

@@ -1,71 +1,125 @@
-//! Work that takes too long for the shard's thread, on a thread of its own: passwords against their
+//! Work that takes too long for the shard's thread, on a thread of its own: passwords and their
 //! hashes.
 //!
 //! *Invariant:* the thread exists from the first piece of work on, and ends with the server. What
-//! waits for it is bounded by the connections, of which each has one piece at a time.
+//! waits for it is bounded by who asks: each connection has one piece at a time, HTTP a few.
 
 use std::sync::mpsc;
 use std::thread;
 
 use broker::{WorkDone, WorkOp};
-use tokio::sync::mpsc as answers;
+use tokio::sync::{mpsc as answers, oneshot};
+
+/// How much work a new hash is: as much as Memphis takes.
+const HASH_COST: u32 = 10;
 
 /// The thread's side that takes work.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    ops: Option<mpsc::Sender<WorkOp>>,
+    jobs: Option<mpsc::Sender<Job>>,
     done: answers::UnboundedSender<WorkDone>,
+}
+
+/// A piece of work.
+enum Job {
+    /// The shard's.
+    Shard(WorkOp),
+    /// Check a password against its hash, for the driver.
+    Check {
+        hash: String,
+        shown: String,
+        tell: oneshot::Sender<bool>,
+    },
+    /// Hash a password, for the driver.
+    Hash {
+        password: String,
+        tell: oneshot::Sender<String>,
+    },
 }
 
 /// Returns where work goes, and where it comes back.
 pub(crate) fn worker() -> (Worker, answers::UnboundedReceiver<WorkDone>) {
     let (done, answers) = answers::unbounded_channel();
-    (Worker { ops: None, done }, answers)
+    (Worker { jobs: None, done }, answers)
 }
 
 impl Worker {
-    /// Takes a piece of work.
+    /// Takes a piece of work of the shard.
     pub(crate) fn submit(&mut self, op: WorkOp) {
-        let refused = |op: WorkOp| {
-            let WorkOp::CheckPassword { conn, .. } = op;
-            WorkDone::PasswordChecked { conn, fits: false }
+        let Err(Job::Shard(op)) = self.send(Job::Shard(op)) else {
+            return;
         };
-        let sent = match self.sender() {
-            Some(ops) => ops.send(op).map_err(|unsent| refused(unsent.0)),
-            None => Err(refused(op)),
-        };
-        if let Err(refused) = sent {
-            // Without a thread nobody with a hashed password gets in. The receiver lives as long as
-            // the server, which nobody waits for any more when it is gone.
-            let _ = self.done.send(refused);
+        let WorkOp::CheckPassword { conn, .. } = op;
+        // Without a thread nobody with a hashed password gets in. The receiver lives as long as the
+        // server, which nobody waits for any more when it is gone.
+        let _ = self
+            .done
+            .send(WorkDone::PasswordChecked { conn, fits: false });
+    }
+
+    /// Has a password checked. Without a thread there is no answer.
+    pub(crate) fn check(&mut self, hash: String, shown: String) -> oneshot::Receiver<bool> {
+        let (tell, told) = oneshot::channel();
+        drop(self.send(Job::Check { hash, shown, tell }));
+        told
+    }
+
+    /// Has a password hashed. Without a thread, or for a password that has no hash, there is no
+    /// answer.
+    pub(crate) fn hash(&mut self, password: String) -> oneshot::Receiver<String> {
+        let (tell, told) = oneshot::channel();
+        drop(self.send(Job::Hash { password, tell }));
+        told
+    }
+
+    /// Hands a job to the thread, or back.
+    fn send(&mut self, job: Job) -> Result<(), Job> {
+        match self.sender() {
+            Some(jobs) => jobs.send(job).map_err(|unsent| unsent.0),
+            None => Err(job),
         }
     }
 
-    fn sender(&mut self) -> Option<&mpsc::Sender<WorkOp>> {
-        if self.ops.is_none() {
-            let (ops, work) = mpsc::channel();
+    fn sender(&mut self) -> Option<&mpsc::Sender<Job>> {
+        if self.jobs.is_none() {
+            let (jobs, work) = mpsc::channel();
             let done = self.done.clone();
             let name = "passwords".to_owned();
             let started = thread::Builder::new()
                 .name(name)
                 .spawn(move || run(&work, &done));
-            self.ops = started.ok().map(|_| ops);
+            self.jobs = started.ok().map(|_| jobs);
         }
-        self.ops.as_ref()
+        self.jobs.as_ref()
     }
 }
 
-fn run(work: &mpsc::Receiver<WorkOp>, done: &answers::UnboundedSender<WorkDone>) {
-    for op in work {
-        let WorkOp::CheckPassword { conn, hash, shown } = op;
-        // A hash that cannot be read fits nothing.
-        let fits = bcrypt::verify(shown, &hash).unwrap_or(false);
-        if done.send(WorkDone::PasswordChecked { conn, fits }).is_err() {
-            return;
+fn run(work: &mpsc::Receiver<Job>, done: &answers::UnboundedSender<WorkDone>) {
+    for job in work {
+        match job {
+            Job::Shard(WorkOp::CheckPassword { conn, hash, shown }) => {
+                let fits = fits(&shown, &hash);
+                if done.send(WorkDone::PasswordChecked { conn, fits }).is_err() {
+                    return;
+                }
+            }
+            // Who asked may have gone meanwhile.
+            Job::Check { hash, shown, tell } => {
+                let _ = tell.send(fits(&shown, &hash));
+            }
+            Job::Hash { password, tell } => {
+                if let Ok(hash) = bcrypt::hash(password, HASH_COST) {
+                    let _ = tell.send(hash);
+                }
+            }
         }
     }
 }
 
+/// A hash that cannot be read fits nothing.
+fn fits(shown: &str, hash: &str) -> bool {
+    bcrypt::verify(shown, hash).unwrap_or(false)
+}
 #[cfg(test)]
 mod tests {
     use broker::ConnId;
@@ -93,6 +147,17 @@ mod tests {
             let answer = answers.blocking_recv();
             let fits = expected;
             assert_eq!(answer, Some(WorkDone::PasswordChecked { conn, fits }));
+        }
+    }
+
+    #[test]
+    fn a_hash_fits_the_password_that_it_was_made_from() {
+        let (mut worker, _answers) = worker();
+        let hash = worker.hash("right".to_owned()).blocking_recv();
+        let hash = hash.expect("it has a hash");
+        for (shown, fits) in [("right", true), ("wrong", false)] {
+            let told = worker.check(hash.clone(), shown.to_owned());
+            assert_eq!(told.blocking_recv(), Ok(fits));
         }
     }
 }

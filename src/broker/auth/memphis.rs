@@ -160,16 +160,33 @@ impl Tenants {
         }
     }
 
-    /// Splits `user$ACCOUNT_ID`. Names may hold a `$` themselves, so the last one counts, and only
-    /// with a number behind it.
+    /// Returns the account that a user's name is of, with its number, and the bare name.
+    pub(super) fn account_of<'u>(&self, user: &'u str) -> Option<(u32, AccountId, &'u str)> {
+        let (id, name) = split_account(user)?;
+        Some((id, self.by_id.get(&id)?.account, name))
+    }
+
+    /// Judges a password of an account's user root, if it has one.
+    pub(super) fn check_root(&self, id: u32, password: &str) -> Option<Verdict> {
+        let tenant = self.by_id.get(&id)?;
+        let (secret, user) = tenant.users.get(ROOT)?;
+        Some(secret.judge(password, tenant.account, Some(Rc::clone(user))))
+    }
+
     fn split_tenant<'u>(&self, user: &'u str) -> Option<(&Tenant, &'u str)> {
-        let (name, id) = match user.rsplit_once('$') {
-            Some((name, id)) if !name.is_empty() && id.bytes().all(|b| b.is_ascii_digit()) => {
-                (name, id.parse().ok()?)
-            }
-            Some(_) | None => (user, TENANT_DEFAULT),
-        };
+        let (id, name) = split_account(user)?;
         Some((self.by_id.get(&id)?, name))
+    }
+}
+
+/// Splits `user$ACCOUNT_ID`. Names may hold a `$` themselves, so the last one counts, and only with a
+/// number behind it.
+fn split_account(user: &str) -> Option<(u32, &str)> {
+    match user.rsplit_once('$') {
+        Some((name, id)) if !name.is_empty() && id.bytes().all(|b| b.is_ascii_digit()) => {
+            Some((id.parse().ok()?, name))
+        }
+        Some(_) | None => Some((TENANT_DEFAULT, user)),
     }
 }
 

@@ -9,8 +9,11 @@ use super::listen::Address;
 use super::reader::{Reader, set};
 use super::users;
 use crate::Surroundings;
-use crate::options::{Memphis, Tenant, User};
+use crate::options::{Listen, Memphis, Rest, Tenant, User};
 use crate::value::{Node, Value};
+
+/// Most minutes that a token holds: a year.
+const MINUTES_MAX: u32 = 366 * 24 * 60;
 
 /// The block as far as the file sets it.
 #[derive(Default)]
@@ -24,9 +27,33 @@ pub(crate) struct Draft {
     dls_retention_hours: Option<u32>,
     logs_retention_days: Option<u32>,
     gc_retention_hours: Option<u32>,
+    rest: RestDraft,
+}
+
+/// What it says about HTTP. A port of 0 stands for "off".
+#[derive(Default)]
+struct RestDraft {
+    ui_port: Option<u16>,
+    rest_gw_port: Option<u16>,
+    jwt_secret: Option<String>,
+    refresh_jwt_secret: Option<String>,
+    jwt_minutes: Option<u32>,
+    refresh_jwt_minutes: Option<u32>,
 }
 
 impl Draft {
+    /// Returns what holds without any configuration: Memphis' users expect its HTTP ports, too.
+    pub(crate) fn as_memphis() -> Self {
+        Self {
+            rest: RestDraft {
+                ui_port: Some(Rest::MANAGEMENT_PORT),
+                rest_gw_port: Some(Rest::GATEWAY_PORT),
+                ..RestDraft::default()
+            },
+            ..Self::default()
+        }
+    }
+
     pub(super) fn read(read: &mut Reader, node: &Node) -> Self {
         let mut draft = Self::default();
         read.each(node, |read, key, node| {
@@ -41,7 +68,9 @@ impl Draft {
                 "users" => draft.users = users::users(read, node),
                 "tenants" | "accounts" => draft.tenants = tenants(read, node),
                 _ => {
-                    return draft.address.read(read, key, node) || draft.retention(read, key, node);
+                    return draft.address.read(read, key, node)
+                        || draft.rest.read(read, key, node)
+                        || draft.retention(read, key, node);
                 }
             }
             true
@@ -57,9 +86,8 @@ impl Draft {
             "gc_producer_consumer_retention_hours" => {
                 self.gc_retention_hours = within(read, key, node, 1, 168);
             }
-            "ui_port"
-            | "rest_gw_port"
-            | "k8s_namespace"
+            "ui_port" | "rest_gw_port" => return self.rest.read(read, key, node),
+            "k8s_namespace"
             | "ui_host"
             | "rest_gw_host"
             | "broker_host"
@@ -74,6 +102,8 @@ impl Draft {
         self.dls_retention_hours = self.dls_retention_hours.or(outside.dls_retention_hours);
         self.logs_retention_days = self.logs_retention_days.or(outside.logs_retention_days);
         self.gc_retention_hours = self.gc_retention_hours.or(outside.gc_retention_hours);
+        self.rest.ui_port = self.rest.ui_port.or(outside.rest.ui_port);
+        self.rest.rest_gw_port = self.rest.rest_gw_port.or(outside.rest.rest_gw_port);
         self
     }
 
@@ -92,8 +122,10 @@ impl Draft {
         };
         // The token is a password too: the default one must not open what a password guards.
         let default_token = (!guarded).then(|| Memphis::DEFAULT_TOKEN.to_owned());
+        let listen = self.address.or(host, Memphis::DEFAULT_PORT);
         Memphis {
-            listen: self.address.or(host, Memphis::DEFAULT_PORT),
+            rest: self.rest.finish(&listen.host, &mut variable),
+            listen,
             root_password,
             connection_token: self
                 .connection_token
@@ -116,6 +148,66 @@ impl Draft {
                 .unwrap_or(default.gc_producer_consumer_retention_hours),
         }
     }
+}
+
+impl RestDraft {
+    fn read(&mut self, read: &mut Reader, key: &str, node: &Node) -> bool {
+        match key {
+            "ui_port" => self.ui_port = port(read, key, node),
+            "rest_gw_port" => self.rest_gw_port = port(read, key, node),
+            "jwt_secret" => set(&mut self.jwt_secret, read.secret(node)),
+            "refresh_jwt_secret" => set(&mut self.refresh_jwt_secret, read.secret(node)),
+            "jwt_expires_in_minutes" => {
+                self.jwt_minutes = within(read, key, node, 1, MINUTES_MAX);
+            }
+            "refresh_jwt_expires_in_minutes" => {
+                self.refresh_jwt_minutes = within(read, key, node, 1, MINUTES_MAX);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn finish(self, host: &str, variable: &mut dyn FnMut(&str) -> Option<String>) -> Rest {
+        let default = Rest::default();
+        let on = |port: Option<u16>| {
+            let port = port.filter(|port| *port != 0);
+            port.map(|port| Listen {
+                host: host.to_owned(),
+                port,
+            })
+        };
+        let mut minutes = |name: &str| {
+            let said = variable(name)?.parse().ok();
+            said.filter(|minutes| (1..=MINUTES_MAX).contains(minutes))
+        };
+        let jwt_minutes = self
+            .jwt_minutes
+            .or_else(|| minutes("JWT_EXPIRES_IN_MINUTES"));
+        let refresh_jwt_minutes = self
+            .refresh_jwt_minutes
+            .or_else(|| minutes("REFRESH_JWT_EXPIRES_IN_MINUTES"));
+        Rest {
+            management: on(self.ui_port),
+            gateway: on(self.rest_gw_port),
+            jwt_secret: self.jwt_secret.or_else(|| variable("JWT_SECRET")),
+            refresh_jwt_secret: self
+                .refresh_jwt_secret
+                .or_else(|| variable("REFRESH_JWT_SECRET")),
+            jwt_expires_in_minutes: jwt_minutes.unwrap_or(default.jwt_expires_in_minutes),
+            refresh_jwt_expires_in_minutes: refresh_jwt_minutes
+                .unwrap_or(default.refresh_jwt_expires_in_minutes),
+        }
+    }
+}
+
+fn port(read: &mut Reader, key: &str, node: &Node) -> Option<u16> {
+    let n: u32 = read.count(key, node)?;
+    let port = u16::try_from(n).ok();
+    if port.is_none() {
+        read.error(&node.at, format!("{key} must be a port, or 0 for none"));
+    }
+    port
 }
 
 fn within(read: &mut Reader, key: &str, node: &Node, min: u32, max: u32) -> Option<u32> {

@@ -278,6 +278,39 @@ fn memphis_takes_tenants_and_its_defaults_from_the_environment() {
 }
 
 #[test]
+fn memphis_over_http_is_off_until_it_is_given_ports() {
+    let rest = options("memphis: true").memphis.expect("on").rest;
+    assert_eq!((rest.management, rest.gateway), (None, None));
+    let text = "ui_port: 9000\nmemphis { root_password: pw, rest_gw_port: 4444, jwt_secret: s }";
+    let rest = options(text).memphis.expect("on").rest;
+    let shown = |listen: Option<crate::options::Listen>| listen.map(|listen| listen.to_string());
+    assert_eq!(shown(rest.management).as_deref(), Some("0.0.0.0:9000"));
+    assert_eq!(shown(rest.gateway).as_deref(), Some("0.0.0.0:4444"));
+    assert_eq!(rest.jwt_secret.as_deref(), Some("s"));
+    let off = options("memphis { ui_port: 0 }").memphis.expect("on").rest;
+    assert_eq!(off.management, None);
+    assert_ne!(checked("memphis { ui_port: 70000 }").errors, []);
+}
+
+#[test]
+fn memphis_takes_what_tokens_are_signed_with_and_how_long_they_hold_from_the_environment() {
+    let mut around = Fake::with_config("memphis: true");
+    around.env.insert("JWT_SECRET", "a");
+    around.env.insert("REFRESH_JWT_SECRET", "b");
+    around.env.insert("JWT_EXPIRES_IN_MINUTES", "5");
+    around.env.insert("REFRESH_JWT_EXPIRES_IN_MINUTES", "soon");
+    let map = parse_file("nats.conf", &mut around).expect("follows the grammar");
+    let rest = check(&map, &mut around).options.memphis.expect("on").rest;
+    assert_eq!(rest.jwt_secret.as_deref(), Some("a"));
+    assert_eq!(rest.refresh_jwt_secret.as_deref(), Some("b"));
+    let minutes = (
+        rest.jwt_expires_in_minutes,
+        rest.refresh_jwt_expires_in_minutes,
+    );
+    assert_eq!(minutes, (5, 2880));
+}
+
+#[test]
 fn memphis_with_the_password_that_everyone_knows_stays_on_the_loopback_interface() {
     let memphis = options("memphis: true").memphis.expect("on");
     assert_eq!(memphis.listen.host, "127.0.0.1");

@@ -85,7 +85,8 @@ Other:
         --help_tls                   Print how TLS is configured
 
 Started without options, it serves Memphis SDKs and NATS clients on port 6666, user root, password
-memphis (or ROOT_PASSWORD), stores in ./beale-data and serves monitoring on port 8222.
+memphis (or ROOT_PASSWORD), stores in ./beale-data, and serves monitoring on port 8222, Memphis'
+management API on port 9000 and its REST gateway on port 4444.
 ";
 
 pub(crate) const TLS: &str = "

@@ -8,6 +8,7 @@ use identity::{KeyKind, KeyPair};
 
 use super::{Launch, LaunchError, Setup, load};
 use crate::fake::Fake;
+use crate::options::Rest;
 
 fn run(program: &str, line: &str, around: &mut Fake) -> Result<Launch, LaunchError> {
     let args: Vec<String> = line.split_whitespace().map(String::from).collect();
@@ -58,6 +59,13 @@ fn without_arguments_it_is_what_memphis_users_expect() {
     assert_eq!(memphis.listen.to_string(), "127.0.0.1:6666");
     assert_eq!(memphis.root_password, "memphis");
     assert_eq!(memphis.connection_token.as_deref(), Some("memphis"));
+    let Rest {
+        management,
+        gateway,
+        ..
+    } = memphis.rest;
+    assert_eq!(management.expect("on").to_string(), "127.0.0.1:9000");
+    assert_eq!(gateway.expect("on").to_string(), "127.0.0.1:4444");
     assert_eq!(options.listen, None);
     assert_eq!(options.http.expect("on").to_string(), "127.0.0.1:8222");
     assert_eq!(

@@ -1,4 +1,5 @@
-//! The `memphis` block: a second listener that speaks to Memphis SDKs over the same streams.
+//! The `memphis` block: a second listener that speaks to Memphis SDKs over the same streams, and the
+//! listeners of its REST interfaces.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,6 +27,45 @@ pub struct Memphis {
     pub logs_retention_days: u32,
     /// After how long inactive producers and consumers are forgotten.
     pub gc_producer_consumer_retention_hours: u32,
+    /// What is served over HTTP.
+    pub rest: Rest,
+}
+
+/// Memphis over HTTP: management, and the gateway for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// Where management is served; none when off.
+    pub management: Option<Listen>,
+    /// Where messages are produced and consumed; none when off.
+    pub gateway: Option<Listen>,
+    /// What access tokens are signed with; drawn at each start if none is set.
+    pub jwt_secret: Option<String>,
+    /// What refresh tokens are signed with; drawn at each start if none is set.
+    pub refresh_jwt_secret: Option<String>,
+    /// How long an access token holds.
+    pub jwt_expires_in_minutes: u32,
+    /// How long a refresh token of the management interface holds.
+    pub refresh_jwt_expires_in_minutes: u32,
+}
+
+impl Rest {
+    /// The port of Memphis' management interface.
+    pub const MANAGEMENT_PORT: u16 = 9000;
+    /// The port of Memphis' REST gateway.
+    pub const GATEWAY_PORT: u16 = 4444;
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            management: None,
+            gateway: None,
+            jwt_secret: None,
+            refresh_jwt_secret: None,
+            jwt_expires_in_minutes: 15,
+            refresh_jwt_expires_in_minutes: 2880,
+        }
+    }
 }
 
 /// A Memphis tenant.
@@ -63,6 +103,7 @@ impl Default for Memphis {
             dls_retention_hours: 3,
             logs_retention_days: 7,
             gc_producer_consumer_retention_hours: 3,
+            rest: Rest::default(),
         }
     }
 }

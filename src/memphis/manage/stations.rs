@@ -172,6 +172,10 @@ fn use_schema(user: &str, fields: &Fields) -> Result<Plan, Refusal> {
 
 fn create<H: Host>(user: &str, fields: &mut Fields, cx: &Cx<'_, H>) -> Result<Plan, Refusal> {
     fields.set("username", user);
+    // SDKs that leave it out know no partitions; people leave it out because they want no more than one.
+    if fields.integer_if_set("partitions_number").is_none() {
+        fields.set("partitions_number", "1");
+    }
     let station =
         Station::from_request(fields).map_err(|error| Refusal::Showable(error.to_string()))?;
     if !cx.partitions(&station.name).is_empty() {

@@ -1,6 +1,7 @@
 //! Monitoring through a real socket.
 
 use core::cell::RefCell;
+use core::time::Duration;
 
 use config::Options;
 use config::options::Listen;
@@ -10,7 +11,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use super::*;
 use crate::disk::FileDisk;
 use crate::net::TokioNet;
 use crate::serve::{Ends, ServeOptions, Surroundings, serve};

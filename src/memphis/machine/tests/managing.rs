@@ -57,6 +57,15 @@ fn a_station_is_made_shown_and_removed() {
 }
 
 #[test]
+fn a_station_made_by_people_has_one_partition_unless_they_say_otherwise() {
+    let mut world = World::new();
+    let made = world.manage("stations/createStation", &json!({"name": "bare"}));
+    assert_eq!(made["partitions_list"], json!([1]));
+    let none = json!({"name": "none", "partitions_number": 0});
+    assert_eq!(world.call("root", "stations/createStation", &none).0, 406);
+}
+
+#[test]
 fn an_overview_names_who_produces_and_consumes_and_what_happened() {
     let mut world = World::new();
     world.ask_json(PRODUCER_CREATIONS, &producer("p", "plain.a"));

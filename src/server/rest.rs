@@ -1,0 +1,101 @@
+//! Memphis over HTTP: the management interface that its GUI and scripts use, and the gateway that
+//! produces and consumes.
+//!
+//! *Invariant:* nothing is decided here but who may ask: what is asked for is the shard's to answer,
+//! through the management interface of the Memphis layer or through a connection like any client's.
+
+mod gateway;
+mod management;
+mod openapi;
+mod query;
+mod reply;
+mod routes;
+mod tokens;
+
+use std::io;
+use std::rc::Rc;
+
+use broker::Level;
+use config::Options;
+use config::options::Listen;
+use tokio::task::JoinSet;
+
+use crate::driver::Driver;
+use crate::net::Net;
+use crate::tls::TlsDoor;
+use crate::web::serve_site;
+use gateway::Gateway;
+use management::Management;
+
+/// The listeners, before anybody is served.
+pub(crate) struct RestDoors<N: Net> {
+    management: Option<(N::Listener, String)>,
+    gateway: Option<(N::Listener, String)>,
+    /// The certificate of the clients' listeners, which is shown here too.
+    pub(crate) tls: Option<Rc<TlsDoor>>,
+}
+
+impl<N: Net> RestDoors<N> {
+    /// Binds what the configuration asks for.
+    ///
+    /// # Errors
+    /// When an address cannot be bound, or a certificate not be read.
+    pub(crate) async fn bind(config: &Options) -> io::Result<Self> {
+        let rest = config.memphis.as_ref().map(|memphis| &memphis.rest);
+        let management = rest.and_then(|rest| rest.management.as_ref());
+        let gateway = rest.and_then(|rest| rest.gateway.as_ref());
+        let is_on = management.is_some() || gateway.is_some();
+        let tls = config.tls.as_ref().filter(|_| is_on);
+        let tls = tls.map(TlsDoor::open_to_all).transpose()?;
+        Ok(Self {
+            management: listener::<N>(management).await?,
+            gateway: listener::<N>(gateway).await?,
+            tls: tls.map(Rc::new),
+        })
+    }
+
+    /// Begins to serve.
+    pub(crate) fn open(self, driver: &Rc<Driver>, config: &Options, fixtures: &mut JoinSet<()>) {
+        let Some(memphis) = &config.memphis else {
+            return;
+        };
+        let protocol = if self.tls.is_some() { "https" } else { "http" };
+        let tell = |what: &str, at: &str| {
+            let text = format!("Listening for {what} on {protocol}://{at}");
+            driver.log(Level::Info, text);
+        };
+        if let Some((listener, at)) = self.management {
+            tell("Memphis management", &at);
+            let site = Management::new(driver, memphis, config.limits.payload_max);
+            let tls = self.tls.clone();
+            fixtures.spawn_local(serve_site::<N, _>(Rc::new(site), listener, tls));
+        }
+        if let Some((listener, at)) = self.gateway {
+            tell("Memphis' REST gateway", &at);
+            let site = Gateway::new(driver, memphis, config.limits.payload_max);
+            fixtures.spawn_local(site.sweeping());
+            fixtures.spawn_local(serve_site::<N, _>(Rc::new(site), listener, self.tls));
+        }
+    }
+}
+
+async fn listener<N: Net>(listen: Option<&Listen>) -> io::Result<Option<(N::Listener, String)>> {
+    let Some(Listen { host, port }) = listen else {
+        return Ok(None);
+    };
+    let refused = |error: io::Error| {
+        let text = format!("Error listening on port: {host}:{port}, {error}");
+        io::Error::new(error.kind(), text)
+    };
+    let listener = N::bind(host, *port).await.map_err(refused)?;
+    let port = N::local_addr(&listener)?.port();
+    Ok(Some((listener, format!("{host}:{port}"))))
+}
+
+/// Says how many milliseconds a number of minutes is, as Memphis tells how long its tokens hold.
+fn minutes_in_ms(minutes: u32) -> u64 {
+    u64::from(minutes) * 60_000
+}
+
+#[cfg(test)]
+mod tests;
