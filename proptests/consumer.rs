@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use crate::world::{ACCOUNT, Bench, Delivered};
+use proptests::world::{ACCOUNT, Bench, Delivered};
 
 const ACK_WAIT_MS: u64 = 1_000;
 const INBOX: &str = "in.1";

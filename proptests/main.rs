@@ -10,4 +10,3 @@ mod recovery;
 mod subject;
 mod sublist;
 mod text;
-mod world;

@@ -9,29 +9,30 @@ use protocol::js::advisory::ClientInfo;
 use protocol::js::info::AccountLimits;
 use protocol::rng::Rng;
 use protocol::store::{Loc, Place, ReadError, ReadId, ReadOutcome, SectionKey};
+use protocol::subject::matches;
 use protocol::time::{Instant, Now, Wall};
 
-pub(crate) const ACCOUNT: AccountId = AccountId(0);
+pub const ACCOUNT: AccountId = AccountId(0);
 
 /// A message that was delivered.
 #[derive(Clone, Debug)]
-pub(crate) struct Delivered {
-    pub(crate) to: String,
-    pub(crate) reply: String,
-    pub(crate) payload: String,
+pub struct Delivered {
+    pub to: String,
+    pub reply: String,
+    pub payload: String,
 }
 
 /// The world. The position of an entry is its place in the log, plus one.
 #[derive(Debug)]
-pub(crate) struct World {
-    pub(crate) now: Now,
+pub struct World {
+    pub now: Now,
     rng: Rng,
     log: Vec<Bytes>,
     synced: usize,
-    pub(crate) delivered: Vec<Delivered>,
+    pub delivered: Vec<Delivered>,
     bound: Vec<(String, StreamId)>,
     /// Reads are answered later.
-    pub(crate) slow_reads: bool,
+    pub slow_reads: bool,
     reads: Vec<(ReadId, Loc)>,
     next_read: u64,
 }
@@ -131,15 +132,16 @@ impl Env for World {
 
 /// A machine in its world.
 #[derive(Debug)]
-pub(crate) struct Bench {
-    pub(crate) js: JetStream,
-    pub(crate) world: World,
+pub struct Bench {
+    pub js: JetStream,
+    pub world: World,
     /// A checkpoint and how much of the log it stands for.
     checkpoint: Option<(Vec<(SectionKey, Bytes)>, usize)>,
 }
 
 impl Bench {
-    pub(crate) fn new() -> Self {
+    #[expect(clippy::new_without_default, reason = "a world is made on purpose")]
+    pub fn new() -> Self {
         let mut bench = Self {
             js: machine(),
             world: World::new(),
@@ -150,7 +152,7 @@ impl Bench {
     }
 
     /// Ends the process without warning: what was not synced is lost. Recovers from what is left.
-    pub(crate) fn crash(&mut self) {
+    pub fn crash(&mut self) {
         self.world.log.truncate(self.world.synced);
         self.world.delivered.clear();
         self.world.bound.clear();
@@ -171,12 +173,12 @@ impl Bench {
     }
 
     /// Writes a checkpoint of everything applied.
-    pub(crate) fn checkpoint(&mut self) {
+    pub fn checkpoint(&mut self) {
         self.checkpoint = Some((self.js.sections(), self.world.synced));
     }
 
     /// Ends a batch of input; nothing is synced.
-    pub(crate) fn pump(&mut self) {
+    pub fn pump(&mut self) {
         self.js.pump(&mut self.world);
         while let Some((read, loc)) = self.world.reads.pop() {
             let entry = self.world.entry(loc);
@@ -186,7 +188,7 @@ impl Bench {
     }
 
     /// Commits and applies everything proposed, and what that proposes.
-    pub(crate) fn sync(&mut self) {
+    pub fn sync(&mut self) {
         self.pump();
         while self.world.synced < self.world.log.len() {
             self.apply_one();
@@ -202,26 +204,38 @@ impl Bench {
     }
 
     /// Lets time pass.
-    pub(crate) fn advance_ms(&mut self, ms: u64) {
+    pub fn advance_ms(&mut self, ms: u64) {
         self.world.now.mono.0 += ms * 1_000_000;
         self.world.now.wall.0 += ms * 1_000_000;
         self.js.handle_timeout(&mut self.world);
     }
 
     /// Publishes to the one stream that there is.
-    pub(crate) fn publish(&mut self, subject: &str, payload: &str) {
+    pub fn publish(&mut self, subject: &str, payload: &str) {
+        self.publish_to(self.world.bound[0].1, subject, payload);
+    }
+
+    /// Returns the stream that keeps a subject.
+    pub fn stream_of(&self, subject: &str) -> Option<StreamId> {
+        let subject = subject.as_bytes();
+        let mut bound = self.world.bound.iter();
+        let found = bound.find(|(pattern, _)| matches(pattern.as_bytes(), subject));
+        found.map(|(_, stream)| *stream)
+    }
+
+    /// Publishes to a stream.
+    pub fn publish_to(&mut self, stream: StreamId, subject: &str, payload: &str) {
         let msg = Inbound {
             subject: subject.as_bytes(),
             reply: b"",
             headers: b"",
             payload: payload.as_bytes(),
         };
-        let stream = self.world.bound[0].1;
         self.js.publish(&mut self.world, ACCOUNT, stream, msg);
     }
 
     /// Sends a request whose answer goes to `reply`.
-    pub(crate) fn request(&mut self, what: &str, reply: &str, payload: &str) {
+    pub fn request(&mut self, what: &str, reply: &str, payload: &str) {
         let subject = format!("$JS.API.{what}");
         let call = ApiCall {
             account: ACCOUNT,

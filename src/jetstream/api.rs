@@ -98,6 +98,11 @@ impl JetStream {
         {
             return false;
         }
+        if kind == ApiKind::StreamInfo
+            && let Some(id) = self.shared.accounts.stream(call.account, request.stream)
+        {
+            self.pump_consumed(env, id);
+        }
         if self.has_to_wait(call, &request, arrival) {
             if self.shared.replies.requests() >= self.shared.options.requests_max {
                 self.drop_requests(env);
@@ -233,7 +238,9 @@ impl JetStream {
         }
         let id = self.shared.accounts.stream(call.account, request.stream);
         let stream = id.and_then(|id| self.streams.get(&id));
-        stream.is_some_and(|stream| replies.is_under_way(stream.core.proposed()))
+        stream.is_some_and(|stream| {
+            replies.is_under_way(stream.core.proposed().max(stream.core.consumed()))
+        })
     }
 
     pub(crate) fn strictness(&self) -> Strictness {

@@ -403,6 +403,7 @@ impl Consumers {
         self.settle_lost(core, shared, env);
         let mut touched = core::mem::take(&mut self.touched);
         let mut released = Vec::new();
+        let before = shared.replies.last_proposed();
         let mut cx = Cx::new(core, shared, env);
         for key in touched.drain(..) {
             let Some(consumer) = self.table.get_mut(key) else {
@@ -417,6 +418,10 @@ impl Consumers {
         }
         self.touched = touched;
         self.release(&released, core, shared, env);
+        let after = shared.replies.last_proposed();
+        if after > before && core.config().retention != Retention::Limits {
+            core.set_consumed(after);
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 
 use alloc::vec::Vec;
 
-use protocol::id::{AccountId, Seq};
+use protocol::id::{AccountId, Seq, StreamId};
 use protocol::js::ack::AckSubject;
+use protocol::js::enums::Retention;
 
 use crate::JetStream;
 use crate::env::Env;
@@ -91,6 +92,20 @@ impl JetStream {
                 } = &mut **stream;
                 consumers.interest_changed(core, consumer, &mut self.shared, env);
             }
+        }
+    }
+
+    /// Puts into the log what a stream's consumers have let go of since the last batch ended, so that who
+    /// asks about the stream sees what it has acknowledged before.
+    pub(crate) fn pump_consumed(&mut self, env: &mut impl Env, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let Stream {
+            core, consumers, ..
+        } = &mut **stream;
+        if core.config().retention != Retention::Limits && self.shared.dirty.contains(&id) {
+            consumers.pump(core, &mut self.shared, env);
         }
     }
 

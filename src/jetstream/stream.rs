@@ -144,6 +144,8 @@ pub struct StreamCore {
     memory: Option<HashMap<u64, Bytes, FixedState>>,
     /// Where the last message that was proposed for this stream lies.
     proposed: Option<LogPos>,
+    /// Where the last entry by consumers is that may take messages out.
+    consumed: Option<LogPos>,
     /// How many of them have not been applied.
     in_flight: u32,
     /// Messages that are there but could not be read: what damage took.
@@ -178,6 +180,7 @@ impl StreamCore {
             last_msg_id: Vec::new(),
             memory: is_memory.then(HashMap::default),
             proposed: None,
+            consumed: None,
             in_flight: 0,
             lost: BTreeSet::new(),
             missing: Vec::new(),
@@ -253,6 +256,17 @@ impl StreamCore {
     #[must_use]
     pub fn proposed(&self) -> Option<LogPos> {
         self.proposed
+    }
+
+    /// Returns where the last entry lies by which consumers may take messages out of this stream.
+    #[must_use]
+    pub fn consumed(&self) -> Option<LogPos> {
+        self.consumed
+    }
+
+    /// Notes where the last entry lies by which consumers may take messages out of this stream.
+    pub fn set_consumed(&mut self, pos: Option<LogPos>) {
+        self.consumed = pos;
     }
 
     /// Notes that a message was proposed for this stream.

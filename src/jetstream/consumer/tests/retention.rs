@@ -19,6 +19,27 @@ fn a_work_queue_lets_go_of_a_message_when_its_ack_is_synced() {
 }
 
 #[test]
+fn who_asks_about_a_work_queue_sees_what_was_acknowledged_before() {
+    for pumped in [false, true] {
+        let mut bench = stream("workqueue", "file");
+        create(&mut bench, r#""ack_policy":"explicit""#);
+        publish(&mut bench, "s.a", 3);
+        let got = pull(&mut bench, "in.1", r#"{"batch":2}"#);
+
+        for message in &got {
+            let (js, world) = (&mut bench.js, &mut bench.world);
+            js.ack(world, ACCOUNT, message.reply.as_bytes(), b"", b"");
+            if pumped {
+                js.pump(world);
+            }
+        }
+        let info = bench.ask("STREAM.INFO.S", "");
+
+        assert!(info.contains(r#""messages":1"#), "{info}");
+    }
+}
+
+#[test]
 fn an_interest_stream_keeps_a_message_until_everyone_has_acknowledged_it() {
     for storage in ["file", "memory"] {
         let mut bench = stream("interest", storage);
