@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 use protocol::websocket::upgrade::{Rules, upgrade};
-use protocol::websocket::{Deflater, Item, Reader, Writer};
+use protocol::websocket::{Deflater, Item, Reader, Violation, Writer};
 
 /// What a message may decompress to.
 const INFLATED_MAX: usize = 1 << 16;
@@ -15,21 +15,29 @@ pub fn run(input: &[u8]) {
     let _ = upgrade(bytes, &Rules::default());
     let reader = || Reader::new(terms & 1 == 1, (terms & 2 == 2).then_some(INFLATED_MAX));
     let whole = read(reader(), bytes, bytes.len());
-    assert_eq!(read(reader(), bytes, usize::from(*piece)), whole);
+    let pieces = read(reader(), bytes, usize::from(*piece));
+    assert_eq!((&pieces.items, &pieces.error), (&whole.items, &whole.error));
+    // Of what turns out to be damaged, pieces may show more before that is known.
+    match whole.error {
+        None => assert_eq!(pieces.data, whole.data),
+        Some(_) => assert!(pieces.data.starts_with(&whole.data)),
+    }
     written_is_read(*terms, bytes);
 }
 
 /// What a peer sent: its data in one, the other items as text, and what ended it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 struct Read {
     data: Vec<u8>,
     items: Vec<String>,
+    error: Option<Violation>,
 }
 
 fn read(mut reader: Reader, bytes: &[u8], piece: usize) -> Read {
     let mut read = Read {
         data: Vec::new(),
         items: Vec::new(),
+        error: None,
     };
     let mut buffer = BytesMut::new();
     for piece in bytes.chunks(piece.max(1)) {
@@ -40,7 +48,7 @@ fn read(mut reader: Reader, bytes: &[u8], piece: usize) -> Read {
                 Ok(Some(item)) => read.items.push(format!("{} {item:?}", read.data.len())),
                 Ok(None) => break,
                 Err(error) => {
-                    read.items.push(format!("{error:?}"));
+                    read.error = Some(error);
                     return read;
                 }
             }
@@ -59,5 +67,5 @@ fn written_is_read(terms: u8, payload: &[u8]) {
     writer.message(payload, &mut Deflater::default(), &mut frames);
     let reader = Reader::new(false, writer.compression.then_some(INFLATED_MAX));
     let read = read(reader, &frames, frames.len());
-    assert_eq!((read.data, read.items), (payload.to_vec(), Vec::new()));
+    assert_eq!((read.data, read.error), (payload.to_vec(), None));
 }

@@ -110,8 +110,8 @@ pub struct MapDestination {
     pub cluster: String,
 }
 
-/// The limits of an account.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// The limits of an account. One that the claims do not name is 0, which zeroes are left out for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct AccountLimits {
     /// Subscriptions of one connection.
@@ -142,27 +142,6 @@ pub struct AccountLimits {
     pub max_bytes_required: bool,
     /// Limits by replicas: `R1`, `R3`.
     pub tiered_limits: BTreeMap<String, TierLimits>,
-}
-
-impl Default for AccountLimits {
-    fn default() -> Self {
-        Self {
-            subs: NO_LIMIT,
-            payload: NO_LIMIT,
-            conn: NO_LIMIT,
-            leaf: NO_LIMIT,
-            disallow_bearer: false,
-            mem_storage: 0,
-            disk_storage: 0,
-            streams: 0,
-            consumer: 0,
-            max_ack_pending: 0,
-            mem_max_stream_bytes: 0,
-            disk_max_stream_bytes: 0,
-            max_bytes_required: false,
-            tiered_limits: BTreeMap::new(),
-        }
-    }
 }
 
 /// The limits of one tier.

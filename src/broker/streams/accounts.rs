@@ -83,6 +83,7 @@ fn from_config(own: &AccountJetStream) -> AccountLimits {
         memory_max_stream_bytes: signed(own.memory_stream_bytes_max),
         storage_max_stream_bytes: signed(own.file_stream_bytes_max),
         max_bytes_required: own.max_bytes_required,
+        tiered: own.tiered,
     }
 }
 

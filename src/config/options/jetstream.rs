@@ -98,6 +98,8 @@ pub struct AccountJetStream {
     pub file_stream_bytes_max: Option<u64>,
     /// Whether each stream must be created with `max_bytes`.
     pub max_bytes_required: bool,
+    /// Whether all of this is for streams with one replica, and there are other limits for others.
+    pub tiered: bool,
 }
 
 impl JetStream {

@@ -8,7 +8,7 @@ use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::check::shown_metadata;
 use protocol::js::enums::Storage;
 use protocol::js::errors::ApiError;
-use protocol::js::info::{AccountInfo, ClusterInfo, StreamInfo};
+use protocol::js::info::{AccountInfo, AccountLimits, ClusterInfo, StreamInfo, Tier};
 use protocol::js::json::decode;
 use protocol::js::limits::{LIST_PAGE, NAMES_PAGE, SUBJECTS_PAGE};
 use protocol::js::request::{
@@ -30,6 +30,9 @@ pub(super) enum Cluster {
     /// The others don't.
     Omit,
 }
+
+/// What limits of streams with one replica go by.
+const ONE_REPLICA: &str = "R1";
 
 impl JetStream {
     /// Returns what is told about a stream.
@@ -107,6 +110,10 @@ impl JetStream {
             }
             info.streams += 1;
             info.consumers += u64::try_from(stream.consumers.count()).unwrap_or(0);
+        }
+        if info.limits.tiered {
+            let limits = core::mem::replace(&mut info.limits, AccountLimits::NOTHING);
+            info.tiers.insert(ONE_REPLICA.into(), tier(&info, limits));
         }
         info
     }
@@ -205,5 +212,18 @@ impl JetStream {
                     || subjects.any(|s| subject::overlaps(s.as_bytes(), subject.as_bytes()))
             })
             .collect()
+    }
+}
+
+/// Returns what an account uses as a tier's: here all streams have one replica.
+fn tier(info: &AccountInfo, limits: AccountLimits) -> Tier {
+    Tier {
+        memory: info.memory,
+        storage: info.storage,
+        reserved_memory: info.reserved_memory,
+        reserved_storage: info.reserved_storage,
+        streams: info.streams,
+        consumers: info.consumers,
+        limits,
     }
 }

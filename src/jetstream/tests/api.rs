@@ -3,6 +3,8 @@
 use alloc::format;
 use alloc::string::String;
 
+use protocol::js::info::AccountLimits;
+
 use crate::Options;
 use crate::testing::{ACCOUNT, Bench};
 
@@ -396,6 +398,31 @@ fn requests_and_errors_are_counted_as_nats_does() {
     let info = bench.ask("INFO", "");
     let counted = "\"total\":5,\"errors\":2}}";
     assert!(info.ends_with(counted), "{info}");
+}
+
+#[test]
+fn limits_of_a_tier_stand_under_its_name() {
+    let mut bench = bench();
+    let limits = AccountLimits {
+        max_storage: 5_000,
+        tiered: true,
+        ..AccountLimits::UNLIMITED
+    };
+    bench.js.configure_account(ACCOUNT, "$G", Some(limits));
+    bench.publish_acked("s.1", &[], "x");
+
+    let info = bench.ask("INFO", "");
+
+    assert!(
+        info.contains(r#""limits":{"max_memory":0,"max_storage":0"#),
+        "{info}"
+    );
+    let tier = info.split_once(r#""tiers":{"R1":"#).expect("a tier").1;
+    assert!(tier.contains(r#""storage":34"#), "{tier}");
+    assert!(
+        tier.contains(r#""limits":{"max_memory":-1,"max_storage":5000"#),
+        "{tier}"
+    );
 }
 
 #[test]

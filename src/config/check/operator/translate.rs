@@ -251,7 +251,10 @@ pub fn permissions(claimed: &claims::Permissions) -> Option<Permissions> {
 fn jetstream(limits: &ClaimedLimits) -> Option<AccountJetStream> {
     let tier = limits.tiered_limits.get(ONE_REPLICA);
     if let (0, 0, Some(tier)) = (limits.mem_storage, limits.disk_storage, tier) {
-        return Some(account_jetstream(tier));
+        return Some(AccountJetStream {
+            tiered: true,
+            ..account_jetstream(tier)
+        });
     }
     let all = TierLimits {
         mem_storage: limits.mem_storage,
@@ -279,6 +282,7 @@ fn account_jetstream(tier: &TierLimits) -> AccountJetStream {
         memory_stream_bytes_max: some(tier.mem_max_stream_bytes),
         file_stream_bytes_max: some(tier.disk_max_stream_bytes),
         max_bytes_required: tier.max_bytes_required,
+        tiered: false,
     }
 }
 

@@ -200,7 +200,7 @@ fn what_is_shared_is_taken_as_written() {
 }
 
 #[test]
-fn tracing_of_messages_is_told_to_have_no_effect() {
+fn tracing_of_messages_is_read() {
     let mut around = Fake::with_config(
         "accounts {
            P { exports: [{service: a, allow_trace: true}] },
@@ -209,11 +209,5 @@ fn tracing_of_messages_is_told_to_have_no_effect() {
     );
     let map = parse_file("nats.conf", &mut around).expect("follows the grammar");
     let noted = super::super::check(&map, &mut around).unsupported;
-    let keys: Vec<_> = noted.iter().map(|u| (u.key.as_str(), u.refuse)).collect();
-    let expected = [
-        ("allow_trace", false),
-        ("msg_trace", false),
-        ("allow_trace", false),
-    ];
-    assert_eq!(keys, expected);
+    assert!(noted.is_empty(), "{noted:?}");
 }

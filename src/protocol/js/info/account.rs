@@ -71,9 +71,24 @@ pub struct AccountLimits {
     pub storage_max_stream_bytes: i64,
     /// Streams must say how many bytes they hold at most.
     pub max_bytes_required: bool,
+    /// Whether they are those of streams with one replica; where they stand says so in JSON.
+    pub tiered: bool,
 }
 
 impl AccountLimits {
+    /// Nothing is allowed.
+    pub const NOTHING: Self = Self {
+        max_memory: 0,
+        max_storage: 0,
+        max_streams: 0,
+        max_consumers: 0,
+        max_ack_pending: 0,
+        memory_max_stream_bytes: 0,
+        storage_max_stream_bytes: 0,
+        max_bytes_required: false,
+        tiered: false,
+    };
+
     /// Nothing is limited.
     pub const UNLIMITED: Self = Self {
         max_memory: -1,
@@ -84,6 +99,7 @@ impl AccountLimits {
         memory_max_stream_bytes: -1,
         storage_max_stream_bytes: -1,
         max_bytes_required: false,
+        tiered: false,
     };
 }
 
