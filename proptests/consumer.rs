@@ -465,7 +465,7 @@ fn token(subject: &str, at: usize) -> u64 {
 fn shown(bench: &Bench) -> [u64; 7] {
     let stream = bench.js.stream(ACCOUNT, "S").expect("created");
     let consumer = stream.consumers.get("c").expect("created");
-    let info = consumer.snapshot_info("S", bench.world.now.wall);
+    let info = consumer.snapshot_info(&stream.core, bench.world.now.wall);
     [
         info.delivered.consumer_seq,
         info.delivered.stream_seq,

@@ -1,8 +1,8 @@
 //! Requests on `$JS.API.>`: who may ask, what has to wait, and where each kind is handled.
 //!
-//! *Invariant:* a request runs when every change proposed before it has been applied, and a reading one
-//! when the messages that were published before it have been applied, too: each connection reads its
-//! own writes. Requests for messages of a consumer never wait.
+//! *Invariant:* a request runs when every change proposed before it that bears upon it has been applied,
+//! and a reading one when all of them and the messages that were published before it have been applied:
+//! each connection reads its own writes. Requests for messages of a consumer never wait.
 
 mod batch;
 mod check;
@@ -17,13 +17,14 @@ use protocol::headers::Headers;
 use protocol::js::advisory::ApiLimitReached;
 use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::check::is_level_supported;
+use protocol::js::enums::Retention;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{Fields, Strictness};
 
 use crate::JetStream;
 use crate::consumer::check_consumer_request;
-use crate::env::{ApiCall, Env};
-use crate::shared::{Answer, Waiter};
+use crate::env::{ApiCall, Env, NameRules};
+use crate::shared::{Answer, Scope, Waiter};
 use crate::stream::Stream;
 
 pub use batch::Batch;
@@ -49,7 +50,7 @@ impl JetStream {
 
     /// Handles a request that has waited.
     pub(crate) fn api_again(&mut self, answer: Box<Answer>, env: &mut impl Env) {
-        if self.shared.replies.has_changes_under_way() {
+        if self.shared.replies.is_held() {
             return self.shared.replies.push_behind_all(Waiter::Read(answer));
         }
         self.dispatch(&answer.call(), Arrival::Waited, env);
@@ -228,7 +229,8 @@ impl JetStream {
             return false;
         }
         if replies.has_changes_under_way() {
-            return true;
+            let overtakes = arrival == Arrival::New && replies.requests() > 0;
+            return overtakes || !self.has_room_beside_changes(call, request);
         }
         if arrival == Arrival::Waited || changes(request.kind) {
             return false;
@@ -241,6 +243,37 @@ impl JetStream {
         stream.is_some_and(|stream| {
             replies.is_under_way(stream.core.proposed().max(stream.core.consumed()))
         })
+    }
+
+    /// Returns whether a request asks for something new that nothing under way bears upon: thousands of
+    /// streams or consumers share a sync, like messages, instead of waiting for one each.
+    fn has_room_beside_changes(&self, call: &ApiCall<'_>, request: &ApiRequest<'_>) -> bool {
+        let replies = &self.shared.replies;
+        let limits = self.limits(call.account);
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "everything else waits for what is under way"
+        )]
+        match request.kind {
+            ApiKind::StreamCreate => {
+                call.rules == NameRules::Nats
+                    && limits.max_streams <= 0
+                    && replies.has_room_beside(Scope::NewStream)
+            }
+            ApiKind::ConsumerCreateNamed | ApiKind::ConsumerCreateDurable => {
+                let id = self.shared.accounts.stream(call.account, request.stream);
+                let Some(stream) = id.and_then(|id| self.streams.get(&id)) else {
+                    return false;
+                };
+                let config = stream.core.config();
+                !request.consumer.is_empty()
+                    && config.retention != Retention::WorkQueue
+                    && config.max_consumers <= 0
+                    && limits.max_consumers <= 0
+                    && replies.has_room_beside(Scope::Consumer(stream.core.id(), request.consumer))
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn strictness(&self) -> Strictness {

@@ -143,6 +143,7 @@ impl JetStream {
     /// Serves the waiters that stand at or before `pos`.
     fn release(&mut self, pos: LogPos, env: &mut impl Env) {
         let mut reply = core::mem::take(&mut self.shared.reply);
+        self.shared.replies.release();
         while let Some(waiter) = self.shared.replies.take(pos, &mut reply) {
             match waiter {
                 Waiter::Read(answer) => {
@@ -265,9 +266,7 @@ impl JetStream {
         }
         let core = StreamCore::new(create.stream, account, config, create.time);
         if let Some(account) = self.shared.accounts.get_mut(account) {
-            account
-                .streams
-                .insert(Box::from(core.name()), create.stream);
+            account.add(&core);
         }
         let mut stream = Stream::new(core, Consumers::default());
         if self.shared.live {
@@ -301,7 +300,13 @@ impl JetStream {
             core, consumers, ..
         } = &mut **stream;
         let shared = &mut self.shared;
+        if let Some(account) = shared.accounts.get_mut(core.account()) {
+            account.remove(core);
+        }
         core.update(config, &mut Removals { consumers, shared });
+        if let Some(account) = shared.accounts.get_mut(core.account()) {
+            account.add(core);
+        }
         consumers.on_updated(core, &mut self.shared);
         if self.shared.live {
             stream.bind(env);
@@ -328,7 +333,7 @@ impl JetStream {
         } = &mut *stream;
         consumers.on_deleted(core, &mut self.shared, env);
         if let Some(account) = self.shared.accounts.get_mut(core.account()) {
-            account.streams.remove(core.name());
+            account.remove(core);
         }
         self.shared.timers.clear(crate::TimerKind::Expire(id));
         self.shared.timers.clear(crate::TimerKind::Schedules(id));

@@ -255,7 +255,7 @@ impl JetStream {
         if let Some(account) = self.shared.accounts.get_mut(account)
             && !is_hidden
         {
-            account.streams.insert(Box::from(core.name()), core.id());
+            account.add(&core);
         }
         let mut stream = Stream::new(core, Consumers::default());
         stream.unsaved = Unsaved::NOTHING;
@@ -285,7 +285,7 @@ impl JetStream {
         self.holes = crate::holes::Holes::default();
         for stream in core::mem::take(&mut self.streams).into_values() {
             if let Some(account) = self.shared.accounts.get_mut(stream.core.account()) {
-                account.streams.remove(stream.core.name());
+                account.remove(&stream.core);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 mod acks;
 mod advisory;
+mod ahead;
 mod api;
 mod apply;
 mod checkpoint;
@@ -63,6 +64,12 @@ pub struct Consumers {
     routes: Routes,
     /// The consumers that the pump visits.
     touched: Vec<Key>,
+    /// Those that take everything, have delivered all there is, and may deliver more.
+    hungry: Vec<Key>,
+    /// Those that take everything and hold messages that must not go unnoticed.
+    holding: Vec<Key>,
+    /// How many count for nobody: what other streams copy with.
+    direct: usize,
     /// Messages that went while a client worked on them.
     lost: Vec<(Key, Seq)>,
     /// Purges that consumers have not followed yet.
@@ -88,7 +95,7 @@ impl Consumers {
     /// Returns how many consumers count as such in stream info and limits.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.table.iter().filter(|(_, c)| !c.config.direct).count()
+        self.table.len() - self.direct
     }
 
     /// Returns whether a consumer wants messages on `subject` (interest retention).
@@ -124,9 +131,17 @@ impl Consumers {
             routes,
             table,
             touched,
+            hungry,
             ..
         } = self;
-        routes.each(msg.subject, |key| {
+        for key in hungry.drain(..) {
+            if let Some(consumer) = table.get_mut(key) {
+                consumer.hungry = false;
+                consumer.ready = true;
+                touch(consumer, key, touched);
+            }
+        }
+        routes.each_told(msg.subject, |key| {
             let Some(consumer) = table.get_mut(key) else {
                 return;
             };
@@ -134,7 +149,7 @@ impl Consumers {
             if seq < consumer.next {
                 return;
             }
-            consumer.num_pending += 1;
+            consumer.ahead.add();
             if consumer.has_credit() {
                 consumer.ready = true;
                 touch(consumer, key, touched);
@@ -153,17 +168,28 @@ impl Consumers {
         let Self {
             routes,
             table,
+            holding,
             lost,
             ..
         } = self;
-        routes.each(subject, |key| {
-            let Some(consumer) = table.get_mut(key) else {
-                return;
-            };
+        let mut concern = |key: Key, consumer: &mut Consumer| {
             if consumer.is_ahead(seq) {
                 consumer.forget_ahead();
             } else if consumer.knows(seq) {
                 lost.push((key, seq));
+            }
+        };
+        holding.retain(|&key| {
+            let Some(consumer) = table.get_mut(key) else {
+                return false;
+            };
+            concern(key, consumer);
+            consumer.holding = consumer.is_holding();
+            consumer.holding
+        });
+        routes.each_told(subject, |key| {
+            if let Some(consumer) = table.get_mut(key) {
+                concern(key, consumer);
             }
         });
     }
@@ -186,7 +212,7 @@ impl Consumers {
             return;
         }
         let Self { routes, table, .. } = self;
-        routes.each(subject, |key| {
+        routes.each_told(subject, |key| {
             if let Some(consumer) = table.get_mut(key)
                 && consumer.is_ahead(seq)
             {
@@ -207,7 +233,12 @@ impl Consumers {
         for (key, consumer) in &mut self.table {
             self.routes.remove(key, &consumer.settings.filters);
             consumer.refilter(core);
-            self.routes.insert(key, &consumer.settings.filters);
+            self.routes
+                .insert(key, &consumer.settings.filters, consumer.told());
+            hold(consumer, key, &mut self.holding);
+            // What it waits for may be found under another filter now.
+            consumer.ready = true;
+            touch(consumer, key, &mut self.touched);
         }
         // Retention may have become one that keeps only what somebody waits for.
         if core.config().retention == Retention::Interest {
@@ -390,6 +421,7 @@ impl Consumers {
             consumer.resume(cx.core);
             consumer.settle_gone(&mut cx);
             consumer.activate(&mut cx);
+            hold(consumer, key, &mut self.holding);
             after(consumer, key, &mut self.touched, &mut cx);
         }
     }
@@ -412,6 +444,11 @@ impl Consumers {
             consumer.touched = false;
             if core::mem::take(&mut consumer.ready) {
                 consumer.drive(&mut cx, &mut self.scratch);
+                if !consumer.hungry && consumer.is_hungry() {
+                    consumer.hungry = true;
+                    self.hungry.push(key);
+                }
+                hold(consumer, key, &mut self.holding);
             }
             consumer.flush(&mut cx);
             released.append(&mut consumer.released);
@@ -462,6 +499,7 @@ impl Consumers {
         let consumer = self.table.get_mut(key)?;
         let mut cx = Cx::new(core, shared, env);
         let result = f(consumer, &mut cx, &mut self.scratch);
+        hold(consumer, key, &mut self.holding);
         after(consumer, key, &mut self.touched, &mut cx);
         Some(result)
     }
@@ -521,6 +559,14 @@ fn after<E: Env>(consumer: &mut Consumer, key: Key, touched: &mut Vec<Key>, cx: 
     if consumer.wants_pump() {
         touch(consumer, key, touched);
         cx.shared.mark_dirty(cx.core.id());
+    }
+}
+
+/// Puts the consumer on the list of those that messages that go may concern, if it belongs there.
+fn hold(consumer: &mut Consumer, key: Key, holding: &mut Vec<Key>) {
+    if !consumer.holding && consumer.is_holding() {
+        consumer.holding = true;
+        holding.push(key);
     }
 }
 

@@ -52,6 +52,10 @@ pub struct Index {
     flushed_below: u64,
     messages: u64,
     bytes: u64,
+    /// How many messages were ever removed.
+    removed: u64,
+    /// Above this sequence no message is missing.
+    missing_upto: u64,
     overhead: Overhead,
     subjects: Subjects,
     segments: Segments,
@@ -67,6 +71,21 @@ pub struct Overhead {
     pub fixed: u32,
     /// In addition for a message with headers.
     pub headers: u32,
+}
+
+/// What has come and gone, to tell how many messages there are more than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    messages: u64,
+    removed: u64,
+}
+
+impl Tally {
+    /// Returns how many messages have come since `before`; nothing if one has gone meanwhile.
+    #[must_use]
+    pub fn added_since(self, before: Self) -> Option<u64> {
+        (self.removed == before.removed).then(|| self.messages - before.messages)
+    }
 }
 
 /// A message to be indexed.
@@ -111,6 +130,8 @@ impl Index {
             flushed_below: first,
             messages: 0,
             bytes: 0,
+            removed: 0,
+            missing_upto: 0,
             overhead,
             subjects: Subjects::default(),
             segments: Segments::default(),
@@ -147,6 +168,15 @@ impl Index {
     #[must_use]
     pub fn messages(&self) -> u64 {
         self.messages
+    }
+
+    /// Returns the count of messages in a form to compare later ones with.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        Tally {
+            messages: self.messages,
+            removed: self.removed,
+        }
     }
 
     /// Returns what the live messages count together.
@@ -214,6 +244,7 @@ impl Index {
     /// Gives out a sequence for a message that is not kept.
     pub fn skip(&mut self, time: Wall) -> Seq {
         self.last += 1;
+        self.missing_upto = self.last;
         self.last_time = time;
         if self.messages == 0 {
             self.first = self.last + 1;
@@ -227,6 +258,7 @@ impl Index {
             return;
         }
         self.last = next.0 - 1;
+        self.missing_upto = self.last;
         if self.messages == 0 {
             self.first = next.0;
         }
@@ -261,6 +293,8 @@ impl Index {
         self.subjects.removed(meta.subject, seq, next_same);
         self.segments.removed(meta.loc, meta.size);
         self.messages -= 1;
+        self.removed += 1;
+        self.missing_upto = self.missing_upto.max(seq);
         self.bytes -= u64::from(meta.size);
         if seq == self.first {
             self.first = self.next_live(seq + 1).unwrap_or(self.last + 1);
@@ -275,9 +309,11 @@ impl Index {
         self.chunks.clear();
         self.subjects.clear();
         self.segments.clear();
+        self.removed += self.messages;
         self.messages = 0;
         self.bytes = 0;
         self.last = self.last.max(next.0.saturating_sub(1));
+        self.missing_upto = self.last;
         self.first = self.last + 1;
     }
 

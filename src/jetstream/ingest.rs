@@ -190,9 +190,28 @@ pub(crate) fn take(
     let pos = env.propose(|out| {
         Publish::encode(out, at, time, msg.subject, msg.headers, msg.payload);
     });
+    let reply = if acks_now(&stream.core, &msg, shared) {
+        let stored = Ok(Applied::Stored(stream.core.seq_ahead()));
+        answer(&stream.core, account, msg.reply, stored, None, shared, env);
+        stream.core.set_proposed_surely(pos);
+        // Only its bytes wait.
+        &[]
+    } else {
+        stream.core.set_proposed(pos);
+        msg.reply
+    };
     shared.replies.proposed(pos);
-    shared.replies.push_publish(pos, account, msg.reply, len);
-    stream.core.set_proposed(pos);
+    shared.replies.push_publish(pos, account, reply, len);
+}
+
+/// Returns whether a publisher is told at once that its message is stored, because the stream's
+/// configuration says that nobody waits for the disk: if nothing that is under way can change what is
+/// told. The answer is true unless the process or the machine fails within the next moments.
+fn acks_now(core: &StreamCore, msg: &Inbound<'_>, shared: &Shared) -> bool {
+    core.is_sure(msg)
+        && !is_fast(msg.reply)
+        && !shared.replies.is_under_way(core.unsure())
+        && !shared.replies.has_changes_under_way()
 }
 
 /// Applies a message to its stream, answers the publisher, and offers it to the consumers.

@@ -31,7 +31,7 @@ use crate::fast::FastBatches;
 pub use accounts::{Account, Accounts};
 pub use clock::EntryClock;
 pub use listeners::Listeners;
-pub use replies::{Answer, Replies, Waiter};
+pub use replies::{Answer, Replies, Scope, Waiter};
 pub use respond::{send, send_status};
 pub use timers::{TimerKind, Timers};
 

@@ -148,6 +148,8 @@ pub struct StreamCore {
     consumed: Option<LogPos>,
     /// How many of them have not been applied.
     in_flight: u32,
+    /// Where the last one lies that may be refused when it is applied.
+    unsure: Option<LogPos>,
     /// Messages that are there but could not be read: what damage took.
     lost: BTreeSet<Seq>,
     /// Sequences that were given out, or may have been, to messages that are gone: what damage of the log
@@ -182,6 +184,7 @@ impl StreamCore {
             proposed: None,
             consumed: None,
             in_flight: 0,
+            unsure: None,
             lost: BTreeSet::new(),
             missing: Vec::new(),
             rules: Rules::new(&config),
@@ -272,7 +275,24 @@ impl StreamCore {
     /// Notes that a message was proposed for this stream.
     pub fn set_proposed(&mut self, pos: LogPos) {
         self.proposed = Some(pos);
+        self.unsure = Some(pos);
         self.in_flight += 1;
+    }
+
+    /// Notes that a message was proposed that will have the next sequence, whatever else happens.
+    pub(crate) fn set_proposed_surely(&mut self, pos: LogPos) {
+        self.proposed = Some(pos);
+        self.in_flight += 1;
+    }
+
+    /// Returns where the last message lies whose sequence is not known before it is applied.
+    pub(crate) fn unsure(&self) -> Option<LogPos> {
+        self.unsure
+    }
+
+    /// Returns the sequence of the next message, if all that are under way are stored.
+    pub(crate) fn seq_ahead(&self) -> Seq {
+        Seq(self.index.last_seq().0 + u64::from(self.in_flight) + 1)
     }
 
     /// Notes that so many proposed messages have been applied.

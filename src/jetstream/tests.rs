@@ -2,6 +2,7 @@
 
 mod api;
 mod atomic;
+mod beside;
 mod counters;
 mod fast;
 mod follow;

@@ -40,7 +40,12 @@ var checks = []check{
 	{"ordered", ordered}, {"push", push}, {"push_heartbeat", pushHeartbeat},
 	{"consumer_listing", consumerListing}, {"consumer_pause", consumerPause}, {"kv_basics", kvBasics},
 	{"kv_history_keys", kvHistoryKeys}, {"kv_watch", kvWatch}, {"object_store", objectStore},
-	{"drain", drain}, {"reconnect", reconnect},
+	{"priority_overflow", priorityOverflow}, {"priority_pinned", priorityPinned},
+	{"priority_prioritized", priorityPrioritized}, {"atomic_batch", atomicBatch},
+	{"atomic_batch_refused", atomicBatchRefused}, {"fast_batch", fastBatch}, {"counter", counter},
+	{"counter_totals", counterTotals}, {"message_ttl", messageTTL}, {"message_ttl_ends", messageTTLEnds},
+	{"scheduled", scheduled}, {"direct_get_batch", directGetBatch}, {"kv_ttl", kvTTL},
+	{"persist_async", persistAsync}, {"drain", drain}, {"reconnect", reconnect},
 }
 
 func main() {

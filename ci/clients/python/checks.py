@@ -11,6 +11,7 @@ import sys
 import time
 
 import nats
+from extensions import EXTENSIONS
 from nats.errors import NoRespondersError, TimeoutError
 from nats.js.api import (
     AckPolicy,
@@ -482,7 +483,7 @@ async def main():
     failed = 0
     nc = await connected()
     js = nc.jetstream()
-    for function in CHECKS:
+    for function in CHECKS + EXTENSIONS:
         name = f"python/{function.__name__}"
         try:
             await asyncio.wait_for(function(nc, js), 30)

@@ -101,7 +101,7 @@ fn view(stream: &jetstream::stream::Stream, now: Wall) -> Stream {
             ..StreamInfo::default()
         },
         consumers: consumers
-            .map(|consumer| consumer.snapshot_info(core.name(), now))
+            .map(|consumer| consumer.snapshot_info(core, now))
             .collect(),
     }
 }

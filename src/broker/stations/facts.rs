@@ -14,9 +14,8 @@ const MS_PER_S: u64 = 1000;
 pub(super) fn of_stream(stream: &Stream, now: Wall) -> StreamFacts {
     let config = stream.core.config();
     let state = stream.core.state(0);
-    let name = stream.core.name();
     let consumers = stream.consumers.iter().map(|consumer| {
-        let info = consumer.snapshot_info(name, now);
+        let info = consumer.snapshot_info(&stream.core, now);
         let last = [info.delivered.last_active, info.ack_floor.last_active];
         ConsumerFacts {
             name: info.name,

@@ -11,7 +11,7 @@ use protocol::id::{AccountId, Seq, StreamId};
 use protocol::js::api::ApiRequest;
 use protocol::js::check::{
     NameRules, Reserved, StreamRules, check_memphis_name, check_resources, check_stream,
-    check_stream_create, check_stream_update, overlaps_any, set_stream_level,
+    check_stream_create, check_stream_update, set_stream_level,
 };
 use protocol::js::config::{StreamConfig, StreamConfigRequest};
 use protocol::js::enums::Storage;
@@ -117,11 +117,10 @@ impl JetStream {
     }
 
     fn check_overlap(&self, account: AccountId, config: &StreamConfig) -> Result<(), ApiError> {
-        for other in self.of_account(account) {
-            let other = other.core.config();
-            if other.name != config.name && overlaps_any(&config.subjects, &other.subjects) {
-                return Err(errors::STREAM_SUBJECT_OVERLAP);
-            }
+        let own = self.shared.accounts.stream(account, &config.name);
+        let account = self.shared.accounts.get(account);
+        if account.is_some_and(|account| account.overlaps(&config.subjects, own)) {
+            return Err(errors::STREAM_SUBJECT_OVERLAP);
         }
         Ok(())
     }
@@ -133,23 +132,27 @@ impl JetStream {
         config: &StreamConfig,
         old: Option<&StreamCore>,
     ) -> Result<(), ApiError> {
-        let promised = |streams: &mut dyn Iterator<Item = &Stream>| -> i64 {
-            streams
-                .map(|stream| &stream.core)
-                .filter(|core| old.is_none_or(|old| old.id() != core.id()))
-                .filter(|core| core.config().storage == config.storage)
-                .map(|core| core.config().max_bytes.max(0))
-                .sum()
-        };
+        let replaced = old.map(StreamCore::config);
+        let replaced = replaced.filter(|old| old.storage == config.storage);
+        let replaced = replaced.map_or(0, |old| i128::from(old.max_bytes.max(0)));
+        let others = |all: i128| i64::try_from(all - replaced).unwrap_or(i64::MAX);
+        let accounts = &self.shared.accounts;
+        let by_all = accounts.iter().map(|(_, a)| a.promised(config.storage));
+        let by_account = accounts.get(account);
+        let by_account = by_account.map_or(0, |account| account.promised(config.storage));
         let server_bytes = match config.storage {
             Storage::File => self.shared.options.store_bytes_max,
             Storage::Memory => self.shared.options.memory_bytes_max,
         };
-        let others = i64::try_from(self.of_account(account).count()).unwrap_or(i64::MAX);
+        let streams = accounts.get(account).map_or(0, |a| a.streams.len());
         let reserved = Reserved {
-            streams: if old.is_some() { 0 } else { others },
-            account_bytes: promised(&mut self.of_account(account)),
-            server_bytes_free: server_bytes.saturating_sub(promised(&mut self.streams())),
+            streams: if old.is_some() {
+                0
+            } else {
+                i64::try_from(streams).unwrap_or(i64::MAX)
+            },
+            account_bytes: others(by_account),
+            server_bytes_free: server_bytes.saturating_sub(others(by_all.sum())),
         };
         let old_max_bytes = old.map_or(0, |old| old.config().max_bytes);
         check_resources(config, old_max_bytes, self.limits(account), &reserved)

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use protocol::id::{Seq, StreamId};
 use protocol::js::advisory::{Action, StreamCreated, StreamDeleted, StreamUpdated};
 use protocol::js::api::{ApiKind, ApiRequest};
+use protocol::js::config::{StreamConfig, StreamConfigRequest};
 use protocol::js::enums::Storage;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{decode, to_vec};
@@ -19,9 +20,18 @@ use crate::JetStream;
 use crate::apply::Outcome;
 use crate::entry::{Entry, MsgDelete, Purge, StreamCreate, StreamUpdate};
 use crate::env::{ApiCall, Env, Purpose};
-use crate::shared::{Answer, Waiter};
+use crate::shared::{Answer, Scope, Waiter};
 
 type Done = Result<(), ApiError>;
+
+/// Returns whether a new stream depends on no other one, nor on how much others are promised, so that it
+/// can be made beside others. Of two that want the same name or subject, applying refuses the second.
+fn stands_alone(config: &StreamConfig) -> bool {
+    config.storage == Storage::File
+        && config.max_bytes <= 0
+        && config.mirror.is_none()
+        && config.sources.is_empty()
+}
 
 impl JetStream {
     pub(super) fn stream_create(
@@ -30,7 +40,13 @@ impl JetStream {
         request: &ApiRequest<'_>,
         env: &mut impl Env,
     ) -> Done {
-        let body = decode(call.msg.payload, self.strictness())?;
+        let body: StreamConfigRequest = decode(call.msg.payload, self.strictness())?;
+        let is_changing = self.shared.replies.has_changes_under_way();
+        if is_changing && !stands_alone(&body.config) {
+            let waiter = Waiter::Read(Box::new(Answer::new(call)));
+            self.shared.replies.push_behind_all(waiter);
+            return Ok(());
+        }
         let config = self.complete_create(call, request, body)?;
         let account = self.shared.accounts.get(call.account);
         let account = account.map_or(Bytes::new(), |a| Bytes::copy_from_slice(a.name.as_bytes()));
@@ -140,7 +156,12 @@ impl JetStream {
         }
         let pos = env.propose(|out| out.extend_from_slice(&bytes));
         self.shared.replies.proposed(pos);
-        self.shared.replies.push(pos, Waiter::Change(answer));
+        let scope = if matches!(entry, Entry::StreamCreate(_)) {
+            Scope::NewStream
+        } else {
+            Scope::Everything
+        };
+        self.shared.replies.push_change(pos, scope, answer);
         Ok(())
     }
 

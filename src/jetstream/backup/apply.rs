@@ -113,7 +113,7 @@ impl JetStream {
         }
         core.enforce_limits(&mut Removals { consumers, shared });
         if let Some(account) = self.shared.accounts.get_mut(account) {
-            account.streams.insert(Box::from(core.name()), end.stream);
+            account.add(core);
         }
         if self.shared.live {
             stream.bind(env);

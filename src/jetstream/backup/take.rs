@@ -22,7 +22,7 @@ use crate::JetStream;
 use crate::consumer::is_whole;
 use crate::entry::{ConsumerCreate, Entry, Publish, RestoreConsumer, RestoreEnd, StreamCreate};
 use crate::env::{ApiCall, Env, Inbound, Purpose};
-use crate::shared::{TimerKind, Waiter, send};
+use crate::shared::{Scope, TimerKind, Waiter, send};
 
 /// A stream on its way in.
 #[derive(Debug)]
@@ -292,7 +292,7 @@ impl JetStream {
             return Ok(());
         }
         let pos = self.log_restore(taking, &entry, env)?;
-        self.shared.replies.note_change(pos);
+        self.shared.replies.note_change(pos, Scope::Everything);
         Ok(())
     }
 

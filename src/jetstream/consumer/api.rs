@@ -173,7 +173,7 @@ impl Consumers {
 
     fn list<E: Env>(&mut self, request: &mut Request<'_, E>) -> Result<(), ApiError> {
         let body: ConsumersRequest = decode_optional(request.call.msg.payload)?;
-        let (stream, now) = (request.core.name(), request.env.now().wall);
+        let (stream, now) = (&*request.core, request.env.now().wall);
         let page = Page::new(self.listed().count(), body.offset, LIST_PAGE);
         let infos = self.listed().skip(page.offset).take(LIST_PAGE);
         let listed = Listed {

@@ -16,7 +16,7 @@ use super::cx::{Cx, Scratch};
 use super::delta::{Op, Ops};
 use super::machine::{Consumer, Known, Mode};
 use super::state::Acks;
-use super::{ConsumerEntry, Consumers, advisory, after};
+use super::{ConsumerEntry, Consumers, advisory, after, hold};
 use crate::entry::ConsumerCreate;
 use crate::env::Env;
 use crate::shared::Shared;
@@ -83,10 +83,13 @@ impl Consumers {
         let (id, name) = (consumer.id, Box::from(consumer.name()));
         let entry = self.table.vacant_entry();
         let key = entry.key();
-        self.routes.insert(key, &consumer.settings.filters);
+        self.routes
+            .insert(key, &consumer.settings.filters, consumer.told());
         self.by_id.insert(id, key);
         self.by_name.insert(name, key);
-        entry.insert(consumer);
+        self.direct += usize::from(consumer.config.direct);
+        let consumer = entry.insert(consumer);
+        hold(consumer, key, &mut self.holding);
     }
 
     fn change<E: Env>(
@@ -103,8 +106,12 @@ impl Consumers {
         let mut cx = Cx::new(core, shared, env);
         let was_paused = consumer.config.pause_until;
         self.routes.remove(key, &consumer.settings.filters);
+        self.direct -= usize::from(consumer.config.direct);
+        self.direct += usize::from(config.direct);
         consumer.configure(config, &mut cx);
-        self.routes.insert(key, &consumer.settings.filters);
+        self.routes
+            .insert(key, &consumer.settings.filters, consumer.told());
+        hold(consumer, key, &mut self.holding);
         if cx.shared.live {
             if consumer.config.pause_until != was_paused {
                 advisory::paused(consumer, &mut cx);
@@ -128,7 +135,10 @@ impl Consumers {
         let mut consumer = self.table.remove(key);
         self.by_name.remove(consumer.name());
         self.routes.remove(key, &consumer.settings.filters);
-        self.touched.retain(|touched| *touched != key);
+        self.direct -= usize::from(consumer.config.direct);
+        for list in [&mut self.touched, &mut self.hungry, &mut self.holding] {
+            list.retain(|listed| *listed != key);
+        }
         self.lost.retain(|(lost, _)| *lost != key);
         consumer.close(&mut Cx::new(core, shared, env), &mut self.scratch);
         self.release_unneeded(core);

@@ -13,6 +13,7 @@ use super::machine::{Consumer, Mode};
 use super::pull::{self, LastDelivered, Supply};
 use super::{advisory, status};
 use crate::env::{Env, Outgoing};
+use crate::stream::StreamCore;
 
 impl Consumer {
     /// Does what is due.
@@ -22,7 +23,7 @@ impl Consumer {
         self.expire_acks(now.mono, cx);
         self.end_pause(now.wall, cx);
         let last = self.last_delivered();
-        let supply = self.supply();
+        let supply = self.supply(cx.core);
         match &mut self.mode {
             Mode::Pull(pull) => {
                 if pull.next_event().is_some_and(|at| at <= now.mono) {
@@ -46,8 +47,8 @@ impl Consumer {
 
     /// Returns what there is to hope for when a request's time comes. Short of acks, a request that
     /// got something has had its share: nobody knows when the next ack comes.
-    fn supply(&self) -> Supply {
-        if self.queued == 0 && (self.num_pending == 0 || self.is_full()) {
+    fn supply(&self, core: &StreamCore) -> Supply {
+        if self.queued == 0 && (self.is_full() || self.num_pending(core) == 0) {
             Supply::Empty
         } else {
             Supply::More

@@ -207,7 +207,7 @@ impl Consumer {
     fn give_up<E: Env>(&mut self, candidate: Candidate, now: Now, cx: &mut Cx<'_, E>) {
         let seq = candidate.seq;
         if self.settings.acks == Acks::None {
-            self.pass(seq);
+            self.pass(seq, cx.core);
             return;
         }
         self.on_delivered(candidate, now, cx);
@@ -238,8 +238,9 @@ impl Consumer {
         cx: &mut Cx<'_, E>,
         scratch: &mut Scratch,
     ) -> Step {
-        let pending =
-            self.num_pending - u64::from(candidate.deliveries == 1 && self.num_pending > 0);
+        self.count_now(cx.core);
+        let ahead = self.num_pending(cx.core);
+        let pending = ahead - u64::from(candidate.deliveries == 1 && ahead > 0);
         self.put_ack_subject(candidate, msg.time.0, pending, &mut scratch.reply);
         let mut out = Outgoing {
             subject: msg.subject,
@@ -260,7 +261,7 @@ impl Consumer {
             Mode::Push(push) => cx.env.deliver(account, &push.subject, out),
             Mode::Pull(_) => {
                 let depth = Depth {
-                    pending: self.num_pending,
+                    pending: ahead,
                     ack_pending: self.state.num_pending_acks() as u64,
                 };
                 self.send_to_request(out, depth, cx, &mut scratch.status)
@@ -297,7 +298,7 @@ impl Consumer {
                 count: 1,
             };
             self.change(op, now.wall);
-            self.pass(seq);
+            self.pass(seq, cx.core);
         } else {
             self.redeliver.pop_front();
             self.queued -= 1;

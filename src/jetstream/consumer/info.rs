@@ -11,6 +11,7 @@ use super::machine::{Consumer, Mode};
 use super::pull::Supply;
 use super::state::Position;
 use crate::env::Env;
+use crate::stream::StreamCore;
 
 impl Consumer {
     /// Returns the consumer as responses show it; requests whose client is gone end here.
@@ -23,12 +24,12 @@ impl Consumer {
         if let Mode::Pull(pull) = &mut self.mode {
             pull.sweep(Supply::More, last, &mut scratch.status, cx.env);
         }
-        self.snapshot_info(cx.core.name(), cx.env.now().wall)
+        self.snapshot_info(cx.core, cx.env.now().wall)
     }
 
     /// Returns the consumer as monitoring shows it.
     #[must_use]
-    pub fn snapshot_info(&self, stream: &str, now: Wall) -> ConsumerInfo {
+    pub fn snapshot_info(&self, core: &StreamCore, now: Wall) -> ConsumerInfo {
         let state = &self.state;
         let paused_ns = self.pause_remaining_ns(now);
         let (num_waiting, push_bound) = match &self.mode {
@@ -42,7 +43,7 @@ impl Consumer {
             state.num_redelivered() as u64
         };
         ConsumerInfo {
-            stream_name: stream.into(),
+            stream_name: core.name().into(),
             name: self.owned_name(),
             created: self.created,
             config: self.config.clone(),
@@ -51,7 +52,7 @@ impl Consumer {
             num_ack_pending: state.num_pending_acks() as u64,
             num_redelivered: redelivered,
             num_waiting,
-            num_pending: self.num_pending,
+            num_pending: self.num_pending(core),
             cluster: None,
             push_bound,
             paused: paused_ns > 0,

@@ -1,7 +1,7 @@
 //! One consumer on the leader: its logged state, and what the leader knows beyond it.
 //!
 //! *Invariant:* the logged state changes only through [`Consumer::change`], which records what it
-//! does. `num_pending` counts the messages that match and lie ahead at all times.
+//! does. What lies ahead of it can be told at any time without a scan ([`Ahead`]).
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -11,10 +11,11 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use protocol::id::{ConsumerId, LogPos, Seq};
 use protocol::js::config::ConsumerConfig;
-use protocol::js::enums::{DeliverPolicy, Retention};
+use protocol::js::enums::Retention;
 use protocol::store::{ReadError, ReadId};
 use protocol::time::{Instant, Wall};
 
+use super::ahead::Ahead;
 use super::cx::Cx;
 use super::deadlines::Deadlines;
 use super::delta::{Op, Recorder};
@@ -51,7 +52,7 @@ pub struct Consumer {
     pub(super) next: Seq,
     /// The last message of each subject, if these come first.
     pub(super) skip: SkipList,
-    pub(super) num_pending: u64,
+    pub(super) ahead: Ahead,
     /// Messages to be delivered again, in order; those no longer in stage `Queued` are passed over.
     pub(super) redeliver: VecDeque<Seq>,
     /// How many of them are in stage `Queued`.
@@ -75,6 +76,10 @@ pub struct Consumer {
     pub(super) ready: bool,
     /// It is in the list of consumers that the pump visits.
     pub(super) touched: bool,
+    /// It is in the list of those that wait for the next message, whichever it is.
+    pub(super) hungry: bool,
+    /// It is in the list of those that a message that goes may concern.
+    pub(super) holding: bool,
     /// Its end is in the log.
     pub(super) ending: bool,
 }
@@ -136,7 +141,7 @@ impl Consumer {
             released: Vec::new(),
             next: Seq(1),
             skip: SkipList::default(),
-            num_pending: 0,
+            ahead: Ahead::default(),
             redeliver: VecDeque::new(),
             queued: 0,
             deadlines: Deadlines::default(),
@@ -152,6 +157,8 @@ impl Consumer {
             reset_seq: Seq(0),
             ready: false,
             touched: false,
+            hungry: false,
+            holding: false,
             ending: false,
             config,
         };
@@ -265,20 +272,6 @@ impl Consumer {
         }
     }
 
-    /// Counts the messages that lie ahead anew.
-    pub(super) fn recount(&mut self, core: &StreamCore) {
-        let filters = &self.settings.filters;
-        self.num_pending = if self.config.deliver_policy == DeliverPolicy::LastPerSubject {
-            // nats-server counts so also where the consumer has passed its start.
-            let from = self.skip.front().unwrap_or(self.next).max(self.next);
-            let mut last = Vec::new();
-            core.index.last_per_subject(filters, &mut last);
-            last.iter().filter(|seq| **seq >= from).count() as u64
-        } else {
-            core.index.num_pending(filters, self.next)
-        };
-    }
-
     /// Makes sure that the timer fires at `at` or before.
     pub(super) fn arm<E: Env>(&mut self, at: Instant, cx: &mut Cx<'_, E>) {
         if at < self.armed {
@@ -387,12 +380,6 @@ impl Consumer {
     #[must_use]
     pub fn state(&self) -> &ConsumerState {
         &self.state
-    }
-
-    /// Returns how many matching messages were not delivered yet.
-    #[must_use]
-    pub fn num_pending(&self) -> u64 {
-        self.num_pending
     }
 
     pub(super) fn identity(&self) -> Identity {

@@ -26,12 +26,12 @@ pub(super) struct Request {
     pub(super) account: AccountId,
     /// Where messages go.
     pub(super) reply: Box<[u8]>,
-    /// How many messages it still wants.
-    pub(super) batch: u64,
+    /// How many messages it still wants, as it said itself: less than one is one.
+    pub(super) batch: i64,
     /// How many it got.
     pub(super) delivered: u64,
-    /// How many bytes it still takes; zero for any.
-    pub(super) bytes: u64,
+    /// How many bytes it still takes, as it said itself: less than one is any number.
+    pub(super) bytes: i64,
     pub(super) expires: Option<Instant>,
     pub(super) heartbeat_ns: u64,
     pub(super) heartbeat_at: Option<Instant>,
@@ -122,8 +122,9 @@ impl Pull {
     }
 
     /// Returns how many messages all requests still want.
-    pub(super) fn wanted(&self) -> u64 {
-        self.waiting.iter().map(|r| r.batch).sum()
+    pub(super) fn wanted(&self) -> i64 {
+        let batches = self.waiting.iter().map(|r| r.batch);
+        batches.fold(0, i64::saturating_add)
     }
 
     pub(super) fn add(&mut self, request: Request, now: Instant) {
@@ -150,10 +151,11 @@ impl Pull {
     /// Takes `size` from the byte budget of the request at the front; `None` if it is not enough.
     pub(super) fn charge(&mut self, size: u64) -> Option<()> {
         let request = self.waiting.front_mut()?;
-        if request.bytes == 0 {
+        if request.bytes <= 0 {
             return Some(());
         }
-        request.bytes = request.bytes.checked_sub(size)?;
+        let left = request.bytes.checked_sub_unsigned(size);
+        request.bytes = left.filter(|left| *left >= 0)?;
         if request.bytes == 0 {
             // Used up exactly: this message is the last one.
             request.batch = 1;
@@ -167,7 +169,7 @@ impl Pull {
         let request = self.waiting.front_mut()?;
         request.delivered += 1;
         request.batch = request.batch.saturating_sub(1);
-        if request.batch == 0 {
+        if request.batch <= 0 {
             return self.waiting.pop_front();
         }
         if request.heartbeat_ns > 0 {
@@ -285,7 +287,7 @@ pub(super) fn send_pending(
     request: &Request,
     status: &[u8],
 ) {
-    let left: [(&[u8], u64); 2] = [
+    let left: [(&[u8], i64); 2] = [
         (b"Nats-Pending-Messages", request.batch),
         (b"Nats-Pending-Bytes", request.bytes),
     ];
@@ -300,9 +302,10 @@ fn send_heartbeat(env: &mut impl Env, out: &mut Vec<u8>, request: &Request, last
 
 /// Writes the header block of a heartbeat.
 pub(super) fn put_heartbeat(out: &mut Vec<u8>, last: LastDelivered) {
-    let headers: [(&[u8], u64); 2] = [
-        (b"Nats-Last-Consumer", last.consumer),
-        (b"Nats-Last-Stream", last.stream),
+    let shown = |seq| i64::try_from(seq).unwrap_or(i64::MAX);
+    let headers: [(&[u8], i64); 2] = [
+        (b"Nats-Last-Consumer", shown(last.consumer)),
+        (b"Nats-Last-Stream", shown(last.stream)),
     ];
     status::put(out, b"100 Idle Heartbeat", &headers);
 }

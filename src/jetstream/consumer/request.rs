@@ -122,7 +122,7 @@ impl Consumer {
         scratch: &mut Scratch,
     ) -> Option<Vec<u8>> {
         let last = self.last_delivered();
-        let available = self.num_pending + self.queued as u64;
+        let available = self.num_pending(cx.core) + self.queued as u64;
         let Mode::Pull(pull) = &mut self.mode else {
             return None;
         };
@@ -136,7 +136,7 @@ impl Consumer {
             }
             if available > 0 {
                 pull.sweep(Supply::More, last, &mut scratch.status, cx.env);
-                if available < pull.wanted() {
+                if i64::try_from(available).unwrap_or(i64::MAX) < pull.wanted() {
                     pull.active_at = now;
                     return Some(b"408 Requests Pending".into());
                 }
@@ -163,9 +163,9 @@ fn waiting<E: Env>(request: &PullRequest, reply: &[u8], now: Instant, cx: &Cx<'_
     Request {
         account: cx.core.account(),
         reply: reply.into(),
-        batch: positive(request.batch).unwrap_or(1),
+        batch: request.batch,
         delivered: 0,
-        bytes: positive(request.max_bytes).unwrap_or(0),
+        bytes: request.max_bytes,
         expires: after(ns(request.expires)),
         heartbeat_ns,
         heartbeat_at: after(heartbeat_ns),

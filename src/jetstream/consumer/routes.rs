@@ -16,10 +16,19 @@ use crate::index::Filter;
 /// The place of a consumer in its stream's table.
 pub(super) type Key = usize;
 
+/// Whether a consumer has to be told of each message that it wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    Yes,
+    No,
+}
+
 /// The filters of a stream's consumers.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     all: Vec<Key>,
+    /// Those of them that have to be told of each message.
+    told: Vec<Key>,
     literal: HashMap<Box<[u8]>, Vec<Key>, foldhash::fast::FixedState>,
     /// Nothing as long as no filter has a wildcard.
     wild: Option<Trie<Key>>,
@@ -28,13 +37,20 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    pub(super) fn insert(&mut self, key: Key, filters: &[Filter]) {
+    /// Adds a consumer; one without filters is told of messages by [`Routes::each_told`] if `told`.
+    pub(super) fn insert(&mut self, key: Key, filters: &[Filter], told: Told) {
         if filters.is_empty() {
             self.all.push(key);
+            if told == Told::Yes {
+                self.told.push(key);
+            }
         }
         for filter in filters {
             match filter {
-                Filter::All => self.all.push(key),
+                Filter::All => {
+                    self.all.push(key);
+                    self.told.push(key);
+                }
                 Filter::Literal(subject) => {
                     self.literal.entry(subject.clone()).or_default().push(key);
                 }
@@ -48,6 +64,7 @@ impl Routes {
 
     pub(super) fn remove(&mut self, key: Key, filters: &[Filter]) {
         self.all.retain(|k| *k != key);
+        self.told.retain(|k| *k != key);
         for filter in filters {
             match filter {
                 Filter::All => {}
@@ -72,6 +89,16 @@ impl Routes {
     /// overlap, so that nobody is called twice.
     pub(super) fn each(&self, subject: &[u8], mut each: impl FnMut(Key)) {
         self.all.iter().for_each(|key| each(*key));
+        self.each_filtered(subject, each);
+    }
+
+    /// Calls `each` for every consumer that wants `subject` and has to be told of each message.
+    pub(super) fn each_told(&self, subject: &[u8], mut each: impl FnMut(Key)) {
+        self.told.iter().for_each(|key| each(*key));
+        self.each_filtered(subject, each);
+    }
+
+    fn each_filtered(&self, subject: &[u8], mut each: impl FnMut(Key)) {
         if let Some(keys) = self.literal.get(subject) {
             keys.iter().for_each(|key| each(*key));
         }
@@ -119,15 +146,15 @@ mod tests {
             Filter::new(b"c.>"),
         ];
         for (key, filter) in filters.iter().enumerate() {
-            routes.insert(key, core::slice::from_ref(filter));
+            routes.insert(key, core::slice::from_ref(filter), Told::Yes);
         }
-        routes.insert(3, &[Filter::new(b"x"), Filter::new(b"y.*")]);
+        routes.insert(3, &[Filter::new(b"x"), Filter::new(b"y.*")], Told::Yes);
         assert_eq!(wanted(&routes, "a.b"), [0, 1]);
         assert_eq!(wanted(&routes, "a.c"), [1]);
         assert_eq!(wanted(&routes, "c.d.e"), [2]);
         assert_eq!(wanted(&routes, "y.z"), [3]);
         assert_eq!(wanted(&routes, "c"), [] as [Key; 0]);
-        routes.insert(4, &[]);
+        routes.insert(4, &[], Told::No);
         routes.remove(1, &filters[1..2]);
         routes.remove(0, &filters[..1]);
         assert_eq!(wanted(&routes, "a.b"), [4]);
@@ -138,7 +165,7 @@ mod tests {
         let mut routes = Routes::default();
         for key in 0..10_000 {
             let filter = alloc::format!("s.{key}.*");
-            routes.insert(key, &[Filter::new(filter.as_bytes())]);
+            routes.insert(key, &[Filter::new(filter.as_bytes())], Told::Yes);
         }
         let mut calls = 0;
         routes.each(b"s.77.x", |_| calls += 1);

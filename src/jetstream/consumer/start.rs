@@ -82,8 +82,9 @@ impl Consumer {
     }
 
     /// Moves on after the message `seq` was delivered for the first time.
-    pub(super) fn pass(&mut self, seq: Seq) {
-        self.num_pending = self.num_pending.saturating_sub(1);
+    pub(super) fn pass(&mut self, seq: Seq, core: &StreamCore) {
+        self.count_now(core);
+        self.ahead.take();
         self.pass_gone(seq);
     }
 
@@ -101,7 +102,7 @@ impl Consumer {
 
     /// Forgets a message that is gone and was not delivered yet.
     pub(super) fn forget_ahead(&mut self) {
-        self.num_pending = self.num_pending.saturating_sub(1);
+        self.ahead.take();
     }
 }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 const BLANK: &[u8] = b"\r\n\r\n";
 
 /// Writes `NATS/1.0 <code and text>` and what `headers` adds, and ends the block.
-pub(super) fn put(out: &mut Vec<u8>, status: &[u8], headers: &[(&[u8], u64)]) {
+pub(super) fn put(out: &mut Vec<u8>, status: &[u8], headers: &[(&[u8], i64)]) {
     out.clear();
     out.extend_from_slice(b"NATS/1.0 ");
     out.extend_from_slice(status);

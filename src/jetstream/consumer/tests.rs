@@ -5,6 +5,7 @@ mod api;
 mod pull;
 mod push;
 mod retention;
+mod scale;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -83,7 +84,7 @@ fn wait_ms(bench: &mut Bench, ms: u64) {
 fn info(bench: &Bench) -> ConsumerInfo {
     let stream = bench.js.stream(ACCOUNT, "S").expect("created");
     let consumer = stream.consumers.get("c").expect("created");
-    consumer.snapshot_info("S", bench.world.now.wall)
+    consumer.snapshot_info(&stream.core, bench.world.now.wall)
 }
 
 /// Returns (delivered consumer, delivered stream, floor consumer, floor stream, ack pending,

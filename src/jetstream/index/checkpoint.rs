@@ -31,6 +31,7 @@ impl Index {
         (self.last, self.last_time) = (from.u64()?, from.time()?);
         self.first = self.last + 1;
         self.flushed_below = self.first;
+        self.missing_upto = self.last;
         for _ in 0..from.u32()? {
             let (number, total_bytes) = (from.u32()?, from.u64()?);
             self.segments.set_total(number, total_bytes);

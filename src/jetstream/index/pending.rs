@@ -7,6 +7,9 @@ use protocol::id::Seq;
 
 use super::{Filter, Held, Index, SubjectId, SubjectInfo};
 
+/// Going on to the next message of a subject costs as much as passing over so many in a row.
+const LINK_COST: u64 = 8;
+
 impl Index {
     /// Returns how many live messages at or after `from` match one of the filters, which must not
     /// overlap; no filter means all messages.
@@ -132,7 +135,7 @@ impl Index {
     }
 
     fn live_from(&self, from: u64) -> u64 {
-        if self.num_deleted() == 0 {
+        if from > self.missing_upto || self.num_deleted() == 0 {
             return self.last + 1 - from;
         }
         let Some(at) = self.position(from) else {
@@ -165,11 +168,11 @@ impl Index {
         entry.count - before
     }
 
-    /// Adds up the subjects that lie wholly at or after `from`; only if some lie on both sides are the
-    /// messages themselves looked at.
+    /// Adds up the subjects that lie wholly at or after `from`. Of those on both sides the messages are
+    /// looked at: their own, or all that follow, whichever are fewer.
     fn pending_wild(&self, filter: &Filter, from: u64) -> u64 {
         let mut sum = 0;
-        let mut astride = vec![false; 0];
+        let (mut astride, mut own) = (Vec::new(), 0);
         for id in self.selected(filter) {
             let Some(entry) = self.subjects.entry(id) else {
                 continue;
@@ -177,22 +180,23 @@ impl Index {
             if entry.first >= from {
                 sum += entry.count;
             } else if entry.last >= from {
-                let at = usize::try_from(id.0).unwrap_or(usize::MAX);
-                if astride.len() <= at {
-                    astride.resize(at + 1, false);
-                }
-                if let Some(mark) = astride.get_mut(at) {
-                    *mark = true;
-                }
+                astride.push(id);
+                own += entry.count;
             }
         }
         if astride.is_empty() {
             return sum;
         }
-        let marked = |id: SubjectId| {
-            let at = usize::try_from(id.0).unwrap_or(usize::MAX);
-            astride.get(at).copied().unwrap_or(false)
-        };
+        if own.saturating_mul(LINK_COST) < self.last - from {
+            return sum + astride.iter().map(|&id| self.count(id, from)).sum::<u64>();
+        }
+        let mut marks = vec![false; self.subjects.ids()];
+        for id in astride {
+            if let Some(mark) = marks.get_mut(id.index()) {
+                *mark = true;
+            }
+        }
+        let marked = |id: SubjectId| marks.get(id.index()).copied().unwrap_or(false);
         let first = self.position(from).unwrap_or(0);
         for held in self.chunks.iter().skip(first) {
             if let Some(page) = held.folded()

@@ -22,6 +22,11 @@ pub struct SubjectId(pub(super) u32);
 impl SubjectId {
     /// Marks the slot of a removed message.
     pub(super) const DEAD: Self = Self(u32::MAX);
+
+    /// Returns the id's place in a table of all ids.
+    pub(super) fn index(self) -> usize {
+        index(self.0)
+    }
 }
 
 /// The live messages of a subject.
@@ -56,6 +61,11 @@ impl Subjects {
     /// Returns how many subjects have live messages.
     pub(super) fn len(&self) -> u64 {
         u64::try_from(self.by_name.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns how many ids there are, in use or free.
+    pub(super) fn ids(&self) -> usize {
+        self.entries.len()
     }
 
     pub(super) fn find(&self, name: &[u8]) -> Option<SubjectId> {

@@ -5,9 +5,14 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 
 use protocol::id::{AccountId, StreamId};
+use protocol::js::enums::Storage;
 use protocol::js::info::{AccountLimits, ApiStats};
+use routing::sublist::Trie;
+
+use crate::stream::StreamCore;
 
 /// An account.
 #[derive(Debug)]
@@ -18,8 +23,77 @@ pub struct Account {
     pub limits: Option<AccountLimits>,
     /// Its streams.
     pub streams: BTreeMap<Box<str>, StreamId>,
+    /// What they listen to, so that a new one is not held against each of them.
+    subjects: Trie<StreamId>,
+    /// The bytes that they are promised on disk, and in memory.
+    promised: [i128; 2],
     /// How often it used the API.
     pub api: ApiStats,
+}
+
+impl Account {
+    /// Returns an account without streams.
+    fn new(name: &str, limits: Option<AccountLimits>) -> Self {
+        Self {
+            name: Box::from(name),
+            limits,
+            streams: BTreeMap::new(),
+            subjects: Trie::new(0),
+            promised: [0; 2],
+            api: ApiStats::default(),
+        }
+    }
+
+    /// Takes in a stream.
+    pub fn add(&mut self, core: &StreamCore) {
+        let config = core.config();
+        self.streams.insert(Box::from(core.name()), core.id());
+        for subject in &config.subjects {
+            self.subjects.insert(subject.as_bytes(), None, core.id());
+        }
+        *self.promised_mut(config.storage) += i128::from(config.max_bytes.max(0));
+    }
+
+    /// Lets a stream go, if it is there: with the configuration that it was taken in with.
+    pub fn remove(&mut self, core: &StreamCore) {
+        if self.streams.get(core.name()) != Some(&core.id()) {
+            return;
+        }
+        let config = core.config();
+        self.streams.remove(core.name());
+        for subject in &config.subjects {
+            self.subjects.remove(subject.as_bytes(), None, core.id());
+        }
+        *self.promised_mut(config.storage) -= i128::from(config.max_bytes.max(0));
+    }
+
+    /// Returns the bytes that streams are promised.
+    #[must_use]
+    pub fn promised(&self, storage: Storage) -> i128 {
+        match storage {
+            Storage::File => self.promised[0],
+            Storage::Memory => self.promised[1],
+        }
+    }
+
+    fn promised_mut(&mut self, storage: Storage) -> &mut i128 {
+        match storage {
+            Storage::File => &mut self.promised[0],
+            Storage::Memory => &mut self.promised[1],
+        }
+    }
+
+    /// Returns whether a stream other than `but` listens to what one of the subjects means, too.
+    #[must_use]
+    pub fn overlaps(&self, subjects: &[String], but: Option<StreamId>) -> bool {
+        let mut found = false;
+        for subject in subjects {
+            self.subjects.overlapping(subject.as_bytes(), |streams| {
+                found |= streams.all().any(|id| Some(id) != but);
+            });
+        }
+        found
+    }
 }
 
 /// All accounts.
@@ -46,12 +120,7 @@ impl Accounts {
         }
         let before = self.by_name.insert(Box::from(name), id);
         let known = before.and_then(|before| self.by_id.remove(&before));
-        let mut account = known.unwrap_or_else(|| Account {
-            name: Box::from(name),
-            limits,
-            streams: BTreeMap::new(),
-            api: ApiStats::default(),
-        });
+        let mut account = known.unwrap_or_else(|| Account::new(name, limits));
         account.limits = limits;
         self.by_id.insert(id, account);
         before

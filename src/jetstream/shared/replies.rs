@@ -6,13 +6,16 @@
 //! so that a publish allocates nothing.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use protocol::id::{AccountId, ConnId, LogPos};
+use protocol::id::{AccountId, ConnId, LogPos, StreamId};
 
 use crate::env::{ApiCall, Inbound, NameRules};
+
+/// When names of consumers that were changed are this many, those that no longer matter are forgotten.
+const CONSUMERS_MAX: usize = 16_384;
 
 /// What waits.
 #[derive(Debug)]
@@ -90,6 +93,17 @@ impl Answer {
     }
 }
 
+/// How much a change under way concerns.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// Whatever there is: every other request waits for it.
+    Everything,
+    /// A stream that is to be: applying decides between those of one name or subject.
+    NewStream,
+    /// A consumer of this stream and name.
+    Consumer(StreamId, &'a str),
+}
+
 /// The waiters of a shard.
 #[derive(Debug, Default)]
 pub struct Replies {
@@ -100,6 +114,12 @@ pub struct Replies {
     requests: usize,
     last_proposed: Option<LogPos>,
     last_change: Option<LogPos>,
+    /// The last change of [`Scope::Everything`].
+    last_wide_change: Option<LogPos>,
+    /// The changes of consumers that are under way, and some that were.
+    consumers: BTreeMap<(StreamId, Box<str>), LogPos>,
+    /// A request that had waited waits again: those behind it do not overtake it.
+    is_held: bool,
     last_applied: Option<LogPos>,
 }
 
@@ -125,20 +145,66 @@ impl Replies {
 
     /// Queues what is answered when the entry at `pos`, the last one proposed, has been applied.
     pub fn push(&mut self, pos: LogPos, waiter: Waiter) {
-        if matches!(waiter, Waiter::Change(_)) {
-            self.note_change(pos);
-        }
+        debug_assert!(!matches!(waiter, Waiter::Change(_)), "has a way of its own");
         self.queue.push_back((pos, waiter));
     }
 
+    /// Queues the request that asked for the change at `pos`, the last one proposed.
+    pub fn push_change(&mut self, pos: LogPos, scope: Scope<'_>, answer: Box<Answer>) {
+        self.note_change(pos, scope);
+        self.queue.push_back((pos, Waiter::Change(answer)));
+    }
+
     /// Notes that the entry at `pos` is a change that requests have to wait for.
-    pub fn note_change(&mut self, pos: LogPos) {
+    pub fn note_change(&mut self, pos: LogPos, scope: Scope<'_>) {
+        match scope {
+            Scope::Everything => self.last_wide_change = Some(pos),
+            Scope::NewStream => {}
+            Scope::Consumer(stream, name) => {
+                if !self.has_changes_under_way() {
+                    self.consumers.clear();
+                } else if self.consumers.len() >= CONSUMERS_MAX {
+                    let applied = self.last_applied;
+                    self.consumers.retain(|_, pos| Some(*pos) > applied);
+                }
+                self.consumers.insert((stream, name.into()), pos);
+            }
+        }
         self.last_change = Some(pos);
+    }
+
+    /// Returns whether a change of this scope may be proposed beside those that are under way. Whatever
+    /// else asks waits for all of them.
+    #[must_use]
+    pub fn has_room_beside(&self, scope: Scope<'_>) -> bool {
+        if self.is_under_way(self.last_wide_change) {
+            return false;
+        }
+        match scope {
+            Scope::Everything => !self.has_changes_under_way(),
+            Scope::NewStream => true,
+            Scope::Consumer(stream, name) => {
+                let pos = self.consumers.get(&(stream, name.into())).copied();
+                !self.is_under_way(pos)
+            }
+        }
+    }
+
+    /// Notes that requests that have waited get their turn.
+    pub fn release(&mut self) {
+        self.is_held = false;
+    }
+
+    /// Returns whether one of those that got their turn has to wait again.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.is_held
     }
 
     /// Queues what waits until everything that is under way has been applied.
     pub fn push_behind_all(&mut self, waiter: Waiter) {
         let pos = self.last_proposed.unwrap_or_default();
+        self.is_held = true;
         self.requests += usize::from(matches!(waiter, Waiter::Read(_)));
         self.queue.push_back((pos, waiter));
     }

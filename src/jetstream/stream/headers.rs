@@ -61,7 +61,7 @@ impl<'a> PublishHeaders<'a> {
                     first(&mut found.expected_last_subject_seq_subject, value);
                 }
                 b"Expected-Last-Msg-Id" => first(&mut found.expected_last_msg_id, value),
-                b"Rollup" => first(&mut found.rollup, value),
+                b"Rollup" => first(&mut found.rollup, rollup(value)),
                 b"TTL" => first(&mut found.ttl, value),
                 b"Marker-Reason" => found.is_marker = true,
                 b"Incr" => first(&mut found.increment, value),
@@ -71,6 +71,13 @@ impl<'a> PublishHeaders<'a> {
         }
         found
     }
+}
+
+/// Returns what a roll-up takes the place of, in the case that it is compared in.
+fn rollup(value: &[u8]) -> &[u8] {
+    let known: [&[u8]; 2] = [b"sub", b"all"];
+    let found = known.into_iter().find(|k| k.eq_ignore_ascii_case(value));
+    found.unwrap_or(value)
 }
 
 impl PublishHeaders<'_> {

@@ -8,7 +8,7 @@ use alloc::string::String;
 
 use bytes::Bytes;
 use protocol::id::Seq;
-use protocol::js::enums::{Discard, Retention};
+use protocol::js::enums::{Discard, PersistMode, Retention};
 use protocol::js::errors::{self, ApiError};
 use protocol::store::Loc;
 use protocol::time::Wall;
@@ -81,6 +81,18 @@ impl StreamCore {
             && !config.sealed
             && config.mirror.is_none()
             && config.max_msg_size < 0
+            && config.discard == Discard::Old
+    }
+
+    /// Returns whether the stream is one whose publishers do not wait for the disk, and a message one
+    /// whose sequence is known as soon as it is proposed.
+    pub(crate) fn is_sure(&self, msg: &Inbound<'_>) -> bool {
+        let config = &self.config;
+        config.persist_mode == PersistMode::Async
+            && msg.headers.is_empty()
+            && !config.sealed
+            && !config.allow_msg_counter
+            && config.mirror.is_none()
             && config.discard == Discard::Old
     }
 
@@ -272,7 +284,7 @@ impl StreamCore {
             return refuse(errors::STREAM_ROLLUP_FAILED.with("rollup not permitted"));
         }
         if rollup != b"sub" && rollup != b"all" {
-            let value = String::from_utf8_lossy(rollup);
+            let value = String::from_utf8_lossy(rollup).to_lowercase();
             let text = alloc::format!("rollup value invalid: {value:?}");
             return refuse(errors::STREAM_ROLLUP_FAILED.with(text));
         }

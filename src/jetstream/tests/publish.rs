@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use protocol::id::Seq;
 use protocol::js::info::AccountLimits;
 
 use crate::testing::{ACCOUNT, Bench};
@@ -415,4 +416,55 @@ fn refusal(code: u16, err_code: u16, text: &str) -> String {
         "{{\"error\":{{\"code\":{code},\"err_code\":{err_code},\"description\":\"{text}\"}},\
          \"stream\":\"S\",\"seq\":0}}"
     )
+}
+
+#[test]
+fn where_nobody_waits_for_the_disk_acks_come_at_once_and_in_order() {
+    let mut bench = Bench::new();
+    let config = r#"{"name":"S","subjects":["s"],"persist_mode":"async"}"#;
+    bench.ask("STREAM.CREATE.S", config);
+
+    bench.publish("s", &[], "1");
+    bench.publish("s", &[], "2");
+    let acks = [r#"{"stream":"S","seq":1}"#, r#"{"stream":"S","seq":2}"#];
+    assert_eq!(bench.world.take("ack"), acks);
+
+    // Whether this one is stored is known when it is applied, and what follows waits for it.
+    bench.publish("s", &[("Nats-Expected-Last-Sequence", "7")], "no");
+    bench.publish("s", &[], "3");
+    assert_eq!(bench.world.take("ack"), [] as [String; 0]);
+    bench.sync();
+    let acks = bench.world.take("ack");
+    assert!(acks[0].contains("wrong last sequence"), "{}", acks[0]);
+    assert_eq!(acks[1], r#"{"stream":"S","seq":3}"#);
+
+    // A change that is under way is waited for, too.
+    bench.request(
+        "STREAM.UPDATE.S",
+        &config.replace('}', r#","sealed":true}"#),
+    );
+    bench.publish("s", &[], "4");
+    assert_eq!(bench.world.take("ack"), [] as [String; 0]);
+    bench.sync();
+    assert!(bench.world.take("ack")[0].contains("sealed"));
+}
+
+#[test]
+fn what_a_crash_took_before_it_was_synced_was_acknowledged_for_nothing_if_so_configured() {
+    let mut bench = Bench::new();
+    let config = r#"{"name":"S","subjects":["s"],"persist_mode":"async"}"#;
+    bench.ask("STREAM.CREATE.S", config);
+    bench.publish_acked("s", &[], "1");
+    let synced = bench.world.log.clone();
+    bench.publish("s", &[], "2");
+    assert_eq!(bench.world.take("ack"), [r#"{"stream":"S","seq":2}"#]);
+
+    let mut next = Bench::with_log(synced);
+
+    assert_eq!(
+        next.js.streams().map(|s| s.core.index.last_seq()).max(),
+        Some(Seq(1))
+    );
+    next.publish("s", &[], "other");
+    assert_eq!(next.world.take("ack"), [r#"{"stream":"S","seq":2}"#]);
 }

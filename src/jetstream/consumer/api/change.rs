@@ -23,7 +23,7 @@ use super::create::propose;
 use super::{Request, unpin_request};
 use crate::entry::Entry;
 use crate::env::Env;
-use crate::shared::{Answer, Shared, Waiter};
+use crate::shared::{Answer, Scope, Shared};
 use crate::stream::StreamCore;
 
 impl Consumers {
@@ -40,7 +40,7 @@ impl Consumers {
                 stream: request.core.id(),
                 consumer: id,
             };
-            propose(&entry, request);
+            propose(&entry, Scope::Everything, request);
             return Ok(());
         }
         self.remove(id, request.core, request.shared, request.env);
@@ -104,7 +104,9 @@ impl Consumers {
             let pos = consumer.flush(&mut cx);
             let answer = Box::new(Answer::new(request.call));
             if let Some(pos) = pos {
-                cx.shared.replies.push(pos, Waiter::Change(answer));
+                cx.shared
+                    .replies
+                    .push_change(pos, Scope::Everything, answer);
             }
         }
         after(consumer, key, &mut self.touched, &mut cx);

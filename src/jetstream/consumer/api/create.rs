@@ -22,7 +22,7 @@ use super::super::machine::{Identity, is_logged};
 use super::Request;
 use crate::entry::{ConsumerCreate, Entry};
 use crate::env::Env;
-use crate::shared::{Answer, Waiter};
+use crate::shared::{Answer, Scope};
 
 /// Digits of a generated name.
 const NAME_LEN: usize = 8;
@@ -165,15 +165,16 @@ impl Consumers {
         } else {
             Entry::ConsumerCreate(create)
         };
-        propose(&entry, request);
+        let scope = Scope::Consumer(request.core.id(), &name);
+        propose(&entry, scope, request);
         Ok(())
     }
 }
 
 /// Proposes a change; its request is answered when it has been applied.
-pub(super) fn propose<E: Env>(entry: &Entry, request: &mut Request<'_, E>) {
+pub(super) fn propose<E: Env>(entry: &Entry, scope: Scope<'_>, request: &mut Request<'_, E>) {
     let pos = request.env.propose(|out| entry.encode(out));
     request.shared.replies.proposed(pos);
     let answer = Box::new(Answer::new(request.call));
-    request.shared.replies.push(pos, Waiter::Change(answer));
+    request.shared.replies.push_change(pos, scope, answer);
 }

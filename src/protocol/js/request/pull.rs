@@ -11,7 +11,7 @@ json_struct! {
     pub struct PullRequest[""] {
         /// How long the request stands; 0 is as long as someone listens.
         expires: Nanos = "expires" omit,
-        /// How many messages; 0 is one.
+        /// How many messages; less than one is one.
         batch: i64 = "batch" omit int,
         /// How many bytes at most; 0 is no limit.
         max_bytes: i64 = "max_bytes" omit int,
@@ -51,10 +51,7 @@ impl PullRequest {
             let number = core::str::from_utf8(body)
                 .ok()
                 .and_then(|text| text.parse().ok());
-            request.batch = number.unwrap_or(1);
-        }
-        if request.batch == 0 {
-            request.batch = 1;
+            request.batch = number.filter(|n| *n != 0).unwrap_or(1);
         }
         Ok(request)
     }
@@ -74,7 +71,7 @@ mod tests {
         assert_eq!(batch(b" 25 "), 25);
         assert_eq!(batch(b"0"), 1);
         assert_eq!(batch(b"many"), 1);
-        assert_eq!(batch(b"{}"), 1);
+        assert_eq!(batch(b"{}"), 0);
         assert_eq!(batch(b"{\"batch\":7,\"unknown\":true}"), 7);
     }
 
