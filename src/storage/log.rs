@@ -399,7 +399,9 @@ impl Log {
 
     /// Makes the idle mark durable; for when nothing has been appended for a while.
     pub(crate) fn settle(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
-        if self.in_flight.is_some() || self.mark_synced || !self.building.bytes.is_empty() {
+        // What waits takes the mark along, when the file that it is for has been made.
+        let waits = !self.ready.is_empty() || !self.building.bytes.is_empty();
+        if self.in_flight.is_some() || self.mark_synced || waits {
             return;
         }
         self.write(

@@ -43,6 +43,8 @@ pub(crate) enum Next {
 pub(crate) struct Origin {
     /// Entries below need not be replayed; everything below was durable.
     pub(crate) from: LogPos,
+    /// Entries below are not referred to any more.
+    pub(crate) keep: LogPos,
     /// The epochs that the log was written in, as far as the checkpoint knows.
     pub(crate) epochs: Vec<(LogPos, EpochNo)>,
     /// No log file is longer, as far as the options say.
@@ -73,6 +75,7 @@ pub(crate) struct Recovery {
     files: BTreeMap<u64, u64>,
     scan: Scan,
     from: u64,
+    keep: u64,
     file_len_max: u64,
     known: Vec<(LogPos, EpochNo)>,
     mode: Mode,
@@ -99,6 +102,7 @@ impl Recovery {
         Self {
             scan: Scan::new(EpochNo(0), origin.from),
             from: origin.from.0,
+            keep: origin.keep.min(origin.from).0,
             file_len_max: origin.file_len_max,
             known: origin.epochs,
             files: files.iter().map(|file| (file.base, file.len)).collect(),
@@ -120,6 +124,7 @@ impl Recovery {
     /// Returns the first read, from the start of the file that covers the origin.
     pub(crate) fn begin(&mut self) -> Next {
         let from = self.cursor;
+        self.look_below(from);
         let covering = self.files.range(..=from).next_back();
         let covering = covering.filter(|&(&base, &len)| from < base.saturating_add(len));
         let first = covering.or_else(|| self.files.range(from..).next());
@@ -133,6 +138,21 @@ impl Recovery {
         self.scan.epoch = before.map_or(EpochNo(0), |&(_, epoch)| epoch);
         self.enter_file(Extent { base, len });
         self.read()
+    }
+
+    /// Tells what is not there of what is still referred to though it need not be replayed.
+    fn look_below(&mut self, from: u64) {
+        let mut at = self.keep;
+        let below = self
+            .files
+            .range(..from)
+            .map(|(&base, &len)| Extent { base, len });
+        let below: Vec<Extent> = below.filter(|file| file.end() > self.keep).collect();
+        for file in below {
+            self.add_damage(FileName::Log(at), at, file.base.min(from));
+            at = file.end();
+        }
+        self.add_damage(FileName::Log(at), at, from);
     }
 
     /// Of the log nothing is left from the origin on. A checkpoint's position lies in a file: that one
@@ -418,16 +438,18 @@ impl Recovery {
     }
 
     fn add_hole(&mut self, file: FileName, from: u64, to: u64) {
-        self.scan.skip(to.saturating_sub(from));
-        let known = self.damage.len();
         self.add_damage(file, from, to);
-        self.holes
-            .extend(self.damage.get(known..).unwrap_or_default());
+        if to > self.from {
+            self.scan.skip(to.saturating_sub(from));
+            self.holes.push_back(Damage { file, from, to });
+        } else {
+            // What the checkpoint holds is not missed.
+            self.scan.forgive();
+        }
     }
 
     fn add_damage(&mut self, file: FileName, from: u64, to: u64) {
-        // What the checkpoint holds is not missed.
-        if to > self.from {
+        if from < to && to > self.keep {
             self.damage.push(Damage { file, from, to });
         }
     }

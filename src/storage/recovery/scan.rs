@@ -24,7 +24,7 @@ pub(crate) struct Scan {
     pub(crate) lost: u64,
     /// Bytes that were not there and that no mark has counted the entries of.
     uncounted: u64,
-    /// Bytes that were not there before the first mark.
+    /// Bytes that were not there and that no mark will count the entries of.
     before: u64,
     /// Whether `entries` is known yet.
     counting: bool,
@@ -144,6 +144,11 @@ impl Scan {
         self.uncounted += bytes;
     }
 
+    /// Notes that entries are not there which are not missed.
+    pub(crate) fn forgive(&mut self) {
+        self.counting = false;
+    }
+
     /// Returns how many entries may be missing, at most.
     pub(crate) fn lost_max(&self) -> u64 {
         let least = crate::record::padded(1) as u64;
@@ -155,7 +160,7 @@ impl Scan {
             self.lost += entries.saturating_sub(self.entries);
         } else {
             // Of what was not there before the first mark the marks behind it say nothing.
-            self.before = self.uncounted;
+            self.before += self.uncounted;
         }
         self.uncounted = 0;
         self.counting = true;

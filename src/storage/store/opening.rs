@@ -370,6 +370,7 @@ impl Store {
         let head = opening.head.as_ref();
         let origin = Origin {
             from: opening.from,
+            keep: head.map_or(LogPos(0), |head| head.keep),
             epochs: head.map_or_else(Vec::new, |head| head.epochs.clone()),
             file_len_max: self.options.log_file_len,
         };

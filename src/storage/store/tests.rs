@@ -425,6 +425,27 @@ fn full_disk_refuses_publishers_first_and_serves_again_when_space_returns() {
 }
 
 #[test]
+fn file_that_cannot_be_made_is_not_synced() {
+    for len in (400..1_000).step_by(8) {
+        let mut rig = rig();
+        rig.disk.fail_create = Some(DiskError::Io(5));
+        let (mut put, mut stored) = (0, 0);
+        while put == stored {
+            rig.put(&vec![7; len]);
+            put += 1;
+            stored = rig.entries().len();
+        }
+        // The mark of the batch before is not durable yet.
+        rig.tick();
+        assert_eq!(rig.store.poisoned(), None, "{len}");
+        rig.disk.fail_create = None;
+        rig.tick();
+        rig.pump();
+        assert_eq!(rig.reopen().entries().len(), put);
+    }
+}
+
+#[test]
 fn entries_that_wait_for_a_file_are_stored_when_it_can_be_made() {
     let mut rig = rig();
     rig.disk.fail_create = Some(DiskError::NoSpace);

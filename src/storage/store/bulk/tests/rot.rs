@@ -300,3 +300,31 @@ fn log_file_cut_off_before_it_was_used_is_made_again() {
     assert!(user.rig.report().damage.is_empty());
     user.assert_all_readable();
 }
+
+#[test]
+fn what_a_checkpoint_refers_to_in_the_log_is_missed_at_a_start_though_it_is_not_replayed() {
+    for (messages, remove) in [(10, false), (200, true)] {
+        let mut user = User::new();
+        user.publish(A, messages);
+        user.checkpoint();
+        let (_, loc, _) = user.streams[0][4];
+        let Place::Log(pos) = loc.place() else {
+            panic!("not flushed");
+        };
+        if remove {
+            user.rig.disk.files.remove(&FileName::Log(0));
+        } else {
+            user.rig.disk.flip(FileName::Log(0), pos.0 + 17, 1);
+        }
+        let mut user = user.reopen();
+        let report = user.rig.report();
+        let [damage] = report.damage.as_slice() else {
+            panic!("one place: {report:?}");
+        };
+        assert!((damage.from..damage.to).contains(&pos.0), "{damage:?}");
+        assert_eq!(report.lost_max, 0, "no entry is missing: {report:?}");
+        let holes = |event: &&StoreEvent| matches!(event, StoreEvent::Hole(_));
+        assert_eq!(user.rig.events.iter().filter(holes).count(), 0);
+        assert!(user.read(A, loc).is_err());
+    }
+}
