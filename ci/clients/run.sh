@@ -2,7 +2,7 @@
 # Runs unmodified NATS clients against a server and sums up their checks: the last line about a server is
 # `N passed, M failed`, as ci/run.sh wants it.
 #
-#   ci/clients/run.sh --server nats|beale|both [--only python|go|schemas|js|rust|natscli|walkthroughs|memphis-python|memphis-js|memphis-rest]
+#   ci/clients/run.sh --server nats|beale|both [--only python|go|accounts|schemas|js|rust|natscli|walkthroughs|memphis-python|memphis-js|memphis-rest]
 #
 # NATS_SERVER names the real nats-server (default: the one on PATH), BEALE our broker (default: built by
 # cargo). Clients are installed in pinned versions into ci/.cache. With `both`, checks that pass on the real
@@ -26,6 +26,7 @@ install() {
     if [ ! -x "$cache/python/bin/python" ]; then python3 -m venv "$cache/python"; fi
     "$cache/python/bin/pip" install --quiet -r "$here/python/requirements.txt"
     if wanted go; then (cd "$here/go" && go build -o "$cache/bin/go-checks" .); fi
+    if wanted accounts; then (cd "$here/accounts" && go build -o "$cache/bin/account-checks" .); fi
     if wanted schemas; then (cd "$here/schemas" && go build -o "$cache/bin/schema-checks" .); fi
     if wanted natscli || wanted walkthroughs; then
         (cd "$here/natscli" && go build -o "$cache/bin/nats" github.com/nats-io/natscli/nats)
@@ -90,6 +91,7 @@ each() {
 clients() {
     if wanted python; then each python "$cache/python/bin/python" "$here/python/checks.py"; fi
     if wanted go; then each go "$cache/bin/go-checks"; fi
+    if wanted accounts; then accounts; fi
     if wanted schemas; then each schemas "$cache/bin/schema-checks"; fi
     if wanted js; then each js node "$here/js/checks.mjs"; fi
     if wanted rust; then each rust "$cache/rust/debug/rust-checks"; fi
@@ -105,6 +107,14 @@ clients() {
         if wanted memphis-js; then memphis memphis-js node "$here/memphis-js/checks.mjs"; fi
         if wanted memphis-rest; then memphis_rest; fi
     fi
+}
+
+# Who may connect: each check starts a server of its own.
+accounts() {
+    folder=$(mktemp -d)
+    folders+=("$folder")
+    client accounts "$cache/bin/account-checks" "$binary"
+    stop_all
 }
 
 # The CLI in the system account, and between accounts that share something.

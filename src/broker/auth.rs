@@ -25,6 +25,7 @@ use crate::accounts::Accounts;
 use crate::auth::dn::Dn;
 use crate::auth::memphis::Tenants;
 use crate::auth::operator::Signers;
+pub(crate) use crate::auth::operator::{Standing, seconds};
 use crate::auth::secret::Secret;
 pub(crate) use crate::auth::user::{Expiry, User};
 use crate::conn::Conn;
@@ -339,6 +340,11 @@ impl Auth {
         let no_auth_user = no_auth_user.filter(|_| nothing.iter().all(|part| part.is_empty()));
         let (_, entry) = find(no_auth_user?)?;
         allowed(entry).then(|| Self::accept(&entry.user))
+    }
+
+    /// Returns what has befallen a token that was good once, if it is one of its account's doings.
+    pub(crate) fn standing(&self, token: &str, now: Wall) -> Option<Standing> {
+        self.signers.as_ref()?.standing(token, now)
     }
 
     /// Says whether clients need something to sign.

@@ -219,18 +219,46 @@ pub enum WorkOp {
         /// What was shown.
         shown: String,
     },
+    /// Change the files of a directory of accounts, durably. What is asked for is done in order.
+    ChangeFiles {
+        /// The directory.
+        directory: String,
+        /// The change.
+        change: FileChange,
+    },
+}
+
+/// A change of files in a directory of accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileChange {
+    /// Keep an account's token.
+    Keep {
+        /// The account's key.
+        key: String,
+        /// The token.
+        token: String,
+    },
+    /// Delete the tokens of accounts.
+    Delete {
+        /// Their keys.
+        keys: Vec<String>,
+        /// Whether the files are only renamed.
+        rename: bool,
+    },
 }
 
 impl core::fmt::Debug for WorkOp {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self::CheckPassword { conn, .. } = self;
-        // Passwords stay out of logs.
-        write!(f, "CheckPassword({conn:?})")
+        match self {
+            // Passwords stay out of logs.
+            Self::CheckPassword { conn, .. } => write!(f, "CheckPassword({conn:?})"),
+            Self::ChangeFiles { directory, .. } => write!(f, "ChangeFiles({directory:?})"),
+        }
     }
 }
 
 /// What came of a [`WorkOp`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkDone {
     /// The password was checked.
     PasswordChecked {
@@ -239,6 +267,8 @@ pub enum WorkDone {
         /// Whether it fits.
         fits: bool,
     },
+    /// Files were changed, or why they were not.
+    FilesChanged(Result<(), String>),
 }
 
 /// A line for the log.

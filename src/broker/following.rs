@@ -6,6 +6,7 @@
 //! events) is not taken for a part of it.
 
 mod report;
+mod served;
 mod start;
 mod stored;
 

@@ -45,8 +45,8 @@ mod tests;
 
 pub use closed::Closed;
 pub use effects::{
-    Accepted, Effects, Errand, Gone, Input, Level, LogLine, ManageCall, Rules, WebSocketClient,
-    WorkDone, WorkOp,
+    Accepted, Effects, Errand, FileChange, Gone, Input, Level, LogLine, ManageCall, Rules,
+    WebSocketClient, WorkDone, WorkOp,
 };
 pub use info::Identity;
 pub use memphis::book::UserKind;

@@ -14,7 +14,7 @@ use protocol::errors::{CloseReason, ProtocolError};
 use protocol::id::{AccountId, ConnId};
 use routing::permissions::Permit;
 
-use crate::auth::{Auth, Credentials, User, Verdict};
+use crate::auth::{Auth, Credentials, Standing, User, Verdict};
 use crate::conn::{Conn, Login, State};
 use crate::effects::{Level, LogLine, WorkOp};
 use crate::router::Bounds;
@@ -109,10 +109,25 @@ impl Shard {
             }
             Some(Fate::Moves) => self.close(id, CloseReason::ClientClosed),
             Some(Fate::Leaves) => {
+                if let Some((error, reason)) = self.why_it_leaves(id) {
+                    return self.fail(id, &error, reason);
+                }
                 let said = self.router.conns.get_mut(id).and_then(|c| c.said.take());
                 self.turn_away(id, &said.map(|said| *said).unwrap_or_default());
             }
         }
+    }
+
+    /// Returns what a client is told whose account has changed; none if it is just not let in any more.
+    fn why_it_leaves(&self, id: ConnId) -> Option<(ProtocolError<'static>, CloseReason)> {
+        let said = self.router.conns.get(id)?.said.as_deref()?;
+        Some(match self.auth.standing(&said.jwt, self.router.now.wall)? {
+            Standing::Revoked => (ProtocolError::UserRevoked, CloseReason::Revocation),
+            Standing::AccountGone => (
+                ProtocolError::AccountExpired,
+                CloseReason::AuthenticationExpired,
+            ),
+        })
     }
 
     fn fate(&self, id: ConnId, before: &Auth) -> Option<Fate> {

@@ -100,7 +100,7 @@ impl Shard {
         let mut router = Router::new(accounts, bounds, &identity.name, seed);
         router.sharing.configure(config, &mut router.accounts);
         router.tracing = Tracing::new(config);
-        system::bind(&mut router, &identity.id);
+        system::bind(&mut router, config, &identity.id);
         let js = &config.jetstream;
         Self {
             streams: js
@@ -216,11 +216,7 @@ impl Shard {
                 self.release_held();
                 self.end_input();
             }
-            Input::Work(WorkDone::PasswordChecked { conn, fits }) => {
-                self.on_password_checked(conn, fits);
-                self.end_input();
-                self.arm(conn);
-            }
+            Input::Work(done) => self.on_work_done(done),
             Input::Measured(process) => {
                 self.on_measured(&process);
                 self.end_input();
@@ -349,6 +345,20 @@ impl Shard {
         self.sweep();
         self.ask_to_measure();
         self.router.fx.settle = self.streams.is_some();
+    }
+
+    fn on_work_done(&mut self, done: WorkDone) {
+        match done {
+            WorkDone::PasswordChecked { conn, fits } => {
+                self.on_password_checked(conn, fits);
+                self.end_input();
+                self.arm(conn);
+            }
+            WorkDone::FilesChanged(outcome) => {
+                self.on_files_changed(outcome);
+                self.end_input();
+            }
+        }
     }
 
     fn on_manage(&mut self, call: Box<ManageCall>) {

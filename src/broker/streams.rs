@@ -21,11 +21,10 @@ use core::time::Duration;
 use bytes::Bytes;
 use config::Options;
 use consensus::{Committed, SoloLog};
+use jetstream::JetStream;
 use jetstream::entry::{Entry, is_publish};
 use jetstream::env::{ApiCall, Inbound, NameRules};
-use jetstream::{Foresight, JetStream};
 use protocol::id::{AccountId, ConnId, LogPos, Seq, StreamId};
-use protocol::js::api::API_PREFIX;
 use protocol::message::Message;
 use protocol::rng::Rng;
 use protocol::store::Loc;
@@ -206,57 +205,8 @@ impl Streams {
         machine.publish(&mut world, account, stream, inbound(msg));
     }
 
-    /// Returns what would become of a message that a stream takes in.
-    pub(crate) fn foresee(
-        &mut self,
-        router: &mut Router,
-        stream: StreamId,
-        msg: &Message<'_>,
-    ) -> Option<Foresight> {
-        let (machine, mut world) = self.split(router);
-        machine.foresee(&mut world, stream, inbound(msg))
-    }
-
-    /// Answers a publisher whose message was only looked at.
-    pub(crate) fn answer_foreseen(
-        &mut self,
-        router: &mut Router,
-        account: AccountId,
-        stream: StreamId,
-        foreseen: (&[u8], &Foresight),
-    ) {
-        let (machine, mut world) = self.split(router);
-        machine.answer_foreseen(&mut world, account, stream, foreseen);
-    }
-
-    /// Handles a message on a subject that starts with `$JS.`.
-    pub(crate) fn serve(
-        &mut self,
-        router: &mut Router,
-        account: AccountId,
-        from: (ConnId, Rules),
-        msg: &Message<'_>,
-    ) -> Served {
-        let mut following = router.followed.current.take();
-        if let Some(following) = &mut following
-            && msg.subject.starts_with(API_PREFIX.as_bytes())
-        {
-            // Elsewhere every account imports this from the system account, which nobody follows.
-            let system = router.accounts.system.map(|id| router.accounts.name(id));
-            let (subject, now) = (msg.subject, router.now.wall);
-            following.asks(system.unwrap_or_default(), subject, subject, now);
-        }
-        let only = following.as_ref().is_some_and(|following| following.only);
-        let served = if only && msg.subject.starts_with(API_PREFIX.as_bytes()) {
-            Served::Nobody
-        } else {
-            self.serve_request(router, account, from, msg)
-        };
-        router.followed.current = following;
-        served
-    }
-
-    fn serve_request(
+    /// Handles a message on a subject that starts with `$JS.`, followed or not.
+    pub(crate) fn serve_request(
         &mut self,
         router: &mut Router,
         account: AccountId,
@@ -543,7 +493,10 @@ impl Streams {
     }
 
     /// Splits into the machine and the world around it.
-    fn split<'a>(&'a mut self, router: &'a mut Router) -> (&'a mut JetStream, World<'a>) {
+    pub(crate) fn split<'a>(
+        &'a mut self,
+        router: &'a mut Router,
+    ) -> (&'a mut JetStream, World<'a>) {
         let world = World {
             domain_prefix: &self.domain_prefix,
             router,
@@ -555,7 +508,7 @@ impl Streams {
     }
 }
 
-fn inbound<'a>(msg: &Message<'a>) -> Inbound<'a> {
+pub(crate) fn inbound<'a>(msg: &Message<'a>) -> Inbound<'a> {
     Inbound {
         subject: msg.subject,
         reply: msg.reply,

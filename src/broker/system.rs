@@ -3,6 +3,7 @@
 //! *Invariant:* nothing is made that nobody hears. Requests wait for the driver's measurements until the
 //! input that brought them has been handled; how many may wait is bounded.
 
+mod claims;
 mod events;
 mod requests;
 
@@ -13,6 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use config::Options;
 use monitor::stats::Process;
 use monitor::system::{ACCOUNT_REQUESTS, SERVER_REQUESTS};
 use protocol::encode::BLANK_REPLY;
@@ -83,6 +85,7 @@ pub(crate) struct Herald {
     stats_gap: Duration,
     /// Where to say what became of reloads that were asked for.
     reloads: VecDeque<Box<[u8]>>,
+    changes: claims::Changes,
 }
 
 impl Herald {
@@ -94,6 +97,7 @@ impl Herald {
             stats_due: start + STATS_GAP_MIN,
             stats_gap: STATS_GAP_MIN,
             reloads: VecDeque::new(),
+            changes: claims::Changes::default(),
         }
     }
 
@@ -104,7 +108,7 @@ impl Herald {
 }
 
 /// Binds the server's own subjects in the system account.
-pub(crate) fn bind(router: &mut Router, server: &str) {
+pub(crate) fn bind(router: &mut Router, options: &Options, server: &str) {
     let Some(system) = router.accounts.system else {
         return;
     };
@@ -124,6 +128,8 @@ pub(crate) fn bind(router: &mut Router, server: &str) {
     for what in ACCOUNT_REQUESTS {
         subjects.push(format!("$SYS.REQ.ACCOUNT.*.{what}"));
     }
+    let claims = options.operators.iter().flat_map(claims::subjects);
+    subjects.extend(claims.map(String::from));
     if let Some(account) = router.accounts.get_mut(system) {
         for subject in subjects {
             let bound = account

@@ -35,6 +35,7 @@ mod websocket;
 
 pub use consistency::Inconsistent;
 pub(crate) use consistency::settle;
+pub(crate) use operator::translated;
 pub use operator::{OperatorError, permissions as claimed_permissions};
 pub use reader::Unsupported;
 pub use websocket::WebSocketError;

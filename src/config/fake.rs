@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use crate::Surroundings;
 use crate::options::Tls;
@@ -35,6 +36,10 @@ impl Surroundings for Fake {
 
     fn seconds(&mut self) -> i64 {
         1_700_000_000
+    }
+
+    fn tokens(&mut self, _: &str) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
     }
 
     fn check_tls(&mut self, _: &Tls) -> Result<(), String> {

@@ -8,8 +8,10 @@
 extern crate alloc;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 mod check;
+mod claims;
 mod cli;
 mod digest;
 mod duration;
@@ -24,6 +26,7 @@ mod scalar;
 pub mod value;
 
 pub use check::{Inconsistent, OperatorError, Unsupported, WebSocketError, claimed_permissions};
+pub use claims::{ClaimsError, replaced, without};
 pub use cli::FlagError;
 pub use cli::help::{NATS_SERVER, NATS_VERSION, VERSION};
 pub use digest::digest;
@@ -45,6 +48,12 @@ pub trait Surroundings {
 
     /// Returns the time of day, in seconds since 1970, by which claims hold or do not.
     fn seconds(&mut self) -> i64;
+
+    /// Returns the tokens that a directory of accounts holds, in any order; it is made if it is not there.
+    ///
+    /// # Errors
+    /// The system's reason why it cannot be read.
+    fn tokens(&mut self, directory: &str) -> Result<Vec<String>, String>;
 
     /// Looks at the files of a `tls` block.
     ///

@@ -26,7 +26,7 @@ pub use memphis::{Memphis, Rest, Tenant};
 pub use network::{
     CertFiles, CipherSuite, ClosedDoor, Curve, HandshakeFirst, Listen, Peers, Tls, TlsVersion,
 };
-pub use operator::{Operators, SignedAccount};
+pub use operator::{Deletion, Directory, Operators, Resolver, SignedAccount};
 pub use websocket::WebSocket;
 
 /// Everything a configuration file and a command line can say.

@@ -9,7 +9,7 @@ use std::path::Path;
 use config::options::Tls;
 use config::{Launch, LaunchError, Setup, Surroundings};
 
-use crate::{check, reason, signal_sender, tls};
+use crate::{check, reason, signal_sender, tls, token_files};
 
 /// What `main` does next.
 #[derive(Debug)]
@@ -115,6 +115,10 @@ impl Surroundings for Process {
     fn seconds(&mut self) -> i64 {
         let seconds = crate::clock::system_wall().0 / 1_000_000_000;
         i64::try_from(seconds).unwrap_or(i64::MAX)
+    }
+
+    fn tokens(&mut self, directory: &str) -> Result<Vec<String>, String> {
+        token_files::read(Path::new(directory)).map_err(|e| reason(&e))
     }
 
     fn check_tls(&mut self, tls: &Tls) -> Result<(), String> {

@@ -26,6 +26,7 @@ mod serve;
 mod signal_sender;
 mod syslog;
 mod tls;
+mod token_files;
 mod web;
 mod websocket;
 mod work;

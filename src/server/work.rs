@@ -1,17 +1,22 @@
 //! Work that takes too long for the shard's thread, on a thread of its own: passwords and their
-//! hashes.
+//! hashes, and the files of accounts.
 //!
 //! *Invariant:* the thread exists from the first piece of work on, and ends with the server. What
-//! waits for it is bounded by who asks: each connection has one piece at a time, HTTP a few.
+//! waits for it is bounded by who asks: each connection has one piece at a time, HTTP a few, and clients of
+//! the system account as many as they send at once.
 
+use std::io;
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use broker::{WorkDone, WorkOp};
+use broker::{FileChange, WorkDone, WorkOp};
 use tokio::sync::{mpsc as answers, oneshot};
 
 /// How much work a new hash is: as much as Memphis takes.
 const HASH_COST: u32 = 10;
+
+use crate::{reason, token_files};
 
 /// The thread's side that takes work.
 #[derive(Debug)]
@@ -49,12 +54,14 @@ impl Worker {
         let Err(Job::Shard(op)) = self.send(Job::Shard(op)) else {
             return;
         };
-        let WorkOp::CheckPassword { conn, .. } = op;
-        // Without a thread nobody with a hashed password gets in. The receiver lives as long as the
-        // server, which nobody waits for any more when it is gone.
-        let _ = self
-            .done
-            .send(WorkDone::PasswordChecked { conn, fits: false });
+        // Without a thread nobody with a hashed password gets in, and nothing is kept. The receiver lives
+        // as long as the server, which nobody waits for any more when it is gone.
+        let _ = self.done.send(match op {
+            WorkOp::CheckPassword { conn, .. } => WorkDone::PasswordChecked { conn, fits: false },
+            WorkOp::ChangeFiles { .. } => {
+                WorkDone::FilesChanged(Err("no thread can be started".to_owned()))
+            }
+        });
     }
 
     /// Has a password checked. Without a thread there is no answer.
@@ -84,7 +91,7 @@ impl Worker {
         if self.jobs.is_none() {
             let (jobs, work) = mpsc::channel();
             let done = self.done.clone();
-            let name = "passwords".to_owned();
+            let name = "work".to_owned();
             let started = thread::Builder::new()
                 .name(name)
                 .spawn(move || run(&work, &done));
@@ -97,9 +104,8 @@ impl Worker {
 fn run(work: &mpsc::Receiver<Job>, done: &answers::UnboundedSender<WorkDone>) {
     for job in work {
         match job {
-            Job::Shard(WorkOp::CheckPassword { conn, hash, shown }) => {
-                let fits = fits(&shown, &hash);
-                if done.send(WorkDone::PasswordChecked { conn, fits }).is_err() {
+            Job::Shard(op) => {
+                if done.send(carry_out(op)).is_err() {
                     return;
                 }
             }
@@ -120,6 +126,29 @@ fn run(work: &mpsc::Receiver<Job>, done: &answers::UnboundedSender<WorkDone>) {
 fn fits(shown: &str, hash: &str) -> bool {
     bcrypt::verify(shown, hash).unwrap_or(false)
 }
+
+fn carry_out(op: WorkOp) -> WorkDone {
+    match op {
+        WorkOp::CheckPassword { conn, hash, shown } => {
+            let fits = fits(&shown, &hash);
+            WorkDone::PasswordChecked { conn, fits }
+        }
+        WorkOp::ChangeFiles { directory, change } => {
+            let outcome = change_files(Path::new(&directory), &change);
+            WorkDone::FilesChanged(outcome.map_err(|error| reason(&error)))
+        }
+    }
+}
+
+fn change_files(directory: &Path, change: &FileChange) -> io::Result<()> {
+    match change {
+        FileChange::Keep { key, token } => token_files::keep(directory, key, token),
+        FileChange::Delete { keys, rename } => keys
+            .iter()
+            .try_for_each(|key| token_files::delete(directory, key, *rename)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use broker::ConnId;

@@ -44,6 +44,15 @@ struct Signed {
     default_permissions: Option<Permissions>,
 }
 
+/// What may befall a token that was good once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The account does not stand by it any more.
+    Revoked,
+    /// The account's own time is over, or it is not known any more.
+    AccountGone,
+}
+
 impl Signers {
     pub(crate) fn new(operators: &Operators, accounts: &mut Accounts, seed: u64) -> Self {
         let signed = operators.accounts.iter().map(|(key, account)| {
@@ -64,6 +73,26 @@ impl Signers {
             sentinel: operators.sentinel.clone(),
             seed,
         }
+    }
+
+    /// Returns what has befallen a token that was good once.
+    pub(crate) fn standing(&self, token: &str, now: Wall) -> Option<Standing> {
+        let token = decode(token).ok()?;
+        let Body::User(claims) = &token.body else {
+            return None;
+        };
+        let account_key = match claims.issuer_account.as_str() {
+            "" => &token.standard.iss,
+            account => account,
+        };
+        let Some(signed) = self.accounts.get(account_key) else {
+            return Some(Standing::AccountGone);
+        };
+        let account = &signed.account;
+        if account.expires != 0 && seconds(now) > account.expires {
+            return Some(Standing::AccountGone);
+        }
+        is_revoked(account, &token.standard).then_some(Standing::Revoked)
     }
 
     /// Judges a client.
@@ -110,11 +139,7 @@ impl Signers {
             let key = PublicKey::parse_as(KeyKind::User, &standard.sub)?;
             has_signed(&key, shown).then_some(())?;
         }
-        let revoked = |who: &str| {
-            let at = account.claims.revocations.get(who);
-            at.is_some_and(|at| *at >= standard.iat)
-        };
-        if revoked(&standard.sub) || revoked(EVERYBODY) || limits.proxy_required {
+        if is_revoked(account, &standard) || limits.proxy_required {
             return None;
         }
         if !is_kind_allowed(&limits, kind) || !is_source_allowed(&limits, shown.ip) {
@@ -160,8 +185,18 @@ impl Signed {
     }
 }
 
-fn seconds(now: Wall) -> i64 {
+/// Returns the time as claims tell it.
+pub(crate) fn seconds(now: Wall) -> i64 {
     i64::try_from(now.0 / SECOND_NS).unwrap_or(i64::MAX)
+}
+
+/// Says whether an account does not stand by a user's token any more.
+fn is_revoked(account: &SignedAccount, standard: &Standard) -> bool {
+    let revoked = |who: &str| {
+        let at = account.claims.revocations.get(who);
+        at.is_some_and(|at| *at >= standard.iat)
+    };
+    revoked(&standard.sub) || revoked(EVERYBODY)
 }
 
 fn holds(standard: &Standard, now: i64) -> bool {

@@ -22,7 +22,7 @@ use protocol::time::Wall;
 use super::{DEST, DISABLED, Following, text};
 use crate::limits::FOLLOWED_MAX;
 use crate::router::Router;
-use crate::streams::Streams;
+use crate::streams::{Streams, inbound};
 
 /// What the reply subjects begin with that streams answer to. Clients cannot send a subject with a tab.
 pub(crate) const STORED: u8 = b'\t';
@@ -100,6 +100,29 @@ impl Streams {
             }
         }
         router.followed.current = Some(following);
+    }
+
+    /// Returns what would become of a message that a stream takes in.
+    fn foresee(
+        &mut self,
+        router: &mut Router,
+        stream: StreamId,
+        msg: &Message<'_>,
+    ) -> Option<Foresight> {
+        let (machine, mut world) = self.split(router);
+        machine.foresee(&mut world, stream, inbound(msg))
+    }
+
+    /// Answers a publisher whose message was only looked at.
+    fn answer_foreseen(
+        &mut self,
+        router: &mut Router,
+        account: AccountId,
+        stream: StreamId,
+        foreseen: (&[u8], &Foresight),
+    ) {
+        let (machine, mut world) = self.split(router);
+        machine.answer_foreseen(&mut world, account, stream, foreseen);
     }
 }
 

@@ -34,6 +34,10 @@ impl Shard {
             ["$SYS", "REQ", "SERVER", _, "KICK"] => self.kick(request),
             ["$SYS", "REQ", "SERVER", _, "LDM"] => self.send_away(request),
             ["$SYS", "REQ", "SERVER", _, what] => self.of_server(what, request, process),
+            ["$SYS", what @ ..] if what.contains(&"CLAIMS") => {
+                self.claims(what, request);
+                None
+            }
             ["$SYS", "REQ", "ACCOUNT", account, what] => {
                 let seq = self.herald.next_seq();
                 let view = self.monitoring(self.router.now, process.clone());
@@ -48,7 +52,7 @@ impl Shard {
         }
     }
 
-    fn reply(&mut self, to: &[u8], body: Vec<u8>, encoding: Encoding) {
+    pub(super) fn reply(&mut self, to: &[u8], body: Vec<u8>, encoding: Encoding) {
         if let Some(system) = self.router.accounts.system
             && !to.is_empty()
         {

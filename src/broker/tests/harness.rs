@@ -277,7 +277,9 @@ impl World {
     /// Finishes the work under way: passwords fit if they are `right`.
     pub(crate) fn check_passwords(&mut self, right: &str) {
         for op in core::mem::take(&mut self.work) {
-            let WorkOp::CheckPassword { conn, shown, .. } = op;
+            let WorkOp::CheckPassword { conn, shown, .. } = op else {
+                continue;
+            };
             let fits = shown == right;
             let done = WorkDone::PasswordChecked { conn, fits };
             self.shard.handle(self.now, Input::Work(done), &mut self.fx);

@@ -13,11 +13,14 @@ use identity::{Body, KeyKind, PublicKey, decode, undecorated};
 
 use super::reader::{Reader, set};
 use crate::Surroundings;
-use crate::options::{Operators, Options, SignedAccount};
-use crate::value::{Node, Value};
+use crate::claims::signed;
+use crate::options::{Operators, Options, Resolver, SignedAccount};
+use crate::value::{Node, Pos};
 
+mod resolver;
 mod translate;
 
+pub(crate) use translate::accounts as translated;
 pub use translate::permissions;
 
 /// What a token begins with: a brace in base 64.
@@ -28,7 +31,9 @@ const TOKEN_START: &str = "eyJ";
 pub(super) struct Draft {
     operators: Vec<Signed>,
     trusted: Vec<String>,
-    resolver: bool,
+    resolver: Option<Resolver>,
+    /// Where the file says where accounts are known from, rightly or not.
+    resolves: Option<Pos>,
     preload: Vec<(String, String)>,
     pinned: BTreeSet<String>,
     sentinel: Option<String>,
@@ -68,13 +73,10 @@ impl Draft {
                     }
                 }
             }
-            "resolver" | "account_resolver" | "accounts_resolver" => match &node.value {
-                Value::Text(text) if is_memory(text) => self.resolver = true,
-                _ => {
-                    self.resolver = true;
-                    read.refused(key, node);
-                }
-            },
+            "resolver" | "account_resolver" | "accounts_resolver" => {
+                self.resolver = resolver::resolver(read, key, node);
+                self.resolves = Some(node.at.clone());
+            }
             "resolver_tls" => read.refused(key, node),
             "resolver_preload" => self.preload(read, node),
             "resolver_pinned_accounts" => self.pinned.extend(read.texts(node)),
@@ -152,6 +154,7 @@ impl Draft {
             trusted: self.trusted.into_iter().map(|key| (key, false)).collect(),
             pinned: self.pinned,
             sentinel: self.sentinel,
+            resolver: self.resolver.unwrap_or_default(),
             ..Operators::default()
         };
         for Signed { key, claims } in self.operators {
@@ -159,7 +162,9 @@ impl Draft {
             if options.system_account.is_none() && !claims.system_account.is_empty() {
                 options.system_account = Some(claims.system_account);
             }
-            if !strict {
+            if strict {
+                operators.strict.insert(key);
+            } else {
                 operators.trusted.insert(key, strict);
             }
             let keys = claims.signing_keys.into_iter().map(|key| (key, strict));
@@ -169,6 +174,14 @@ impl Draft {
             return Err(OperatorError::TrustedKey(key.clone()));
         }
         operators.accounts = accounts(&self.preload, &operators.trusted)?;
+        if let (Resolver::Directory(directory), Some(at)) = (&operators.resolver, &self.resolves) {
+            match around.tokens(&directory.path) {
+                Ok(tokens) => kept((read, at), &tokens, &mut operators),
+                Err(reason) => {
+                    return Err(OperatorError::Directory(directory.path.clone(), reason));
+                }
+            }
+        }
         if !operators.pinned.is_empty() {
             operators.pinned.extend(options.system_account.clone());
         }
@@ -181,7 +194,7 @@ impl Draft {
     }
 
     fn fits(&self, options: &Options) -> Result<(), OperatorError> {
-        if !self.resolver {
+        if self.resolves.is_none() {
             return Err(OperatorError::NoResolver);
         }
         if !options.accounts.is_empty() {
@@ -244,17 +257,36 @@ pub enum OperatorError {
     /// A sentinel that would have to sign.
     #[error("default sentinel must be a bearer token")]
     SentinelSigns,
+    /// A directory that cannot be read.
+    #[error("open {0}: {1}")]
+    Directory(String, String),
     /// An account of the file is none, or nobody's who is trusted.
     #[error("preload account error for {0:?}: {1}")]
     Preload(String, String),
 }
 
-fn is_memory(text: &str) -> bool {
-    text.eq_ignore_ascii_case("memory") || text.eq_ignore_ascii_case("mem")
-}
-
 fn is_operator(key: &str) -> bool {
     PublicKey::parse_as(KeyKind::Operator, key).is_some()
+}
+
+/// Takes the accounts of a directory, unless the file has a later token. One that is nobody's who is
+/// trusted counts as if it were not there.
+fn kept(told: (&mut Reader, &Pos), tokens: &[String], operators: &mut Operators) {
+    let (read, at) = told;
+    for token in tokens {
+        match signed(token, &operators.trusted) {
+            Ok((key, account)) => {
+                let known = operators.accounts.get(&key);
+                if known.is_none_or(|known| known.issued < account.issued) {
+                    operators.accounts.insert(key, account);
+                }
+            }
+            Err(reason) => {
+                let text = format!("An account of the resolver's directory is left out: {reason}");
+                read.warning(at, text);
+            }
+        }
+    }
 }
 
 fn accounts(
@@ -263,23 +295,11 @@ fn accounts(
 ) -> Result<BTreeMap<String, SignedAccount>, OperatorError> {
     let mut accounts = BTreeMap::new();
     for (key, token) in preload {
-        let wrong = |reason: &str| OperatorError::Preload(key.clone(), reason.to_owned());
-        let signed = decode(token).map_err(|e| wrong(&e.to_string()))?;
-        let Body::Account(claims) = signed.body else {
-            return Err(wrong("not account claim"));
-        };
-        if signed.standard.sub != *key {
-            return Err(wrong("the claims are another account's"));
+        let wrong = |reason: String| OperatorError::Preload(key.clone(), reason);
+        let (named, account) = signed(token, trusted).map_err(|error| wrong(error.to_string()))?;
+        if named != *key {
+            return Err(wrong("the claims are another account's".to_owned()));
         }
-        if !trusted.contains_key(&signed.standard.iss) {
-            return Err(wrong("not signed by a trusted operator"));
-        }
-        let account = SignedAccount {
-            name: signed.standard.name,
-            issuer: signed.standard.iss,
-            expires: signed.standard.exp,
-            claims,
-        };
         accounts.insert(key.clone(), account);
     }
     Ok(accounts)

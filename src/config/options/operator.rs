@@ -18,6 +18,44 @@ pub struct Operators {
     pub pinned: BTreeSet<String>,
     /// The token of clients that show none.
     pub sentinel: Option<String>,
+    /// The operators' own keys that sign no accounts, since their signing keys do.
+    pub strict: BTreeSet<String>,
+    /// Where accounts are known from beside the file.
+    pub resolver: Resolver,
+}
+
+/// Where accounts are known from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Resolver {
+    /// From the file alone. What changes is forgotten at the end of the process.
+    #[default]
+    Memory,
+    /// From a directory with a file for each account.
+    Directory(Directory),
+}
+
+/// A directory of accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// The path.
+    pub path: String,
+    /// Whether only accounts that are there already are kept up to date.
+    pub is_cache: bool,
+    /// What becomes of an account that is deleted.
+    pub deletion: Deletion,
+    /// How many accounts are kept; all when not set.
+    pub accounts_max: Option<usize>,
+}
+
+/// What becomes of an account that is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// It may not be deleted.
+    Refused,
+    /// Its file is renamed.
+    Renames,
+    /// Its file is removed.
+    Removes,
 }
 
 /// An account whose claims were signed by somebody who is trusted.
@@ -27,6 +65,10 @@ pub struct SignedAccount {
     pub name: String,
     /// Who signed it.
     pub issuer: String,
+    /// When it was signed, in seconds since 1970.
+    pub issued: i64,
+    /// The token.
+    pub token: String,
     /// Until when that holds, in seconds since 1970; 0 is for ever.
     pub expires: i64,
     /// The claims.

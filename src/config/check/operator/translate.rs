@@ -22,7 +22,7 @@ use crate::options::{
 const ONE_REPLICA: &str = "R1";
 
 /// Returns the accounts; `now` is in seconds since 1970.
-pub(super) fn accounts(signed: &BTreeMap<String, SignedAccount>, now: i64) -> Vec<Account> {
+pub(crate) fn accounts(signed: &BTreeMap<String, SignedAccount>, now: i64) -> Vec<Account> {
     let consents = consents(signed, now);
     signed
         .iter()
