@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use broker::{Effects, Input, Progress, Shard, ShardOptions};
 use config::{CheckStore, Options};
-use protocol::time::{Instant, Now};
+use protocol::time::{Instant, Now, Wall};
 use schemas::Languages;
 use storage::{Check, CheckReport, DamagedPlaces, StoreOptions};
 
@@ -123,9 +123,16 @@ struct Session {
 impl Session {
     /// Opens the store, whatever of it is lost.
     fn open(dir: &Path, disk: QuietDisk) -> Result<Self, CheckError> {
+        let mut session = Self::new(disk, StoreOptions::default(), system_wall());
+        session.shard.start_mending(session.now, &mut session.fx);
+        session.drive(dir, &Progress::Opened)?;
+        Ok(session)
+    }
+
+    fn new(disk: QuietDisk, store: StoreOptions, wall: Wall) -> Self {
         let now = Now {
             mono: Instant(0),
-            wall: system_wall(),
+            wall,
         };
         let mut config = Options::default();
         config.jetstream.enabled = true;
@@ -133,18 +140,15 @@ impl Session {
             config,
             version: config::VERSION.into(),
             start: now,
-            store: StoreOptions::default(),
+            store,
             schemas: Rc::new(Languages),
         };
-        let mut session = Self {
+        Self {
             shard: Shard::new(options, 0),
             disk,
             fx: Effects::default(),
             now,
-        };
-        session.shard.start_mending(now, &mut session.fx);
-        session.drive(dir, &Progress::Opened)?;
-        Ok(session)
+        }
     }
 
     /// Repairs it.

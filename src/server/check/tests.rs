@@ -1,5 +1,7 @@
 //! The command on directories: what it says, with which exit code, and that it changes nothing unasked.
 
+mod golden;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

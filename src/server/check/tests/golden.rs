@@ -1,0 +1,261 @@
+//! The directories under `snapshots/golden`: stores as a version of the format has written them. Each must
+//! open, and give what `state.json` beside it says.
+//!
+//! `GOLDEN=make cargo test -p server golden` makes the directories that are not there; CONTRIBUTING.md
+//! says when that is due.
+
+use core::net::SocketAddr;
+use std::env;
+
+use broker::{Accepted, ConnId, Rules, Security, Storage};
+use bytes::BytesMut;
+use serde_json::json;
+
+use super::*;
+
+/// Small, so that a hundred messages make segments, checkpoints and some log.
+fn options() -> StoreOptions {
+    StoreOptions {
+        log_file_len: 8 << 10,
+        log_file_len_first: 8 << 10,
+        log_reserve: 512,
+        flush_threshold: 12 << 10,
+        checkpoint_step: 4 << 10,
+        scrub_rate: 0,
+        ..StoreOptions::default()
+    }
+}
+
+/// When the stores were made; nothing in them may outlive its age by the time that they are opened.
+const MADE: Wall = Wall(1_790_000_000_000_000_000);
+
+/// A server with one client, on a directory.
+struct Server {
+    session: Session,
+    client: ConnId,
+}
+
+impl Server {
+    fn start(dir: &Path) -> Self {
+        let disk = QuietDisk::open(dir).unwrap();
+        let mut session = Session::new(disk, options(), MADE);
+        session.shard.start(session.now, &mut session.fx);
+        session.do_all();
+        let storage = session.shard.storage().map(|view| view.storage);
+        assert_eq!(storage, Some(Storage::Live), "{}", dir.display());
+        let accepted = Accepted {
+            peer: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            local: SocketAddr::from(([127, 0, 0, 1], 4222)),
+            rules: Rules::Nats,
+            security: Security::Plain,
+            websocket: None,
+        };
+        let mut fx = Effects::default();
+        let client = session.shard.accept(session.now, accepted, &mut fx);
+        let mut server = Self { session, client };
+        server.say("CONNECT {\"verbose\":false,\"headers\":true}\r\nSUB in 1\r\nSUB work.* 2\r\n");
+        server.hear();
+        server
+    }
+
+    fn say(&mut self, text: &str) {
+        let mut buf = BytesMut::from(text);
+        let conn = self.client;
+        let buf = &mut buf;
+        self.session.input(Input::Bytes { conn, buf });
+        self.session.do_all();
+    }
+
+    fn hear(&mut self) -> String {
+        let (mut all, mut part) = (BytesMut::new(), BytesMut::new());
+        while self.session.shard.take_outbound(self.client, &mut part) {
+            all.extend_from_slice(&part);
+        }
+        String::from_utf8(all.to_vec()).unwrap()
+    }
+
+    /// Sends a request, and returns the first line of the answer's body.
+    fn ask(&mut self, subject: &str, body: &str) -> Value {
+        self.hear();
+        self.say(&format!("PUB {subject} in {}\r\n{body}\r\n", body.len()));
+        let heard = self.hear();
+        let mut answer = heard
+            .split("\r\n")
+            .skip_while(|line| !line.starts_with("MSG in "));
+        let answer = answer
+            .nth(1)
+            .unwrap_or_else(|| panic!("{subject}: {heard}"));
+        serde_json::from_str(answer).unwrap()
+    }
+
+    fn api(&mut self, request: &str, body: &Value) -> Value {
+        self.ask(&format!("$JS.API.{request}"), &body.to_string())
+    }
+}
+
+/// Fills a store: several kinds of streams, consumers on their way, removals, message ids.
+fn fill(server: &mut Server) {
+    let streams = [
+        json!({"name": "ORDERS", "subjects": ["orders.*"], "allow_direct": true}),
+        json!({"name": "WORK", "subjects": ["work.*"], "retention": "workqueue"}),
+        json!({"name": "KV_config", "subjects": ["$KV.config.>"], "max_msgs_per_subject": 3,
+            "allow_rollup_hdrs": true, "deny_delete": true, "discard": "new"}),
+        json!({"name": "EMPTY", "subjects": ["empty"], "max_age": 3_600_000_000_000_u64}),
+    ];
+    for stream in streams {
+        let name = stream["name"].as_str().unwrap().to_owned();
+        let made = server.api(&format!("STREAM.CREATE.{name}"), &stream);
+        assert_eq!(made["did_create"], true, "{made}");
+    }
+    for (stream, name) in [("ORDERS", "reader"), ("WORK", "worker")] {
+        let config =
+            json!({"durable_name": name, "ack_policy": "explicit", "ack_wait": 60_000_000_000_u64});
+        let body = json!({"stream_name": stream, "config": config});
+        let made = server.api(&format!("CONSUMER.CREATE.{stream}.{name}"), &body);
+        assert_eq!(made["name"], name, "{made}");
+    }
+    for number in 0..90 {
+        let body = format!("order {number} {}", "o".repeat(number % 50));
+        let head = format!("NATS/1.0\r\nNats-Msg-Id: id-{number}\r\n\r\n");
+        let (head_len, len) = (head.len(), head.len() + body.len());
+        let subject = format!("orders.{}", number % 4);
+        server.say(&format!(
+            "HPUB {subject} in {head_len} {len}\r\n{head}{body}\r\n"
+        ));
+        server.ask(&format!("work.{}", number % 3), &format!("job {number}"));
+        server.ask(
+            &format!("$KV.config.key{}", number % 7),
+            &format!("value {number}"),
+        );
+    }
+    for seq in [2, 50] {
+        server.api("STREAM.MSG.DELETE.ORDERS", &json!({ "seq": seq }));
+    }
+    server.api(
+        "STREAM.PURGE.ORDERS",
+        &json!({"filter": "orders.3", "keep": 2}),
+    );
+    for (stream, name, count) in [("WORK", "worker", 20), ("ORDERS", "reader", 7)] {
+        let body = json!({"batch": count, "no_wait": true}).to_string();
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}");
+        server.hear();
+        server.say(&format!("PUB {subject} in {}\r\n{body}\r\n", body.len()));
+        let heard = server.hear();
+        let replies = heard
+            .lines()
+            .filter_map(|line| line.split(' ').find(|w| w.starts_with("$JS.ACK.")));
+        // Some stay out.
+        for reply in replies
+            .take(count - 3)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+        {
+            server.say(&format!("PUB {reply} 4\r\n+ACK\r\n"));
+        }
+    }
+    server.ask("orders.0", "in the log only");
+}
+
+/// Returns all that clients can see of a store, and what a check says of it.
+fn state(dir: &Path) -> Value {
+    let (mut checked, code) = check(dir, false);
+    checked["directory"] = Value::Null;
+    let mut server = Server::start(dir);
+    let names = server.api("STREAM.NAMES", &json!({}));
+    let mut streams = Vec::new();
+    for name in names["streams"].as_array().unwrap() {
+        let name = name.as_str().unwrap();
+        let mut info = server.api(
+            &format!("STREAM.INFO.{name}"),
+            &json!({"deleted_details": true}),
+        );
+        info["ts"] = Value::Null;
+        let last = info["state"]["last_seq"].as_u64().unwrap();
+        let messages: Vec<Value> = (1..=last)
+            .map(|seq| server.api(&format!("STREAM.MSG.GET.{name}"), &json!({ "seq": seq })))
+            .map(|mut got| got["message"].take())
+            .filter(|message| !message.is_null())
+            .collect();
+        let mut consumers = server.api(&format!("CONSUMER.LIST.{name}"), &json!({}));
+        let mut consumers = consumers["consumers"].take();
+        for consumer in consumers.as_array_mut().unwrap() {
+            consumer["ts"] = Value::Null;
+        }
+        streams.push(json!({"info": info, "messages": messages, "consumers": consumers}));
+    }
+    json!({"check": checked, "check_code": code, "streams": streams})
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Flips a bit of a message that lies in a segment, and one of the last in the log.
+fn damage(dir: &Path) {
+    for (kind, text) in [("segment", "order 12 "), ("log", "in the log only")] {
+        let files = contents(dir)
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(kind));
+        let found = files.into_iter().find_map(|(name, bytes)| {
+            let at = bytes
+                .windows(text.len())
+                .position(|part| part == text.as_bytes())?;
+            Some((name, bytes, at))
+        });
+        let (name, mut bytes, at) = found.unwrap();
+        bytes[at] ^= 1;
+        fs::write(dir.join(name), bytes).unwrap();
+    }
+}
+
+fn make(root: &Path) {
+    let (whole, damaged) = (root.join("current/whole"), root.join("current/damaged"));
+    if whole.exists() {
+        return;
+    }
+    fs::create_dir_all(whole.join("store")).unwrap();
+    let mut server = Server::start(&whole.join("store"));
+    fill(&mut server);
+    for _ in 0..3 {
+        server.session.now.mono.0 += TICK_NS;
+        server.session.input(Input::Timeout);
+        server.session.do_all();
+    }
+    drop(server);
+    copy(&whole.join("store"), &damaged.join("store"));
+    damage(&damaged.join("store"));
+    for dir in [whole, damaged] {
+        let copied = tempfile::tempdir().unwrap();
+        copy(&dir.join("store"), copied.path());
+        let text = format!("{:#}\n", state(copied.path()));
+        fs::write(dir.join("state.json"), text).unwrap();
+    }
+}
+
+#[test]
+fn stores_of_every_kept_format_open_and_hold_what_was_recorded() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../snapshots/golden");
+    if env::var("GOLDEN").is_ok_and(|what| what == "make") {
+        make(&root);
+    }
+    let mut opened = 0;
+    for version in fs::read_dir(&root).unwrap() {
+        for kind in fs::read_dir(version.unwrap().path()).unwrap() {
+            let dir = kind.unwrap().path();
+            let recorded = fs::read(dir.join("state.json")).unwrap();
+            let recorded: Value = serde_json::from_slice(&recorded).unwrap();
+            let copied = tempfile::tempdir().unwrap();
+            copy(&dir.join("store"), copied.path());
+            let found = state(copied.path());
+            for part in ["check", "check_code", "streams"] {
+                assert_eq!(found[part], recorded[part], "{}: {part}", dir.display());
+            }
+            opened += 1;
+        }
+    }
+    assert!(opened >= 2, "{opened} directories");
+}
