@@ -30,6 +30,7 @@ impl LogScan {
         let files: Vec<Extent> = files.collect();
         let origin = Origin {
             from: known.needs,
+            keep: known.needs,
             epochs: known.epochs.clone(),
             file_len_max,
         };
