@@ -351,6 +351,8 @@ struct Inflater {
     ends: bool,
     /// Whether more may come out of what has gone in.
     busy: bool,
+    /// Whether the message's last block has been read; what follows it means nothing.
+    over: bool,
     /// What the message has come to.
     total: usize,
 }
@@ -368,6 +370,7 @@ impl Default for Inflater {
             input: BytesMut::new(),
             ends: false,
             busy: false,
+            over: false,
             total: 0,
         }
     }
@@ -379,6 +382,12 @@ impl Inflater {
     }
 
     fn feed(&mut self, payload: BytesMut, ends: bool) {
+        if self.over {
+            if ends {
+                self.begin_message();
+            }
+            return;
+        }
         // Nothing is fed before everything has come out, so that this is all there is.
         self.input = payload;
         if ends {
@@ -405,17 +414,20 @@ impl Inflater {
             Err(_) => return Err(Violation::Corrupt),
         };
         if ended {
-            // What follows the last block is of no message.
             self.input.clear();
+            self.over = true;
         }
         // It may hold some back until it is called in vain.
         self.busy = !ended && (result.bytes_consumed > 0 || !piece.is_empty());
-        if ended || (self.ends && !self.busy) {
-            self.state.reset(DataFormat::Raw);
-        }
         if self.ends && !self.busy {
-            self.total = 0;
+            self.begin_message();
         }
         Ok(piece)
+    }
+
+    fn begin_message(&mut self) {
+        self.state.reset(DataFormat::Raw);
+        self.over = false;
+        self.total = 0;
     }
 }

@@ -133,6 +133,22 @@ fn compressed_messages_come_out_in_any_number_of_frames() {
     }
 }
 
+/// RFC 7692, 7.2.3.5: the last block of "Hello" says that it is the last, and something follows it.
+#[test]
+fn what_follows_a_messages_last_block_means_nothing_however_it_arrives() {
+    let packed = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xff, 0xff];
+    let mut bytes = frame(FIN | RSV1 | 2, &packed);
+    bytes.extend(frame(RSV1 | 2, &packed[..7]));
+    bytes.extend(frame(FIN, &packed[7..]));
+    bytes.extend(frame(FIN | RSV1 | 2, &deflated(&[b'x'; 100])));
+    for step in [1, 3, usize::MAX] {
+        let mut reader = Reader::new(true, Some(1000));
+        let heard = read(&mut reader, &bytes, step).unwrap();
+        let expected = [b"HelloHello", &[b'x'; 100][..]].concat();
+        assert_eq!(heard.data, expected, "{step}");
+    }
+}
+
 #[test]
 fn a_message_that_grows_beyond_its_limit_is_given_up() {
     let bytes = frame(FIN | RSV1 | 2, &deflated(&[0; 1 << 20]));
