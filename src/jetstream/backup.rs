@@ -6,6 +6,7 @@
 //! Driven by requests, by messages on `$JS.SNAPSHOT.>`, by timers and by the pump.
 
 mod apply;
+pub mod archive;
 mod frame;
 mod record;
 mod send;

@@ -47,6 +47,7 @@ use protocol::js::errors::ApiError;
 use protocol::js::info::AccountLimits;
 
 pub use backup::BackupId;
+pub use backup::archive;
 pub use checkpoint::RestoreError;
 use env::Env;
 pub use foresee::Foresight;

@@ -9,7 +9,7 @@ use std::path::Path;
 use config::options::Tls;
 use config::{Launch, LaunchError, Setup, Surroundings};
 
-use crate::{check, reason, signal_sender, tls, token_files};
+use crate::{check, import, reason, signal_sender, tls, token_files};
 
 /// What `main` does next.
 #[derive(Debug)]
@@ -35,6 +35,12 @@ pub fn launch() -> Next {
     let args = std::env::args_os().skip(1);
     let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
     let program = program_name();
+    if let [word, rest @ ..] = args.as_slice()
+        && word == "import"
+        && program != config::NATS_SERVER
+    {
+        return Next::Exit(import::run(rest));
+    }
     match config::load(&program, &args, &mut Process) {
         Ok(Launch::Serve(setup)) => {
             for warning in &setup.warnings {

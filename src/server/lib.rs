@@ -13,6 +13,7 @@ pub mod disk;
 mod door;
 mod driver;
 mod http;
+mod import;
 pub mod launch;
 pub mod log;
 mod log_file;

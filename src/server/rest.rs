@@ -92,6 +92,16 @@ async fn listener<N: Net>(listen: Option<&Listen>) -> io::Result<Option<(N::List
     Ok(Some((listener, format!("{host}:{port}"))))
 }
 
+/// Undoes percent signs, as in addresses.
+pub(crate) fn percent_decoded(text: &str) -> String {
+    query::percent_decoded(text)
+}
+
+/// Draws a name that nobody else has.
+pub(crate) fn drawn_name() -> String {
+    tokens::hex(&tokens::random::<16>())
+}
+
 /// Says how many milliseconds a number of minutes is, as Memphis tells how long its tokens hold.
 fn minutes_in_ms(minutes: u32) -> u64 {
     u64::from(minutes) * 60_000

@@ -87,6 +87,15 @@ impl ConsumerState {
         state
     }
 
+    /// Returns the state of a consumer that was elsewhere and is to go on behind `floor`.
+    #[must_use]
+    pub fn resumed(acks: Acks, floor: Position) -> Self {
+        let mut state = Self::new(acks, floor.stream.next());
+        state.delivered = floor;
+        state.ack_floor = floor;
+        state
+    }
+
     /// Returns the last delivery.
     #[must_use]
     pub fn delivered(&self) -> Position {

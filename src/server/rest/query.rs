@@ -13,9 +13,13 @@ pub(super) fn parse(query: &str) -> Map<String, Value> {
         .collect()
 }
 
-/// Undoes percent and plus signs. What is no escape stays as it is; what is no text becomes signs of
-/// replacement.
+/// Undoes percent and plus signs.
 pub(super) fn decode(text: &str) -> String {
+    percent_decoded(&text.replace('+', " "))
+}
+
+/// Undoes percent signs. What is no escape stays as it is; what is no text becomes signs of replacement.
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
@@ -29,7 +33,6 @@ pub(super) fn decode(text: &str) -> String {
                 bytes.push(high << 4 | low);
                 rest = tail.get(2..).unwrap_or_default();
             }
-            (b'+', None) => bytes.push(b' '),
             (byte, None) => bytes.push(byte),
         }
     }

@@ -3,6 +3,8 @@
 //! *Invariant:* a token is taken for nothing but what it was made for: access and refresh have keys of
 //! their own, and say what they are, in case both keys are set to the same text.
 
+use core::fmt::Write as _;
+
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use protocol::time::Wall;
 use serde::de::DeserializeOwned;
@@ -85,6 +87,16 @@ pub(super) fn random<const N: usize>() -> [u8; N] {
         .fill(&mut bytes)
         .expect("the system has randomness for keys");
     bytes
+}
+
+/// Writes bytes as text.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing into memory does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! cannot be guessed. There are [`SESSIONS_MAX`] at most, and a login takes the place of none.
 
 use core::cell::{Cell, RefCell};
-use core::fmt::Write as _;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -20,7 +19,7 @@ use crate::client::{Client, ClientError, Login};
 use crate::conn_io::drive_conn;
 use crate::driver::Driver;
 use crate::rest::reply::Refused;
-use crate::rest::tokens::random;
+use crate::rest::tokens::{hex, random};
 
 /// Most sessions at a time.
 const SESSIONS_MAX: usize = 1000;
@@ -209,13 +208,4 @@ impl Sessions {
     fn after(&self, minutes: u32) -> Wall {
         Wall(self.now().0 + u64::from(minutes) * NS_PER_MINUTE)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing into memory does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
