@@ -20,6 +20,7 @@ use protocol::js::check::is_level_supported;
 use protocol::js::enums::Retention;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{Fields, Strictness};
+use protocol::js::request::is_empty;
 
 use crate::JetStream;
 use crate::consumer::check_consumer_request;
@@ -113,7 +114,7 @@ impl JetStream {
             self.shared.replies.push_behind_all(answer);
             return true;
         }
-        if !level_is_enough(call) {
+        if !is_refused_before_level(kind, call) && !level_is_enough(call) {
             self.fail(call, kind, &errors::REQUIRED_API_LEVEL, env);
             return true;
         }
@@ -341,6 +342,18 @@ fn is_of_cluster(kind: ApiKind) -> bool {
             | ApiKind::AccountStreamMove
             | ApiKind::AccountStreamCancelMove
     )
+}
+
+/// Returns whether a request is refused before anybody looks at the level that it wants.
+fn is_refused_before_level(kind: ApiKind, call: &ApiCall<'_>) -> bool {
+    let needs_cluster = matches!(
+        kind,
+        ApiKind::StreamPeerRemove
+            | ApiKind::StreamLeaderStepdown
+            | ApiKind::StreamCancelMove
+            | ApiKind::ConsumerLeaderStepdown
+    );
+    needs_cluster || (kind == ApiKind::ConsumerInfo && !is_empty(call.msg.payload))
 }
 
 pub(crate) fn level_is_enough(call: &ApiCall<'_>) -> bool {

@@ -4,6 +4,7 @@
 //! *Invariant:* what is open here is known to nobody but its publisher: nothing is logged, nothing is
 //! answered but with an empty message. What happens in the log is in `atomic/parts.rs`.
 
+mod counted;
 mod parts;
 
 use alloc::boxed::Box;
@@ -11,8 +12,8 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
-use protocol::headers::Headers;
+use bytes::{Bytes, BytesMut};
+use protocol::headers::{self, Headers};
 use protocol::id::{AccountId, StreamId};
 use protocol::js::advisory::BatchAbandoned;
 use protocol::js::check::is_level_supported;
@@ -26,6 +27,7 @@ use crate::ingest::answer;
 use crate::shared::{TimerKind, send};
 use crate::{JetStream, api};
 
+pub(crate) use counted::HeldBatch;
 pub(crate) use parts::{BatchAck, Parts};
 
 /// The header that makes a message part of a batch.
@@ -110,6 +112,21 @@ impl Kept {
     }
 }
 
+impl Open {
+    /// The message that ends the batch is not stored: the one before it says so in its place.
+    fn end_with_last(&mut self) {
+        if let Some(last) = self.messages.last_mut() {
+            let msg = last.msg();
+            let mut headers = BytesMut::new();
+            headers::set(msg.headers, BATCH_COMMIT, b"1", &mut headers);
+            *last = Kept::new(&Inbound {
+                headers: &headers,
+                ..msg
+            });
+        }
+    }
+}
+
 impl OpenBatches {
     /// Forgets the open batches of a stream that goes.
     pub(crate) fn forget(&mut self, stream: StreamId) {
@@ -152,8 +169,11 @@ impl JetStream {
         match self.take_part(&key, place, msg, env) {
             Ok(()) if place.commit == Commit::No => send_empty(account, msg.reply, env),
             Ok(()) => {
-                if let Some(open) = self.open.take(&key) {
-                    self.commit(account, stream, &open, msg.reply, env);
+                if let Some(mut open) = self.open.take(&key) {
+                    if place.commit == Commit::Before {
+                        open.end_with_last();
+                    }
+                    self.commit(account, stream, open, msg.reply, env);
                 }
             }
             Err(refused) => {
@@ -272,8 +292,24 @@ impl JetStream {
         Ok(())
     }
 
-    /// Proposes a whole batch, or applies it at once to a stream in memory.
     fn commit(
+        &mut self,
+        account: AccountId,
+        id: StreamId,
+        open: Open,
+        reply: &[u8],
+        env: &mut impl Env,
+    ) {
+        let counts = self.streams.get(&id);
+        if counts.is_some_and(|stream| stream.core.config().allow_msg_counter) {
+            self.commit_counted(account, id, open, reply, env);
+        } else {
+            self.propose_batch(account, id, &open, reply, env);
+        }
+    }
+
+    /// Proposes a whole batch, or applies it at once to a stream in memory.
+    fn propose_batch(
         &mut self,
         account: AccountId,
         id: StreamId,
@@ -301,7 +337,7 @@ impl JetStream {
             let stream = self.streams.get(&id);
             let at = stream.map_or((id, Mark::default()), |stream| stream.core.mark());
             if is_memory {
-                let mut out = bytes::BytesMut::new();
+                let mut out = BytesMut::new();
                 Publish::encode_part(&mut out, at, time, following, &msg);
                 entries.push(out.freeze());
                 continue;

@@ -17,7 +17,7 @@ use protocol::js::errors::{self, ApiError};
 use protocol::store::{ReadError, ReadId};
 
 use crate::JetStream;
-use crate::atomic;
+use crate::atomic::HeldBatch;
 use crate::decimal::Decimal;
 use crate::env::{Env, Inbound};
 use crate::ingest::{TOO_MANY_REQUESTS, answer, no_responders, take};
@@ -33,6 +33,8 @@ const HELD_MAX: usize = 10_000;
 pub(crate) struct Counters {
     heads: BTreeMap<StreamId, BTreeMap<Box<[u8]>, Head>>,
     held: VecDeque<Held>,
+    /// Whole batches that wait; there are never more than may be open.
+    held_batches: VecDeque<HeldBatch>,
 }
 
 /// The newest total of a subject.
@@ -82,12 +84,19 @@ pub(crate) struct Copied {
 }
 
 /// What is to be added to.
-enum Total {
+pub(crate) enum Total {
     Known(Sum),
     /// It will be known when the log or the disk has gone on.
     Later,
     /// The last message of the subject is no total.
     Broken,
+}
+
+impl Counters {
+    /// Lets a batch wait.
+    pub(crate) fn hold_batch(&mut self, held: HeldBatch) {
+        self.held_batches.push_back(held);
+    }
 }
 
 impl JetStream {
@@ -131,8 +140,15 @@ impl JetStream {
             };
             self.count(env, held.account, held.stream, msg);
         }
-        let Counters { heads, held } = &mut self.counters;
-        if held.is_empty() && !heads.is_empty() {
+        for held in core::mem::take(&mut self.counters.held_batches) {
+            self.commit_held(held, env);
+        }
+        let Counters {
+            heads,
+            held,
+            held_batches,
+        } = &mut self.counters;
+        if held.is_empty() && held_batches.is_empty() && !heads.is_empty() {
             let replies = &self.shared.replies;
             let is_needed = |head: &Head| match head {
                 Head::UnderWay { pos, .. } => replies.is_under_way(Some(*pos)),
@@ -159,7 +175,8 @@ impl JetStream {
         heads.insert(subject, Head::Read { seq, sum });
     }
 
-    fn total(&mut self, id: StreamId, subject: &[u8], env: &mut impl Env) -> Total {
+    /// Returns the total that the next increment of `subject` adds to.
+    pub(crate) fn total(&mut self, id: StreamId, subject: &[u8], env: &mut impl Env) -> Total {
         let Some(stream) = self.streams.get(&id) else {
             return Total::Later;
         };
@@ -243,7 +260,14 @@ impl JetStream {
     }
 
     /// Notes that the sum of a counter is under way.
-    fn note_sum(&mut self, id: StreamId, subject: &[u8], pos: LogPos, sum: Sum, certain: bool) {
+    pub(crate) fn note_sum(
+        &mut self,
+        id: StreamId,
+        subject: &[u8],
+        pos: LogPos,
+        sum: Sum,
+        certain: bool,
+    ) {
         let head = Head::UnderWay { pos, sum, certain };
         let heads = self.counters.heads.entry(id).or_default();
         heads.insert(Box::from(subject), head);
@@ -315,7 +339,7 @@ impl JetStream {
 }
 
 /// Returns the increment of a message.
-fn increment_of(msg: &Inbound<'_>) -> Result<Decimal, ApiError> {
+pub(crate) fn increment_of(msg: &Inbound<'_>) -> Result<Decimal, ApiError> {
     let headers = PublishHeaders::parse(msg.headers);
     let Some(increment) = headers.increment else {
         return Err(errors::MESSAGE_INCR_MISSING);
@@ -329,9 +353,7 @@ fn increment_of(msg: &Inbound<'_>) -> Result<Decimal, ApiError> {
         || headers.expected_last_subject_seq.is_some()
         || headers.expected_last_subject_seq_subject.is_some()
         || headers.expected_last_msg_id.is_some();
-    // Batches of increments are not built.
-    let in_batch = atomic::is_part(msg.headers);
-    if expects || in_batch || headers.rollup.is_some() {
+    if expects || headers.rollup.is_some() {
         return Err(errors::MESSAGE_INCR_INVALID);
     }
     Ok(increment)

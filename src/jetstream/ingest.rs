@@ -66,11 +66,11 @@ impl JetStream {
             return answer(core, account, msg.reply, Err(&error), None, shared, env);
         }
         let id = stream.core.id();
-        if stream.core.config().allow_msg_counter && brings_increment(msg.headers) {
-            return self.count(env, account, id, msg);
-        }
         if !msg.headers.is_empty() && atomic::is_part(msg.headers) {
             return self.publish_part(env, account, id, &msg);
+        }
+        if stream.core.config().allow_msg_counter && brings_increment(msg.headers) {
+            return self.count(env, account, id, msg);
         }
         let poisoned = self.poisoned.as_ref();
         take(stream, account, msg, poisoned, &mut self.shared, env);

@@ -148,7 +148,11 @@ class Generator:
 
     def stream_update(self):
         name = self.stream()
-        return Request(f"$JS.API.STREAM.UPDATE.{name}", self.stream_config(name))
+        config = self.stream_config(name)
+        # nats-server applies half of an update that it then refuses for this.
+        if isinstance(config.get("republish"), dict) and not config["republish"].get("dest"):
+            del config["republish"]
+        return Request(f"$JS.API.STREAM.UPDATE.{name}", config)
 
     def stream_info(self):
         body = self.some({
@@ -208,6 +212,12 @@ class Generator:
             {"multi_last": ["a.*"], "up_to_seq": self.pick(1, 5, 100)},
             {"batch": 3, "start_time": "2020-01-01T00:00:00Z"},
             {"batch": 2, "seq": 1, "last_by_subj": "c"}, {"multi_last": []}, {"batch": -1, "seq": 1},
+            {"batch": -1, "last_by_subj": "c"}, {"batch": 2, "next_by_subj": self.rng.choice(PATTERNS)},
+            {"multi_last": ["c"], "last_by_subj": "c"}, {"multi_last": ["c"], "next_by_subj": "c"},
+            {"multi_last": ["c", "a.1"], "seq": 3}, {"multi_last": ["c"], "up_to_seq": 1, "up_to_time": "2050-01-01T00:00:00Z"},
+            {"multi_last": ["a.*", "c"], "up_to_time": self.pick("2020-01-01T00:00:00Z", "2050-01-01T00:00:00Z", "text")},
+            {"multi_last": ["a.1", "a.*"]}, {"multi_last": ["a..1"]}, {"multi_last": [""]}, {"multi_last": ["none"]},
+            {"batch": 3, "seq": 1, "max_bytes": -1}, {"batch": 3, "seq": 1, "no_hdr": True}, {"seq": 1, "no_hdr": True},
         )
         return Request(f"$JS.API.DIRECT.GET.{self.stream()}", body, kind="direct")
 
@@ -239,7 +249,7 @@ class Generator:
             "inactive_threshold": [HOUR],
         }, 9)
         config |= self.some({
-            "deliver_subject": ["push.here", "push.*", "a.1", "bad..subject"],
+            "deliver_subject": ["push.here", "push.*", "bad..subject"],
             "deliver_group": ["group"],
             "idle_heartbeat": [HOUR, 1, -1],
             "flow_control": [True],
@@ -248,7 +258,7 @@ class Generator:
             "opt_start_time": ["2020-01-01T00:00:00Z", "2050-01-01T00:00:00Z", "text"],
             "ack_policy": ["bogus", "flow_control"],
             "deliver_policy": ["bogus"],
-            "replay_policy": ["bogus", "original"],
+            "replay_policy": ["bogus"],
             "sample_freq": ["x", "-1", "50.5"],
             "max_waiting": [-1],
             "max_batch": [-1],

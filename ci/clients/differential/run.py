@@ -65,7 +65,7 @@ class Run:
         counts = [json.loads(side[0][3]).get("api", {}) for side in sides]
         before, self.counts = self.counts, counts
         # nats-server asks for a missing origin by its own API, again and again, and counts that.
-        if before is None or any(word in request.payload for request in self.asked for word in (b"sources", b"mirror")):
+        if before is None or not all(before + counts) or any(word in request.payload for request in self.asked for word in (b"sources", b"mirror")):
             return
         grown = [{key: now[key] - then[key] for key in ("total", "errors")} for now, then in zip(counts, before)]
         if grown[0] != grown[1]:

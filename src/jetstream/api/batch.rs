@@ -94,10 +94,12 @@ impl JetStream {
                     reply: Bytes::copy_from_slice(call.msg.reply),
                     source,
                     left: limit(body.batch, !body.multi_last.is_empty()),
-                    bytes_left: u64::try_from(body.max_bytes)
-                        .ok()
-                        .filter(|&bytes| bytes > 0)
-                        .map_or(BATCH_BYTES_MAX, |bytes| bytes.min(BATCH_BYTES_MAX)),
+                    bytes_left: match u64::try_from(body.max_bytes) {
+                        Ok(0) => BATCH_BYTES_MAX,
+                        Ok(bytes) => bytes.min(BATCH_BYTES_MAX),
+                        // The first message is always sent.
+                        Err(_) => 1,
+                    },
                     pending,
                     last: Seq(0),
                     up_to,
@@ -201,7 +203,8 @@ fn plan_range(core: &StreamCore, body: &MsgGetRequest) -> Plan {
         None => Seq(body.seq),
     };
     let filter = core.filter(body.next_by_subj.as_bytes());
-    if core.index.next(&filter, from).is_none() {
+    // A batch of less than nothing is empty; its end is told all the same.
+    if body.batch > 0 && core.index.next(&filter, from).is_none() {
         return Err(NOT_FOUND);
     }
     let pending = core.index.num_pending(core::slice::from_ref(&filter), from);

@@ -95,7 +95,8 @@ fn refusal(body: &MsgGetRequest) -> Option<&'static [u8]> {
         return Some(EMPTY_REQUEST);
     }
     let twice = (by_seq && (by_time || by_last))
-        || (by_last && (by_next || by_time || body.batch != 0))
+        || (by_last && (by_next || by_time || by_lasts || body.batch > 0))
+        || (by_next && by_lasts)
         || (body.up_to_seq > 0 && body.up_to_time.is_some());
     twice.then_some(BAD_REQUEST)
 }

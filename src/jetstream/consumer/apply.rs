@@ -167,6 +167,7 @@ impl Consumers {
                 | Op::Touch { .. }
                 | Op::Exhaust { .. }
                 | Op::Revive { .. }
+                | Op::Forget { .. }
                 | Op::Place { .. }
                 | Op::Reset { .. } => continue,
             };

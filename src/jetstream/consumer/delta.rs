@@ -66,6 +66,11 @@ pub enum Op {
         /// The message.
         seq: Seq,
     },
+    /// A message is gone from the stream; where everything is settled is told by what follows.
+    Forget {
+        /// The message.
+        seq: Seq,
+    },
     /// What lay before these places is behind the consumer.
     Place {
         /// The last delivery.
@@ -97,6 +102,7 @@ mod tag {
     pub(super) const RESET: u8 = 8;
     pub(super) const REVIVE: u8 = 10;
     pub(super) const PLACE: u8 = 11;
+    pub(super) const FORGET: u8 = 12;
 }
 
 /// Records changes and merges runs.
@@ -181,6 +187,7 @@ fn extend(open: &mut Op, op: Op) -> bool {
             | Op::Touch { .. }
             | Op::Exhaust { .. }
             | Op::Revive { .. }
+            | Op::Forget { .. }
             | Op::Place { .. }
             | Op::Reset { .. },
             _,
@@ -227,6 +234,7 @@ impl<'a> Ops<'a> {
             },
             tag::EXHAUST => Op::Exhaust { seq: self.seq()? },
             tag::REVIVE => Op::Revive { seq: self.seq()? },
+            tag::FORGET => Op::Forget { seq: self.seq()? },
             tag::PLACE => Op::Place {
                 delivered: self.position()?,
                 ack_floor: self.position()?,
@@ -299,6 +307,7 @@ fn put_op(out: &mut Vec<u8>, op: Op) {
         Op::Touch { seq, since } => put(out, tag::TOUCH, &[seq.0, since.0]),
         Op::Exhaust { seq } => put(out, tag::EXHAUST, &[seq.0]),
         Op::Revive { seq } => put(out, tag::REVIVE, &[seq.0]),
+        Op::Forget { seq } => put(out, tag::FORGET, &[seq.0]),
         Op::Place {
             delivered,
             ack_floor,
@@ -357,6 +366,7 @@ mod tests {
             },
             Op::Exhaust { seq: Seq(0) },
             Op::Revive { seq: Seq(9) },
+            Op::Forget { seq: Seq(2) },
             Op::Place {
                 delivered: Position {
                     delivery: DeliverySeq(1),

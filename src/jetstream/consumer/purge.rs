@@ -108,7 +108,7 @@ impl Consumer {
         let over: Vec<(Seq, DeliverySeq)> = over.map(|p| (p.seq, p.delivery)).collect();
         for (seq, delivery) in over {
             floor.delivery = floor.delivery.max(delivery);
-            self.settle(seq, cx);
+            self.forget_message(seq, cx);
         }
         floor
     }
@@ -120,8 +120,17 @@ impl Consumer {
         let is_over = |seq: &Seq| !keeps || cx.core.index.meta(*seq).is_none();
         let over: Vec<Seq> = self.state.exhausted().filter(is_over).collect();
         for seq in over {
-            self.settle(seq, cx);
+            self.forget_message(seq, cx);
         }
+    }
+
+    fn forget_message<E: Env>(&mut self, seq: Seq, cx: &mut Cx<'_, E>) {
+        self.ready |= self.is_full();
+        let stage = self.state.pending(seq).map(|p| p.stage);
+        if stage == Some(Stage::Queued) {
+            self.queued -= 1;
+        }
+        self.change(Op::Forget { seq }, cx.env.now().wall);
     }
 
     fn forget_redeliveries<E: Env>(&mut self, cx: &mut Cx<'_, E>) {

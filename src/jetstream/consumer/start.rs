@@ -50,7 +50,10 @@ impl Consumer {
         self.next = starting_seq(&self.config, &self.settings.filters, core);
         if wants_last_per_subject(&self.config, core) {
             self.skip_to_last_per_subject(Seq(1), core);
-            self.next = self.skip.front().unwrap_or(self.next);
+            // Where no subject has a last message, the stream's stands for it.
+            let last = core.index.last_seq();
+            let first = core.index.first_seq();
+            self.next = self.skip.front().unwrap_or(last.max(first));
         }
         self.state = ConsumerState::new(self.settings.acks, self.next);
         if let Mode::Push(push) = &mut self.mode {

@@ -198,6 +198,11 @@ impl ConsumerState {
             }
             Op::Exhaust { seq } => self.on_exhausted(seq),
             Op::Revive { seq } => self.on_revived(seq),
+            Op::Forget { seq } => {
+                self.acked_at = self.time;
+                self.take_pending(seq);
+                self.exhausted.remove(&seq);
+            }
             Op::Place {
                 delivered,
                 ack_floor,

@@ -43,7 +43,7 @@ impl Sum {
     }
 
     /// Adds an increment.
-    pub(super) fn add(&mut self, increment: &Decimal) {
+    pub(crate) fn add(&mut self, increment: &Decimal) {
         self.total = self.total.plus(increment);
     }
 
@@ -59,12 +59,12 @@ impl Sum {
     }
 
     /// Returns the body of a message with this state.
-    pub(super) fn body(&self) -> Vec<u8> {
+    pub(crate) fn body(&self) -> Vec<u8> {
         alloc::format!("{{\"val\":\"{}\"}}", self.total.to_text()).into_bytes()
     }
 
     /// Puts what came from where into a header block; false if there is nothing to tell.
-    pub(super) fn put_sources(&self, block: &[u8], out: &mut BytesMut) -> bool {
+    pub(crate) fn put_sources(&self, block: &[u8], out: &mut BytesMut) -> bool {
         if self.sources.is_empty() {
             return false;
         }

@@ -33,6 +33,10 @@ impl Consumers {
         let mut body: ConsumerCreateRequest = decode(payload, request.strictness())?;
         resolve_consumer_request(request.api, &mut body)?;
         let mut config = body.config;
+        if let Some(old) = self.get(name_of(&config)) {
+            // Only a request to pause changes that.
+            config.pause_until = old.config.pause_until;
+        }
         set_consumer_level(&mut config);
         let account = request.shared.accounts.get(request.call.account);
         let limits = account
@@ -45,12 +49,7 @@ impl Consumers {
             pedantic: body.pedantic,
         };
         check_consumer(&mut config, &rules)?;
-        let name = if config.is_durable() {
-            &config.durable_name
-        } else {
-            &config.name
-        };
-        if let Some(old) = self.get(name) {
+        if let Some(old) = self.get(name_of(&config)) {
             let identity = old.identity();
             self.check_change(&mut config, body.action, request)?;
             return self.put_config(identity, config, request);
@@ -79,20 +78,12 @@ impl Consumers {
         action: ConsumerAction,
         request: &mut Request<'_, E>,
     ) -> Result<(), ApiError> {
-        let name = if config.is_durable() {
-            &config.durable_name
-        } else {
-            &config.name
-        };
-        let Some(old) = self.get(name) else {
+        let Some(old) = self.get(name_of(config)) else {
             return Err(errors::CONSUMER_NOT_FOUND);
         };
         if action == ConsumerAction::Create && *config != old.config {
             return Err(errors::CONSUMER_ALREADY_EXISTS);
         }
-        // Only a request to pause changes that.
-        config.pause_until = old.config.pause_until;
-        set_consumer_level(config);
         let account = request.core.account();
         check_consumer_update(&old.config, config, |subject| {
             request.env.has_interest(account, subject.as_bytes())
@@ -168,6 +159,14 @@ impl Consumers {
         let scope = Scope::Consumer(request.core.id(), &name);
         propose(&entry, scope, request);
         Ok(())
+    }
+}
+
+fn name_of(config: &ConsumerConfig) -> &str {
+    if config.is_durable() {
+        &config.durable_name
+    } else {
+        &config.name
     }
 }
 
