@@ -21,16 +21,13 @@ async fn grouped(
     priority_policy: PriorityPolicy,
 ) -> Result<PullConsumer> {
     let stream = filled(env, name, count).await?;
+    let is_pinned = priority_policy == PriorityPolicy::PinnedClient;
     let config = consumer::pull::Config {
         durable_name: Some("c".into()),
         ack_policy: AckPolicy::Explicit,
         priority_policy,
         priority_groups: vec!["g".into()],
-        priority_timeout: if priority_policy == PriorityPolicy::PinnedClient {
-            Duration::from_secs(30)
-        } else {
-            Duration::ZERO
-        },
+        priority_timeout: Duration::from_secs(if is_pinned { 30 } else { 0 }),
         ..Default::default()
     };
     Ok(stream.create_consumer(config).await?)
