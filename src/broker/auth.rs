@@ -14,6 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use ::memphis::book::UserRow;
 use config::Options;
 use config::options::{ConnectionType, WebSocket};
 use identity::{PublicKey, decode_signature};
@@ -208,7 +209,7 @@ impl Auth {
     pub(crate) fn set_made<'u>(
         &mut self,
         account: AccountId,
-        users: impl Iterator<Item = (&'u str, &'u str)>,
+        users: impl Iterator<Item = (&'u str, &'u UserRow)>,
     ) {
         if let Some(tenants) = &mut self.memphis {
             tenants.set_made(account, users);

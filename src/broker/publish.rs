@@ -152,6 +152,13 @@ impl Shard {
         let account = conn.account;
         let wants_verdict = conn.wishes.no_responders && !msg.reply.is_empty();
         let rules = conn.rules;
+        let fence = conn.user.as_ref().and_then(|user| user.fence.as_ref());
+        if let Some(fence) = fence
+            && !fence.may_publish(msg.subject, msg.reply, msg.payload)
+        {
+            let subject = msg.subject;
+            return self.refuse(from, &ProtocolError::PublishDenied { subject });
+        }
         let mut routed = self.router.route(account, msg.subject, msg, Some(from));
         if let Some(pause) = routed.pause {
             self.stall(from, pause);
@@ -162,6 +169,13 @@ impl Shard {
             routed.reached = true;
         }
         let imported = routed.beyond && self.cross(from, msg, &mut routed);
+        if routed
+            .stream
+            .is_some_and(|stream| !self.may_store(from, stream))
+        {
+            let subject = msg.subject;
+            return self.refuse(from, &ProtocolError::PublishDenied { subject });
+        }
         if let Some(stream) = routed.stream
             && let Some(streams) = &mut self.streams
         {
@@ -180,6 +194,22 @@ impl Shard {
         if !routed.reached && routed.stream.is_none() && wants_verdict {
             self.router.tell_no_responders(account, from, msg);
         }
+    }
+
+    /// Says whether a client may publish to the station that a stream is.
+    #[inline]
+    fn may_store(&self, from: ConnId, stream: StreamId) -> bool {
+        let user = self
+            .router
+            .conns
+            .get(from)
+            .and_then(|conn| conn.user.as_ref());
+        let Some(fence) = user.and_then(|user| user.fence.as_ref()) else {
+            return true;
+        };
+        let streams = self.streams.as_ref();
+        let name = streams.and_then(|streams| streams.stream_name(stream));
+        name.is_some_and(|name| fence.may_store(name))
     }
 
     /// Takes a message where its account's imports lead; true if its subject is another account's.

@@ -389,8 +389,8 @@ impl Shard {
             let users = rows.into_iter().flat_map(|rows| &rows.users);
             // Managers do not connect as clients.
             let clients = users.filter(|(_, user)| user.kind == UserKind::Application);
-            let hashes = clients.map(|(name, user)| (name.as_str(), user.secret.as_str()));
-            self.auth.set_made(account, hashes);
+            let clients = clients.map(|(name, user)| (name.as_str(), user));
+            self.auth.set_made(account, clients);
         }
     }
 

@@ -4,6 +4,7 @@
 //! until the end of the batch.
 
 mod facts;
+mod fence;
 mod guarded;
 mod host;
 mod publishers;
@@ -26,6 +27,7 @@ use crate::conn::Conn;
 use crate::effects::ManageCall;
 use crate::router::{Router, Target};
 
+pub(crate) use fence::Fence;
 pub(crate) use guarded::Guarded;
 pub(crate) use host::Host;
 pub(crate) use publishers::Publishers;

@@ -31,6 +31,15 @@ impl Shard {
         {
             return self.refuse(id, &denied);
         }
+        if let Some(fence) = conn.user.as_ref().and_then(|user| user.fence.as_ref()) {
+            let streams = self.streams.as_ref();
+            let streams = streams.into_iter();
+            let overlapping =
+                streams.flat_map(|streams| streams.overlapping(conn.account, subject));
+            if !fence.may_subscribe(subject, overlapping) {
+                return self.refuse(id, &denied);
+            }
+        }
         let tokens_max = usize::from(limits.subscription_tokens_max);
         if tokens_max != 0 && subject::token_count(subject) > tokens_max {
             return self

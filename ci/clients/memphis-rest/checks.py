@@ -255,6 +255,52 @@ async def users(api):
 
 
 @check
+async def permissions_of_nats_clients(api):
+    """What a user may not do with a station by an SDK, it may not by naming subjects either."""
+    for name in ("perm-in", "perm-out", "perm-none"):
+        api.station(name)
+        api("POST", "stations/produce", station_name=name, partition_number=1, message_payload="x", amount=1)
+    api("POST", "usermgmt/addUser", username="perm-app", password="Secret-1", user_type="application",
+        allow_read_permissions=["perm-in"], allow_write_permissions=["perm-out"])
+    errors = []
+
+    async def note(error):
+        errors.append(str(error).lower())
+
+    nc = await nats.connect(f"nats://127.0.0.1:{MEMPHIS}", user="perm-app", password="Secret-1", error_cb=note)
+    js = nc.jetstream(timeout=1)
+    assert (await js.publish("perm-out$1.final", b"x")).seq == 2
+    for subject in ("perm-in$1.final", "perm-none$1.final"):
+        try:
+            await js.publish(subject, b"x", timeout=1)
+            raise AssertionError(f"{subject} was published to")
+        except nats.errors.TimeoutError:
+            pass
+        assert f'permissions violation for publish to "{subject}"' in errors[-1], errors
+    sub = await js.pull_subscribe("perm-in$1.final", "g", stream="perm-in$1")
+    [message] = await sub.fetch(1)
+    await message.ack_sync()
+    for stream in ("perm-out$1", "perm-none$1"):
+        for request in (js.get_msg(stream, 1), js.get_msg(stream, 1, direct=True),
+                        js.pull_subscribe(f"{stream}.final", "g", stream=stream)):
+            try:
+                await request
+                raise AssertionError(f"{stream} was read")
+            except nats.errors.TimeoutError:
+                pass
+    for pattern in (">", "perm-none$1.>", "*.final"):
+        before = len(errors)
+        await nc.subscribe(pattern)
+        await nc.flush()
+        await until(lambda: len(errors) > before)
+        assert "permissions violation for subscription" in errors[-1], errors
+    await nc.close()
+    for name, total in (("perm-in", 1), ("perm-out", 2), ("perm-none", 1)):
+        seen = api("GET", "monitoring/getStationOverviewData", station_name=name)
+        assert seen["total_messages"] == total, (name, seen["total_messages"])
+
+
+@check
 async def tags_and_trails(api):
     api.station("rest-tags")
     api("POST", "tags/createNewTag", name="rest-tag", color="1, 2, 3")

@@ -10,11 +10,13 @@ use alloc::string::String;
 use core::cell::RefCell;
 
 use config::options::Memphis;
+use memphis::book::UserRow;
 use protocol::id::AccountId;
 
 use crate::accounts::Accounts;
 use crate::auth::secret::Secret;
 use crate::auth::{Credentials, User, Verdict};
+use crate::stations::Fence;
 
 /// The tenant of clients that name none.
 const TENANT_DEFAULT: u32 = 1;
@@ -83,19 +85,23 @@ impl Tenants {
         })
     }
 
-    /// Takes the users of an account that were made through the management interface, each with the hash
-    /// of its password, in place of those it had.
+    /// Takes the users of an account that were made through the management interface, in place of those
+    /// it had.
     pub(crate) fn set_made<'u>(
         &mut self,
         account: AccountId,
-        users: impl Iterator<Item = (&'u str, &'u str)>,
+        users: impl Iterator<Item = (&'u str, &'u UserRow)>,
     ) {
         let mut tenants = self.by_id.values_mut();
         if let Some(tenant) = tenants.find(|tenant| tenant.account == account) {
             tenant.made = users
-                .map(|(name, hash)| {
-                    let user = Rc::new(User::new(name, account, None, 0));
-                    (String::from(name), (Secret::new(hash), user))
+                .map(|(name, row)| {
+                    let mut user = User::new(name, account, None, 0);
+                    user.fence = Fence::of(&row.permissions);
+                    (
+                        String::from(name),
+                        (Secret::new(&row.secret), Rc::new(user)),
+                    )
                 })
                 .collect();
         }

@@ -9,6 +9,8 @@ use protocol::id::AccountId;
 use protocol::time::Wall;
 use routing::permissions::{PermissionSpec, Permissions, ResponseSpec, SubjectSpec};
 
+use crate::stations::Fence;
+
 /// Somebody who may connect.
 #[derive(Debug)]
 pub(crate) struct User {
@@ -20,6 +22,8 @@ pub(crate) struct User {
     pub(crate) said: Option<options::Permissions>,
     /// Its own limits, within those of its account.
     pub(crate) limits: UserLimits,
+    /// What it may name of stations; none when all of them.
+    pub(crate) fence: Option<Fence>,
     /// When it has to go.
     pub(crate) expiry: Option<Expiry>,
 }
@@ -77,6 +81,7 @@ impl User {
             said: permissions.cloned(),
             permissions: rules,
             limits: UserLimits::default(),
+            fence: None,
             expiry: None,
         })
     }

@@ -5,7 +5,8 @@ use alloc::format;
 use bytes::Bytes;
 use memphis::machine::{Host as _, Memphis};
 use memphis::manage::{Answer, Call};
-use protocol::id::{AccountId, LogPos};
+use protocol::id::{AccountId, LogPos, StreamId};
+use protocol::subject;
 
 use super::world::World;
 use super::{Streams, log};
@@ -49,6 +50,26 @@ impl Streams {
             Presence::Here => memphis.connected(account, name),
             Presence::Gone => memphis.disconnected(account, name),
         }
+    }
+
+    /// Returns the name of a stream.
+    pub(crate) fn stream_name(&self, stream: StreamId) -> Option<&str> {
+        Some(self.machine.stream_by_id(stream)?.core.name())
+    }
+
+    /// Names the streams of an account that listen to a part of what a subject stands for.
+    pub(crate) fn overlapping<'a>(
+        &'a self,
+        account: AccountId,
+        subject: &'a [u8],
+    ) -> impl Iterator<Item = &'a str> {
+        let streams = self.machine.streams();
+        let overlapping = streams.filter(move |stream| {
+            let mut own = stream.core.config().subjects.iter();
+            stream.core.account() == account
+                && own.any(|own| subject::overlaps(own.as_bytes(), subject))
+        });
+        overlapping.map(|stream| stream.core.name())
     }
 
     /// Applies an entry of the layer.

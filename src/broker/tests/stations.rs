@@ -9,7 +9,7 @@ use protocol::id::ConnId;
 use storage::StoreOptions;
 
 use super::harness::World;
-use crate::effects::Rules;
+use crate::effects::{Input, Rules, WorkDone};
 
 const LOGIN: &str = "CONNECT {\"name\":\"u1::root\",\"user\":\"root$1\",\"pass\":\"memphis\",\
                      \"headers\":true,\"no_responders\":true,\"protocol\":1,\"verbose\":false}\r\n";
@@ -395,6 +395,50 @@ fn a_user_that_was_made_logs_in_also_after_a_restart_and_no_longer_when_removed(
     let app = world.accept(Rules::Memphis);
     let refused = world.ask(app, login);
     assert!(refused.contains("Authorization Violation"), "{refused}");
+}
+
+#[test]
+fn permissions_on_stations_hold_for_subjects_that_nats_clients_name() {
+    let user = "{\"username\":\"app\",\"user_type\":\"application\",\"password\":\"Passw0rd!\",\
+                \"secret\":\"$2a$04$abcdefghijklmnopqrstuuM4aYjWJiVmAZ9Q8S0HOqfmV6dKf5qGK\",\
+                \"deny_read_permissions\":[\"plain.*\"],\"deny_write_permissions\":[\"plain.*\"]}";
+    let mut world = world();
+    let root = sdk(&mut world);
+    request(&mut world, root, "$memphis_station_creations", STATION);
+    let made = request(&mut world, root, "$memphis_api.usermgmt.addUser", user);
+    assert!(made.contains("\"status\":200"), "{made}");
+    let app = world.accept(Rules::Memphis);
+    world.say(app, "CONNECT {\"user\":\"app\",\"pass\":\"Passw0rd!\"}\r\n");
+    world.work.clear();
+    world.input(Input::Work(WorkDone::PasswordChecked {
+        conn: app,
+        fits: true,
+    }));
+    world.hear(app);
+    for (line, refused) in [
+        (
+            "PUB plain#a$1.final 1\r\nx\r\n",
+            "Publish to \"plain#a$1.final\"",
+        ),
+        (
+            "PUB $JS.API.STREAM.MSG.GET.plain#a$1 in.1 0\r\n\r\n",
+            "Publish to \"$JS.API.STREAM",
+        ),
+        (
+            "SUB plain#a$2.final 1\r\n",
+            "Subscription to \"plain#a$2.final\"",
+        ),
+        ("SUB > 2\r\n", "Subscription to \">\""),
+    ] {
+        let told = world.ask(app, line);
+        assert!(told.contains("Permissions Violation for "), "{line} {told}");
+        assert!(told.contains(refused), "{line} {told}");
+    }
+    let told = world.ask(app, "PUB other$1.final 1\r\nx\r\nSUB news.* 3\r\n");
+    assert!(!told.contains("Violation"), "{told}");
+    world.settle();
+    let seen = world.manage("root", "stations/getStations", "{}");
+    assert_eq!(seen.body["stations"][0]["total_messages"], 0);
 }
 
 #[test]
