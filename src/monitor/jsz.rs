@@ -55,14 +55,11 @@ impl JszOptions {
     /// # Errors
     /// The first parameter that cannot be read.
     pub fn from_query(query: &Query) -> Result<Self, Problem> {
-        let accounts = query.boolean("accounts")?;
-        let streams = query.boolean("streams")?;
         let consumer = query.boolean("consumers")? | query.boolean("direct-consumers")?;
         Ok(Self {
             account: query.text("acc").to_owned(),
-            // What is asked for in detail is shown with what is around it.
-            accounts: accounts || streams || consumer,
-            streams: streams || consumer,
+            accounts: query.boolean("accounts")?,
+            streams: query.boolean("streams")?,
             consumer,
             config: query.boolean("config")?,
             leader_only: query.boolean("leader-only")?,
@@ -332,11 +329,13 @@ pub(crate) fn account(
 }
 
 fn details(source: &dyn Source, js: &JetStream, options: &JszOptions) -> Vec<AccountDetail> {
+    // What is asked for in detail is shown with what is around it.
+    let streams = options.streams || options.consumer;
     let detail = |account: &AccountUsage| AccountDetail {
         name: account.account.clone(),
         id: account.account.clone(),
         usage: UsageDocument::new(&account.usage, u64::MAX),
-        stream_detail: if options.streams {
+        stream_detail: if streams {
             let streams = source.streams(&account.account).unwrap_or_default();
             let leader = source.server().name;
             let shown = streams.into_iter().map(|s| stream(s, &leader, options));
@@ -349,7 +348,7 @@ fn details(source: &dyn Source, js: &JetStream, options: &JszOptions) -> Vec<Acc
         let named = js.accounts.iter().filter(|a| a.account == options.account);
         return named.map(detail).collect();
     }
-    if !options.accounts {
+    if !options.accounts && !streams {
         return Vec::new();
     }
     let limit = if options.limit == 0 {

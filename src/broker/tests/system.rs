@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use config::Options;
-use config::options::{Account, User};
+use config::options::{Account, AccountJetStream, User};
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
 
@@ -98,6 +98,30 @@ fn a_reload_that_fails_is_answered_with_its_reason() {
     let answer = ask(&mut world, sys, &subject, "");
     let expected = "\"error\":{\"code\":500,\"description\":\"no file\"}";
     assert!(answer.contains(expected), "{answer}");
+}
+
+#[test]
+fn who_asks_for_streams_is_shown_their_accounts() {
+    let mut options = Options {
+        accounts: Vec::from([account("$SYS", "sys"), account("A", "a")]),
+        ..Options::default()
+    };
+    options.jetstream.enabled = true;
+    for account in &mut options.accounts {
+        account.jetstream = Some(AccountJetStream::default());
+    }
+    let mut world = World::new(options);
+    let a = client(&mut world, "a");
+    let config = r#"{"name":"S","subjects":["s"],"storage":"memory"}"#;
+    ask(&mut world, a, "$JS.API.STREAM.CREATE.S", config);
+    let sys = client(&mut world, "sys");
+    let mut shown = |body: &str| {
+        let answer = ask(&mut world, sys, "$SYS.REQ.SERVER.PING.JSZ", body);
+        answer.contains(r#""stream_detail":[{"name":"S""#)
+    };
+    assert!(shown(r#"{"streams":true,"raft":true}"#));
+    assert!(shown(r#"{"consumer":true}"#));
+    assert!(!shown(r#"{"accounts":true,"config":true}"#));
 }
 
 #[test]
