@@ -284,6 +284,7 @@ fn options(seed: u64) -> ServeOptions {
     config.jetstream.memory_max = Some(1 << 30);
     config.jetstream.file_max = Some(1 << 30);
     ServeOptions {
+        secret: secret(seed),
         config,
         listeners: vec![(Listen::any(PORT), broker::Rules::Nats)],
         config_digest: String::new(),
@@ -294,4 +295,11 @@ fn options(seed: u64) -> ServeOptions {
         },
         seed,
     }
+}
+
+/// Returns what a simulated server's keys are made from.
+fn secret(seed: u64) -> [u8; 32] {
+    let mut secret = [0; 32];
+    secret[..8].copy_from_slice(&seed.to_le_bytes());
+    secret
 }

@@ -208,6 +208,7 @@ impl Node {
         config.jetstream.memory_max = Some(1 << 30);
         config.jetstream.file_max = Some(1 << 30);
         let options = ShardOptions {
+            secret: [5; 32],
             config,
             version: "0.0.0".into(),
             start: self.clocks(now, now),

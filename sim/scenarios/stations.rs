@@ -294,6 +294,7 @@ fn options(now: Now) -> ShardOptions {
     config.jetstream.file_max = Some(1 << 30);
     config.jetstream.memory_max = Some(1 << 30);
     ShardOptions {
+        secret: [5; 32],
         config,
         version: "0.0.0".into(),
         start: now,

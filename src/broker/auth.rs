@@ -2,6 +2,7 @@
 //!
 //! *Invariant:* a secret is compared in a time that does not depend on where it differs.
 
+mod delegated;
 pub(crate) mod dn;
 mod memphis;
 mod operator;
@@ -23,6 +24,7 @@ use protocol::id::AccountId;
 use protocol::time::Wall;
 
 use crate::accounts::Accounts;
+use crate::auth::delegated::{Delegate, without_questions};
 use crate::auth::dn::Dn;
 use crate::auth::memphis::Tenants;
 use crate::auth::operator::Signers;
@@ -148,6 +150,9 @@ pub(crate) struct Auth {
     configured: bool,
     system: Option<AccountId>,
     global: AccountId,
+    /// The service that decides who may connect.
+    delegate: Option<Delegate>,
+    seed: u64,
 }
 
 impl Auth {
@@ -172,7 +177,14 @@ impl Auth {
             configured: options.auth.token.is_some(),
             system: accounts.system,
             global: accounts.global,
+            delegate: options
+                .auth
+                .callout
+                .as_ref()
+                .map(|callout| Delegate::new(callout, accounts, seed)),
+            seed,
         };
+        auth.configured |= auth.delegate.is_some();
         let defaults = options.auth.default_permissions.as_ref();
         for user in &options.auth.users {
             auth.insert(user, accounts.global, defaults, seed);
@@ -393,6 +405,9 @@ impl Auth {
         self.configured = true;
         self.system_only &= Some(account) == self.system;
         let permissions = user.permissions.as_ref().or(defaults);
+        let asks = self.delegate.as_ref().map(|delegate| delegate.account);
+        let barred = (asks == Some(account)).then(|| without_questions(permissions));
+        let permissions = barred.as_ref().or(permissions);
         if let Some(text) = &user.nkey {
             let Ok(key) = PublicKey::parse(text) else {
                 return;

@@ -41,8 +41,8 @@ impl Shard {
         let credentials = Credentials::new(&said, &said.name, conn, self.router.now.wall);
         let verdict = self.auth.check(conn.rules, conn.kind(), &credentials);
         match verdict {
-            Verdict::Accepted { account, user } => self.admit(id, account, user, &said),
-            Verdict::Refused => self.turn_away(id, &said),
+            Verdict::Accepted { account, user } => self.decide(id, Some((account, user)), said),
+            Verdict::Refused => self.decide(id, None, said),
             Verdict::Unclear {
                 hash,
                 account,
@@ -90,10 +90,10 @@ impl Shard {
         } = *login;
         if fits && again {
             self.keep(id, account, user);
-        } else if fits {
-            self.admit(id, account, user, &said);
-        } else {
+        } else if again {
             self.turn_away(id, &said);
+        } else {
+            self.decide(id, fits.then_some((account, user)), said);
         }
     }
 
@@ -119,7 +119,13 @@ impl Shard {
     }
 
     /// Lets a client in whose credentials are good.
-    fn admit(&mut self, id: ConnId, account: AccountId, user: Option<Rc<User>>, said: &Connect) {
+    pub(crate) fn admit(
+        &mut self,
+        id: ConnId,
+        account: AccountId,
+        user: Option<Rc<User>>,
+        said: &Connect,
+    ) {
         if self.router.conns.get(id).is_none_or(Conn::is_closing) {
             return;
         }

@@ -5,9 +5,12 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use config::{NATS_VERSION, Options};
+use identity::xkey::CurvePair;
+use identity::{KeyKind, KeyPair};
 use protocol::id::{AccountId, ConnId};
 use protocol::info::Info;
-use protocol::rng::Rng;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::auth::User;
 use crate::shard::Shard;
@@ -19,7 +22,7 @@ const API_LEVEL: u64 = 5;
 const GO_VERSION: &str = "go1.26";
 
 /// What the server calls itself.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Identity {
     /// The id, in the shape of a public server key.
     pub id: String,
@@ -27,33 +30,50 @@ pub struct Identity {
     pub name: String,
     /// A curve key, in the shape that clients know.
     pub xkey: String,
+    pair: KeyPair,
+    curve: CurvePair,
+    secret: [u8; SECRET_LEN],
 }
+
+/// How much entropy keys are made from.
+const SECRET_LEN: usize = 32;
 
 impl Identity {
-    pub(crate) fn new(options: &Options, rng: &mut Rng) -> Self {
-        let id = key('N', rng);
+    /// Makes the server's keys from a secret, each from a digest of its own.
+    pub(crate) fn new(options: &Options, secret: [u8; SECRET_LEN]) -> Self {
+        let grown = |purpose: &[u8]| -> [u8; SECRET_LEN] {
+            let mut digest = Sha256::new();
+            digest.update(secret);
+            digest.update(purpose);
+            digest.finalize().into()
+        };
+        let pair = KeyPair::from_entropy(KeyKind::Server, grown(b"server"));
+        let curve = CurvePair::from_entropy(grown(b"curve"));
+        let id = pair.public().to_string();
         Self {
             name: options.server_name.clone().unwrap_or_else(|| id.clone()),
-            xkey: key('X', rng),
+            xkey: curve.public().to_string(),
             id,
+            pair,
+            curve,
+            secret: grown(b"users"),
         }
     }
-}
 
-/// Draws a name of 56 base-32 digits that starts with `kind`.
-fn key(kind: char, rng: &mut Rng) -> String {
-    const DIGITS: [char; 32] = [
-        'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R',
-        'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z', '2', '3', '4', '5', '6', '7',
-    ];
-    const LEN: usize = 56;
-    let mut key = String::with_capacity(LEN);
-    key.push(kind);
-    while key.len() < LEN {
-        let digit = usize::try_from(rng.below(32)).unwrap_or(0);
-        key.push(DIGITS.get(digit).copied().unwrap_or('A'));
+    /// Returns the key pair that the server signs with.
+    pub(crate) fn pair(&self) -> &KeyPair {
+        &self.pair
     }
-    key
+
+    /// Returns the key pair that the server encrypts with.
+    pub(crate) fn curve(&self) -> &CurvePair {
+        &self.curve
+    }
+
+    /// Returns what further keys grow from.
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.secret
+    }
 }
 
 /// Returns where clients are told that they are connected: where the listener is bound, or what the

@@ -12,6 +12,7 @@ extern crate alloc;
 
 mod accounts;
 mod auth;
+mod callout;
 mod closed;
 mod conn;
 mod connect;

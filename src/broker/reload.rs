@@ -132,6 +132,13 @@ impl Shard {
 
     fn fate(&self, id: ConnId, before: &Auth) -> Option<Fate> {
         let conn = self.router.conns.get(id)?;
+        if let Some(user) = conn.user.as_ref().filter(|user| user.is_delegated) {
+            let name = self.router.accounts.name(conn.account);
+            return Some(match self.auth.still_delegates(name) {
+                true => Fate::Stays(conn.account, Some(Rc::clone(user))),
+                false => Fate::Leaves,
+            });
+        }
         if let Some(user) = &conn.user
             && !self.auth.knows(conn.rules, &user.name)
         {

@@ -21,6 +21,7 @@ use protocol::time::Now;
 use routing::mapping::Mapped;
 
 use crate::accounts::Accounts;
+use crate::callout::Callouts;
 use crate::conn::Conn;
 use crate::conn::table::ConnTable;
 use crate::effects::Effects;
@@ -153,6 +154,8 @@ pub(crate) struct Router {
     /// What accounts share.
     pub(crate) sharing: Sharing,
     pub(crate) server_name: String,
+    /// Questions about logins.
+    pub(crate) callouts: Callouts,
     /// Messages that somebody follows.
     pub(crate) followed: Followed,
     /// Subjects that clients began or ceased to subscribe, for consumers that deliver to them.
@@ -174,6 +177,7 @@ impl Router {
             desk: Desk::default(),
             sharing: Sharing::new(seed),
             server_name: String::from(server_name),
+            callouts: Callouts::default(),
             followed: Followed::default(),
             now: Now::default(),
             conns: ConnTable::default(),

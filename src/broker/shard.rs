@@ -58,6 +58,8 @@ pub struct ShardOptions {
     pub start: Now,
     /// The limits of the store under JetStream.
     pub store: StoreOptions,
+    /// What the server's keys are made from, which nobody else may know.
+    pub secret: [u8; 32],
     /// What compiles and checks schemas, whose libraries are not pure.
     pub schemas: Rc<dyn SchemaLibrary>,
 }
@@ -92,11 +94,11 @@ impl Shard {
     #[must_use]
     pub fn new(options: ShardOptions, seed: u64) -> Self {
         let config = &options.config;
-        let mut rng = Rng::new(seed, RNG_SHARD);
+        let rng = Rng::new(seed, RNG_SHARD);
         let mut accounts = Accounts::new(config, seed);
         let auth = Auth::new(config, &mut accounts, seed);
         let bounds = Bounds::new(config);
-        let identity = Identity::new(config, &mut rng);
+        let identity = Identity::new(config, options.secret);
         let mut router = Router::new(accounts, bounds, &identity.name, seed);
         router.sharing.configure(config, &mut router.accounts);
         router.tracing = Tracing::new(config);

@@ -1,6 +1,7 @@
 //! The shard driven with bytes: clients connect, say something, and see what they are sent.
 
 mod abuse;
+mod callout;
 mod following;
 mod harness;
 mod keys;

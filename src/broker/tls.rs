@@ -94,7 +94,7 @@ impl PeerCert {
 
 impl Shard {
     /// Returns how long a client may take to log in.
-    fn auth_timeout(&self, kind: ConnectionType) -> Duration {
+    pub(crate) fn auth_timeout(&self, kind: ConnectionType) -> Duration {
         let config = &self.options.config;
         let own = config.websocket.as_ref().and_then(|ws| ws.auth_timeout);
         if let (ConnectionType::WebSocket, Some(own)) = (kind, own) {

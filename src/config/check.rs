@@ -17,6 +17,7 @@ use crate::options::{Auth, Listen, Options};
 use crate::value::{Map, Node, Value};
 
 mod accounts;
+mod callout;
 mod consistency;
 mod jetstream;
 pub(crate) mod listen;

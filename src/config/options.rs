@@ -16,9 +16,9 @@ mod operator;
 mod websocket;
 
 pub use access::{
-    Account, AccountLimits, Auth, CONNECTION_TYPES, ConnectionType, Export, ExportKind, Import,
-    ImportKind, Latency, MapDestination, Mapping, PermissionList, Permissions, ResponseLimits,
-    ResponseType, Sampling, Trace, User,
+    Account, AccountLimits, Auth, AuthCallout, CONNECTION_TYPES, ConnectionType, Export,
+    ExportKind, Import, ImportKind, Latency, MapDestination, Mapping, PermissionList, Permissions,
+    ResponseLimits, ResponseType, Sampling, Trace, User,
 };
 pub use jetstream::{AccountJetStream, BatchLimits, JetStream, ServerLimits, SyncInterval};
 pub use logging::Logging;

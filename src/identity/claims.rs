@@ -291,6 +291,29 @@ pub struct Activation {
     pub issuer_account: String,
 }
 
+/// What a service says about a login that it was asked about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AuthorizationResponse {
+    /// The user that it vouches for.
+    pub jwt: String,
+    /// Why there is none.
+    pub error: String,
+    /// The account, where a signing key of it is the issuer.
+    pub issuer_account: String,
+}
+
+impl AuthorizationResponse {
+    /// The type of these claims.
+    pub const TYPE: &'static str = "authorization_response";
+
+    /// Reads the text of such claims; none if it is none.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
 /// What every claim says of itself beside its kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]

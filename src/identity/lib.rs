@@ -12,6 +12,7 @@ mod base32;
 pub mod claims;
 mod nkey;
 mod token;
+pub mod xkey;
 
 pub use nkey::{KeyError, KeyKind, KeyPair, PublicKey, decode_signature};
 pub use token::{Body, Claims, TokenError, decode, encode, undecorated};

@@ -75,8 +75,8 @@ pub enum KeyError {
 /// A public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PublicKey {
-    kind: KeyKind,
-    bytes: [u8; KEY_LEN],
+    pub(crate) kind: KeyKind,
+    pub(crate) bytes: [u8; KEY_LEN],
 }
 
 impl PublicKey {

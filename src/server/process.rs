@@ -72,13 +72,7 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
             source: Box::new(source),
         }),
     };
-    let options = ServeOptions {
-        listeners: listeners(&setup.options),
-        config_digest: setup.config.map(|file| file.digest).unwrap_or_default(),
-        config: setup.options,
-        store: StoreOptions::default(),
-        seed: seed(),
-    };
+    let options = serve_options(setup)?;
     let tls = options.config.tls.clone();
     let allow_non_tls = options.config.allow_non_tls;
     let ports_dir = options.config.ports_file_dir.clone();
@@ -252,6 +246,25 @@ async fn stopped(log: &Logger, leave: oneshot::Sender<()>, reload: UnboundedSend
         }
     }
     log.info("Initiating Shutdown...");
+}
+
+fn serve_options(setup: Setup) -> anyhow::Result<ServeOptions> {
+    Ok(ServeOptions {
+        listeners: listeners(&setup.options),
+        config_digest: setup.config.map(|file| file.digest).unwrap_or_default(),
+        config: setup.options,
+        store: StoreOptions::default(),
+        seed: seed(),
+        secret: secret().context("drawing the server's keys")?,
+    })
+}
+
+/// Draws what the server's keys are made from.
+fn secret() -> std::io::Result<[u8; 32]> {
+    use std::io::Read as _;
+    let mut secret = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut secret)?;
+    Ok(secret)
 }
 
 /// Draws the seed of all randomness from the system.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use broker::{Level, LogLine, Rules, Shard, ShardOptions, WorkDone};
 use config::Options;
 use config::options::{ClosedDoor, Listen, Peers, WebSocket};
-use protocol::time::Wall;
+use protocol::time::{Now, Wall};
 use schemas::Languages;
 use storage::StoreOptions;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -48,6 +48,8 @@ pub struct ServeOptions {
     pub store: StoreOptions,
     /// What all randomness comes from.
     pub seed: u64,
+    /// What the server's keys are made from.
+    pub secret: [u8; 32],
 }
 
 /// The outside of a server: what it tells, and the clock it asks for the time of day.
@@ -94,17 +96,13 @@ pub async fn serve<N: Net, D: Disk>(
     ends: Ends<impl Future<Output = ()>, impl Future<Output = ()>>,
 ) -> io::Result<()> {
     let clock = Clock::new(around.wall);
-    let shard_options = ShardOptions {
-        config: options.config,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        start: clock.now(),
-        store: options.store,
-        schemas: Rc::new(Languages),
-    };
+    let (seed, digest) = (options.seed, options.config_digest.clone());
+    let wanted = options.listeners.clone();
+    let shard_options = shard_options(options, clock.now());
     let config = &shard_options.config;
     let (websocket, payload_max) = (config.websocket.clone(), config.limits.payload_max);
     let loaded = clock.now().wall;
-    let mut monitored = Monitored::new(&config.http_base_path, options.config_digest, loaded);
+    let mut monitored = Monitored::new(&config.http_base_path, digest, loaded);
     let tls = client_certificates(config)?;
     monitored.tls_cert_not_after = tls.as_ref().and_then(|tls| tls.not_after());
     let monitoring = bind_monitoring::<N>(config, &mut monitored, &around.log).await?;
@@ -117,7 +115,7 @@ pub async fn serve<N: Net, D: Disk>(
     let doors = config.closed_doors.clone();
     let rest = RestDoors::<N>::bind(config).await?;
     let asked_for = config.clone();
-    let shard = Shard::new(shard_options, options.seed);
+    let shard = Shard::new(shard_options, seed);
     let (queue, answers) = match disk.map(Disk::split) {
         Some((queue, answers)) => (Some(Box::new(queue) as Box<dyn DiskQueue>), Some(answers)),
         None => (None, None),
@@ -143,7 +141,7 @@ pub async fn serve<N: Net, D: Disk>(
             .collect(),
     };
     let driver = Rc::new(Driver::new(shard, outside));
-    let listeners = bind_clients::<N>(options.listeners, &mut bound).await?;
+    let listeners = bind_clients::<N>(wanted, &mut bound).await?;
     let websocket =
         bind_websocket::<N>(websocket.as_ref(), payload_max, &driver, &mut bound).await?;
     let closed = bind_closed::<N>(doors, &mut bound).await?;
@@ -410,6 +408,17 @@ async fn drive_disk<A: DiskAnswers>(driver: Rc<Driver>, mut answers: A) {
     loop {
         answers.next(&mut done).await;
         driver.disk_done(&mut done);
+    }
+}
+
+fn shard_options(options: ServeOptions, start: Now) -> ShardOptions {
+    ShardOptions {
+        config: options.config,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        start,
+        store: options.store,
+        secret: options.secret,
+        schemas: Rc::new(Languages),
     }
 }
 

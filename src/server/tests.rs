@@ -151,6 +151,7 @@ fn run_bound<F: Future<Output = ()>>(
         port: 0,
     };
     let options = ServeOptions {
+        secret: [5; 32],
         config_digest: String::new(),
         config,
         listeners: vec![(listen, Rules::Nats)],

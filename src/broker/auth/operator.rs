@@ -15,11 +15,14 @@ use protocol::id::AccountId;
 use protocol::time::Wall;
 
 use crate::accounts::Accounts;
+use crate::auth::delegated::without_questions;
 use crate::auth::user::{Expiry, User, UserLimits};
 use crate::auth::{Credentials, Verdict, has_signed};
 
 mod template;
 mod times;
+
+pub(super) use times::allowed_until;
 
 /// Everybody, in a list of revocations.
 const EVERYBODY: &str = "*";
@@ -95,6 +98,66 @@ impl Signers {
         is_revoked(account, &token.standard).then_some(Standing::Revoked)
     }
 
+    /// Returns the account of a token whose users a service decides about, unless this is one of the
+    /// service's own.
+    pub(super) fn external(
+        &self,
+        token: &str,
+    ) -> Option<(String, AccountId, &claims::ExternalAuthorization)> {
+        let token = decode(token).ok();
+        let token = token.or_else(|| decode(self.sentinel.as_deref()?).ok())?;
+        let Body::User(claims) = token.body else {
+            return None;
+        };
+        let key = match claims.issuer_account.as_str() {
+            "" => token.standard.iss.clone(),
+            _ => claims.issuer_account,
+        };
+        let signed = self.accounts.get(&key)?;
+        let external = &signed.account.claims.authorization;
+        let users = &external.auth_users;
+        let asked = !users.is_empty() && !users.contains(&token.standard.sub);
+        asked.then_some((key, signed.id, external))
+    }
+
+    /// Says whether the service of `account` may put users in `target`.
+    pub(super) fn may_place(&self, account: &str, target: &str) -> bool {
+        let signed = self.accounts.get(account);
+        signed.is_some_and(|signed| {
+            let allowed = &signed.account.claims.authorization.allowed_accounts;
+            allowed
+                .iter()
+                .any(|name| name == EVERYBODY || name == target)
+        })
+    }
+
+    /// Returns the account of a user whom a service vouches for, and what the user may do there.
+    pub(super) fn placed(
+        &self,
+        target: &str,
+        standard: &Standard,
+        claims: &claims::User,
+    ) -> Option<(AccountId, claims::UserLimits)> {
+        let signed = self.accounts.get(target)?;
+        let limits = signed.limits_of(target, standard, claims)?;
+        Some((signed.id, limits))
+    }
+
+    /// Says whether a key signs for an account.
+    pub(super) fn is_signer(&self, account: &str, key: &str) -> bool {
+        let signed = self.accounts.get(account);
+        account == key
+            || signed.is_some_and(|signed| {
+                let keys = &signed.account.claims.signing_keys;
+                keys.iter().any(|known| known.key == key)
+            })
+    }
+
+    /// Says whether there is an account of that key.
+    pub(super) fn knows_account(&self, account: &str) -> bool {
+        self.accounts.contains_key(account)
+    }
+
     /// Judges a client.
     pub(crate) fn check(&self, kind: ConnectionType, shown: &Credentials<'_>) -> Verdict {
         match self.user(kind, shown) {
@@ -145,9 +208,12 @@ impl Signers {
         if !is_kind_allowed(&limits, kind) || !is_source_allowed(&limits, shown.ip) {
             return None;
         }
-        let window_end = times::allowed_until(&limits, shown.now)?;
+        let window_end = allowed_until(&limits, shown.now)?;
         let permissions = config::claimed_permissions(&limits.permissions);
-        let permissions = permissions.or_else(|| signed.default_permissions.clone());
+        let mut permissions = permissions.or_else(|| signed.default_permissions.clone());
+        if !account.claims.authorization.auth_users.is_empty() {
+            permissions = Some(without_questions(permissions.as_ref()));
+        }
         let user = User::checked(&standard.sub, signed.id, permissions.as_ref(), self.seed)?;
         Some(User {
             limits: UserLimits {
@@ -199,11 +265,11 @@ fn is_revoked(account: &SignedAccount, standard: &Standard) -> bool {
     revoked(&standard.sub) || revoked(EVERYBODY)
 }
 
-fn holds(standard: &Standard, now: i64) -> bool {
+pub(super) fn holds(standard: &Standard, now: i64) -> bool {
     (standard.exp <= 0 || now <= standard.exp) && standard.nbf <= now
 }
 
-fn is_kind_allowed(limits: &claims::UserLimits, kind: ConnectionType) -> bool {
+pub(super) fn is_kind_allowed(limits: &claims::UserLimits, kind: ConnectionType) -> bool {
     let named = &limits.allowed_connection_types;
     // Names that are not known do not open the door to all.
     named.is_empty()
@@ -237,6 +303,15 @@ fn contains(network: &str, ip: IpAddr) -> Option<bool> {
     let host_bits = u32::checked_sub(len, bits)?;
     let differing = (network ^ ip).checked_shr(host_bits);
     Some(differing.unwrap_or(0) == 0)
+}
+
+/// Returns when a user has to go that a service has vouched for.
+pub(super) fn expiry_of(standard: &Standard, window_end: Option<Wall>) -> Option<Expiry> {
+    let ends = u64::try_from(standard.exp)
+        .ok()
+        .filter(|seconds| *seconds > 0);
+    let token = ends.map(|seconds| Wall(seconds.saturating_mul(SECOND_NS)));
+    token.into_iter().chain(window_end).min().map(Expiry::User)
 }
 
 /// Returns when a user has to go, whichever ends first: its token, its account's, or its time of day.

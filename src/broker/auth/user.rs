@@ -26,6 +26,8 @@ pub(crate) struct User {
     pub(crate) fence: Option<Fence>,
     /// When it has to go.
     pub(crate) expiry: Option<Expiry>,
+    /// Whether a service has vouched for it.
+    pub(crate) is_delegated: bool,
 }
 
 /// The limits of one user.
@@ -83,6 +85,7 @@ impl User {
             limits: UserLimits::default(),
             fence: None,
             expiry: None,
+            is_delegated: false,
         })
     }
 }

@@ -121,6 +121,9 @@ impl Shard {
         }
         match conn.state {
             State::Login { deadline } if deadline <= now => {
+                if self.on_callout_overdue(id) {
+                    return;
+                }
                 return self.fail(
                     id,
                     &ProtocolError::AuthenticationTimeout,

@@ -34,6 +34,10 @@ impl Shard {
             ["$SYS", "REQ", "SERVER", _, "KICK"] => self.kick(request),
             ["$SYS", "REQ", "SERVER", _, "LDM"] => self.send_away(request),
             ["$SYS", "REQ", "SERVER", _, what] => self.of_server(what, request, process),
+            ["$SYS", "_INBOX", _, token] => {
+                self.on_callout_answer(token, &request.payload);
+                None
+            }
             ["$SYS", what @ ..] if what.contains(&"CLAIMS") => {
                 self.claims(what, request);
                 None

@@ -87,6 +87,7 @@ impl World {
             wall: Wall(1_700_000_000_000_000_000),
         };
         let options = ShardOptions {
+            secret: [5; 32],
             config,
             version: String::from("0.0.0"),
             start: now,

@@ -23,7 +23,7 @@ fn operator() -> KeyPair {
     KeyPair::from_entropy(KeyKind::Operator, [1; 32])
 }
 
-fn account(number: u8) -> KeyPair {
+pub(super) fn account(number: u8) -> KeyPair {
     KeyPair::from_entropy(KeyKind::Account, [number; 32])
 }
 
@@ -31,7 +31,7 @@ fn user() -> KeyPair {
     KeyPair::from_entropy(KeyKind::User, [9; 32])
 }
 
-fn name(pair: &KeyPair) -> String {
+pub(super) fn name(pair: &KeyPair) -> String {
     pair.public().to_string()
 }
 
@@ -50,7 +50,7 @@ fn account_token(pair: &KeyPair, mut with: Value) -> String {
     encode(standard, &typed("account", with), &operator())
 }
 
-fn typed(kind: &str, mut with: Value) -> Value {
+pub(super) fn typed(kind: &str, mut with: Value) -> Value {
     with["type"] = kind.into();
     with["version"] = 2.into();
     with
@@ -61,7 +61,7 @@ fn user_token(issuer: &KeyPair, with: Value) -> String {
     user_token_for(Standard::default(), issuer, with)
 }
 
-fn user_token_for(standard: Standard, issuer: &KeyPair, with: Value) -> String {
+pub(super) fn user_token_for(standard: Standard, issuer: &KeyPair, with: Value) -> String {
     let standard = Standard {
         sub: name(&user()),
         name: "bob".to_string(),
@@ -72,7 +72,7 @@ fn user_token_for(standard: Standard, issuer: &KeyPair, with: Value) -> String {
 }
 
 /// What an unscoped user's claims say.
-fn free() -> Value {
+pub(super) fn free() -> Value {
     json!({"subs": -1, "data": -1, "payload": -1})
 }
 
@@ -111,7 +111,7 @@ impl Surroundings for File {
     }
 }
 
-fn options(text: &str) -> Options {
+pub(super) fn options(text: &str) -> Options {
     let args = ["-c", "nats.conf"].map(ToString::to_string);
     match config::load("nats-server", &args, &mut File(text.to_string())) {
         Ok(Launch::Serve(setup)) => setup.options,

@@ -203,6 +203,9 @@ impl Draft {
         if !options.auth.users.is_empty() {
             return Err(OperatorError::Users);
         }
+        if options.auth.callout.is_some() {
+            return Err(OperatorError::Callout);
+        }
         if !self.operators.is_empty() && !self.trusted.is_empty() {
             return Err(OperatorError::TwoKinds);
         }
@@ -239,6 +242,9 @@ pub enum OperatorError {
     /// Users in the file.
     #[error("operators do not allow users to be configured directly")]
     Users,
+    /// A callout in the file.
+    #[error("operators do not allow authorization callouts to be configured directly")]
+    Callout,
     /// Operators and bare keys.
     #[error("conflicting options for 'TrustedKeys' and 'TrustedOperators'")]
     TwoKinds,

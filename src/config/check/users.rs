@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use identity::{KeyKind, PublicKey};
 
+use super::callout;
 use super::reader::{Reader, set};
 use super::subject;
 use crate::options::{
@@ -26,7 +27,8 @@ pub(super) fn authorization(read: &mut Reader, node: &Node) -> Auth {
             "default_permission" | "default_permissions" | "permissions" => {
                 auth.default_permissions = Some(permissions(read, node));
             }
-            "auth_callout" | "auth_hook" | "proxy_required" => {
+            "auth_callout" | "auth_hook" => auth.callout = callout::callout(read, node),
+            "proxy_required" => {
                 read.refused(&format!("authorization.{key}"), node);
             }
             _ => return false,

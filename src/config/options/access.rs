@@ -21,6 +21,23 @@ pub struct Auth {
     pub users: Vec<User>,
     /// What users without permissions of their own may do.
     pub default_permissions: Option<Permissions>,
+    /// The service that decides who may connect.
+    pub callout: Option<AuthCallout>,
+}
+
+/// The `auth_callout` block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuthCallout {
+    /// Who signs what the service says.
+    pub issuer: String,
+    /// The account of the service.
+    pub account: String,
+    /// Users about whom it does not decide, its own among them.
+    pub users: Vec<String>,
+    /// The key that questions are encrypted for.
+    pub xkey: Option<String>,
+    /// The accounts whose users it decides about; all when empty.
+    pub accounts: Vec<String>,
 }
 
 /// A user with a password or an nkey.

@@ -60,6 +60,7 @@ fn exchange(request: &str) -> String {
         })
     };
     let options = ServeOptions {
+        secret: [5; 32],
         config: Options {
             http: local(0),
             ..Options::default()

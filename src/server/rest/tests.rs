@@ -68,6 +68,7 @@ pub(super) fn serve_while<V: Future>(visit: impl FnOnce(Site) -> V) -> V::Output
     };
     config.jetstream.enabled = true;
     let options = ServeOptions {
+        secret: [5; 32],
         config,
         listeners: Vec::new(),
         config_digest: String::new(),

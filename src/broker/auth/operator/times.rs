@@ -13,7 +13,7 @@ const SECOND_NS: u64 = 1_000_000_000;
     clippy::option_option,
     reason = "the inner one is a time that may not come"
 )]
-pub(super) fn allowed_until(limits: &UserLimits, now: Wall) -> Option<Option<Wall>> {
+pub(crate) fn allowed_until(limits: &UserLimits, now: Wall) -> Option<Option<Wall>> {
     if limits.times.is_empty() {
         return Some(None);
     }
