@@ -141,6 +141,10 @@ impl JetStream {
 
     fn run(&mut self, call: &ApiCall<'_>, request: &ApiRequest<'_>, env: &mut impl Env) -> bool {
         let kind = request.kind;
+        if let Some(error) = self.is_closed(call.account, request.stream) {
+            self.fail(call, kind, &error, env);
+            return true;
+        }
         let result = match kind {
             ApiKind::AccountInfo => self.account_info(call, env),
             ApiKind::StreamCreate => self.stream_create(call, request, env),

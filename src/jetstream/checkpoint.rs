@@ -215,6 +215,9 @@ impl JetStream {
         }
         let id = StreamId(key.group);
         let part = Part::of(key).ok_or(DecodeError::Length)?;
+        if self.broken.has(id) {
+            return Ok(());
+        }
         if part == Part::Config {
             self.restore_config(id, &mut from)?;
             return Ok(from.finish()?);
@@ -265,25 +268,31 @@ impl JetStream {
     }
 
     /// Notes that a section of a checkpoint cannot be had. Returns whether what is left can be gone on
-    /// with: a page of messages is told as lost, one of message ids is no loss of messages.
+    /// with: a page of messages is told as lost, one of message ids is no loss of messages. A stream that
+    /// lacks another section is closed.
     pub fn section_lost(&mut self, key: SectionKey) -> bool {
-        let Some(stream) = self.streams.get_mut(&StreamId(key.group)) else {
-            return false;
-        };
-        match Part::of(key) {
+        let id = StreamId(key.group);
+        match Part::of(key).filter(|_| key.group != SHARED.group) {
             Some(Part::Messages(page)) => {
-                stream.core.note_missing(page.first(), page.last());
+                if let Some(stream) = self.streams.get_mut(&id) {
+                    stream.core.note_missing(page.first(), page.last());
+                }
                 true
             }
             Some(Part::Ids(_)) => true,
-            Some(Part::Config | Part::State | Part::Consumers) | None => false,
+            Some(Part::Config | Part::State | Part::Consumers) => {
+                self.close_stream(id);
+                false
+            }
+            None => false,
         }
     }
 
     /// Forgets what was restored: the checkpoint turned out to be damaged, and another one follows.
     pub fn forget(&mut self) {
         self.holes = crate::holes::Holes::default();
-        for stream in core::mem::take(&mut self.streams).into_values() {
+        let served = core::mem::take(&mut self.streams).into_values();
+        for stream in served.chain(self.broken.take_all()) {
             if let Some(account) = self.shared.accounts.get_mut(stream.core.account()) {
                 account.remove(&stream.core);
             }

@@ -38,7 +38,7 @@ impl JetStream {
     ) {
         let exceeded = self.exceeds_account(stream, &msg);
         let Some(stream) = self.streams.get_mut(&stream) else {
-            return send_status(account, msg.reply, NO_RESPONDERS, env);
+            return self.refuse_publish(account, stream, &msg, env);
         };
         // A fast batch has a way of its own to tell.
         if !is_fast(msg.reply)

@@ -12,6 +12,7 @@ mod api;
 mod apply;
 mod atomic;
 mod backup;
+mod broken;
 mod checkpoint;
 pub mod consumer;
 mod counters;
@@ -81,6 +82,8 @@ pub struct JetStream {
     fast_held: fast::Held,
     /// What damage of the log has left open.
     holes: holes::Holes,
+    /// Streams of which too much is lost.
+    broken: broken::Broken,
     /// Entries of the log that could not be read; they are skipped, and health tells.
     unreadable: u64,
 }
@@ -102,6 +105,7 @@ impl JetStream {
             backups: backup::Backups::default(),
             fast_held: fast::Held::default(),
             holes: holes::Holes::default(),
+            broken: broken::Broken::default(),
             unreadable: 0,
         }
     }
@@ -117,7 +121,8 @@ impl JetStream {
         let Some(before) = self.shared.accounts.configure(id, name, limits) else {
             return;
         };
-        for stream in self.streams.values_mut() {
+        let served = self.streams.values_mut().map(|stream| &mut **stream);
+        for stream in served.chain(self.broken.known_mut()) {
             if stream.core.account() == before {
                 stream.core.set_account(id);
             }
@@ -127,7 +132,9 @@ impl JetStream {
     /// Makes the streams of all accounts that may use JetStream listen, and no others: after accounts
     /// were configured again.
     pub fn accounts_changed(&mut self, env: &mut impl Env) {
-        for stream in self.streams.values_mut().filter(|s| !s.is_hidden) {
+        let served = self.streams.values_mut().map(|stream| &mut **stream);
+        let all = served.chain(self.broken.known_mut());
+        for stream in all.filter(|stream| !stream.is_hidden) {
             let account = self.shared.accounts.get(stream.core.account());
             if account.is_some_and(|account| account.limits.is_some()) {
                 stream.bind(env);

@@ -3,6 +3,7 @@
 mod api;
 mod atomic;
 mod beside;
+mod closed;
 mod counters;
 mod fast;
 mod follow;

@@ -10,7 +10,7 @@ use protocol::id::{Seq, StreamId};
 use protocol::store::{Loc, SectionKey};
 use storage::{Damage, DiskError, RecoveryReport};
 
-use super::{Storage, Streams, log};
+use super::{Storage, Streams, checkpoint, log};
 use crate::effects::Level;
 use crate::router::Router;
 
@@ -35,7 +35,8 @@ impl Streams {
         let SectionKey { group, number } = key;
         let text = format!("JetStream checkpoint: section {group}/{number:x}: {why}");
         log(router, Level::Error, text);
-        self.incomplete |= !self.machine.section_lost(key);
+        let is_of_stream = key != checkpoint::MEMPHIS;
+        self.incomplete |= !(is_of_stream && self.machine.section_lost(key));
     }
 
     /// Entries are neither taken nor written from here on; what is known can be read.

@@ -301,11 +301,13 @@ impl Store {
         let Some(reader) = &mut opening.reader else {
             return;
         };
-        for (key, body) in reader.found.drain(..) {
-            self.events.push(StoreEvent::Section { key, body });
-        }
         let number = reader.number;
         for (key, place) in reader.lost.drain(..) {
+            // In the order of the keys: what is lost of a group may say what the rest of it is worth.
+            let before = reader.found.partition_point(|(found, _)| *found < key);
+            for (key, body) in reader.found.drain(..before) {
+                self.events.push(StoreEvent::Section { key, body });
+            }
             let damage = Damage {
                 file: FileName::Checkpoint(place.file),
                 from: place.offset,
@@ -318,6 +320,9 @@ impl Store {
                 self.events.push(StoreEvent::SectionLost(key));
                 self.bulk.sections_lost.push(key);
             }
+        }
+        for (key, body) in reader.found.drain(..) {
+            self.events.push(StoreEvent::Section { key, body });
         }
         match read {
             Read::More { file, offset, len } => {
