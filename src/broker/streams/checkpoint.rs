@@ -13,7 +13,7 @@ use super::Streams;
 use crate::stations::Stations;
 
 /// The section of the Memphis layer, behind those of all streams.
-pub(super) pub(super) const MEMPHIS: SectionKey = SectionKey {
+pub(super) const MEMPHIS: SectionKey = SectionKey {
     group: u64::MAX,
     number: 0,
 };
