@@ -498,6 +498,39 @@ async def schemas_for_nats_clients(memphis, js):
 
 
 @check
+async def permissions_on_stations(memphis, js):
+    """A user with permissions works with its own stations as ever, and does not get at others."""
+    for station in ("py.mine", "py.theirs"):
+        await memphis.station(station)
+    user = {"username": "py-app", "password": "Secret-1", "user_type": "application",
+            # The password's hash.
+            "secret": "$2b$04$Ee.yeaH9ihhF7c2AWidqcuYsCsNDPJHiQbym1jizdV26u6lSM.j6C",
+            "allow_read_permissions": ["py.mine"], "allow_write_permissions": ["py.mine"]}
+    made = await memphis.broker_manager.request("$memphis_api.usermgmt.addUser", json.dumps(user).encode())
+    assert json.loads(made.data)["status"] == 200, made.data
+    app = Memphis()
+    await app.connect(host="127.0.0.1", port=PORT, username="py-app", password="Secret-1")
+    producer = await app.producer("py.mine", "p")
+    await producer.produce(bytearray(b"x"), headers=Headers())
+    consumer = await app.consumer("py.mine", "c", "g", max_ack_time_ms=300, max_msg_deliveries=1)
+    [message] = await consumer.fetch(1)
+    await asyncio.sleep(0.5)
+    assert await consumer.fetch(1) == [], "it is a dead letter"
+    resend = json.dumps({"station_name": "py.mine", "poison_message_ids": []}).encode()
+
+    async def again():
+        await memphis.broker_manager.request("$memphis_api.stations.resendPoisonMessages", resend)
+        return b"x" in await bodies(consumer, 1)
+
+    await until(again, 10)
+    await refused(app.producer("py.theirs", "p"), "user py-app is not allowed to access station py.theirs")
+    await refused(app.consumer("py.theirs", "c"), "user py-app is not allowed to access station py.theirs")
+    await producer.destroy()
+    await app.close()
+    assert await count(js, "py#mine$1") == 1 and await count(js, "py#theirs$1") == 0
+
+
+@check
 async def removed_by_another(memphis, js):
     await memphis.produce("py-removed", "p", bytearray(b"1"))
     other = await connected()
