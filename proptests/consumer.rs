@@ -234,6 +234,8 @@ struct Model {
     floor: (u64, u64),
     out: BTreeMap<u64, Out>,
     queue: Vec<u64>,
+    /// Messages given back after their last delivery: given up when somebody asks.
+    spent: Vec<u64>,
     /// Messages that used up their deliveries.
     exhausted: Vec<u64>,
     /// Settled messages that a work queue has not yet let go.
@@ -254,6 +256,7 @@ impl Model {
             floor: (0, 0),
             out: BTreeMap::new(),
             queue: Vec::new(),
+            spent: Vec::new(),
             exhausted: Vec::new(),
             settled: Vec::new(),
             credit: 0,
@@ -283,7 +286,12 @@ impl Model {
     }
 
     fn nak(&mut self, seq: u64) {
-        if self.out.get(&seq).is_some_and(|out| !out.queued) {
+        let Some(out) = self.out.get(&seq) else {
+            return;
+        };
+        if out.deliveries >= self.settings.deliveries_max {
+            self.spent.push(seq);
+        } else if !out.queued {
             self.again(seq);
         }
     }
@@ -304,6 +312,7 @@ impl Model {
             out.due_ms = self.now_ms + ms;
             out.queued = false;
             self.queue.retain(|s| *s != seq);
+            self.spent.retain(|s| *s != seq);
         }
     }
 
@@ -341,6 +350,7 @@ impl Model {
         for seq in 1..=self.messages.len() as u64 {
             self.delete(seq);
         }
+        self.spent.clear();
         self.cursor = self.cursor.max(self.messages.len() as u64);
         self.delivered.1 = self.cursor;
         self.floor = self.delivered;
@@ -348,6 +358,11 @@ impl Model {
 
     fn deliver(&mut self) {
         while self.credit > 0 {
+            for seq in core::mem::take(&mut self.spent) {
+                if self.out.contains_key(&seq) {
+                    self.again(seq);
+                }
+            }
             if let Some(seq) = self.queue.first().copied() {
                 self.queue.remove(0);
                 if self.out.get(&seq).is_some_and(|out| out.queued) {
@@ -407,6 +422,7 @@ impl Model {
         self.credit = 0;
         self.sent.clear();
         self.queue.clear();
+        self.spent.clear();
         for out in self.out.values_mut() {
             out.queued = false;
             out.due_ms = out.due_ms.max(now_ms + ACK_WAIT_MS);

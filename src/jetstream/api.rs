@@ -17,10 +17,11 @@ use protocol::headers::Headers;
 use protocol::js::advisory::ApiLimitReached;
 use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::check::is_level_supported;
+use protocol::js::config::ConsumerCreateRequest;
 use protocol::js::enums::Retention;
 use protocol::js::errors::{self, ApiError};
-use protocol::js::json::{Fields, Strictness};
-use protocol::js::request::is_empty;
+use protocol::js::json::{Fields, Strictness, decode};
+use protocol::js::request::{PauseRequest, is_empty, is_object};
 
 use crate::JetStream;
 use crate::consumer::check_consumer_request;
@@ -114,7 +115,7 @@ impl JetStream {
             self.shared.replies.push_behind_all(answer);
             return true;
         }
-        if !is_refused_before_level(kind, call) && !level_is_enough(call) {
+        if !level_is_enough(call) && !is_refused_before_level(kind, call, self.strictness()) {
             self.fail(call, kind, &errors::REQUIRED_API_LEVEL, env);
             return true;
         }
@@ -349,7 +350,7 @@ fn is_of_cluster(kind: ApiKind) -> bool {
 }
 
 /// Returns whether a request is refused before anybody looks at the level that it wants.
-fn is_refused_before_level(kind: ApiKind, call: &ApiCall<'_>) -> bool {
+fn is_refused_before_level(kind: ApiKind, call: &ApiCall<'_>, strictness: Strictness) -> bool {
     let needs_cluster = matches!(
         kind,
         ApiKind::StreamPeerRemove
@@ -357,7 +358,21 @@ fn is_refused_before_level(kind: ApiKind, call: &ApiCall<'_>) -> bool {
             | ApiKind::StreamCancelMove
             | ApiKind::ConsumerLeaderStepdown
     );
-    needs_cluster || (kind == ApiKind::ConsumerInfo && !is_empty(call.msg.payload))
+    let payload = call.msg.payload;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "of all others the level is looked at first"
+    )]
+    match kind {
+        ApiKind::ConsumerInfo => !is_empty(payload),
+        ApiKind::ConsumerCreate | ApiKind::ConsumerCreateNamed | ApiKind::ConsumerCreateDurable => {
+            decode::<ConsumerCreateRequest>(payload, strictness).is_err()
+        }
+        ApiKind::ConsumerPause => {
+            is_object(payload) && decode::<PauseRequest>(payload, strictness).is_err()
+        }
+        _ => needs_cluster,
+    }
 }
 
 pub(crate) fn level_is_enough(call: &ApiCall<'_>) -> bool {

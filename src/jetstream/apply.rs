@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 use protocol::id::{LogPos, StreamId};
 use protocol::js::config::StreamConfig;
+use protocol::js::enums::Retention;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{Strictness, decode};
 use protocol::store::{Loc, ReadError, ReadId};
@@ -378,7 +379,10 @@ impl JetStream {
         let Stream {
             core, consumers, ..
         } = &mut **stream;
-        core.check_msg_delete(delete.seq)?;
+        // Where acks remove messages, this may come from one; clients' requests were checked before.
+        if core.config().retention == Retention::Limits || core.config().sealed {
+            core.check_msg_delete(delete.seq)?;
+        }
         let shared = &mut self.shared;
         core.remove(delete.seq, &mut Removals { consumers, shared });
         if self.shared.live {

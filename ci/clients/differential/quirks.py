@@ -2,7 +2,7 @@
 
 - A consumer that an update leaves without filters is not told of new messages any more: it counts and pushes none.
 - A purge of a subject makes a consumer of several filters pass over the messages of its other filters.
-- After a change of retention, a consumer without acks that was there before goes on as under the old one.
+- After a change of retention, consumers go on as under the old one, and a stream that began without acks takes none.
 - A purge or a roll-up of just one message, by a subject with a wildcard or of everything, is not taken off from
   what filtered consumers have before them. If that message was out, its place is settled in two ways at once.
 """
@@ -11,7 +11,8 @@ import json
 
 
 def filters(config):
-    return ([config["filter_subject"]] if config.get("filter_subject") else []) + (config.get("filter_subjects") or [])
+    one, more = config.get("filter_subject"), config.get("filter_subjects")
+    return ([one] if isinstance(one, str) and one else []) + (more if isinstance(more, list) else [])
 
 
 def is_consumer_create(parts):
@@ -36,11 +37,9 @@ def to_delete_first(request, consumers):
         stream = parts[5] if parts[3] == "DURABLE" else parts[4]
         wanted = body["config"]
         names = [wanted.get("durable_name"), wanted.get("name")]
-        if filters({key: value for key, value in wanted.items() if isinstance(value, (str, list))}):
+        if filters(wanted):
             return None, []
         return stream, [c["name"] for c in consumers(stream) if c["name"] in names and filters(c)]
-    if parts[2:4] == ["STREAM", "UPDATE"] and "retention" in body:
-        return parts[4], [c["name"] for c in consumers(parts[4]) if c["ack_policy"] == "none"]
     if parts[2:4] == ["STREAM", "PURGE"] and body.get("filter"):
         return parts[4], [c["name"] for c in consumers(parts[4]) if len(filters(c)) > 1]
     return None, []

@@ -78,8 +78,8 @@ impl JetStream {
         let old = &self.named(call, request)?.core;
         let mut config = check_stream_update(old.config(), body.config, &rules)?;
         set_stream_level(&mut config);
-        self.check_update(old.id(), &config)?;
         check_consumer_limits(self.named(call, request)?, &config)?;
+        self.check_update(old.id(), &config)?;
         check_republish_target(&config)?;
         self.check_room(call.account, &config, Some(old))?;
         Ok((old.id(), config))

@@ -149,6 +149,7 @@ impl Consumer {
         let now = cx.env.now();
         match delay_ns {
             Some(delay_ns) => {
+                self.spent.retain(|spent| *spent != seq);
                 if p.stage == Stage::Queued {
                     self.queued -= 1;
                     self.state.set_stage(seq, Stage::Out);
@@ -158,6 +159,10 @@ impl Consumer {
                 let until = now.wall.0.saturating_add(delay_ns);
                 self.touch(seq, Wall(until.saturating_sub(wait)), now);
                 self.set_due(seq, Instant(now.mono.0.saturating_add(delay_ns)), cx);
+            }
+            None if p.deliveries >= self.settings.deliveries_max => {
+                self.spent.push(seq);
+                self.ready = true;
             }
             None if p.stage == Stage::Out => self.deliver_again(seq, cx),
             None => {}
@@ -196,6 +201,13 @@ impl Consumer {
         self.queued += 1;
         self.ready = true;
         true
+    }
+
+    /// Gives up what was given back after its last delivery, unless it has been acknowledged since.
+    pub(super) fn give_up_spent<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
+        for seq in core::mem::take(&mut self.spent) {
+            self.deliver_again(seq, cx);
+        }
     }
 
     /// Queues a message for redelivery, unless it has used up its deliveries.

@@ -234,7 +234,15 @@ impl Consumer {
     pub(super) fn on_lost<E: Env>(&mut self, seq: Seq, cx: &mut Cx<'_, E>) {
         if self.knows(seq) {
             advisory::lost(self, seq, cx);
-            self.settle(seq, cx);
+            let limits = cx.core.config().retention == Retention::Limits;
+            match self.state.pending(seq).map(|p| p.delivery) {
+                // It counts as acknowledged, and with it what lies before; but where acks remove
+                // messages, none goes that nobody has acknowledged.
+                Some(delivery) if self.settings.acks == Acks::All && limits => {
+                    self.settle_up_to(seq, delivery, cx);
+                }
+                Some(_) | None => self.settle(seq, cx),
+            }
         }
     }
 

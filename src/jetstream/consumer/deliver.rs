@@ -86,6 +86,9 @@ impl Consumer {
             self.end_no_waits(cx, scratch);
             return Step::Idle;
         }
+        if !self.spent.is_empty() {
+            self.give_up_spent(cx);
+        }
         let candidate = match self.pick(cx) {
             Pick::Message(candidate) => candidate,
             Pick::Stalled => return Step::Idle,

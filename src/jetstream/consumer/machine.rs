@@ -55,7 +55,10 @@ pub struct Consumer {
     pub(super) ahead: Ahead,
     /// Messages to be delivered again, in order; those no longer in stage `Queued` are passed over.
     pub(super) redeliver: VecDeque<Seq>,
-    /// How many of them are in stage `Queued`.
+    /// Messages that were given back after their last delivery: they are given up when somebody asks for
+    /// messages.
+    pub(super) spent: Vec<Seq>,
+    /// How many of those to be delivered again are in stage `Queued`.
     pub(super) queued: usize,
     pub(super) deadlines: Deadlines,
     /// The latest deadline that any message got.
@@ -143,6 +146,7 @@ impl Consumer {
             skip: SkipList::default(),
             ahead: Ahead::default(),
             redeliver: VecDeque::new(),
+            spent: Vec::new(),
             queued: 0,
             deadlines: Deadlines::default(),
             last_due: Instant(0),

@@ -134,6 +134,7 @@ impl Consumer {
     }
 
     fn forget_redeliveries<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
+        self.spent.clear();
         if self.queued == 0 {
             return;
         }

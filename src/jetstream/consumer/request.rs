@@ -122,7 +122,7 @@ impl Consumer {
         scratch: &mut Scratch,
     ) -> Option<Vec<u8>> {
         let last = self.last_delivered();
-        let available = self.num_pending(cx.core) + self.queued as u64;
+        let available = self.num_pending(cx.core) + (self.queued + self.spent.len()) as u64;
         let Mode::Pull(pull) = &mut self.mode else {
             return None;
         };

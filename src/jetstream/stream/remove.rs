@@ -83,7 +83,8 @@ impl StreamCore {
         let filter = self.filter(&purge.filter);
         let unbounded = purge.below.0 == 0 && purge.keep == 0;
         if unbounded && (purge.filter.is_empty() || filter == Filter::All) {
-            self.has_first = true;
+            // A filter that happens to mean everything leaves a stream as it was before its first message.
+            self.has_first |= purge.filter.is_empty() || *purge.filter == *b">";
             self.clear();
         } else if purge.below.0 > 0 {
             self.purge_below(&filter, purge);

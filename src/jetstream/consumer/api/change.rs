@@ -201,6 +201,7 @@ impl Consumer {
         self.change(Op::Reset { next }, cx.env.now().wall);
         self.reset_seq = next;
         self.redeliver.clear();
+        self.spent.clear();
         self.queued = 0;
         self.deadlines.rebuild(&self.state);
         self.resume(cx.core);
