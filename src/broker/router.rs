@@ -162,6 +162,8 @@ pub(crate) struct Router {
     pub(crate) interest_changes: VecDeque<(AccountId, Box<[u8]>)>,
     /// Whether there is anybody who wants to know.
     pub(crate) watch_interest: bool,
+    /// How long consumers wait with more for whoever they have delivered to last.
+    pub(crate) lag: Option<Duration>,
     /// Subscriptions that have had their last message.
     spent: Vec<SubRef>,
     /// Clients over `max_pending`.
@@ -195,6 +197,7 @@ impl Router {
             users_changed: BTreeSet::new(),
             interest_changes: VecDeque::new(),
             watch_interest: false,
+            lag: None,
             spent: Vec::new(),
             slow: Vec::new(),
         }

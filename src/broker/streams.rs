@@ -47,6 +47,9 @@ pub(crate) use world::World;
 const RNG_STREAMS: u64 = 3;
 /// How often the store looks after what it has put off.
 const TICK: Duration = Duration::from_secs(1);
+/// How long the log has to be idle before it is marked so: longer than a publisher that waits for each
+/// answer takes to send the next message.
+const IDLE: Duration = Duration::from_millis(5);
 
 /// Who asks where it is no client.
 pub(crate) const NOBODY: (ConnId, Rules) = (
@@ -92,6 +95,8 @@ pub(crate) struct Streams {
     domain_prefix: Vec<u8>,
     flushing: Flushing,
     next_tick: Instant,
+    /// When the log is marked as idle.
+    idle_at: Instant,
     /// Publishers whose reading is paused because too much waits for the disk.
     gated: Vec<ConnId>,
     /// Set where nobody is served.
@@ -138,6 +143,7 @@ impl Streams {
             domain_prefix: accounts::domain_prefix(config),
             flushing: Flushing::default(),
             next_tick: Instant::NEVER,
+            idle_at: Instant::NEVER,
             gated: Vec::new(),
             mending: None,
         }
@@ -289,7 +295,11 @@ impl Streams {
         }
         let (machine, mut world) = self.split(router);
         machine.pump(&mut world);
-        self.store.pump(ops);
+        self.store.pump_busily(ops);
+        self.idle_at = match self.store.lacks_mark() {
+            true => self.idle_at.min(router.now.mono + IDLE),
+            false => Instant::NEVER,
+        };
         router.watch_interest = self.machine.streams().next().is_some();
     }
 
@@ -316,7 +326,7 @@ impl Streams {
     /// Returns when something is due.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let machine = self.machine.poll_timeout().map(|(at, _)| at);
-        let own = [self.next_tick, self.stations.poll_timeout()].into_iter();
+        let own = [self.next_tick, self.idle_at, self.stations.poll_timeout()].into_iter();
         let own = own.filter(|at| *at != Instant::NEVER);
         machine.into_iter().chain(own).min()
     }
@@ -327,6 +337,10 @@ impl Streams {
         let is_served = self.mending.is_none();
         if is_served && !matches!(self.storage, Storage::Recovering | Storage::Unreadable) {
             self.advance(router);
+        }
+        if self.idle_at <= now {
+            self.idle_at = Instant::NEVER;
+            self.store.pump(ops);
         }
         if self.next_tick <= now {
             self.next_tick = now + TICK;

@@ -3,6 +3,8 @@
 //! *Invariant:* an [`Env`] never calls back into the machine. The broker implements it over its
 //! store and its router, so that nothing is copied into queues on the way.
 
+use core::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use protocol::id::{AccountId, ConnId, LogPos, Seq, StreamId};
 use protocol::js::advisory::ClientInfo;
@@ -35,6 +37,12 @@ pub trait Env {
 
     /// Routes `msg` to whoever subscribes to `to`; returns whether someone got it.
     fn deliver(&mut self, account: AccountId, to: &[u8], msg: Outgoing<'_>) -> bool;
+
+    /// Returns how long to wait with more, because much is still under way to those who got the message
+    /// that was delivered last.
+    fn lag(&self) -> Option<Duration> {
+        None
+    }
 
     /// Returns whether a subscription matches `subject`, of a client or of a stream.
     fn has_interest(&mut self, account: AccountId, subject: &[u8]) -> bool;

@@ -39,9 +39,18 @@ impl Clock {
         }
     }
 
+    /// Waits until `at` has come. If it has already, only the tasks that are ready go first: tokio's timers
+    /// look once per millisecond, and a consumer that pauses between two bursts would wait for that.
+    pub async fn wait_until(&self, at: Instant) {
+        if at <= self.now().mono {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep_until(self.deadline(at)).await;
+        }
+    }
+
     /// Translates a shard's instant into one that tokio can sleep until.
-    #[must_use]
-    pub fn sleep_until(&self, at: Instant) -> tokio::time::Instant {
+    fn deadline(&self, at: Instant) -> tokio::time::Instant {
         // A year is for ever, and keeps the sum below what the system's clock can represent.
         const FOR_EVER_NS: u64 = 365 * 86_400 * 1_000_000_000;
         self.start + core::time::Duration::from_nanos(at.0.min(FOR_EVER_NS))
@@ -56,4 +65,23 @@ pub fn system_wall() -> Wall {
             .duration_since(UNIX_EPOCH)
             .map_or(0, nanos),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use core::future::Future;
+    use core::pin::pin;
+    use core::task::{Context, Waker};
+
+    use super::*;
+
+    #[test]
+    fn what_is_due_waits_for_ready_tasks_only() {
+        let clock = Clock::new(|| Wall(0));
+        // Outside of a runtime, so that a look at its timers would panic.
+        let mut waiting = pin!(clock.wait_until(Instant(0)));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+        assert!(waiting.as_mut().poll(&mut cx).is_ready());
+    }
 }

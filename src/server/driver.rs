@@ -369,11 +369,10 @@ impl Driver {
     /// Wakes the shard when its next deadline has come, for ever.
     pub(crate) async fn drive_timer(&self) {
         loop {
-            let due = self.clock.sleep_until(self.armed.get());
             tokio::select! {
                 biased;
                 () = self.rearm.notified() => {}
-                () = tokio::time::sleep_until(due) => self.timeout(),
+                () = self.clock.wait_until(self.armed.get()) => self.timeout(),
             }
         }
     }

@@ -153,7 +153,7 @@ impl Log {
         }
         let record = self.building.bytes.get_mut(at..).unwrap_or_default();
         record::seal(record, len, Site::log(pos, self.epoch), kind);
-        self.roll();
+        self.roll(padded(len as usize));
         LogPos(pos)
     }
 
@@ -192,12 +192,12 @@ impl Log {
             .seal_in(self.epoch, Kind::File, |out| head.encode(out));
     }
 
-    /// Begins a new buffer when the present one is nearly full, so that records are not copied when
-    /// it grows.
+    /// Begins a new buffer when the present one is nearly full, or has no room for another record as long
+    /// as the last, so that records are not copied when it grows.
     #[inline]
-    fn roll(&mut self) {
+    fn roll(&mut self, last_len: usize) {
         let bytes = &self.building.bytes;
-        if bytes.capacity() - bytes.len() >= self.chunk_len / 16 {
+        if bytes.capacity() - bytes.len() >= last_len.max(self.chunk_len / 16) {
             return;
         }
         let (file, start) = (self.building.file, self.building.tail());
@@ -236,8 +236,26 @@ impl Log {
         self.building.bytes.clear();
     }
 
-    /// Writes what has arrived, with one sync, unless a sync is under way.
+    /// Writes what has arrived, with one sync, unless a sync is under way; marks an idle log.
     pub(crate) fn pump(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+        self.write_batch(ids, ops);
+        if self.is_idle() && self.files.is_ready(self.building.file) {
+            self.write_idle_mark(ids, ops);
+        }
+    }
+
+    /// Whether nothing waits or is under way.
+    fn is_idle(&self) -> bool {
+        self.in_flight.is_none() && self.ready.is_empty() && self.building.bytes.is_empty()
+    }
+
+    /// Whether the log is idle and no mark says yet that its last batch is durable.
+    pub(crate) fn lacks_mark(&self) -> bool {
+        self.is_idle() && self.marked < self.synced
+    }
+
+    /// Writes what has arrived, with one sync, unless a sync is under way.
+    pub(crate) fn write_batch(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
         self.files.drive(self.building.file, ids, ops);
         if self.in_flight.is_some() {
             return;
@@ -248,7 +266,6 @@ impl Log {
         }
         let batch = if file == self.building.file {
             if self.ready.is_empty() && self.building.bytes.is_empty() {
-                self.write_idle_mark(ids, ops);
                 return;
             }
             self.take_current()
@@ -265,7 +282,7 @@ impl Log {
         self.put_commit();
         let mut chunks: Vec<Chunk> = self.ready.drain(..).map(freeze).collect();
         chunks.push(self.split_building());
-        self.roll();
+        self.roll(0);
         Some((chunks, self.building.start))
     }
 
@@ -386,7 +403,7 @@ impl Log {
         self.marked = self.synced;
         self.mark_synced = false;
         let chunk = self.split_building();
-        self.roll();
+        self.roll(0);
         let op = ids.take();
         self.mark = Some(op);
         ops.push(DiskOp::Write {

@@ -55,7 +55,7 @@ impl Default for StoreOptions {
             chunk_len: 1 << 20,
             recovery_read_len: 1 << 20,
             recovery_read_attempts: 30,
-            flush_threshold: 64 << 20,
+            flush_threshold: 48 << 20,
             checkpoint_step: 16 << 20,
             scrub_rate: 4 << 20,
             scrub_pause: 24 * 3600,

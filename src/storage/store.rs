@@ -244,15 +244,37 @@ impl Store {
         self.log.as_ref()?.refuses(len as u64, reserve)
     }
 
-    /// Writes what has been appended, with one sync for all, unless a sync is under way.
+    /// Writes what has been appended, with one sync for all, unless a sync is under way. When nothing
+    /// has been, the log is marked as idle.
     pub fn pump(&mut self, ops: &mut Vec<DiskOp>) {
+        self.pump_with(Log::pump, ops);
+    }
+
+    /// Does the same, but leaves out the mark of an idle log: for publishers that wait for each answer,
+    /// a write more per message. [`Store::lacks_mark`] says that it is missing.
+    pub fn pump_busily(&mut self, ops: &mut Vec<DiskOp>) {
+        self.pump_with(Log::write_batch, ops);
+    }
+
+    fn pump_with(
+        &mut self,
+        write: impl FnOnce(&mut Log, &mut OpIds, &mut Vec<DiskOp>),
+        ops: &mut Vec<DiskOp>,
+    ) {
         ops.append(&mut self.wanted);
         if self.poisoned.is_some() {
             return;
         }
         if let Some(log) = &mut self.log {
-            log.pump(&mut self.ids, ops);
+            write(log, &mut self.ids, ops);
         }
+    }
+
+    /// Returns whether the log is idle and rot of its last batch would be taken for a torn write:
+    /// [`Store::pump`] should follow soon.
+    #[must_use]
+    pub fn lacks_mark(&self) -> bool {
+        self.poisoned.is_none() && self.log.as_ref().is_some_and(Log::lacks_mark)
     }
 
     /// Tries again what has failed for want of space and makes the last mark durable; for about once a

@@ -1,5 +1,7 @@
 //! The world that the JetStream machine sees: the router and the store, borrowed side by side.
 
+use core::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use consensus::SoloLog;
 use jetstream::entry::Entry;
@@ -100,6 +102,7 @@ impl Env for World<'_> {
             };
         }
         let routed = self.router.route(account, to, &shown, None);
+        self.router.lag = routed.pause;
         let mut reached = routed.reached || routed.memphis;
         if routed.beyond {
             let router = &mut *self.router;
@@ -117,6 +120,11 @@ impl Env for World<'_> {
             }
             None => reached,
         }
+    }
+
+    #[inline]
+    fn lag(&self) -> Option<Duration> {
+        self.router.lag
     }
 
     fn has_interest(&mut self, account: AccountId, subject: &[u8]) -> bool {

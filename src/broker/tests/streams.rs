@@ -125,6 +125,37 @@ fn a_publisher_that_outruns_the_disk_is_paused() {
 }
 
 #[test]
+fn a_push_consumer_waits_for_a_client_that_reads_slowly() {
+    let mut options = Options::default();
+    options.jetstream.enabled = true;
+    options.limits.pending_max = 16 << 20;
+    let mut world = World::new(options);
+    world.recover();
+    let a = world.client();
+    create(&mut world, a, "S", "s.*");
+    let payload = "x".repeat(1 << 20);
+    for _ in 0..20 {
+        world.say(a, &format!("PUB s.a {}\r\n{payload}\r\n", payload.len()));
+        world.settle_disk();
+    }
+    let b = world.client();
+    world.say(b, "SUB deliver 1\r\n");
+    let config = "{\"stream_name\":\"S\",\"config\":{\"name\":\"c\",\"deliver_subject\":\"deliver\",\
+                  \"ack_policy\":\"none\"}}";
+    request(&mut world, a, "$JS.API.CONSUMER.CREATE.S.c", config);
+    let mut got = 0;
+    for _ in 0..20 {
+        world.settle_disk();
+        let heard = world.hear(b);
+        assert!(heard.len() < 12 << 20, "{} bytes at once", heard.len());
+        got += heard.matches("MSG s.a").count();
+        world.wait(Duration::from_millis(3));
+    }
+    assert_eq!(got, 20);
+    assert_eq!(world.reason(b), None);
+}
+
+#[test]
 fn messages_that_moved_out_of_the_log_are_there_after_each_restart() {
     const ROUNDS: usize = 400;
     let store = StoreOptions {

@@ -36,6 +36,8 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 enum Step {
     /// There may be more to do.
     Done,
+    /// There may be more to do, after a pause.
+    Lagging(Duration),
     /// Nothing can be delivered now.
     Idle,
 }
@@ -67,11 +69,17 @@ enum Loaded {
 }
 
 impl Consumer {
-    /// Delivers what can be delivered.
+    /// Delivers what can be delivered. A client that reads more slowly than it is sent to is given time:
+    /// whoever has too much waiting is disconnected.
     pub(super) fn drive<E: Env>(&mut self, cx: &mut Cx<'_, E>, scratch: &mut Scratch) {
         for _ in 0..BURST {
-            if self.step(cx, scratch) == Step::Idle {
-                return;
+            match self.step(cx, scratch) {
+                Step::Done => {}
+                Step::Lagging(pause) => {
+                    self.arm(cx.env.now().mono + pause, cx);
+                    return;
+                }
+                Step::Idle => return,
             }
         }
         self.arm(cx.env.now().mono, cx);
@@ -276,9 +284,10 @@ impl Consumer {
             self.loading = Loading::Done(candidate.seq, Ok(msg.entry.clone()));
             return Step::Idle;
         }
+        let lag = cx.env.lag();
         self.on_delivered(candidate, now, cx);
         self.on_sent(size, msg, now, cx, scratch);
-        Step::Done
+        lag.map_or(Step::Done, Step::Lagging)
     }
 
     fn on_untaken<E: Env>(&mut self, now: Instant, cx: &mut Cx<'_, E>) {

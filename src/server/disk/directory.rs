@@ -5,6 +5,7 @@
 //! process that can open no more files goes on storing. A name appears in the directory only
 //! when the file under it is complete and durable.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use rustix::fs::{FallocateFlags, fallocate};
 use storage::{DiskAnswer, DiskError, DiskOp, FileName};
 
 use super::quiet::store_files;
@@ -22,6 +24,10 @@ const OPEN_MAX: usize = 256;
 /// Zeroes are written and synced in pieces of this length, so that the making of a file does not fill
 /// the device's queue in front of the log's syncs.
 const ZERO_PIECE: usize = 4 << 20;
+/// A log that is written to faster than this share of the speed at which its next file is zero-filled
+/// needs the disk for itself: the rest of that file is only reserved. Syncs cost more there until the file
+/// is used again, which batches as long as such a log's do not feel.
+const OUTPACED_SHARE: u64 = 4;
 /// The ending of files that are being made.
 const UNFINISHED: &str = ".new";
 
@@ -38,6 +44,8 @@ pub(super) struct Directory {
     /// For syncing the directory's entries.
     handle: File,
     open: Mutex<BTreeMap<FileName, Open>>,
+    /// Bytes written to the log so far.
+    logged: AtomicU64,
     /// Held as long as any thread may still write.
     _lock: File,
 }
@@ -64,6 +72,7 @@ impl Directory {
             path: path.to_path_buf(),
             handle,
             open: Mutex::default(),
+            logged: AtomicU64::new(0),
             _lock: lock,
         })
     }
@@ -106,6 +115,9 @@ impl Directory {
     }
 
     fn write(&self, file: FileName, offset: u64, data: &[u8]) -> io::Result<()> {
+        if matches!(file, FileName::Log(_)) {
+            self.logged.fetch_add(data.len() as u64, Ordering::Relaxed);
+        }
         self.handle_of(file, Access::Write)?
             .write_all_at(data, offset)
     }
@@ -121,7 +133,7 @@ impl Directory {
     fn create(&self, file: FileName, len: u64) -> io::Result<()> {
         let path = self.path(file);
         let unfinished = self.path.join(format!("{file}{UNFINISHED}"));
-        let made = make_zeroed(&unfinished, len).and_then(|handle| {
+        let made = self.make_zeroed(&unfinished, len).and_then(|handle| {
             fs::rename(&unfinished, &path)?;
             self.handle.sync_all()?;
             Ok(handle)
@@ -132,6 +144,30 @@ impl Directory {
         })?;
         self.keep(file, Arc::new(handle), false);
         Ok(())
+    }
+
+    fn make_zeroed(&self, path: &Path, len: u64) -> io::Result<File> {
+        let mut options = File::options();
+        let options = options.read(true).write(true).create(true).truncate(true);
+        let file = options.open(path)?;
+        let zeroes = vec![0; ZERO_PIECE.min(usize::try_from(len).unwrap_or(ZERO_PIECE))];
+        let before = self.logged.load(Ordering::Relaxed);
+        let mut at = 0;
+        while at < len {
+            let logged = self.logged.load(Ordering::Relaxed) - before;
+            // Not every file system can reserve.
+            if is_outpaced(at, logged) && reserve(&file, at, len).is_ok() {
+                break;
+            }
+            let piece = zeroes
+                .len()
+                .min(usize::try_from(len - at).unwrap_or(ZERO_PIECE));
+            file.write_all_at(zeroes.get(..piece).unwrap_or_default(), at)?;
+            file.sync_data()?;
+            at += piece as u64;
+        }
+        file.sync_all()?;
+        Ok(file)
     }
 
     fn rename(&self, from: FileName, to: FileName) -> io::Result<()> {
@@ -197,22 +233,16 @@ fn is_unfinished(name: &str) -> bool {
     file.and_then(FileName::parse).is_some()
 }
 
-fn make_zeroed(path: &Path, len: u64) -> io::Result<File> {
-    let mut options = File::options();
-    let options = options.read(true).write(true).create(true).truncate(true);
-    let file = options.open(path)?;
-    let zeroes = vec![0; ZERO_PIECE.min(usize::try_from(len).unwrap_or(ZERO_PIECE))];
-    let mut at = 0;
-    while at < len {
-        let piece = zeroes
-            .len()
-            .min(usize::try_from(len - at).unwrap_or(ZERO_PIECE));
-        file.write_all_at(zeroes.get(..piece).unwrap_or_default(), at)?;
-        file.sync_data()?;
-        at += piece as u64;
-    }
-    file.sync_all()?;
-    Ok(file)
+/// Whether a log that has been given so many bytes, while so many zeroes were written, needs its next file
+/// sooner than those are.
+fn is_outpaced(zeroes: u64, logged: u64) -> bool {
+    logged > zeroes.max(ZERO_PIECE as u64) / OUTPACED_SHARE
+}
+
+/// Has the file system keep room for what lies between, which reads as zeroes.
+fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
+    fallocate(file, FallocateFlags::empty(), from, to - from)?;
+    Ok(())
 }
 
 pub(super) fn disk_error(error: &io::Error) -> DiskError {
@@ -223,5 +253,38 @@ pub(super) fn disk_error(error: &io::Error) -> DiskError {
         (io::ErrorKind::ReadOnlyFilesystem, _) => DiskError::ReadOnly,
         (_, Some(23 | 24)) => DiskError::TooManyFiles,
         (_, errno) => DiskError::Io(errno.unwrap_or(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_log_that_fills_nearly_as_fast_as_its_next_file_outpaces_it() {
+        assert!(!is_outpaced(0, 300));
+        assert!(!is_outpaced(16 << 20, 1 << 20));
+        assert!(is_outpaced(0, 2 << 20));
+        assert!(is_outpaced(16 << 20, 8 << 20));
+    }
+
+    #[test]
+    fn what_is_reserved_reads_as_zeroes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = File::options();
+        let options = options.read(true).write(true).create_new(true);
+        let file = options.open(dir.path().join("file")).unwrap();
+        file.write_all_at(&[7; 1000], 0).unwrap();
+        match reserve(&file, 1000, 9000) {
+            // Not every file system can.
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::Unsupported),
+            Ok(()) => {
+                let mut bytes = vec![1; 9000];
+                file.read_exact_at(&mut bytes, 0).unwrap();
+                assert_eq!(bytes[..1000], [7; 1000]);
+                assert_eq!(bytes[1000..], [0; 8000]);
+                assert_eq!(file.metadata().unwrap().len(), 9000);
+            }
+        }
     }
 }
