@@ -5,6 +5,7 @@
 #![allow(clippy::indexing_slicing, reason = "a panic here is a failed test")]
 
 mod consumer;
+mod costs;
 mod parser;
 mod recovery;
 mod subject;

@@ -1,7 +1,8 @@
 //! The bench: starts each server in turn on the same disk, drives all with the same client, and
 //! prints ratios. Usage: `bench --beale PATH --nats PATH [--rows TEXT] [--scale F] [--repeat N]`.
 //! With `--table scale` it shows instead what grows with the number of subjects, streams, consumers
-//! and messages.
+//! and messages; with `--table memory` how much memory is taken; with `--table recovery` how long a start
+//! takes after kill -9. Rows that take long run only when `--rows` names them.
 //!
 //! Ratios, not rates, are the result: the machines it runs on are shared and noisy, which is why the
 //! servers take turns within each row and the median of the repeats counts.
@@ -12,6 +13,10 @@
     reason = "a tool: a wrong index ends the run, and it lives on std"
 )]
 
+mod many;
+mod memory;
+mod paced;
+mod recovery;
 mod rows;
 mod scale;
 
@@ -31,6 +36,7 @@ struct Cell {
     cpu_us: f64,
     p50: Option<Duration>,
     p99: Option<Duration>,
+    p999: Option<Duration>,
     rss_mib: f64,
 }
 
@@ -48,6 +54,8 @@ struct Args {
 enum Table {
     Speed,
     Scale,
+    Memory,
+    Recovery,
 }
 
 fn main() -> Result<()> {
@@ -55,6 +63,21 @@ fn main() -> Result<()> {
     match args.table {
         Table::Speed => print_speed(&args),
         Table::Scale => scale::print(&args),
+        Table::Memory => memory::print(&args),
+        Table::Recovery => recovery::print(&args),
+    }
+}
+
+impl Args {
+    /// Whether a row is asked for by name, or no row is.
+    fn wants(&self, name: &str) -> bool {
+        self.rows.as_ref().is_none_or(|text| name.contains(&**text))
+    }
+
+    /// Returns the servers as they are configured by default.
+    fn defaults(&self) -> impl Iterator<Item = &Candidate> {
+        let all = self.candidates.iter();
+        all.filter(|candidate| candidate.jetstream.is_empty())
     }
 }
 
@@ -62,15 +85,11 @@ fn print_speed(args: &Args) -> Result<()> {
     let mut out = std::io::stdout();
     writeln!(
         out,
-        "| row | server | msg/s | ratio | CPU us/msg | p50 | p99 | RSS MiB |"
+        "| row | server | msg/s | ratio | CPU us/msg | p50 | p99 | p99.9 | RSS MiB |"
     )?;
-    writeln!(out, "|---|---|---:|---:|---:|---:|---:|---:|")?;
+    writeln!(out, "|---|---|---:|---:|---:|---:|---:|---:|---:|")?;
     for row in ROWS {
-        if args
-            .rows
-            .as_ref()
-            .is_some_and(|wanted| !row.name.contains(wanted.as_str()))
-        {
+        if !args.wants(row.name) || (row.long && args.rows.is_none()) {
             continue;
         }
         let mut cells: Vec<Vec<Cell>> = args.candidates.iter().map(|_| Vec::new()).collect();
@@ -81,8 +100,31 @@ fn print_speed(args: &Args) -> Result<()> {
         }
         let medians: Vec<Cell> = cells.into_iter().map(median).collect();
         print_row(&mut out, row, &args.candidates, &medians)?;
+        if row.syncs {
+            print_syncs(&mut out, row, args)?;
+        }
     }
     Ok(())
+}
+
+/// Shows beside a row what the disk's syncs take by themselves.
+fn print_syncs(out: &mut impl Write, row: &Row, args: &Args) -> Result<()> {
+    let times = paced::syncs(&args.dir, rows::count(4e3, args.scale))?;
+    let us = |permille| at(&times, permille).map_or(0, |time| time.as_micros());
+    writeln!(
+        out,
+        "| {} | the disk: write and fdatasync | - | - | - | {} us | {} us | {} us | - |",
+        row.name,
+        us(500),
+        us(990),
+        us(999)
+    )?;
+    Ok(())
+}
+
+/// Returns what so many per mille of the sorted times are below.
+fn at(sorted: &[Duration], permille: usize) -> Option<Duration> {
+    sorted.get(sorted.len() * permille / 1000).copied()
 }
 
 fn measure(candidate: &Candidate, row: &Row, args: &Args) -> Result<Cell> {
@@ -97,17 +139,12 @@ fn measure(candidate: &Candidate, row: &Row, args: &Args) -> Result<Cell> {
     let after = server.usage()?;
     #[allow(clippy::cast_precision_loss, reason = "counts below 2^53")]
     let messages = measured.messages as f64;
-    let at = |q: usize| {
-        measured
-            .latencies
-            .get(measured.latencies.len() * q / 100)
-            .copied()
-    };
     Ok(Cell {
         per_second: messages / measured.elapsed.as_secs_f64(),
         cpu_us: (after.cpu_s - before.cpu_s) * 1e6 / messages,
-        p50: at(50),
-        p99: at(99),
+        p50: at(&measured.latencies, 500),
+        p99: at(&measured.latencies, 990),
+        p999: at(&measured.latencies, 999),
         rss_mib: after.rss_mib,
     })
 }
@@ -128,7 +165,7 @@ fn print_row(
         let time = |d: Option<Duration>| d.map_or("-".into(), |d| format!("{} us", d.as_micros()));
         writeln!(
             out,
-            "| {} | {} | {:.0} | {:.2} | {:.2} | {} | {} | {:.0} |",
+            "| {} | {} | {:.0} | {:.2} | {:.2} | {} | {} | {} | {:.0} |",
             row.name,
             candidate.name,
             cell.per_second,
@@ -136,6 +173,7 @@ fn print_row(
             cell.cpu_us,
             time(cell.p50),
             time(cell.p99),
+            time(cell.p999),
             cell.rss_mib,
         )?;
     }
@@ -169,7 +207,15 @@ fn parse_args() -> Result<Args> {
                 let always = candidate("nats-server always", &value, "sync_interval: always");
                 args.candidates.push(always);
             }
-            "--table" if value == "scale" => args.table = Table::Scale,
+            "--table" => {
+                args.table = match &*value {
+                    "speed" => Table::Speed,
+                    "scale" => Table::Scale,
+                    "memory" => Table::Memory,
+                    "recovery" => Table::Recovery,
+                    _ => anyhow::bail!("unknown table {value}"),
+                };
+            }
             "--rows" => args.rows = Some(value),
             "--scale" => args.scale = value.parse().context("--scale")?,
             "--repeat" => args.repeat = value.parse().context("--repeat")?,

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail};
 
 use ci::load::client::{Client, append_publish, publish};
 
+use crate::paced::publish_steadily;
+
 /// What a row measured.
 pub(crate) struct Measured {
     /// Messages moved.
@@ -26,82 +28,99 @@ pub(crate) struct Row {
     pub(crate) prepare: fn(addr: &str, scale: f64) -> Result<()>,
     /// Runs it against the server at `addr`.
     pub(crate) run: fn(addr: &str, scale: f64) -> Result<Measured>,
+    /// Whether it takes so long that it has to be asked for.
+    pub(crate) long: bool,
+    /// Whether the disk's own syncs are shown beside it.
+    pub(crate) syncs: bool,
+}
+
+impl Row {
+    const fn new(
+        name: &'static str,
+        prepare: fn(&str, f64) -> Result<()>,
+        run: fn(&str, f64) -> Result<Measured>,
+    ) -> Self {
+        Self {
+            name,
+            prepare,
+            run,
+            long: false,
+            syncs: false,
+        }
+    }
+
+    const fn long(self) -> Self {
+        Self { long: true, ..self }
+    }
+
+    const fn beside_syncs(self) -> Self {
+        Self {
+            syncs: true,
+            ..self
+        }
+    }
 }
 
 /// All rows in the order of the table.
 pub(crate) const ROWS: &[Row] = &[
-    Row {
-        name: "core pub 128 B",
-        prepare: |_, _| Ok(()),
-
-        run: |a, s| core_pub(a, count(4e6, s), 0),
-    },
-    Row {
-        name: "core pub/sub 1:1 128 B",
-        prepare: |_, _| Ok(()),
-
-        run: |a, s| core_pub(a, count(3e6, s), 1),
-    },
-    Row {
-        name: "core pub/sub 1:8 128 B",
-        prepare: |_, _| Ok(()),
-
-        run: |a, s| core_pub(a, count(5e5, s), 8),
-    },
-    Row {
-        name: "request/reply 1 client",
-        prepare: |_, _| Ok(()),
-
-        run: |a, s| request_reply(a, count(2e4, s), 1),
-    },
-    Row {
-        name: "request/reply 16 clients",
-        prepare: |_, _| Ok(()),
-
-        run: |a, s| request_reply(a, count(5e3, s), 16),
-    },
-    Row {
-        name: "js publish async 1 client 128 B",
-        prepare: |a, _| create_stream(a),
-
-        run: |a, s| js_async(a, count(4e5, s), 1, 128),
-    },
-    Row {
-        name: "js publish async 4 clients 128 B",
-        prepare: |a, _| create_stream(a),
-
-        run: |a, s| js_async(a, count(2e5, s), 4, 128),
-    },
-    Row {
-        name: "js publish async 1 client 16 KiB",
-        prepare: |a, _| create_stream(a),
-
-        run: |a, s| js_async(a, count(1e4, s), 1, 16 << 10),
-    },
-    Row {
-        name: "js publish sync 1 client",
-        prepare: |a, _| create_stream(a),
-
-        run: |a, s| js_sync(a, count(2e3, s), 1),
-    },
-    Row {
-        name: "js publish sync 16 clients",
-        prepare: |a, _| create_stream(a),
-
-        run: |a, s| js_sync(a, count(5e2, s), 16),
-    },
-    Row {
-        name: "js consume pull fetch 500",
-        prepare: |a, s| fill(a, count(4e5, s)),
-
-        run: |a, s| js_fetch(a, count(4e5, s)),
-    },
-    Row {
-        name: "js consume push ordered",
-        prepare: |a, s| fill(a, count(4e5, s)),
-
-        run: |a, s| js_push(a, count(4e5, s)),
-    },
+    Row::new("core pub 128 B", nothing, |a, s| {
+        core_pub(a, count(4e6, s), 0)
+    }),
+    Row::new("core pub/sub 1:1 128 B", nothing, |a, s| {
+        core_pub(a, count(3e6, s), 1)
+    }),
+    Row::new("core pub/sub 1:8 128 B", nothing, |a, s| {
+        core_pub(a, count(5e5, s), 8)
+    }),
+    Row::new("request/reply 1 client", nothing, |a, s| {
+        request_reply(a, count(2e4, s), 1)
+    }),
+    Row::new("request/reply 16 clients", nothing, |a, s| {
+        request_reply(a, count(5e3, s), 16)
+    }),
+    Row::new("js publish async 1 client 128 B", stream, |a, s| {
+        js_async(a, count(4e5, s), 1, 128)
+    }),
+    Row::new("js publish async 4 clients 128 B", stream, |a, s| {
+        js_async(a, count(2e5, s), 4, 128)
+    }),
+    Row::new("js publish async 1 client 16 KiB", stream, |a, s| {
+        js_async(a, count(1e4, s), 1, 16 << 10)
+    }),
+    Row::new("js publish async 1 client 1 MiB", stream, |a, s| {
+        js_async(a, count(5e2, s), 1, 1 << 20)
+    })
+    .long(),
+    Row::new("js publish sync 1 client", stream, |a, s| {
+        js_sync(a, count(2e3, s), 1)
+    })
+    .beside_syncs(),
+    Row::new("js publish sync 16 clients", stream, |a, s| {
+        js_sync(a, count(5e2, s), 16)
+    }),
+    Row::new("js publish sync 64 clients", stream, |a, s| {
+        js_sync(a, count(3e2, s), 64)
+    }),
+    Row::new("js publish 20,000 msg/s", stream, |a, s| {
+        publish_steadily(a, count(2e5, s))
+    })
+    .long()
+    .beside_syncs(),
+    Row::new(
+        "js consume pull fetch 500",
+        |a, s| fill(a, count(4e5, s)),
+        |a, s| js_fetch(a, count(4e5, s), 500),
+    ),
+    Row::new(
+        "js consume pull fetch 1",
+        |a, s| fill(a, count(2e4, s)),
+        |a, s| js_fetch(a, count(2e4, s), 1),
+    ),
+    Row::new(
+        "js consume push ordered",
+        |a, s| fill(a, count(4e5, s)),
+        |a, s| js_push(a, count(4e5, s)),
+    ),
 ];
 
 /// How many publishes may wait for their ack, per client: what `nats bench js pub async` allows by
@@ -115,7 +134,7 @@ const BATCH: u64 = 500;
     clippy::cast_sign_loss,
     reason = "counts below 2^53"
 )]
-fn count(base: f64, scale: f64) -> u64 {
+pub(crate) fn count(base: f64, scale: f64) -> u64 {
     ((base * scale) as u64).max(16)
 }
 
@@ -288,7 +307,8 @@ fn publish_async(mut client: Client, id: usize, each: u64, payload: usize) -> Re
     Ok(())
 }
 
-fn js_fetch(addr: &str, total: u64) -> Result<Measured> {
+/// Fetches so many at a time and acknowledges them; the times are those of whole batches.
+fn js_fetch(addr: &str, total: u64, most: u64) -> Result<Measured> {
     let mut client = Client::connect(addr)?;
     client.send(b"SUB _INBOX.f.* 1\r\n")?;
     client.barrier()?;
@@ -298,9 +318,10 @@ fn js_fetch(addr: &str, total: u64) -> Result<Measured> {
         r#"{"stream_name":"BENCH","config":{"name":"pull","durable_name":"pull","ack_policy":"explicit","max_ack_pending":100000}}"#,
     )?;
     let start = Instant::now();
-    let (mut got, mut acks) = (0, Vec::new());
+    let (mut got, mut acks, mut latencies) = (0, Vec::new(), Vec::new());
     while got < total {
-        let batch = 500.min(total - got);
+        let batch = most.min(total - got);
+        let asked = Instant::now();
         client.send(&publish(
             "$JS.API.CONSUMER.MSG.NEXT.BENCH.pull",
             "_INBOX.f.x",
@@ -314,14 +335,17 @@ fn js_fetch(addr: &str, total: u64) -> Result<Measured> {
             }
             append_publish(&mut acks, std::str::from_utf8(frame.reply)?, "", b"+ACK");
         }
+        latencies.push(asked.elapsed());
         client.send(&acks)?;
         got += batch;
     }
     client.barrier()?;
+    let elapsed = start.elapsed();
+    latencies.sort();
     Ok(Measured {
         messages: total,
-        elapsed: start.elapsed(),
-        latencies: Vec::new(),
+        elapsed,
+        latencies,
     })
 }
 
@@ -358,6 +382,14 @@ fn js_push(addr: &str, total: u64) -> Result<Measured> {
     })
 }
 
+fn nothing(_addr: &str, _scale: f64) -> Result<()> {
+    Ok(())
+}
+
+fn stream(addr: &str, _scale: f64) -> Result<()> {
+    create_stream(addr)
+}
+
 fn create_stream(addr: &str) -> Result<()> {
     let mut client = Client::connect(addr)?;
     client.send(b"SUB _INBOX.f.* 1\r\n")?;
@@ -388,7 +420,7 @@ pub(crate) fn check(body: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn join<T>(handle: thread::JoinHandle<Result<T>>) -> Result<T> {
+pub(crate) fn join<T>(handle: thread::JoinHandle<Result<T>>) -> Result<T> {
     match handle.join() {
         Ok(result) => result,
         Err(_) => bail!("a client thread panicked"),

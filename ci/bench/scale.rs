@@ -10,10 +10,9 @@ use ci::load::client::{Client, append_publish, publish};
 use ci::load::server::{Candidate, Server};
 
 use crate::Args;
-use crate::rows::{api, check};
+use crate::many::{self, fill, publishes, requests, settle, streams};
+use crate::rows::api;
 
-/// Most requests or publishes that wait for an answer.
-const WINDOW: u64 = 1000;
 /// The large case may cost this much more than the small one.
 const GROWTH_MAX: f64 = 1.5;
 
@@ -34,35 +33,35 @@ const ROWS: &[Row] = &[
         few: 1_000,
         many: 1_000_000,
         prepare: |c, n| stream(c, "\"s.>\"").and_then(|()| fill(c, n, |i| format!("s.{i}"))),
-        run: |c, n| publishes(c, 200_000, move |i| format!("s.{}", i * 7919 % n)),
+        run: |c, n| publishes(c, 200_000, 64, move |i| format!("s.{}", i * 7919 % n)),
     },
     Row {
         name: "publish; streams",
         few: 10,
         many: 10_000,
         prepare: streams,
-        run: |c, n| publishes(c, 100_000, move |i| format!("t.{}", i * 7919 % n)),
+        run: |c, n| publishes(c, 100_000, 64, move |i| format!("t.{}", i * 7919 % n)),
     },
     Row {
         name: "publish; consumers of other subjects",
         few: 10,
         many: 10_000,
         prepare: |c, n| consumers(c, n, |i| format!(",\"filter_subject\":\"s.{i}\"")),
-        run: |c, _| publishes(c, 100_000, |_| "s.x".to_owned()),
+        run: |c, _| publishes(c, 100_000, 64, |_| "s.x".to_owned()),
     },
     Row {
         name: "publish; consumers with wildcards",
         few: 10,
         many: 10_000,
         prepare: |c, n| consumers(c, n, |i| format!(",\"filter_subject\":\"s.{i}.*\"")),
-        run: |c, _| publishes(c, 100_000, |_| "s.x.y".to_owned()),
+        run: |c, _| publishes(c, 100_000, 64, |_| "s.x.y".to_owned()),
     },
     Row {
         name: "publish; consumers of everything",
         few: 10,
         many: 10_000,
         prepare: |c, n| consumers(c, n, |_| String::new()),
-        run: |c, _| publishes(c, 20_000, |_| "s.x".to_owned()),
+        run: |c, _| publishes(c, 20_000, 64, |_| "s.x".to_owned()),
     },
     Row {
         name: "fetch and ack; messages waiting for an ack",
@@ -106,14 +105,8 @@ pub(crate) fn print(args: &Args) -> Result<()> {
         "| operation; what there is more of | server | few | us | many | us | growth |"
     )?;
     writeln!(out, "|---|---|---:|---:|---:|---:|---:|")?;
-    let wanted = |row: &&Row| {
-        args.rows
-            .as_ref()
-            .is_none_or(|text| row.name.contains(&**text))
-    };
-    for row in ROWS.iter().filter(wanted) {
-        let servers = args.candidates.iter();
-        for candidate in servers.filter(|candidate| candidate.jetstream.is_empty()) {
+    for row in ROWS.iter().filter(|row| args.wants(row.name)) {
+        for candidate in args.defaults() {
             let context = || format!("{} against {}", row.name, candidate.name);
             let few = cost_us(candidate, row, row.few, args).with_context(context)?;
             let many = cost_us(candidate, row, row.many, args).with_context(context)?;
@@ -133,9 +126,7 @@ pub(crate) fn print(args: &Args) -> Result<()> {
 /// Returns the server's CPU time per operation in microseconds.
 fn cost_us(candidate: &Candidate, row: &Row, size: u64, args: &Args) -> Result<f64> {
     let server = Server::start(candidate, &args.dir)?;
-    let mut client = Client::connect(&server.addr)?;
-    client.send(b"SUB _INBOX.f.* 1\r\n")?;
-    client.barrier()?;
+    let mut client = many::client(&server)?;
     (row.prepare)(&mut client, size)?;
     // What the preparation left to do in the background is not the operation's.
     settle(&server)?;
@@ -147,31 +138,9 @@ fn cost_us(candidate: &Candidate, row: &Row, size: u64, args: &Args) -> Result<f
     Ok((after.cpu_s - before.cpu_s) * 1e6 / operations)
 }
 
-/// Waits until the server has been idle for a moment.
-fn settle(server: &Server) -> Result<()> {
-    let mut before = server.usage()?.cpu_s;
-    for _ in 0..50 {
-        std::thread::sleep(std::time::Duration::from_millis(200));
-        let after = server.usage()?.cpu_s;
-        if after - before < 0.02 {
-            break;
-        }
-        before = after;
-    }
-    Ok(())
-}
-
 fn stream(client: &mut Client, subjects: &str) -> Result<()> {
     let config = format!("{{\"name\":\"S\",\"subjects\":[{subjects}]}}");
     api(client, "STREAM.CREATE.S", &config)
-}
-
-fn streams(client: &mut Client, count: u64) -> Result<()> {
-    requests(client, count, |i| {
-        let config = format!("{{\"name\":\"T{i}\",\"subjects\":[\"t.{i}\"]}}");
-        (format!("STREAM.CREATE.T{i}"), config)
-    })
-    .map(drop)
 }
 
 fn consumers(client: &mut Client, count: u64, filter: impl Fn(u64) -> String) -> Result<()> {
@@ -214,57 +183,6 @@ fn needles(client: &mut Client, count: u64) -> Result<()> {
     fill(client, 1_000, |i| {
         format!("w.{}", if i % 2 == 0 { "a" } else { "b" })
     })
-}
-
-fn fill(client: &mut Client, count: u64, subject: impl Fn(u64) -> String) -> Result<()> {
-    publishes(client, count, subject).map(drop)
-}
-
-/// Publishes that many messages, with a bounded number under way.
-fn publishes(client: &mut Client, count: u64, subject: impl Fn(u64) -> String) -> Result<u64> {
-    pipeline(client, count, |i, out| {
-        append_publish(out, &subject(i), "_INBOX.f.p", &[b'x'; 64])
-    })
-}
-
-fn requests(
-    client: &mut Client,
-    count: u64,
-    request: impl Fn(u64) -> (String, String),
-) -> Result<u64> {
-    pipeline(client, count, |i, out| {
-        let (subject, body) = request(i);
-        append_publish(
-            out,
-            &format!("$JS.API.{subject}"),
-            "_INBOX.f.a",
-            body.as_bytes(),
-        );
-    })
-}
-
-fn pipeline(client: &mut Client, count: u64, put: impl Fn(u64, &mut Vec<u8>)) -> Result<u64> {
-    let (mut sent, mut answered) = (0, 0);
-    let mut out = Vec::new();
-    while answered < count {
-        out.clear();
-        while sent < count && sent - answered < WINDOW {
-            put(sent, &mut out);
-            sent += 1;
-        }
-        client.send(&out)?;
-        // Half of the window stays under way, so that the server is never without work.
-        let until = if sent == count {
-            count
-        } else {
-            answered + WINDOW / 2
-        };
-        while answered < until {
-            check(client.receive()?.body)?;
-            answered += 1;
-        }
-    }
-    Ok(count)
 }
 
 fn fetch_and_ack(client: &mut Client, name: &str, count: u64) -> Result<u64> {

@@ -53,6 +53,8 @@ pub struct Usage {
     pub cpu_s: f64,
     /// Resident memory, in MiB.
     pub rss_mib: f64,
+    /// The most that it has been.
+    pub rss_peak_mib: f64,
 }
 
 impl Server {
@@ -185,16 +187,16 @@ impl Server {
                 .unwrap_or(0.0)
         };
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let rss_kib = status
-            .lines()
-            .find_map(|l| l.strip_prefix("VmRSS:"))
-            .and_then(|l| l.split_whitespace().next())
-            .and_then(|n| n.parse::<f64>().ok())
-            .unwrap_or(0.0);
+        let mib = |field| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            let kib = line.and_then(|line| line.split_whitespace().next());
+            kib.and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+        };
         // USER_HZ is 100 on every Linux the bench runs on.
         Ok(Usage {
             cpu_s: (ticks(11) + ticks(12)) / 100.0,
-            rss_mib: rss_kib / 1024.0,
+            rss_mib: mib("VmRSS:"),
+            rss_peak_mib: mib("VmHWM:"),
         })
     }
 }
