@@ -16,13 +16,14 @@ use broker::{
     WorkDone,
 };
 use bytes::BytesMut;
-use protocol::time::Instant;
+use protocol::time::{Instant, Now};
 use storage::DiskDone;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::conn_io::READ_CHUNK;
 use crate::disk::DiskQueue;
+use crate::gather::Gathering;
 use crate::process_stats::Monitored;
 use crate::reload::ConfigSource;
 use crate::tls::TlsDoor;
@@ -51,6 +52,8 @@ struct Slot {
     /// Why the shard has closed it.
     reason: Option<CloseReason>,
     waker: Option<Waker>,
+    /// The last batch that it has sent something for.
+    batch: u64,
 }
 
 /// What carries out what the shard asks for, and what the driver itself needs.
@@ -86,6 +89,7 @@ pub(crate) struct Driver {
     answered: Notify,
     log: Box<dyn Fn(&LogLine)>,
     monitored: RefCell<Monitored>,
+    gathering: Gathering,
     /// Disk operations that have not been answered.
     disk_open: Cell<usize>,
     worker: RefCell<Worker>,
@@ -112,6 +116,7 @@ impl Driver {
             answered: Notify::new(),
             log: outside.log,
             monitored: RefCell::new(outside.monitored),
+            gathering: Gathering::default(),
             disk_open: Cell::new(0),
             worker: RefCell::new(outside.worker),
             disk: outside.disk,
@@ -197,6 +202,7 @@ impl Driver {
                     standing: Standing::Open,
                     reason: None,
                     waker: None,
+                    batch: 0,
                 });
             }
             id
@@ -239,6 +245,9 @@ impl Driver {
 
     /// Hands over what was read; what is left in `buf` is the beginning of an operation.
     pub(crate) fn bytes(&self, conn: ConnId, buf: &mut BytesMut) {
+        if let Some(Some(slot)) = self.slots.borrow_mut().get_mut(conn.index as usize) {
+            self.gathering.arrive(&mut slot.batch);
+        }
         self.input(Some(conn), Input::Bytes { conn, buf });
     }
 
@@ -282,7 +291,11 @@ impl Driver {
         let answered = done.len();
         self.disk_open
             .set(self.disk_open.get().saturating_sub(answered));
-        self.input(None, Input::Disk(done));
+        let now = self.clock.now();
+        self.handle(now, Input::Disk(done));
+        self.gathering
+            .answered(self.fx.borrow().dirty.len(), now.mono);
+        self.drain(None);
         self.answered.notify_one();
     }
 
@@ -384,6 +397,10 @@ impl Driver {
             self.unsettled.notified().await;
             // Tasks that yield go on after the sockets have been polled and those ready have run.
             tokio::task::yield_now().await;
+            let mut patience = self.gathering.patience(self.clock.now().mono);
+            while self.disk_open.get() == 0 && self.gathering.is_worth_waiting(&mut patience) {
+                tokio::task::yield_now().await;
+            }
             self.is_unsettled.set(false);
             self.input(None, Input::Settle);
             self.answered.notify_one();
@@ -391,11 +408,14 @@ impl Driver {
     }
 
     fn input(&self, from: Option<ConnId>, input: Input<'_>) {
-        let now = self.clock.now();
+        self.handle(self.clock.now(), input);
+        self.drain(from);
+    }
+
+    fn handle(&self, now: Now, input: Input<'_>) {
         self.shard
             .borrow_mut()
             .handle(now, input, &mut self.fx.borrow_mut());
-        self.drain(from);
     }
 
     /// Does what only the driver can.
@@ -459,6 +479,7 @@ impl Driver {
             && !fx.disk.is_empty()
         {
             self.disk_open.set(self.disk_open.get() + fx.disk.len());
+            self.gathering.depart();
             disk.submit(&mut fx.disk);
         }
         for op in fx.work.drain(..) {

@@ -12,6 +12,7 @@ mod conn_io;
 pub mod disk;
 mod door;
 mod driver;
+mod gather;
 mod http;
 mod import;
 pub mod launch;
