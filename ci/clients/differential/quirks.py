@@ -57,7 +57,8 @@ def to_delete_after(request, answer, consumers):
         stream, is_everything = json.loads(answer)["stream"], b"Nats-Rollup: all" in request.headers
     elif request.subject.startswith("$JS.API.STREAM.PURGE.") and b'"purged":1}' in answer:
         body = json.loads(request.payload or b"{}")
-        stream, is_everything = request.subject.split(".")[4], is_wide(body.get("filter"))
+        subject = body.get("filter") if isinstance(body, dict) else None
+        stream, is_everything = request.subject.split(".")[4], is_wide(subject)
     else:
         return None, []
     names = [c["name"] for c in consumers(stream) if c["num_ack_pending"] or (is_everything and filters(c))]
