@@ -155,7 +155,8 @@ impl Consumers {
                 touch(consumer, key, touched);
             }
         });
-        if !self.touched.is_empty() {
+        // What it has pushed out of the stream may have been with a client.
+        if !self.touched.is_empty() || !self.lost.is_empty() {
             shared.mark_dirty(core.id());
         }
     }

@@ -329,3 +329,17 @@ fn a_revived_message_survives_a_restart() {
 
     assert_eq!(bodies(&again), ["m0"]);
 }
+
+#[test]
+fn a_message_that_a_limit_pushes_out_no_longer_waits_for_its_ack() {
+    let mut bench = bench(0);
+    let config = r#"{"name":"S","subjects":["s.>"],"max_msgs":2}"#;
+    bench.ask("STREAM.UPDATE.S", config);
+    create(&mut bench, r#""ack_policy":"explicit""#);
+    publish(&mut bench, "s.a", 1);
+    assert_eq!(bodies(&pull(&mut bench, "in.1", "1")), ["m0"]);
+
+    publish(&mut bench, "s.a", 2);
+
+    assert_eq!(numbers(&bench), [1, 1, 1, 1, 0, 0, 2]);
+}
