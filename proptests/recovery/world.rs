@@ -8,7 +8,7 @@ use protocol::id::{LogPos, Seq, StreamId};
 use protocol::rng::Rng;
 use protocol::store::{Loc, Place, ReadOutcome, SectionChange, SectionKey};
 use sim::disk::SimDisk;
-use storage::{DiskOp, RecoveryReport, Store, StoreEvent, StoreOptions};
+use storage::{DiskOp, Packing, RecoveryReport, Store, StoreEvent, StoreOptions};
 
 /// Small enough that a few hundred entries cross every border.
 pub(crate) const OPTIONS: StoreOptions = StoreOptions {
@@ -213,7 +213,12 @@ impl World {
                 (in_log && stream_of(*number) == stream).then_some((Seq(*number), *loc))
             };
             let entries = self.state.iter().filter_map(due).collect();
-            self.store.flush(stream, entries);
+            // Half of what is stored is compressed.
+            let packing = match stream {
+                StreamId(1) => Packing::Compressed,
+                StreamId(_) => Packing::Plain,
+            };
+            self.store.flush_packed(stream, entries, packing);
         }
     }
 

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes};
 use protocol::id::{LogPos, Seq, StreamId};
+use protocol::js::enums::Compression;
 use protocol::store::{Loc, SectionChange, SectionKey};
 
 use crate::JetStream;
@@ -332,6 +333,13 @@ impl JetStream {
         } else if let Some(orphan) = self.holes.orphans.get(&stream) {
             orphan.unflushed(below, out);
         }
+    }
+
+    /// Whether the messages of a stream are stored compressed.
+    #[must_use]
+    pub fn is_compressed(&self, stream: StreamId) -> bool {
+        let stream = self.streams.get(&stream);
+        stream.is_some_and(|stream| stream.core.config().compression == Compression::S2)
     }
 
     /// Notes that messages have moved.

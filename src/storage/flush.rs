@@ -15,6 +15,7 @@ use protocol::store::{Loc, Place};
 use crate::cache::TailCache;
 use crate::ids::OpIds;
 use crate::op::{DiskError, DiskOp, FileName, OpId};
+use crate::packing::{Packing, pack};
 use crate::places::{Places, Target};
 use crate::record::{self, Kind, Parsed, Site, parse};
 use crate::segments::SegmentKey;
@@ -30,6 +31,15 @@ const READ_SLACK: u64 = 8 << 10;
 const READ_LEAST: u64 = record::HEAD as u64;
 /// How many ticks a flush waits for entries that the disk refuses to read before it goes on without.
 const WAITS_MAX: u32 = 10;
+
+/// What is to be flushed.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) stream: StreamId,
+    /// Entries and where they lie, in log order.
+    pub(crate) entries: Vec<(Seq, Loc)>,
+    pub(crate) packing: Packing,
+}
 
 /// What a finished flush has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +67,7 @@ pub(crate) struct Flush {
     entries: Vec<(Seq, Loc)>,
     next: usize,
     segment: SegmentKey,
+    packing: Packing,
     /// Where the flush began in the segment: it begins there again if the disk was full.
     start: u64,
     /// The offset of `out` in the segment.
@@ -102,13 +113,19 @@ pub(crate) enum Outcome {
 }
 
 impl Flush {
-    pub(crate) fn new(stream: StreamId, entries: Vec<(Seq, Loc)>, number: u32, start: u64) -> Self {
+    pub(crate) fn new(order: Order, number: u32, start: u64) -> Self {
+        let Order {
+            stream,
+            entries,
+            packing,
+        } = order;
         Self {
             stream,
             entries,
-            next: 0,
+            packing,
             segment: (stream, number),
             start,
+            next: 0,
             at: start,
             out: BytesMut::new(),
             indexed: false,
@@ -241,7 +258,7 @@ impl Flush {
             let at = usize::try_from(offset - start).unwrap_or(usize::MAX);
             let rest = bytes.slice(at.min(bytes.len())..);
             match parse(&rest, site) {
-                Parsed::Valid(found) if found.kind == Kind::Entry => {
+                Parsed::Valid(found) if matches!(found.kind, Kind::Entry | Kind::Packed) => {
                     let record = rest.slice(..found.total);
                     self.put(seq, &record, site);
                 }
@@ -296,11 +313,32 @@ impl Flush {
     fn put(&mut self, seq: Seq, record: &[u8], from: Site) {
         let at = self.out.len();
         let offset = self.at + at as u64;
-        self.out.extend_from_slice(record);
         let (stream, number) = self.segment;
         let to = Site::segment(stream, number, offset);
-        record::reseal(self.out.get_mut(at..).unwrap_or_default(), from, to);
         self.moved.push((seq, Loc::segment(number, offset)));
+        if self.packing == Packing::Compressed && self.put_packed(record, to).is_some() {
+            return;
+        }
+        self.out.extend_from_slice(record);
+        record::reseal(self.out.get_mut(at..).unwrap_or_default(), from, to);
+    }
+
+    /// Appends a verified record compressed; nothing if it is already, or would not become short enough.
+    fn put_packed(&mut self, record: &[u8], to: Site) -> Option<()> {
+        let (_, len) = record::peek(record).filter(|&(kind, _)| kind == Kind::Entry)?;
+        let entry = record.get(record::HEAD..record::HEAD + len)?;
+        let at = self.out.len();
+        self.out.put_bytes(0, record::HEAD);
+        let Some(len) = pack(entry, &mut self.out) else {
+            self.out.truncate(at);
+            return None;
+        };
+        self.out
+            .put_bytes(0, record::padded(len) - record::HEAD - len);
+        let packed = self.out.get_mut(at..)?;
+        let len = u32::try_from(len).expect("shorter than the entry");
+        record::seal(packed, len, to, Kind::Packed);
+        Some(())
     }
 
     /// Appends the index of this flush: sequences and offsets.

@@ -13,6 +13,7 @@ use protocol::store::{ReadError, ReadId};
 use crate::ids::OpIds;
 use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::options::StoreOptions;
+use crate::packing::unpack;
 use crate::places::Target;
 use crate::record::{HEAD, Kind, Parsed, Site, parse};
 
@@ -265,6 +266,9 @@ fn look(block: &Bytes, rest: &[u8], site: Site) -> Look {
         Parsed::Valid(record) if record.kind == Kind::Entry => {
             debug_assert!(rest.len() >= HEAD + record.body.len());
             Look::Entry(block.slice_ref(record.body))
+        }
+        Parsed::Valid(record) if record.kind == Kind::Packed => {
+            unpack(record.body).map_or(Look::Damaged, Look::Entry)
         }
         Parsed::Short { total } => Look::Longer(total),
         Parsed::Valid(_) | Parsed::Invalid => Look::Damaged,

@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     Part,
     /// In the log: the checkpoint of this number has been finished.
     Checkpointed,
+    /// An entry in a segment, compressed: see [`crate::packing`].
+    Packed,
 }
 
 impl Kind {
@@ -62,6 +64,7 @@ impl Kind {
             Self::Index => 6,
             Self::Part => 7,
             Self::Checkpointed => 8,
+            Self::Packed => 9,
         }
     }
 
@@ -75,6 +78,7 @@ impl Kind {
             6 => Self::Index,
             7 => Self::Part,
             8 => Self::Checkpointed,
+            9 => Self::Packed,
             _ => return None,
         })
     }

@@ -11,13 +11,21 @@ use alloc::vec::Vec;
 
 use jetstream::JetStream;
 use protocol::id::{LogPos, StreamId};
-use storage::Store;
+use storage::{Packing, Store};
 
 use super::checkpoint;
 use crate::stations::Stations;
 
 /// Most messages that one flush of a stream moves, about.
 const MESSAGES_PER_FLUSH: usize = 65_536;
+
+/// Returns how a stream's messages are stored.
+pub(super) fn packing(machine: &JetStream, stream: StreamId) -> Packing {
+    match machine.is_compressed(stream) {
+        true => Packing::Compressed,
+        false => Packing::Plain,
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Flushing {
@@ -93,7 +101,7 @@ impl Flushing {
             machine.unflushed(stream, self.below, MESSAGES_PER_FLUSH, &mut messages);
             if !messages.is_empty() {
                 self.current = Some(stream);
-                store.flush(stream, messages);
+                store.flush_packed(stream, messages, packing(machine, stream));
                 return;
             }
         }

@@ -17,6 +17,7 @@ use protocol::store::{SectionChange, SectionKey};
 use storage::{DamagedPlaces, DiskOp, StoreEvent};
 
 use super::checkpoint::{self, MEMPHIS};
+use super::flushing::packing;
 use super::{Storage, Streams};
 use crate::router::Router;
 
@@ -209,7 +210,8 @@ impl Streams {
             }
             if !messages.is_empty() {
                 mending.flushing = true;
-                self.store.flush(stream, messages);
+                let packing = packing(&self.machine, stream);
+                self.store.flush_packed(stream, messages, packing);
                 return;
             }
         }

@@ -50,7 +50,9 @@ fn stored() -> (Files, Contents) {
     let client = world.client();
     world.say(client, "SUB in 1\r\n");
     for name in STREAMS {
-        let config = format!(r#"{{"name":"{name}","subjects":["{name}.*"]}}"#);
+        let compression = if name == "EVENTS" { "s2" } else { "none" };
+        let config =
+            format!(r#"{{"name":"{name}","subjects":["{name}.*"],"compression":"{compression}"}}"#);
         let made = request(
             &mut world,
             client,

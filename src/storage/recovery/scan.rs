@@ -128,7 +128,7 @@ impl Scan {
                 let number = record.body.first_chunk().map(|b| u64::from_le_bytes(*b));
                 self.checkpointed = self.checkpointed.max(number);
             }
-            Kind::Index | Kind::Part => {}
+            Kind::Index | Kind::Part | Kind::Packed => {}
         }
     }
 
@@ -209,7 +209,9 @@ fn proves(record: &Record<'_>, pos: LogPos) -> LogPos {
         Kind::Commit => Commit::decode(record.body),
         Kind::End => End::decode(record.body).map(|end| end.commit),
         Kind::Epoch => return pos,
-        Kind::Entry | Kind::File | Kind::Index | Kind::Part | Kind::Checkpointed => None,
+        Kind::Entry | Kind::File | Kind::Index | Kind::Part | Kind::Checkpointed | Kind::Packed => {
+            None
+        }
     };
     commit.map_or(LogPos(0), |commit| commit.synced)
 }

@@ -15,8 +15,9 @@ use protocol::store::{Loc, SectionChange, SectionKey};
 use super::{Phase, Store};
 use crate::checkpoint::{self, Head, Sections, Writer};
 use crate::events::StoreEvent;
-use crate::flush::{self, Flush, Flushed};
+use crate::flush::{self, Flush, Flushed, Order};
 use crate::op::{DiskError, DiskOp, FileName, OpId};
+use crate::packing::Packing;
 use crate::places::{Places, epoch_at};
 use crate::report::{Damage, RecoveryReport};
 use crate::scrub::Rot;
@@ -55,7 +56,7 @@ impl Durable {
 #[derive(Debug, Default)]
 pub(super) struct Bulk {
     pub(super) segments: Segments,
-    queue: VecDeque<(StreamId, Vec<(Seq, Loc)>)>,
+    queue: VecDeque<Order>,
     flush: Option<Flush>,
     writer: Option<Writer>,
     pub(super) newest: Option<Durable>,
@@ -94,6 +95,11 @@ impl Store {
     /// [`StoreEvent::Flushed`] follows once they are durable there. Entries that already lie in a
     /// segment may be among them: that is how a segment is rewritten.
     pub fn flush(&mut self, stream: StreamId, entries: Vec<(Seq, Loc)>) {
+        self.flush_packed(stream, entries, Packing::Plain);
+    }
+
+    /// Does what [`Store::flush`] does; what comes from the log is stored as `packing` says.
+    pub fn flush_packed(&mut self, stream: StreamId, entries: Vec<(Seq, Loc)>, packing: Packing) {
         if self.poisoned.is_some() {
             return;
         }
@@ -106,7 +112,11 @@ impl Store {
             });
             return;
         }
-        self.bulk.queue.push_back((stream, entries));
+        self.bulk.queue.push_back(Order {
+            stream,
+            entries,
+            packing,
+        });
         self.begin_flush();
     }
 
@@ -254,7 +264,7 @@ impl Store {
     /// They are removed once two checkpoints that hold the deletion are durable.
     pub fn remove_stream(&mut self, stream: StreamId) {
         let at = self.tail();
-        self.bulk.queue.retain(|(queued, _)| *queued != stream);
+        self.bulk.queue.retain(|order| order.stream != stream);
         if self
             .bulk
             .flush
@@ -271,12 +281,12 @@ impl Store {
         if self.bulk.flush.is_some() || self.poisoned.is_some() {
             return;
         }
-        let Some((stream, entries)) = self.bulk.queue.pop_front() else {
+        let Some(order) = self.bulk.queue.pop_front() else {
             return;
         };
         let len_max = self.options.segment_len_max;
-        let (number, start) = self.bulk.segments.place_for(stream, len_max);
-        self.bulk.flush = Some(Flush::new(stream, entries, number, start));
+        let (number, start) = self.bulk.segments.place_for(order.stream, len_max);
+        self.bulk.flush = Some(Flush::new(order, number, start));
         self.drive_flush(Drive::Begin);
     }
 
