@@ -108,6 +108,7 @@ impl World {
                 start: now,
                 store: StoreOptions::default(),
                 schemas: Rc::new(NoSchemas),
+                secret: [5; 32],
             },
             7,
         );
