@@ -12,7 +12,6 @@ use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{Strictness, decode};
 use protocol::store::{Loc, ReadError, ReadId};
 
-use crate::checkpoint::Unsaved;
 use crate::consumer::{ConsumerEntry, Consumers};
 use crate::entry::{Entry, MsgDelete, Purge, StreamCreate, StreamUpdate, is_publish};
 use crate::env::Env;
@@ -209,7 +208,7 @@ impl JetStream {
             *next = (*next).max(create.consumer.0 + 1);
         }
         if let Some(stream) = self.streams.get_mut(&stream) {
-            stream.unsaved.state = true;
+            stream.unsaved = true;
             let Stream {
                 core, consumers, ..
             } = &mut **stream;
@@ -289,7 +288,7 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&update.stream) else {
             return Err(errors::STREAM_NOT_FOUND);
         };
-        stream.unsaved = Unsaved::ALL;
+        stream.unsaved = true;
         if !config.allow_atomic {
             self.open.forget(update.stream);
         }
@@ -349,7 +348,7 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&purge.stream) else {
             return Err(errors::STREAM_NOT_FOUND);
         };
-        stream.unsaved.state = true;
+        stream.unsaved = true;
         let Stream {
             core, consumers, ..
         } = &mut **stream;
@@ -363,7 +362,7 @@ impl JetStream {
         let purged = core.purge(purge);
         let gained_first = core.has_first() != had_first;
         consumers.on_purged(core.cleared(&purge.filter), core, &mut self.shared);
-        stream.unsaved.config |= gained_first;
+        stream.unsaved |= gained_first;
         if self.shared.live {
             self.shared.mark_dirty(purge.stream);
             self.arm_expiry(purge.stream, env);
@@ -375,7 +374,7 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&delete.stream) else {
             return Err(errors::STREAM_NOT_FOUND);
         };
-        stream.unsaved.state = true;
+        stream.unsaved = true;
         let Stream {
             core, consumers, ..
         } = &mut **stream;

@@ -90,13 +90,6 @@ impl Part {
     }
 }
 
-/// What of a stream differs from what checkpoints hold of it, beside its pages.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Unsaved {
-    pub(crate) config: bool,
-    pub(crate) state: bool,
-}
-
 impl JetStream {
     /// Returns all sections of the state.
     #[must_use]
@@ -118,17 +111,15 @@ impl JetStream {
     pub fn changes(&mut self) -> Vec<SectionChange> {
         let mut changed = Vec::new();
         for (&id, stream) in &mut self.streams {
-            let unsaved = core::mem::replace(&mut stream.unsaved, Unsaved::NOTHING);
+            let unsaved = core::mem::take(&mut stream.unsaved);
             if stream.core.is_memory() {
                 continue;
             }
             stream.core.index.fold();
-            if unsaved.config {
-                changed.push((id, Part::Config));
-            }
-            if unsaved.state {
-                changed.push((id, Part::State));
-                changed.push((id, Part::Consumers));
+            if unsaved {
+                // Its configuration, too, changed or not: of a stream in use each of the two newest
+                // checkpoints has a copy of its own, and damage to one leaves the other.
+                changed.extend([Part::Config, Part::State, Part::Consumers].map(|part| (id, part)));
                 let ids = stream.core.take_changed_message_ids();
                 changed.extend(ids.map(|page| (id, Part::Ids(page))));
                 let pages = stream.core.index.take_changed();
@@ -162,12 +153,11 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&StreamId(key.group)) else {
             return;
         };
-        stream.unsaved.state = true;
+        stream.unsaved = true;
         match Part::of(key) {
-            Some(Part::Config) => stream.unsaved.config = true,
             Some(Part::Ids(page)) => stream.core.touch_message_ids(page),
             Some(Part::Messages(page)) => stream.core.index.touch(page),
-            Some(Part::State | Part::Consumers) | None => {}
+            Some(Part::Config | Part::State | Part::Consumers) | None => {}
         }
     }
 
@@ -262,7 +252,7 @@ impl JetStream {
             account.add(&core);
         }
         let mut stream = Stream::new(core, Consumers::default());
-        stream.unsaved = Unsaved::NOTHING;
+        stream.unsaved = false;
         stream.is_hidden = is_hidden;
         self.streams.insert(id, Box::new(stream));
         Ok(())
@@ -346,7 +336,7 @@ impl JetStream {
     pub fn relocated(&mut self, stream: StreamId, moved: &[(Seq, Loc)]) {
         if let Some(stream) = self.streams.get_mut(&stream) {
             stream.core.index.relocated(moved);
-            stream.unsaved.state = true;
+            stream.unsaved = true;
         } else if let Some(orphan) = self.holes.orphans.get_mut(&stream) {
             for (seq, _) in moved {
                 orphan.in_log.remove(seq);
@@ -394,17 +384,4 @@ impl JetStream {
         }
         crate::dedup::MsgIdHash::of(&all).to_bits()
     }
-}
-
-impl Unsaved {
-    /// Everything is as checkpoints hold it.
-    pub(crate) const NOTHING: Self = Self {
-        config: false,
-        state: false,
-    };
-    /// No checkpoint holds anything.
-    pub(crate) const ALL: Self = Self {
-        config: true,
-        state: true,
-    };
 }

@@ -227,7 +227,7 @@ impl JetStream {
 
     fn skip_lost(&mut self, id: StreamId, last: Seq) {
         if let Some(stream) = self.streams.get_mut(&id) {
-            stream.unsaved.state = true;
+            stream.unsaved = true;
             stream.core.skip_lost(last);
         }
     }

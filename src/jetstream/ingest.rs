@@ -223,7 +223,7 @@ pub(crate) fn take_in(
     shared: &mut Shared,
     env: &mut impl Env,
 ) {
-    stream.unsaved.state = true;
+    stream.unsaved = true;
     let Stream {
         core, consumers, ..
     } = stream;

@@ -33,7 +33,6 @@ use protocol::js::enums::Storage;
 use protocol::subject;
 use protocol::time::Wall;
 
-use crate::checkpoint::Unsaved;
 use crate::consumer::Consumers;
 use crate::dedup::Dedup;
 use crate::entry::{Mark, SourceKey};
@@ -77,7 +76,7 @@ pub struct Stream {
     /// Whether messages on its subjects come here now.
     bound: bool,
     /// What checkpoints do not hold yet.
-    pub(crate) unsaved: Unsaved,
+    pub(crate) unsaved: bool,
 }
 
 impl Stream {
@@ -89,7 +88,7 @@ impl Stream {
             consumers,
             is_hidden: false,
             bound: false,
-            unsaved: Unsaved::ALL,
+            unsaved: true,
         }
     }
 

@@ -141,7 +141,7 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        stream.unsaved.state = true;
+        stream.unsaved = true;
         let Stream {
             core, consumers, ..
         } = &mut **stream;

@@ -39,8 +39,10 @@ pub struct Batch {
     /// How many messages may still be sent.
     left: u64,
     bytes_left: u64,
-    /// How many messages come after the ones sent.
+    /// How many messages come after the ones sent; of all at the beginning in a bare batch.
     pending: u64,
+    /// The messages go out without headers.
+    bare: bool,
     /// The message sent last.
     last: Seq,
     /// The sequence up to which subjects were looked at, for batches of last messages.
@@ -81,10 +83,11 @@ impl JetStream {
         let Some(found) = self.streams.get(&stream) else {
             return;
         };
-        let planned = if body.multi_last.is_empty() {
-            plan_range(&found.core, body)
-        } else {
+        let of_lasts = !body.multi_last.is_empty();
+        let planned = if of_lasts {
             plan_lasts(&found.core, body)
+        } else {
+            plan_range(&found.core, body)
         };
         match planned {
             Ok((source, pending, up_to)) => {
@@ -93,7 +96,7 @@ impl JetStream {
                     stream,
                     reply: Bytes::copy_from_slice(call.msg.reply),
                     source,
-                    left: limit(body.batch, !body.multi_last.is_empty()),
+                    left: limit(body.batch, of_lasts),
                     bytes_left: match u64::try_from(body.max_bytes) {
                         Ok(0) => BATCH_BYTES_MAX,
                         Ok(bytes) => bytes.min(BATCH_BYTES_MAX),
@@ -101,6 +104,8 @@ impl JetStream {
                         Err(_) => 1,
                     },
                     pending,
+                    // Last messages keep their headers: one could not tell whose they are.
+                    bare: body.no_hdr && !of_lasts,
                     last: Seq(0),
                     up_to,
                 };
@@ -138,7 +143,9 @@ impl JetStream {
             && let Some(seq) = batch.source.take_next(core)
         {
             batch.left -= 1;
-            batch.pending = batch.pending.saturating_sub(1);
+            if !batch.bare {
+                batch.pending = batch.pending.saturating_sub(1);
+            }
             match core.read(seq, env) {
                 MsgRead::Hit(entry) => batch.send(core, seq, &entry, &mut self.shared, env),
                 MsgRead::Pending(read) => {
@@ -175,7 +182,11 @@ impl Batch {
             last: self.last,
         };
         let to = (self.account, &*self.reply);
-        direct::send(to, core.name(), seq, &msg, Some(extra), shared, env);
+        if self.bare {
+            direct::send_bare(to, &msg, env);
+        } else {
+            direct::send(to, core.name(), seq, &msg, Some(extra), shared, env);
+        }
         self.last = seq;
     }
 
@@ -218,11 +229,14 @@ fn plan_lasts(core: &StreamCore, body: &MsgGetRequest) -> Plan {
         (None, 0) => last,
         (None, seq) => Seq(seq).min(last),
     };
-    let patterns = body.multi_last.iter().map(|p| core.filter(p.as_bytes()));
-    let filters: Vec<Filter> = patterns.collect();
+    // No subject is without a name; to the index no filter at all means everything.
+    let patterns = body.multi_last.iter().filter(|p| !p.is_empty());
+    let filters: Vec<Filter> = patterns.map(|p| core.filter(p.as_bytes())).collect();
     let mut seqs = Vec::new();
-    core.index
-        .last_per_subject_up_to(&filters, up_to, &mut seqs);
+    if !filters.is_empty() {
+        core.index
+            .last_per_subject_up_to(&filters, up_to, &mut seqs);
+    }
     if seqs.is_empty() {
         return Err(NO_RESULTS);
     }

@@ -12,7 +12,6 @@ use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{Strictness, decode};
 use protocol::store::Loc;
 
-use crate::checkpoint::Unsaved;
 use crate::consumer::Consumers;
 use crate::entry::{Entry, RestoreEnd, Role, SourceKey, Stored, StreamCreate};
 use crate::env::Env;
@@ -88,7 +87,7 @@ impl JetStream {
         if !stream.is_hidden {
             return None;
         }
-        stream.unsaved = Unsaved::ALL;
+        stream.unsaved = true;
         Some(stream)
     }
 
