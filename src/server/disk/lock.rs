@@ -3,9 +3,12 @@
 //! *Invariant:* nothing else in the directory is looked at, let alone changed, before both are known. A
 //! record of a later format would look like damage, and the tail of such a log like a torn write.
 
+use core::time::Duration;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
 
 use super::OpenError;
 
@@ -13,6 +16,9 @@ use super::OpenError;
 const BEFORE: &str = "beale store, format ";
 /// The file is shorter than this.
 const LEN_MAX: u64 = 128;
+/// How long a lock is waited for, and how long between two looks at it.
+const WAIT: Duration = Duration::from_secs(2);
+const STEP: Duration = Duration::from_millis(5);
 
 /// Locks `dir` for this process, until the file is dropped.
 ///
@@ -60,14 +66,23 @@ pub(super) fn look(dir: &Path) -> Result<Option<File>, OpenError> {
     }
 }
 
+/// Takes the lock. A process that was killed a moment ago has it until the system has taken the process
+/// apart, which is waited for: whoever kills a server and starts it again means to have one.
 fn take(dir: &Path, file: &File) -> Result<(), OpenError> {
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => OpenError::InUse(dir.to_path_buf()),
-        TryLockError::Error(error) => OpenError::Io {
-            path: dir.to_path_buf(),
-            error,
-        },
-    })
+    let deadline = Instant::now() + WAIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(STEP),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(dir.to_path_buf())),
+            Err(TryLockError::Error(error)) => {
+                return Err(OpenError::Io {
+                    path: dir.to_path_buf(),
+                    error,
+                });
+            }
+        }
+    }
 }
 
 fn later(dir: &Path, format: u8) -> OpenError {
@@ -118,6 +133,22 @@ mod tests {
         assert_eq!(says(dir.path()), named);
         drop(lock(dir.path()).unwrap());
         assert_eq!(says(dir.path()), named);
+    }
+
+    #[test]
+    fn lock_that_is_given_up_soon_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let killed = lock(dir.path()).unwrap();
+        let next = thread::spawn({
+            let dir = dir.path().to_owned();
+            move || lock(&dir).map(drop)
+        });
+        for _ in 0..20 {
+            thread::sleep(STEP);
+            assert!(!next.is_finished(), "somebody else has it");
+        }
+        drop(killed);
+        next.join().unwrap().unwrap();
     }
 
     #[test]
