@@ -54,6 +54,9 @@ fn disk_full() {
     holds("disk_full", 1..9);
     // Refused while the health check was well.
     holds("disk_full", 40..41);
+    // A request about a work queue waited, until there was space, for acks that could not be synced.
+    holds("disk_full", 91_000_373..91_000_374);
+    holds("disk_full", 91_001_304..91_001_305);
 }
 
 #[test]

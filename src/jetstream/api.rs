@@ -25,7 +25,7 @@ use protocol::js::request::{PauseRequest, is_empty, is_object};
 
 use crate::JetStream;
 use crate::consumer::check_consumer_request;
-use crate::env::{ApiCall, Env, NameRules};
+use crate::env::{ApiCall, Env, NameRules, Purpose};
 use crate::shared::{Answer, Scope, Waiter};
 use crate::stream::Stream;
 
@@ -106,7 +106,7 @@ impl JetStream {
         {
             self.pump_consumed(env, id);
         }
-        if self.has_to_wait(call, &request, arrival) {
+        if self.has_to_wait(call, &request, arrival, env) {
             if self.shared.replies.requests() >= self.shared.options.requests_max {
                 self.drop_requests(env);
                 return true;
@@ -228,7 +228,13 @@ impl JetStream {
     }
 
     /// Returns whether something that the request must see is still under way.
-    fn has_to_wait(&self, call: &ApiCall<'_>, request: &ApiRequest<'_>, arrival: Arrival) -> bool {
+    fn has_to_wait(
+        &self,
+        call: &ApiCall<'_>,
+        request: &ApiRequest<'_>,
+        arrival: Arrival,
+        env: &impl Env,
+    ) -> bool {
         let replies = &self.shared.replies;
         // Nothing that is under way will ever be applied.
         if self.poisoned.is_some() {
@@ -247,7 +253,10 @@ impl JetStream {
         let id = self.shared.accounts.stream(call.account, request.stream);
         let stream = id.and_then(|id| self.streams.get(&id));
         stream.is_some_and(|stream| {
-            replies.is_under_way(stream.core.proposed().max(stream.core.consumed()))
+            // On a full disk acks lie in wait until there is space; whoever asks is answered all the same.
+            let consumed = stream.core.consumed();
+            let consumed = consumed.filter(|_| env.has_room(0, Purpose::Store));
+            replies.is_under_way(stream.core.proposed().max(consumed))
         })
     }
 

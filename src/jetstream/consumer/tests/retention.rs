@@ -40,6 +40,24 @@ fn who_asks_about_a_work_queue_sees_what_was_acknowledged_before() {
 }
 
 #[test]
+fn who_asks_about_a_work_queue_on_a_full_disk_does_not_wait_for_acks() {
+    let mut bench = stream("workqueue", "file");
+    create(&mut bench, r#""ack_policy":"explicit""#);
+    publish(&mut bench, "s.a", 3);
+    let got = pull(&mut bench, "in.1", r#"{"batch":2}"#);
+    bench.world.log_len_max = 0;
+    let (js, world) = (&mut bench.js, &mut bench.world);
+    js.ack(world, ACCOUNT, got[0].reply.as_bytes(), b"", b"");
+    js.pump(world);
+
+    bench.request("STREAM.INFO.S", "");
+
+    let answers = bench.world.take("api");
+    assert_eq!(answers.len(), 1, "nothing has been synced");
+    assert!(answers[0].contains(r#""messages":3"#), "{}", answers[0]);
+}
+
+#[test]
 fn an_interest_stream_keeps_a_message_until_everyone_has_acknowledged_it() {
     for storage in ["file", "memory"] {
         let mut bench = stream("interest", storage);
