@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
 /// How long a frame that must come may take.
@@ -75,6 +75,21 @@ impl Conn {
     pub fn send(&mut self, bytes: &[u8]) {
         // A server that has closed answers a write with an error; the transcript shows the end.
         let _closed = self.stream.write_all(bytes);
+    }
+
+    /// Ends the connection, and waits until the server has seen it: what follows on other connections
+    /// must not overtake the end.
+    ///
+    /// # Errors
+    /// Of the socket, apart from its end.
+    pub fn close(mut self) -> io::Result<()> {
+        if self.stream.shutdown(Shutdown::Write).is_err() {
+            // The server was the first to close.
+            return Ok(());
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while let Got::Frame(_) = self.next(deadline)? {}
+        Ok(())
     }
 
     /// Reads the next frame from the socket, waiting until `deadline`.

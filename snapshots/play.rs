@@ -124,10 +124,10 @@ impl Player<'_> {
             Action::Sync => self.barrier(name, 0),
             Action::Quiet(time) => self.drain(name, *time),
             Action::Closed => self.drain(name, PATIENCE),
-            Action::Close => {
-                self.conns.remove(name);
-                Ok(())
-            }
+            Action::Close => match self.conns.remove(name) {
+                Some(peer) => peer.conn.close(),
+                None => Ok(()),
+            },
             Action::Request { frames, rest } => self.request(name, *frames, rest),
             Action::Ack {
                 index,
