@@ -374,6 +374,8 @@ impl Flush {
         let (_, step) = self.doing.filter(|&(doing, _)| doing == op)?;
         self.doing = None;
         Some(match (step, result) {
+            // That says nothing about the entry, however long it lasts: files will be closed again.
+            (Step::Reading, Err(DiskError::TooManyFiles)) => Outcome::Waiting,
             (Step::Reading, result) => self.take_block(result.clone().unwrap_or_default()),
             (Step::Creating | Step::Writing, Ok(_)) => Outcome::Going,
             (Step::Syncing, Ok(_)) => Outcome::Done(Flushed {

@@ -18,6 +18,8 @@ pub(crate) struct TestDisk {
     /// Of writes to segments and checkpoints.
     pub(crate) fail_bulk_write: Option<DiskError>,
     pub(crate) fail_read: Option<(FileName, u64)>,
+    /// Nothing can be opened for reading.
+    pub(crate) too_many_files: bool,
     pub(crate) syncs: u64,
     pub(crate) recycled: u64,
 }
@@ -43,6 +45,9 @@ impl TestDisk {
                 let bytes = self.files.get(file).ok_or(DiskError::NotFound)?;
                 let end = bytes.len().min(*offset as usize + *len as usize);
                 let start = (*offset as usize).min(end);
+                if self.too_many_files {
+                    return Err(DiskError::TooManyFiles);
+                }
                 if let Some((bad, at)) = self.fail_read
                     && bad == *file
                     && (start..end).contains(&(at as usize))

@@ -150,6 +150,28 @@ fn entry_that_a_flush_cannot_read_is_lost_only_if_it_stays_so() {
 }
 
 #[test]
+fn flush_that_can_open_no_file_to_read_waits_as_long_as_that_lasts() {
+    let mut user = User::new();
+    user.publish(A, 100);
+    let entries = user.streams[0].iter();
+    let entries = entries.map(|(seq, loc, _)| (*seq, *loc)).collect();
+    user.rig.disk.too_many_files = true;
+    user.rig.store.flush(A, entries);
+    user.rig.pump();
+    for _ in 0..100 {
+        user.rig.tick();
+    }
+    user.rig.disk.too_many_files = false;
+    user.rig.tick();
+    let mut events = user.rig.events.iter();
+    let flushed = events.find_map(|event| match event {
+        StoreEvent::Flushed { moved, lost, .. } => Some((moved.len(), lost.len())),
+        _ => None,
+    });
+    assert_eq!(flushed, Some((100, 0)));
+}
+
+#[test]
 fn missing_segment_is_reported_and_nothing_else_suffers() {
     let mut user = User::new();
     user.publish(A, 50);
