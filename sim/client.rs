@@ -5,7 +5,6 @@
 //! end when the link breaks.
 
 pub mod jetstream;
-pub(crate) mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,8 +13,8 @@ use core::time::Duration;
 use bytes::BytesMut;
 use protocol::time::Instant;
 
-pub use wire::Message;
-use wire::{Reader, ServerOp};
+pub use server::wire::Message;
+use server::wire::{Reader, ServerOp};
 
 /// A request under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -188,9 +187,9 @@ impl Client {
     /// # Panics
     /// If it is not the protocol: a server's output is the thing under test.
     pub fn on_bytes(&mut self, bytes: &[u8]) {
-        self.reader.push(bytes);
+        self.reader.input.extend_from_slice(bytes);
         loop {
-            match self.reader.next() {
+            match self.reader.next_op() {
                 Ok(Some(op)) => self.on_op(op),
                 Ok(None) => return,
                 Err(what) => panic!("{}: {what}", self.name),

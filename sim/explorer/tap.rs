@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use memchr::memmem;
 use protocol::id::ConnId;
 use protocol::time::Instant;
+use server::wire::{Reader, ServerOp};
 use storage::{DiskOp, FileName, OpId};
 
 use crate::client::jetstream::{PubAnswer, pub_answer};
-use crate::client::wire::{Reader, ServerOp};
+
 use crate::history::{History, Value};
 
 /// What is known about the disk.
@@ -81,8 +82,8 @@ impl Tap {
     /// Bytes leave the server.
     pub(super) fn on_output(&mut self, id: ConnId, bytes: &[u8], history: &mut History) {
         let reader = self.readers.entry(id).or_default();
-        reader.push(bytes);
-        while let Ok(Some(op)) = reader.next() {
+        reader.input.extend_from_slice(bytes);
+        while let Ok(Some(op)) = reader.next_op() {
             let ServerOp::Message(message) = op else {
                 continue;
             };

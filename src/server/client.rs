@@ -4,7 +4,7 @@
 //! *Invariant:* one future uses it at a time. What is published waits until [`Client::flush`] or until
 //! somebody waits for a message.
 
-pub(crate) mod wire;
+pub mod wire;
 
 use core::time::Duration;
 use std::io;
@@ -198,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     async fn next_op(&mut self) -> Result<ServerOp, ClientError> {
         loop {
-            match self.reader.next()? {
+            match self.reader.next_op()? {
                 Some(ServerOp::Ping) => {
                     self.output.put_slice(b"PONG\r\n");
                     return Ok(ServerOp::Ping);

@@ -36,6 +36,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+pub use client::wire;
 pub use ports_file::Bound;
 pub use reload::{ConfigSource, Fresh, Reload};
 pub use serve::{Ends, ServeOptions, Surroundings, serve};

@@ -7,27 +7,40 @@ use protocol::headers::Headers;
 
 /// A message as a client receives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Message {
+pub struct Message {
     /// The subject.
-    pub(crate) subject: String,
+    pub subject: String,
+    /// The subscription.
+    pub sid: u64,
     /// The reply subject; empty for none.
-    pub(crate) reply: String,
+    pub reply: String,
     /// The header block; empty for none.
-    pub(crate) headers: Bytes,
+    pub headers: Bytes,
     /// The body.
-    pub(crate) payload: Bytes,
+    pub payload: Bytes,
 }
 
 impl Message {
     /// Returns the status of a message of the server's own, such as 503; none for ordinary messages.
-    pub(crate) fn status(&self) -> Option<u16> {
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
         let line = self.headers.strip_prefix(b"NATS/1.0 ")?;
         let digits = line.get(..3)?;
         core::str::from_utf8(digits).ok()?.parse().ok()
     }
 
+    /// Returns the value of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let block = core::str::from_utf8(&self.headers).ok()?;
+        block.split("\r\n").skip(1).find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
     /// Returns the headers in their order.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (String, String)> {
+    pub fn pairs(&self) -> impl Iterator<Item = (String, String)> {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         let pairs = Headers::new(&self.headers).iter();
         pairs.map(move |(key, value)| (text(key), text(value)))
@@ -36,24 +49,31 @@ impl Message {
 
 /// One operation of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ServerOp {
+pub enum ServerOp {
+    /// INFO, with its JSON.
     Info(Bytes),
+    /// MSG or HMSG.
     Message(Message),
+    /// PING.
     Ping,
+    /// PONG.
     Pong,
+    /// +OK.
     Ok,
+    /// -ERR, with its text.
     Err(String),
 }
 
 /// What came is not the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the server said {0:?}")]
-pub(crate) struct NotTheProtocol(String);
+pub struct NotTheProtocol(String);
 
 /// Collects bytes until an operation is whole.
 #[derive(Debug, Default)]
-pub(crate) struct Reader {
-    pub(crate) input: BytesMut,
+pub struct Reader {
+    /// What has come and is not read yet.
+    pub input: BytesMut,
 }
 
 impl Reader {
@@ -61,7 +81,7 @@ impl Reader {
     ///
     /// # Errors
     /// When what came is none.
-    pub(crate) fn next(&mut self) -> Result<Option<ServerOp>, NotTheProtocol> {
+    pub fn next_op(&mut self) -> Result<Option<ServerOp>, NotTheProtocol> {
         let Some(end) = self.input.windows(2).position(|pair| pair == b"\r\n") else {
             return Ok(None);
         };
@@ -97,11 +117,12 @@ impl Reader {
         } else {
             0
         };
-        let (subject, reply) = match words.as_slice() {
-            [subject, _] => (*subject, ""),
-            [subject, _, reply] => (*subject, *reply),
+        let (subject, sid, reply) = match words.as_slice() {
+            [subject, sid] => (*subject, *sid, ""),
+            [subject, sid, reply] => (*subject, *sid, *reply),
             _ => return Err(bad()),
         };
+        let sid = sid.parse().map_err(|_| bad())?;
         let body = line.len() + 2;
         if self.input.len() < body + total + 2 {
             return Ok(None);
@@ -114,6 +135,7 @@ impl Reader {
         self.input.advance(2);
         Ok(Some(ServerOp::Message(Message {
             subject: subject.to_owned(),
+            sid,
             reply: reply.to_owned(),
             headers: block.split_to(head),
             payload: block,
@@ -133,7 +155,7 @@ mod tests {
         let mut ops = Vec::new();
         for piece in pieces {
             reader.input.extend_from_slice(piece);
-            while let Some(op) = reader.next().unwrap() {
+            while let Some(op) = reader.next_op().unwrap() {
                 ops.push(op);
             }
         }
@@ -180,7 +202,7 @@ mod tests {
         ] {
             let mut reader = Reader::default();
             reader.input.extend_from_slice(wrong.as_bytes());
-            assert!(reader.next().is_err(), "{wrong}");
+            assert!(reader.next_op().is_err(), "{wrong}");
         }
     }
 }
