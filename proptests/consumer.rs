@@ -1,16 +1,21 @@
 //! A pull consumer with explicit acks against a model that keeps everything in plain lists.
 //!
 //! The model knows which messages the stream holds, which were delivered how often, which are
-//! acknowledged, and what is due when. Machine and model must agree on every delivery, on every number
-//! that consumer info shows, and after a crash at any moment.
+//! acknowledged, what is due when, and who waits. Machine and model must agree on every delivery, on every
+//! number that consumer info shows, and after a crash at any moment.
 
-use std::collections::BTreeMap;
+mod settings;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
+use protocol::text::rfc3339;
+use protocol::time::Wall;
 
 use proptests::world::{ACCOUNT, Bench, Delivered};
 
-const ACK_WAIT_MS: u64 = 1_000;
+use settings::{BACKOFF_MS, Settings, settings};
+
 const INBOX: &str = "in.1";
 
 #[derive(Clone, Debug)]
@@ -21,6 +26,8 @@ enum Op {
     Advance(u64),
     Delete(prop::sample::Index),
     Purge,
+    Pause(u64),
+    Resume,
     Sync,
     Checkpoint,
     SlowReads(bool),
@@ -35,13 +42,6 @@ enum Say {
     Nak,
     NakLater(u64),
     Progress,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Settings {
-    pending_acks_max: usize,
-    deliveries_max: u32,
-    work_queue: bool,
 }
 
 proptest! {
@@ -66,14 +66,6 @@ proptest! {
     }
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
-    (1usize..6, 1u32..4, any::<bool>()).prop_map(|(acks, deliveries_max, work_queue)| Settings {
-        pending_acks_max: acks * 3,
-        deliveries_max,
-        work_queue,
-    })
-}
-
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let index = any::<prop::sample::Index>;
     let say = prop_oneof![
@@ -90,6 +82,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         3 => (1u64..1_500).prop_map(Op::Advance),
         1 => index().prop_map(Op::Delete),
         1 => Just(Op::Purge),
+        1 => (1u64..2_000).prop_map(Op::Pause),
+        1 => Just(Op::Resume),
         3 => Just(Op::Sync),
         1 => Just(Op::Checkpoint),
         1 => any::<bool>().prop_map(Op::SlowReads),
@@ -105,7 +99,10 @@ fn start(settings: Settings) -> Bench {
     } else {
         "limits"
     };
-    let stream = format!(r#"{{"name":"S","subjects":["s.*"],"retention":"{retention}"}}"#);
+    let messages_max = settings.messages_max.map_or(-1, |max| max as i64);
+    let stream = format!(
+        r#"{{"name":"S","subjects":["s.>"],"retention":"{retention}","max_msgs":{messages_max}}}"#
+    );
     bench.request("STREAM.CREATE.S", "", &stream);
     bench.sync();
     let Settings {
@@ -113,9 +110,16 @@ fn start(settings: Settings) -> Bench {
         deliveries_max,
         ..
     } = settings;
+    let waits = if settings.backoff {
+        let ns = BACKOFF_MS.map(|ms| (ms * 1_000_000).to_string());
+        format!(r#""backoff":[{}]"#, ns.join(","))
+    } else {
+        r#""ack_wait":1000000000"#.to_string()
+    };
+    let filters = settings.filters();
     let config = format!(
-        r#"{{"durable_name":"c","name":"c","ack_policy":"explicit","ack_wait":1000000000,
-            "filter_subject":"s.yes","max_ack_pending":{pending_acks_max},
+        r#"{{"durable_name":"c","name":"c","ack_policy":"explicit",{waits},{filters}
+            "max_ack_pending":{pending_acks_max},
             "max_deliver":{deliveries_max},"max_waiting":100000}}"#
     );
     let body = format!(r#"{{"stream_name":"S","config":{config}}}"#);
@@ -134,14 +138,14 @@ fn start(settings: Settings) -> Bench {
 fn apply(op: &Op, bench: &mut Bench, model: &mut Model, synced: &mut Model, acks: &[String]) {
     match op {
         Op::Publish { wanted } => {
-            let subject = if *wanted { "s.yes" } else { "s.no" };
-            bench.publish(subject, subject);
+            let (subject, wanted) = model.settings.subject(*wanted, model.messages.len());
+            bench.publish(&subject, "body");
             bench.sync();
-            model.messages.push(Some(*wanted));
+            model.publish(wanted);
         }
         Op::Fetch(batch) => {
             bench.request("CONSUMER.MSG.NEXT.S.c", INBOX, &batch.to_string());
-            model.credit += batch;
+            model.waiting.push_back(*batch);
         }
         Op::Ack(at, say) => {
             if !acks.is_empty() {
@@ -163,6 +167,15 @@ fn apply(op: &Op, bench: &mut Bench, model: &mut Model, synced: &mut Model, acks
             bench.sync();
             model.purge();
         }
+        Op::Pause(ms) => {
+            model.paused_until_ms = model.now_ms + ms;
+            pause(bench, *ms);
+        }
+        Op::Resume => {
+            model.paused_until_ms = 0;
+            bench.request("CONSUMER.PAUSE.S.c", "", "");
+            bench.sync();
+        }
         Op::Sync => bench.sync(),
         Op::Checkpoint => {
             bench.sync();
@@ -181,12 +194,26 @@ fn apply(op: &Op, bench: &mut Bench, model: &mut Model, synced: &mut Model, acks
     model.deliver();
     if matches!(
         op,
-        Op::Publish { .. } | Op::Delete(_) | Op::Purge | Op::Sync | Op::Checkpoint
+        Op::Publish { .. }
+            | Op::Delete(_)
+            | Op::Purge
+            | Op::Pause(_)
+            | Op::Resume
+            | Op::Sync
+            | Op::Checkpoint
     ) {
         bench.sync();
         model.release();
         synced.clone_from(model);
     }
+}
+
+/// Asks for no deliveries for so long.
+fn pause(bench: &mut Bench, ms: u64) {
+    let until = Wall(bench.world.now.wall.0 + ms * 1_000_000);
+    let body = format!(r#"{{"pause_until":"{}"}}"#, rfc3339::Rfc3339(until));
+    bench.request("CONSUMER.PAUSE.S.c", "", &body);
+    bench.sync();
 }
 
 fn acknowledge(subject: &str, say: Say, bench: &mut Bench, model: &mut Model) {
@@ -240,7 +267,9 @@ struct Model {
     exhausted: Vec<u64>,
     /// Settled messages that a work queue has not yet let go.
     settled: Vec<u64>,
-    credit: u64,
+    /// How many messages each request still wants; the first is served next.
+    waiting: VecDeque<u64>,
+    paused_until_ms: u64,
     /// What was delivered since this was last looked at: sequence, deliveries, delivery, pending.
     sent: Vec<[u64; 4]>,
 }
@@ -259,13 +288,25 @@ impl Model {
             spent: Vec::new(),
             exhausted: Vec::new(),
             settled: Vec::new(),
-            credit: 0,
+            waiting: VecDeque::new(),
+            paused_until_ms: 0,
             sent: Vec::new(),
         }
     }
 
     fn message(&self, seq: u64) -> Option<bool> {
         self.messages[usize::try_from(seq).expect("fits") - 1]
+    }
+
+    fn publish(&mut self, wanted: bool) {
+        // The acks before it are in the log before it.
+        self.release();
+        self.messages.push(Some(wanted));
+        let max = self.settings.messages_max.unwrap_or(usize::MAX);
+        while self.messages.iter().flatten().count() > max {
+            let first = self.messages.iter().position(Option::is_some);
+            self.delete(first.expect("more than none") as u64 + 1);
+        }
     }
 
     fn settle(&mut self, seq: u64) {
@@ -318,7 +359,7 @@ impl Model {
 
     fn progress(&mut self, seq: u64) {
         if let Some(out) = self.out.get_mut(&seq) {
-            out.due_ms = self.now_ms + ACK_WAIT_MS;
+            out.due_ms = self.now_ms + self.settings.wait_ms(out.deliveries);
         }
     }
 
@@ -357,7 +398,7 @@ impl Model {
     }
 
     fn deliver(&mut self) {
-        while self.credit > 0 {
+        while !self.waiting.is_empty() && self.now_ms >= self.paused_until_ms {
             for seq in core::mem::take(&mut self.spent) {
                 if self.out.contains_key(&seq) {
                     self.again(seq);
@@ -385,7 +426,10 @@ impl Model {
     }
 
     fn send(&mut self, seq: u64) {
-        self.credit -= 1;
+        let left = self.waiting.pop_front().expect("someone waits") - 1;
+        if left > 0 {
+            self.waiting.push_back(left);
+        }
         self.delivered.0 += 1;
         if seq > self.cursor {
             self.cursor = seq;
@@ -400,7 +444,7 @@ impl Model {
         });
         out.deliveries += 1;
         out.queued = false;
-        out.due_ms = self.now_ms + ACK_WAIT_MS;
+        out.due_ms = self.now_ms + self.settings.wait_ms(out.deliveries);
         let deliveries = u64::from(out.deliveries);
         self.sent
             .push([seq, deliveries, delivery, self.num_pending()]);
@@ -419,13 +463,15 @@ impl Model {
     /// Nobody waits any more; each message that is out waits for its ack anew.
     fn recover(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
-        self.credit = 0;
+        self.waiting.clear();
         self.sent.clear();
         self.queue.clear();
         self.spent.clear();
         for out in self.out.values_mut() {
             out.queued = false;
-            out.due_ms = out.due_ms.max(now_ms + ACK_WAIT_MS);
+            out.due_ms = out
+                .due_ms
+                .max(now_ms + self.settings.wait_ms(out.deliveries));
         }
     }
 
@@ -439,7 +485,7 @@ impl Model {
     }
 
     /// Returns what consumer info shows.
-    fn shown(&self) -> [u64; 7] {
+    fn shown(&self) -> [u64; 8] {
         let redelivered = self.out.values().filter(|out| out.deliveries > 1).count();
         let redelivered = match self.settings.deliveries_max {
             1 => 0,
@@ -453,6 +499,7 @@ impl Model {
             self.out.len() as u64,
             redelivered as u64,
             self.num_pending(),
+            self.waiting.len() as u64,
         ]
     }
 }
@@ -478,7 +525,7 @@ fn token(subject: &str, at: usize) -> u64 {
         .expect("an ack subject")
 }
 
-fn shown(bench: &Bench) -> [u64; 7] {
+fn shown(bench: &Bench) -> [u64; 8] {
     let stream = bench.js.stream(ACCOUNT, "S").expect("created");
     let consumer = stream.consumers.get("c").expect("created");
     let info = consumer.snapshot_info(&stream.core, bench.world.now.wall);
@@ -490,6 +537,7 @@ fn shown(bench: &Bench) -> [u64; 7] {
         info.num_ack_pending,
         info.num_redelivered,
         info.num_pending,
+        info.num_waiting,
     ]
 }
 
