@@ -54,7 +54,7 @@ impl Surroundings for Files {
         Ok(Vec::new())
     }
 
-    fn check_tls(&mut self, _: &Tls) -> Result<(), String> {
-        Ok(())
+    fn check_tls(&mut self, _: &Tls) -> Result<String, String> {
+        Ok(String::new())
     }
 }

@@ -77,7 +77,7 @@ impl Surroundings for File {
         Ok(Vec::new())
     }
 
-    fn check_tls(&mut self, _: &Tls) -> Result<(), String> {
-        Ok(())
+    fn check_tls(&mut self, _: &Tls) -> Result<String, String> {
+        Ok(String::new())
     }
 }

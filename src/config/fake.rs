@@ -42,7 +42,11 @@ impl Surroundings for Fake {
         Ok(Vec::new())
     }
 
-    fn check_tls(&mut self, _: &Tls) -> Result<(), String> {
-        Ok(())
+    /// Returns the names of files that are not here, and else what is in them.
+    fn check_tls(&mut self, tls: &Tls) -> Result<String, String> {
+        let named = tls.certs.iter().flat_map(|files| [&files.cert, &files.key]);
+        let named = named.chain(&tls.ca_file);
+        let found = named.map(|path| self.files.get(path.as_str()).unwrap_or(path).as_str());
+        Ok(found.collect::<Vec<_>>().join(" "))
     }
 }

@@ -55,9 +55,9 @@ pub trait Surroundings {
     /// The system's reason why it cannot be read.
     fn tokens(&mut self, directory: &str) -> Result<Vec<String>, String>;
 
-    /// Looks at the files of a `tls` block.
+    /// Looks at the files of a `tls` block, and returns a digest of what is in them.
     ///
     /// # Errors
     /// What is wrong with them, in nats-server's words.
-    fn check_tls(&mut self, tls: &options::Tls) -> Result<(), String>;
+    fn check_tls(&mut self, tls: &options::Tls) -> Result<String, String>;
 }

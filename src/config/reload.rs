@@ -74,6 +74,10 @@ pub fn reload(
 /// Judges every setting in nats-server's order.
 fn compare(current: &Options, next: &mut Options) -> Result<Vec<String>, ReloadError> {
     keep_random_port(current, next);
+    // nats-server tells of users and accounts even then.
+    if current == next {
+        return Ok(Vec::new());
+    }
     let mut notes = Vec::new();
     for field in FIELDS {
         notes.extend(field.judge(current, next)?);

@@ -30,7 +30,7 @@ pub(crate) struct Entrance {
     /// Where the listener is bound.
     pub(crate) local: SocketAddr,
     pub(crate) rules: Rules,
-    /// Its certificates, if it has some.
+    /// Its certificates, if it may have some.
     pub(crate) tls: Option<Rc<TlsDoor>>,
     /// What its WebSockets share, if it is for them.
     pub(crate) websocket: Option<Rc<WebSocketDoor>>,
@@ -82,7 +82,7 @@ impl Entrance {
             return;
         }
         let driver = Rc::clone(&self.driver);
-        match &self.tls {
+        match self.tls.as_ref().filter(|tls| tls.is_on()) {
             None => {
                 let id = self.accept(peer, Security::Plain);
                 conns.spawn_local(drive_conn(driver, id, stream));

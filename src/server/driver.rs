@@ -139,16 +139,14 @@ impl Driver {
         };
         let fresh = source.read(self.shard.borrow().config())?;
         let mut certificates = Vec::new();
-        if let Some(tls) = &fresh.options.tls {
-            for door in &self.doors {
-                let keys = door.read(tls).map_err(|error| error.to_string())?;
-                certificates.push((door, tls, keys));
-            }
+        for door in &self.doors {
+            let keys = door.read(&fresh.options);
+            certificates.push((door, keys.map_err(|error| error.to_string())?));
         }
         let options = Box::new(fresh.options.clone());
         self.input(None, Input::Reload(options));
-        for (door, tls, keys) in certificates {
-            door.replace(tls, keys);
+        for (door, keys) in certificates {
+            door.replace(&fresh.options, keys);
         }
         let now = self.clock.now().wall;
         let mut monitored = self.monitored.borrow_mut();

@@ -127,7 +127,7 @@ impl Surroundings for Process {
         token_files::read(Path::new(directory)).map_err(|e| reason(&e))
     }
 
-    fn check_tls(&mut self, tls: &Tls) -> Result<(), String> {
+    fn check_tls(&mut self, tls: &Tls) -> Result<String, String> {
         tls::check(tls).map_err(|error| error.to_string())
     }
 }

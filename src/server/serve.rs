@@ -25,7 +25,7 @@ use crate::http::Monitoring;
 use crate::net::Net;
 use crate::ports_file::Bound;
 use crate::process_stats::Monitored;
-use crate::reload::Reload;
+use crate::reload::{ConfigSource, Reload};
 use crate::rest::RestDoors;
 use crate::tls::TlsDoor;
 use crate::web::serve_site;
@@ -103,8 +103,9 @@ pub async fn serve<N: Net, D: Disk>(
     let (websocket, payload_max) = (config.websocket.clone(), config.limits.payload_max);
     let loaded = clock.now().wall;
     let mut monitored = Monitored::new(&config.http_base_path, digest, loaded);
-    let tls = client_certificates(config)?;
-    monitored.tls_cert_not_after = tls.as_ref().and_then(|tls| tls.not_after());
+    let tls = Rc::new(TlsDoor::open(config)?);
+    let websocket_tls = TlsDoor::open_websocket(config)?.map(Rc::new);
+    monitored.tls_cert_not_after = tls.not_after();
     let monitoring = bind_monitoring::<N>(config, &mut monitored, &around.log).await?;
     let monitoring_tls = monitoring.as_ref().and_then(|(_, tls)| tls.clone());
     let mut bound = Bound {
@@ -121,11 +122,11 @@ pub async fn serve<N: Net, D: Disk>(
         None => (None, None),
     };
     let (worker, worked) = work::worker();
-    let (asked, source) = match around.reload {
-        Some(Reload { asked, source }) => (asked, Some(source)),
-        // Closed: nobody ever asks.
-        None => (tokio::sync::mpsc::unbounded_channel().1, None),
-    };
+    let (asked, source) = reloads(around.reload);
+    // Those of clients come first.
+    let others = [&websocket_tls, &monitoring_tls, &rest.tls];
+    let certificates = core::iter::once(&tls).chain(others.into_iter().flatten());
+    let certificates = certificates.cloned().collect();
     let outside = Outside {
         clock,
         log: around.log,
@@ -133,17 +134,18 @@ pub async fn serve<N: Net, D: Disk>(
         disk: queue,
         worker,
         config: source,
-        // Those of clients come first.
-        doors: [&tls, &monitoring_tls, &rest.tls]
-            .into_iter()
-            .flatten()
-            .map(Rc::clone)
-            .collect(),
+        doors: certificates,
     };
     let driver = Rc::new(Driver::new(shard, outside));
     let listeners = bind_clients::<N>(wanted, &mut bound).await?;
-    let websocket =
-        bind_websocket::<N>(websocket.as_ref(), payload_max, &driver, &mut bound).await?;
+    let websocket = bind_websocket::<N>(
+        websocket.as_ref(),
+        websocket_tls,
+        payload_max,
+        &driver,
+        &mut bound,
+    )
+    .await?;
     let closed = bind_closed::<N>(doors, &mut bound).await?;
     let parts = Parts::<N, D> {
         driver,
@@ -163,11 +165,13 @@ pub async fn serve<N: Net, D: Disk>(
     Ok(())
 }
 
-/// Reads the certificates of the listeners of clients, if there are some.
-fn client_certificates(config: &Options) -> io::Result<Option<Rc<TlsDoor>>> {
-    let optional = config.allow_non_tls;
-    let tls = config.tls.as_ref().map(|tls| TlsDoor::open(tls, optional));
-    Ok(tls.transpose()?.map(Rc::new))
+/// Returns who asks for reloads, and where another configuration comes from.
+fn reloads(reload: Option<Reload>) -> (UnboundedReceiver<()>, Option<Box<dyn ConfigSource>>) {
+    match reload {
+        Some(Reload { asked, source }) => (asked, Some(source)),
+        // Closed: nobody ever asks.
+        None => (tokio::sync::mpsc::unbounded_channel().1, None),
+    }
 }
 
 /// Binds the listeners of clients.
@@ -189,6 +193,7 @@ async fn bind_clients<N: Net>(
 /// Binds the listener for WebSockets, if there is to be one.
 async fn bind_websocket<N: Net>(
     options: Option<&WebSocket>,
+    tls: Option<Rc<TlsDoor>>,
     payload_max: u32,
     driver: &Rc<Driver>,
     bound: &mut Bound,
@@ -197,8 +202,6 @@ async fn bind_websocket<N: Net>(
         return Ok(None);
     };
     let listen = &options.listen;
-    let tls = options.tls.as_ref().map(|tls| TlsDoor::open(tls, false));
-    let tls = tls.transpose()?.map(Rc::new);
     let listener = N::bind(&listen.host, listen.port).await;
     let listener = listener.map_err(|error| refused(listen, &error))?;
     let local = as_configured(listen, N::local_addr(&listener)?);
@@ -292,7 +295,7 @@ struct Parts<N: Net, D: Disk> {
     monitoring: Option<(N::Listener, Option<Rc<TlsDoor>>)>,
     bound: Bound,
     /// The client listeners' certificates.
-    tls: Option<Rc<TlsDoor>>,
+    tls: Rc<TlsDoor>,
     rest: RestDoors<N>,
     /// As it was at the start.
     config: Options,
@@ -331,7 +334,7 @@ impl<N: Net, D: Disk> Parts<N, D> {
         // Dropping a door's half of its channel closes it.
         let mut open = Vec::new();
         let mut doors = JoinSet::new();
-        let shut = shut::<N>(&driver, self.listeners, &self.bound, self.tls.as_ref());
+        let shut = shut::<N>(&driver, self.listeners, &self.bound, &self.tls);
         for door in shut.into_iter().chain(self.websocket) {
             let (keep, closing) = oneshot::channel();
             open.push(keep);
@@ -376,7 +379,7 @@ fn shut<N: Net>(
     driver: &Rc<Driver>,
     listeners: Vec<(N::Listener, Rules)>,
     bound: &Bound,
-    tls: Option<&Rc<TlsDoor>>,
+    tls: &Rc<TlsDoor>,
 ) -> Vec<Door<N>> {
     let listeners = listeners.into_iter().zip(bound.clients.iter().copied());
     let doors = listeners.map(|((listener, rules), local)| {
@@ -384,7 +387,7 @@ fn shut<N: Net>(
             driver: Rc::clone(driver),
             local,
             rules,
-            tls: tls.cloned(),
+            tls: Some(Rc::clone(tls)),
             websocket: None,
         };
         Door::new(listener, entrance)

@@ -18,8 +18,10 @@ use tokio::sync::oneshot;
 use crate::disk::FileDisk;
 use crate::net::TokioNet;
 use crate::ports_file::Bound;
+use crate::reload::Reload;
 use crate::serve::{Ends, ServeOptions, Surroundings, serve};
 
+mod reload;
 mod tls;
 mod websocket;
 
@@ -146,6 +148,15 @@ fn run_bound<F: Future<Output = ()>>(
     disk: Option<FileDisk>,
     test: impl FnOnce(Bound) -> F,
 ) {
+    run_reloading(config, disk, None, test);
+}
+
+fn run_reloading<F: Future<Output = ()>>(
+    config: Options,
+    disk: Option<FileDisk>,
+    reload: Option<Reload>,
+    test: impl FnOnce(Bound) -> F,
+) {
     let listen = Listen {
         host: "127.0.0.1".to_owned(),
         port: 0,
@@ -161,7 +172,7 @@ fn run_bound<F: Future<Output = ()>>(
     let around = Surroundings {
         wall: Box::new(|| Wall(1)),
         log: Box::new(|_| {}),
-        reload: None,
+        reload,
     };
     let (tell, told) = oneshot::channel();
     let (finish, finished) = oneshot::channel::<()>();

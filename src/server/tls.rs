@@ -12,8 +12,10 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
+use config::Options;
 use config::options::{CertFiles, CipherSuite, Curve, HandshakeFirst, Tls, TlsVersion};
 use protocol::time::Wall;
+use sha2::{Digest as _, Sha256};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -34,13 +36,23 @@ use crate::reason;
 
 /// A listener's certificates and rules, ready for handshakes.
 pub(crate) struct TlsDoor {
-    /// What new connections are accepted with; replaced when certificates are.
-    current: RefCell<Keys>,
+    /// What new connections are accepted with; replaced when certificates are. None where the
+    /// configuration has none.
+    current: RefCell<Option<Keys>>,
     ask: Ask,
     timeout: Cell<Duration>,
     first: Cell<HandshakeFirst>,
     /// Whether clients may stay in the clear.
     pub(crate) optional: bool,
+    /// Whose block the certificates come from.
+    block: Block,
+}
+
+/// The blocks that have certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Block {
+    Top,
+    WebSocket,
 }
 
 /// What of a listener's TLS comes from files.
@@ -52,18 +64,39 @@ pub(crate) struct Keys {
 }
 
 impl TlsDoor {
-    /// Reads the files of a block.
+    /// Reads the files of the clients' block, which may not be there yet.
     ///
     /// # Errors
     /// What is wrong with them.
-    pub(crate) fn open(tls: &Tls, optional: bool) -> Result<Self, TlsError> {
+    pub(crate) fn open(config: &Options) -> Result<Self, TlsError> {
+        let tls = config.tls.as_ref();
+        let keys = tls.map(|tls| Keys::read(tls, Ask::AsConfigured));
         Ok(Self {
-            current: RefCell::new(Keys::read(tls, Ask::AsConfigured)?),
+            current: RefCell::new(keys.transpose()?),
+            ask: Ask::AsConfigured,
+            timeout: Cell::new(tls.map_or(Tls::TIMEOUT, Tls::timeout)),
+            first: Cell::new(tls.map_or(HandshakeFirst::No, |tls| tls.handshake_first)),
+            optional: config.allow_non_tls,
+            block: Block::Top,
+        })
+    }
+
+    /// Reads the files of the block for WebSockets, if it has some.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn open_websocket(config: &Options) -> Result<Option<Self>, TlsError> {
+        let Some(tls) = config.websocket.as_ref().and_then(|ws| ws.tls.as_ref()) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            current: RefCell::new(Some(Keys::read(tls, Ask::AsConfigured)?)),
             ask: Ask::AsConfigured,
             timeout: Cell::new(tls.timeout()),
             first: Cell::new(tls.handshake_first),
-            optional,
-        })
+            optional: false,
+            block: Block::WebSocket,
+        }))
     }
 
     /// Reads the files of a block for a listener that asks nobody for a certificate.
@@ -72,29 +105,50 @@ impl TlsDoor {
     /// What is wrong with them.
     pub(crate) fn open_to_all(tls: &Tls) -> Result<Self, TlsError> {
         Ok(Self {
-            current: RefCell::new(Keys::read(tls, Ask::Nobody)?),
+            current: RefCell::new(Some(Keys::read(tls, Ask::Nobody)?)),
             ask: Ask::Nobody,
             timeout: Cell::new(tls.timeout()),
             first: Cell::new(HandshakeFirst::Always),
             optional: false,
+            block: Block::Top,
         })
     }
 
-    /// Reads the files of another block, or those of the same one again.
+    /// Reads the files that another configuration names for this door, or the same ones again; none
+    /// where it has no certificates any more.
     ///
     /// # Errors
     /// What is wrong with them.
-    pub(crate) fn read(&self, tls: &Tls) -> Result<Keys, TlsError> {
-        Keys::read(tls, self.ask)
+    pub(crate) fn read(&self, config: &Options) -> Result<Option<Keys>, TlsError> {
+        let tls = self.block(config);
+        tls.map(|tls| Keys::read(tls, self.ask)).transpose()
     }
 
-    /// Accepts new connections with what was read.
-    pub(crate) fn replace(&self, tls: &Tls, keys: Keys) {
-        self.timeout.set(tls.timeout());
+    /// Accepts new connections with what was read from a configuration.
+    pub(crate) fn replace(&self, config: &Options, keys: Option<Keys>) {
+        // A site that was encrypted stays so: its port says that it is.
+        if keys.is_none() && self.ask == Ask::Nobody {
+            return;
+        }
+        let tls = self.block(config);
+        self.timeout.set(tls.map_or(Tls::TIMEOUT, Tls::timeout));
         if self.ask == Ask::AsConfigured {
-            self.first.set(tls.handshake_first);
+            self.first
+                .set(tls.map_or(HandshakeFirst::No, |tls| tls.handshake_first));
         }
         self.current.replace(keys);
+    }
+
+    fn block<'a>(&self, config: &'a Options) -> Option<&'a Tls> {
+        match self.block {
+            Block::Top => config.tls.as_ref(),
+            Block::WebSocket => config.websocket.as_ref()?.tls.as_ref(),
+        }
+    }
+
+    /// Whether there are certificates: without, clients come in in the clear.
+    pub(crate) fn is_on(&self) -> bool {
+        self.current.borrow().is_some()
     }
 
     /// How long a handshake may take.
@@ -109,12 +163,13 @@ impl TlsDoor {
 
     /// Until when the certificate holds.
     pub(crate) fn not_after(&self) -> Option<Wall> {
-        self.current.borrow().not_after
+        self.current.borrow().as_ref()?.not_after
     }
 
-    fn acceptor(&self) -> (TlsAcceptor, Arc<[String]>) {
+    fn acceptor(&self) -> Option<(TlsAcceptor, Arc<[String]>)> {
         let keys = self.current.borrow();
-        (keys.acceptor.clone(), Arc::clone(&keys.pinned))
+        let keys = keys.as_ref()?;
+        Some((keys.acceptor.clone(), Arc::clone(&keys.pinned)))
     }
 }
 
@@ -176,12 +231,20 @@ impl Keys {
     }
 }
 
-/// Looks at the files of a block.
+/// Looks at the files of a block, and returns a digest of them.
 ///
 /// # Errors
 /// What is wrong with them.
-pub(crate) fn check(tls: &Tls) -> Result<(), TlsError> {
-    Keys::read(tls, Ask::AsConfigured).map(drop)
+pub(crate) fn check(tls: &Tls) -> Result<String, TlsError> {
+    Keys::read(tls, Ask::AsConfigured)?;
+    let named = tls.certs.iter().flat_map(|files| [&files.cert, &files.key]);
+    let mut all = Sha256::new();
+    for path in named.chain(&tls.ca_file) {
+        // They have just been read. One that is gone meanwhile counts as changed.
+        let bytes = std::fs::read(path).unwrap_or_default();
+        all.update(Sha256::digest(bytes));
+    }
+    Ok(certificate::hex(&all.finalize()))
 }
 
 fn certified(files: &CertFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {

@@ -106,8 +106,8 @@ impl Surroundings for File {
         Ok(Vec::new())
     }
 
-    fn check_tls(&mut self, _: &config::options::Tls) -> Result<(), String> {
-        Ok(())
+    fn check_tls(&mut self, _: &config::options::Tls) -> Result<String, String> {
+        Ok(String::new())
     }
 }
 

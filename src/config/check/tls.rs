@@ -126,7 +126,10 @@ pub(super) fn tls(read: &mut Reader, node: &Node, around: &mut dyn Surroundings)
         return None;
     }
     match around.check_tls(&tls) {
-        Ok(()) => Some(tls),
+        Ok(files_digest) => Some(Tls {
+            files_digest,
+            ..tls
+        }),
         Err(reason) => {
             read.error(&node.at, reason);
             None

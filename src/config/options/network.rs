@@ -91,6 +91,8 @@ pub struct Tls {
     pub min_version: TlsVersion,
     /// How many handshakes a second are accepted; 0 is unlimited.
     pub connection_rate_limit: u32,
+    /// A digest of what is in the files: they change while their names stay.
+    pub files_digest: String,
 }
 
 impl Tls {

@@ -8,7 +8,9 @@ use core::time::Duration;
 use protocol::text::duration::Nanos;
 
 use super::ReloadError;
-use crate::options::{HandshakeFirst, JetStream, Listen, Options, Peers, SyncInterval, Tls};
+use crate::options::{
+    HandshakeFirst, JetStream, Listen, Options, Peers, SyncInterval, Tls, WebSocket,
+};
 
 /// How long a login may take when the configuration does not say, in seconds.
 const AUTH_TIMEOUT_S: u64 = 2;
@@ -175,26 +177,35 @@ pub(super) const FIELDS: &[Field] = &[
     field("LogMaxFiles", Fixed(|o| o.logging.file_max_num.to_string())),
     field("syslog", Shown(|o| o.logging.syslog.to_string())),
     field("remote_syslog", Shown(|o| text(o.logging.remote_syslog.as_ref()))),
-    field("TLS", Judged(|old, new| match old.tls.is_some() == new.tls.is_some() {
-        true => Ok(()),
-        false => Err(ReloadError::Unsupported("turning TLS on or off")),
-    })),
-    field("tls", Told {
-        // Certificates are read again each time, whether their names have changed or not.
-        differs: |_, new| new.tls.is_some(),
-        line: |_| "Reloaded: tls = enabled".to_string(),
-    }),
     field("tls timeout", Told {
         differs: |old, new| tls_timeout(old) != tls_timeout(new),
         line: |o| format!("Reloaded: tls timeout = {}", tls_timeout(o).as_secs_f64()),
+    }),
+    field("TLSMap", Fixed(|o| o.tls.as_ref().is_some_and(|tls| tls.verify_and_map).to_string())),
+    field("tls", Told {
+        differs: |old, new| terms(old) != terms(new),
+        line: |o| match o.tls {
+            Some(_) => "Reloaded: tls = enabled".to_string(),
+            None => "Reloaded: tls = disabled".to_string(),
+        },
     }),
     field("pinned_certs", Told {
         differs: |old, new| pinned(old) != pinned(new),
         line: |o| format!("Reloaded: {} pinned_certs", pinned(o).len()),
     }),
+    field("TLSRateLimit", Fixed(|o| {
+        o.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit).to_string()
+    })),
     field("handshake_first", Told {
         differs: |old, new| handshake_first(old) != handshake_first(new),
         line: |o| format!("Reloaded: Client TLS handshake first: {}", handshake_first(o)),
+    }),
+    field("handshake_first's delay", Told {
+        differs: |old, new| fallback(old) != fallback(new),
+        line: |o| {
+            let delay = duration(fallback(o));
+            format!("Reloaded: Client TLS handshake first fallback delay: {delay}")
+        },
     }),
     field("TrustedKeys", Judged(|old, new| {
         let keys = |o: &Options| o.operators.as_ref().map(|o| o.trusted.clone());
@@ -203,7 +214,7 @@ pub(super) const FIELDS: &[Field] = &[
             false => Err(ReloadError::Unsupported("a change of operators or trusted keys")),
         }
     })),
-    field("Websocket", Judged(|old, new| match old.websocket == new.websocket {
+    field("Websocket", Judged(|old, new| match websocket(old) == websocket(new) {
         true => Ok(()),
         false => Err(ReloadError::Unsupported("a change of the websocket block")),
     })),
@@ -313,9 +324,13 @@ fn connections_max(options: &Options) -> String {
     }
 }
 
+/// A login over TLS has a second more than its handshake.
 fn auth_timeout(options: &Options) -> String {
-    let timeout = options.auth.timeout;
-    let timeout = timeout.unwrap_or(Duration::from_secs(AUTH_TIMEOUT_S));
+    let default = match &options.tls {
+        Some(tls) => tls.timeout() + Duration::from_secs(1),
+        None => Duration::from_secs(AUTH_TIMEOUT_S),
+    };
+    let timeout = options.auth.timeout.unwrap_or(default);
     timeout.as_secs_f64().to_string()
 }
 
@@ -332,6 +347,34 @@ fn tls_timeout(options: &Options) -> Duration {
 fn pinned(options: &Options) -> &[String] {
     let tls = options.tls.as_ref();
     tls.map_or(&[], |tls| &tls.pinned_certs)
+}
+
+/// Returns what handshakes are made with.
+fn terms(options: &Options) -> Option<impl PartialEq> {
+    let tls = options.tls.as_ref()?;
+    Some((
+        &tls.files_digest,
+        tls.verify,
+        &tls.cipher_suites,
+        &tls.curves,
+        tls.min_version,
+    ))
+}
+
+/// Returns the block without its certificates, which may change.
+fn websocket(options: &Options) -> Option<WebSocket> {
+    let ws = options.websocket.clone()?;
+    let tls = ws.tls.map(|_| Tls::default());
+    Some(WebSocket { tls, ..ws })
+}
+
+/// How long a client has to begin its handshake before INFO is sent in the clear.
+fn fallback(options: &Options) -> Duration {
+    let tls = options.tls.as_ref();
+    match tls.map(|tls| tls.handshake_first) {
+        Some(HandshakeFirst::Within(delay)) => delay,
+        Some(HandshakeFirst::Always | HandshakeFirst::No) | None => Duration::ZERO,
+    }
 }
 
 fn handshake_first(options: &Options) -> bool {

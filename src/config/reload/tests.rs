@@ -31,11 +31,22 @@ fn change(old: &str, new: &str) -> Result<Vec<String>, String> {
 }
 
 #[test]
-fn users_and_accounts_count_as_changed_each_time() {
-    let notes = change("", "").expect("adopted");
+fn nothing_is_told_of_a_file_that_says_the_same() {
+    let users = "authorization {users: [{user: a, password: b}]}";
+    let notes = change(users, &format!("# A remark\n{users}"));
+    assert_eq!(notes.expect("adopted"), Vec::<String>::new());
+}
+
+#[test]
+fn users_and_accounts_count_as_changed_with_anything_else() {
+    let notes = change("", "ping_interval: 5s").expect("adopted");
     assert_eq!(
         notes,
-        ["Reloaded: authorization users", "Reloaded: accounts"]
+        [
+            "Reloaded: authorization users",
+            "Reloaded: accounts",
+            "Reloaded: ping_interval = 5s"
+        ]
     );
 }
 
@@ -131,6 +142,34 @@ fn a_user_for_everybody_may_go_only_with_its_account() {
 }
 
 #[test]
+#[rustfmt::skip]
+fn each_part_of_tls_is_told_or_refused_by_itself() {
+    let with = |more: &str| format!("tls {{cert_file: a, key_file: b, {more}}}");
+    let same = with("");
+    let told = |old: &str, new: &str| {
+        let notes = change(old, new).expect("adopted");
+        notes.iter().skip(2).map(|note| note.trim_start_matches("Reloaded: ").to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("", &same), ["authorization timeout = 3", "tls = enabled"]);
+    assert_eq!(told(&same, ""), ["authorization timeout = 2", "tls = disabled"]);
+    assert_eq!(told(&same, "tls {cert_file: c, key_file: b}"), ["tls = enabled"]);
+    assert_eq!(
+        told(&same, &with("ca_file: c, verify: true, timeout: 5, handshake_first: true")),
+        ["authorization timeout = 6", "tls timeout = 5", "tls = enabled", "Client TLS handshake first: true"]
+    );
+    assert_eq!(
+        told(&with("handshake_first: 10ms"), &with("handshake_first: auto")),
+        ["Client TLS handshake first fallback delay: 50ms"]
+    );
+    // The same files under another name are the same.
+    assert_eq!(told(&same, "tls {certs: [{cert_file: a, key_file: b}]}"), Vec::<String>::new());
+    refuse(&[
+        (&with("ca_file: c"), &with("ca_file: c, verify_and_map: true"), "TLSMap: old=false, new=true"),
+        (&same, &with("connection_rate_limit: 3"), "TLSRateLimit: old=0, new=3"),
+    ]);
+}
+
+#[test]
 fn storage_limits_may_rise() {
     let notes = change(
         "jetstream {max_mem: 1G, max_file: 1G}",
@@ -149,7 +188,7 @@ fn storage_limits_may_rise() {
 #[test]
 fn flags_and_random_ports_stay_as_they_are() {
     let notes = change_with("-p 14999 -D", "", "port: 5\ndebug: false").expect("adopted");
-    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert_eq!(notes, Vec::<String>::new());
     assert!(change("port: 4000", "port: -1\nmax_payload: 1000").is_ok());
 }
 

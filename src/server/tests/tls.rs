@@ -411,7 +411,11 @@ impl Papers {
     }
 
     /// Says whether a client gets as far as its first PONG.
-    async fn logs_in(&self, address: SocketAddr, own: Option<&str>) -> std::io::Result<()> {
+    pub(super) async fn logs_in(
+        &self,
+        address: SocketAddr,
+        own: Option<&str>,
+    ) -> std::io::Result<()> {
         let (_, mut client) = self.upgrade(address, own).await?;
         client.write_all(CONNECT).await?;
         client.write_all(b"PING\r\n").await?;

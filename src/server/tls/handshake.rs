@@ -109,7 +109,12 @@ where
         Some(_) => return Err(not_tls()),
         None => return Err(failed(&io::ErrorKind::UnexpectedEof.into())),
     }
-    let (acceptor, pinned) = door.acceptor();
+    let Some((acceptor, pinned)) = door.acceptor() else {
+        return Err(Insecure {
+            level: Level::Debug,
+            why: "TLS has just been turned off".to_owned(),
+        });
+    };
     let stream = acceptor.accept(stream).await.map_err(|e| failed(&e))?;
     let session = session(stream.get_ref().1);
     if !pinned.is_empty() {
