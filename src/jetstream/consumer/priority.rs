@@ -124,13 +124,14 @@ impl Consumer {
         true
     }
 
-    /// Pins the client whose request is about to be served.
+    /// Pins the client whose request is about to be served; that request is served to its end.
     fn pin<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
         let mut id = [0; 22];
         cx.env.rng().fill_base62(&mut id);
         let now = cx.env.now();
         let until = Instant(now.mono.0.saturating_add(ns(self.config.priority_timeout)));
         if let Mode::Pull(pull) = &mut self.mode {
+            pull.pin_front(&id);
             pull.pin = Some(Pin {
                 id: id.into(),
                 since: now.wall,

@@ -148,6 +148,13 @@ impl Pull {
         self.waiting.pop_front()
     }
 
+    /// Gives the request at the front the pin that its client is about to get.
+    pub(super) fn pin_front(&mut self, id: &[u8]) {
+        if let Some(request) = self.waiting.front_mut() {
+            request.pin = id.into();
+        }
+    }
+
     /// Takes `size` from the byte budget of the request at the front; `None` if it is not enough.
     pub(super) fn charge(&mut self, size: u64) -> Option<()> {
         let request = self.waiting.front_mut()?;

@@ -178,3 +178,15 @@ fn a_pinned_client_is_served_alone() {
     let body = format!(r#"{{"batch":1,"group":"g","id":"{pin}"}}"#);
     assert_eq!(bodies(&pull(&mut bench, "in.1", &body)), ["m1"]);
 }
+
+#[test]
+fn the_request_that_pins_a_client_is_served_to_its_end() {
+    let mut bench = bench(3);
+    create(
+        &mut bench,
+        r#""ack_policy":"explicit","priority_groups":["g"],"priority_policy":"pinned_client""#,
+    );
+    let got = pull(&mut bench, "in.1", r#"{"batch":5,"group":"g"}"#);
+    assert_eq!(bodies(&got), ["m0", "m1", "m2"]);
+    assert!(got.iter().all(|m| m.headers.contains("Nats-Pin-Id: ")));
+}
