@@ -5,7 +5,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// "No limit" in limits of claims.
 pub const NO_LIMIT: i64 = -1;
@@ -216,7 +218,6 @@ pub struct UserLimits {
     #[serde(deserialize_with = "list_or_text")]
     pub src: Vec<String>,
     /// Times of the day at which it may be connected; empty is all.
-    #[serde(deserialize_with = "null_is_empty")]
     pub times: Vec<TimeRange>,
     /// The time zone of those.
     pub times_location: String,
@@ -231,7 +232,6 @@ pub struct UserLimits {
     /// Whether it must come through a proxy.
     pub proxy_required: bool,
     /// The kinds of connection that it may use; empty is all.
-    #[serde(deserialize_with = "null_is_empty")]
     pub allowed_connection_types: Vec<String>,
 }
 
@@ -262,10 +262,8 @@ pub struct Permissions {
 #[serde(default)]
 pub struct Permission {
     /// What is allowed; empty is all.
-    #[serde(deserialize_with = "null_is_empty")]
     pub allow: Vec<String>,
     /// What is denied.
-    #[serde(deserialize_with = "null_is_empty")]
     pub deny: Vec<String>,
 }
 
@@ -310,7 +308,7 @@ impl AuthorizationResponse {
     /// Reads the text of such claims; none if it is none.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+        read(text).ok()
     }
 }
 
@@ -349,10 +347,23 @@ fn is_zero(n: &i64) -> bool {
     *n == 0
 }
 
-fn null_is_empty<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Vec<T>, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or_default())
+/// Reads claims. Many tools write `null` for what is not there, wherever that is.
+pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    let mut value = serde_json::from_str(text)?;
+    drop_nulls(&mut value);
+    serde_json::from_value(value)
+}
+
+/// The depth is bounded: the parser refuses what is nested deeper than 128.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// Reads a list, or a text with commas.

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::claims::{Account, Activation, Operator, Standard, User};
+use crate::claims::{self, Account, Activation, Operator, Standard, User};
 use crate::nkey::{KeyKind, KeyPair, PublicKey};
 
 /// The longest token.
@@ -124,10 +124,11 @@ pub fn decode(token: &str) -> Result<Claims, TokenError> {
         return Err(TokenError::Algorithm(header.alg));
     }
     let text = part(payload)?;
-    let standard: Standard = serde_json::from_slice(&text).map_err(json)?;
-    let outer: Outer<'_> = serde_json::from_slice(&text).map_err(json)?;
+    let text = str::from_utf8(&text).map_err(|e| TokenError::Json(e.to_string()))?;
+    let standard: Standard = claims::read(text).map_err(json)?;
+    let outer: Outer<'_> = serde_json::from_str(text).map_err(json)?;
     let inside = outer.nats.map_or("{}", RawValue::get);
-    let inner: Inner = serde_json::from_str(inside).map_err(json)?;
+    let inner: Inner = claims::read(inside).map_err(json)?;
     let (version, kind) = match outer.kind.is_empty() {
         true => (inner.version, inner.r#type),
         false => (1, outer.kind.clone()),
@@ -164,15 +165,15 @@ struct Outer<'a> {
     #[serde(default)]
     issuer_account: String,
     #[serde(default)]
-    tags: Vec<String>,
+    tags: Option<Vec<String>>,
 }
 
 fn body(kind: &str, inside: &str) -> Result<Body, serde_json::Error> {
     Ok(match kind {
-        "operator" => Body::Operator(serde_json::from_str(inside)?),
-        "account" => Body::Account(serde_json::from_str(inside)?),
-        "user" => Body::User(serde_json::from_str(inside)?),
-        "activation" => Body::Activation(serde_json::from_str(inside)?),
+        "operator" => Body::Operator(claims::read(inside)?),
+        "account" => Body::Account(claims::read(inside)?),
+        "user" => Body::User(claims::read(inside)?),
+        "activation" => Body::Activation(claims::read(inside)?),
         other => Body::Other(String::from(other), String::from(inside)),
     })
 }

@@ -30,7 +30,10 @@ pub(super) fn migrated(
     inside: &str,
 ) -> Result<String, serde_json::Error> {
     let mut claims: Map<String, Value> = serde_json::from_str(inside)?;
-    claims.insert("tags".to_string(), outer.tags.clone().into());
+    claims.insert(
+        "tags".to_string(),
+        outer.tags.clone().unwrap_or_default().into(),
+    );
     if kind == "account" {
         if let Some(Value::Object(limits)) = claims.get_mut("limits") {
             limits.retain(|name, _| ACCOUNT_LIMITS.contains(&name.as_str()));

@@ -39,6 +39,20 @@ fn claims_are_read_as_their_issuer_wrote_them() {
 }
 
 #[test]
+fn null_is_nothing_wherever_claims_carry_it() {
+    let operator = pair(KeyKind::Operator, 1);
+    let nats = json!({"type": "account", "version": 2, "exports": null, "imports": [], "tags": null,
+        "limits": {"subs": -1, "tiered_limits": null, "leaf": null}, "signing_keys": null,
+        "revocations": null, "default_permissions": {"pub": null, "sub": {"deny": null}}});
+    let claims = decode(&encode(Standard::default(), &nats, &operator)).unwrap();
+    let Body::Account(account) = claims.body else {
+        panic!("an account");
+    };
+    assert_eq!((account.limits.subs, account.limits.leaf), (-1, 0));
+    assert!(account.exports.is_empty() && account.signing_keys.is_empty());
+}
+
+#[test]
 fn a_forged_token_is_none() {
     let token = user_token(&pair(KeyKind::Account, 1));
     let parts: [&str; 3] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
