@@ -5,6 +5,7 @@
 //! nothing here can fail.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -50,6 +51,7 @@ impl Shard {
         let stored = self.streams.as_ref().map(Streams::subjects);
         self.router.reshare(config, &stored.unwrap_or_default());
         let tenants = self.router.tenants.iter();
+        let tenants = tenants.map(|account| (*account, BTreeSet::new()));
         self.router.users_changed.extend(tenants);
         self.take_users();
         self.close_surplus(before.limits.connections_max);

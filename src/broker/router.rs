@@ -6,7 +6,7 @@
 mod table;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -145,8 +145,9 @@ pub(crate) struct Router {
     pub(crate) forwards: VecDeque<Forward>,
     /// What waits for the Memphis layer.
     pub(crate) mail: Mail,
-    /// Accounts whose users were changed through the management interface.
-    pub(crate) users_changed: BTreeSet<AccountId>,
+    /// Users that were changed through the management interface; none of an account whose users are
+    /// only to be read again.
+    pub(crate) users_changed: BTreeMap<AccountId, BTreeSet<String>>,
     /// The accounts that the Memphis layer serves.
     pub(crate) tenants: BTreeSet<AccountId>,
     /// Requests in the system account.
@@ -194,7 +195,7 @@ impl Router {
             forwards: VecDeque::new(),
             mail: Mail::default(),
             tenants: BTreeSet::new(),
-            users_changed: BTreeSet::new(),
+            users_changed: BTreeMap::new(),
             interest_changes: VecDeque::new(),
             watch_interest: false,
             lag: None,

@@ -7,6 +7,7 @@
 //! others are tasks like those of SDKs, and are answered when what they did is in the log.
 
 mod facts;
+mod ids;
 mod letters;
 mod people;
 mod plan;
@@ -21,6 +22,7 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 pub use facts::{ConsumerFacts, PublisherFacts, StreamFacts};
+pub use ids::{seal_of, user_id};
 pub(crate) use plan::{Plan, plan};
 pub(crate) use view::View;
 

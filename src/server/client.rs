@@ -10,6 +10,7 @@ use core::time::Duration;
 use std::io;
 
 use bytes::{BufMut as _, BytesMut};
+use identity::KeyPair;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -31,6 +32,10 @@ pub(crate) struct Login {
     pub(crate) password: String,
     /// In place of a user and a password.
     pub(crate) token: String,
+    /// A user's claims, signed by an account.
+    pub(crate) jwt: String,
+    /// The seed of a user's key, which signs what the server sends with its greeting.
+    pub(crate) seed: String,
 }
 
 /// Why a client cannot go on.
@@ -47,6 +52,8 @@ pub(crate) enum ClientError {
     Closed,
     #[error("the server did not answer in time")]
     Late,
+    #[error("the seed of the key: {0}")]
+    Seed(#[from] identity::KeyError),
 }
 
 /// A connection to a server.
@@ -70,9 +77,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         login: &Login,
         inbox: &str,
     ) -> Result<Self, ClientError> {
+        Self::greeted(stream, BytesMut::new(), login, inbox).await
+    }
+
+    /// Does the same on a stream whose first bytes have been read.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub(crate) async fn greeted(
+        stream: S,
+        input: BytesMut,
+        login: &Login,
+        inbox: &str,
+    ) -> Result<Self, ClientError> {
         let mut client = Self {
             stream,
-            reader: Reader::default(),
+            reader: Reader { input },
             output: BytesMut::new(),
             inbox: format!("_INBOX.{inbox}"),
             last_request: 0,
@@ -85,7 +105,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     async fn log_in(&mut self, login: &Login) -> Result<(), ClientError> {
-        while !matches!(self.next_op().await?, ServerOp::Info(_)) {}
+        let info: Value = loop {
+            if let ServerOp::Info(info) = self.next_op().await? {
+                // What is no JSON has no nonce, and that is all that is asked of it.
+                break serde_json::from_slice(&info).unwrap_or_default();
+            }
+        };
         let mut said = json!({
             "verbose": false, "pedantic": false, "protocol": 1, "lang": "beale",
             "version": config::VERSION, "name": login.name, "headers": true, "no_responders": true,
@@ -99,6 +124,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             say("user", &login.user);
             say("pass", &login.password);
             say("auth_token", &login.token);
+            say("jwt", &login.jwt);
+            if !login.seed.is_empty() {
+                let key = KeyPair::from_seed(&login.seed)?;
+                let nonce = info.get("nonce").and_then(Value::as_str);
+                say("sig", &key.sign_text(nonce.unwrap_or_default().as_bytes()));
+                if login.jwt.is_empty() {
+                    say("nkey", &key.public().to_string());
+                }
+            }
         }
         let hello = format!(
             "CONNECT {said}\r\nSUB {}.* {INBOX_SID}\r\nPING\r\n",

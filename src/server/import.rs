@@ -1,4 +1,5 @@
-//! `beale import nats`: streams of a running nats-server, with their numbers, times and consumers.
+//! `beale import`: streams of a running nats-server, with their numbers, times and consumers; and what a
+//! running Memphis knows beyond its streams.
 //!
 //! What is read goes into an archive on disk first, so that an import that was stopped goes on where it
 //! was; a whole archive is handed to the other server as a backup that is restored. At the end both are
@@ -6,9 +7,12 @@
 //!
 //! *Invariant:* nothing is changed where the streams come from. A stream is there whole or not at all.
 
+mod address;
 mod ask;
 mod compare;
 mod consumers;
+mod dial;
+mod memphis;
 mod progress;
 mod reading;
 mod restore;
@@ -18,7 +22,6 @@ mod wanted;
 use core::fmt::Write as _;
 
 use serde_json::Value;
-use tokio::net::TcpStream;
 
 use crate::client::{Client, ClientError};
 use ask::Source;
@@ -27,7 +30,7 @@ use spool::{Spool, SpoolError};
 use wanted::Wanted;
 
 /// A connection to a server.
-type Link = Client<TcpStream>;
+type Link = Client<Box<dyn dial::Wire>>;
 
 /// Why an import does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +59,30 @@ struct Outcome {
     imported: u64,
     there: u64,
     failed: u64,
+}
+
+impl Outcome {
+    /// Counts and tells what went wrong with something, if others can go on.
+    fn fail(
+        &mut self,
+        name: &str,
+        error: ImportError,
+        progress: &Progress,
+    ) -> Result<(), ImportError> {
+        match error {
+            // Without a server there is nothing to go on with.
+            ImportError::Link(_) | ImportError::Connection(..) => Err(error),
+            ImportError::Usage(_)
+            | ImportError::Spool(_)
+            | ImportError::Refused { .. }
+            | ImportError::Unreadable { .. }
+            | ImportError::Differs(_) => {
+                progress.line(&format!("{name}: {error}"));
+                self.failed += 1;
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Runs the command; returns what the process ends with.
@@ -98,20 +125,27 @@ async fn import(words: &[String], progress: &Progress) -> Result<Outcome, Import
     let wanted = Wanted::parse(words).map_err(ImportError::Usage)?;
     let mut from = wanted.from.connect().await?;
     let mut to = wanted.to.connect().await?;
+    if wanted.api.is_some() {
+        return memphis::import(&mut from, &mut to, &wanted, progress).await;
+    }
+    let mut names = ask::stream_names(&mut from).await?;
+    names.retain(|name| wanted.wants(name));
+    import_streams(&mut from, &mut to, &names, &wanted, progress).await
+}
+
+async fn import_streams(
+    from: &mut Link,
+    to: &mut Link,
+    names: &[String],
+    wanted: &Wanted,
+    progress: &Progress,
+) -> Result<Outcome, ImportError> {
     let mut outcome = Outcome::default();
-    for name in ask::stream_names(&mut from).await? {
-        if !wanted.wants(&name) {
-            continue;
-        }
-        match import_stream(&mut from, &mut to, &name, &wanted, progress).await {
+    for name in names {
+        match import_stream(from, to, name, wanted, progress).await {
             Ok(true) => outcome.imported += 1,
             Ok(false) => outcome.there += 1,
-            // Without a server there is nothing to go on with.
-            Err(error @ (ImportError::Link(_) | ImportError::Connection(..))) => return Err(error),
-            Err(error) => {
-                progress.line(&format!("{name}: {error}"));
-                outcome.failed += 1;
-            }
+            Err(error) => outcome.fail(name, error, progress)?,
         }
     }
     Ok(outcome)
@@ -125,7 +159,11 @@ async fn import_stream(
     wanted: &Wanted,
     progress: &Progress,
 ) -> Result<bool, ImportError> {
-    let source = Source::of(from, name).await?;
+    let mut source = Source::of(from, name).await?;
+    if let Some(copies) = source.set_replicas(wanted.replicas) {
+        let now = wanted.replicas;
+        progress.line(&format!("{name}: it had {copies} copies, and gets {now}"));
+    }
     let is_there = ask::stream_info(to, name).await?.is_some();
     if !is_there {
         let mut spool = Spool::open(&wanted.spool, name, source.created)?;

@@ -114,12 +114,17 @@ fn run(work: &mpsc::Receiver<Job>, done: &answers::UnboundedSender<WorkDone>) {
                 let _ = tell.send(fits(&shown, &hash));
             }
             Job::Hash { password, tell } => {
-                if let Ok(hash) = bcrypt::hash(password, HASH_COST) {
+                if let Some(hash) = hash_of(&password) {
                     let _ = tell.send(hash);
                 }
             }
         }
     }
+}
+
+/// Hashes a password, which takes a while.
+pub(crate) fn hash_of(password: &str) -> Option<String> {
+    bcrypt::hash(password, HASH_COST).ok()
 }
 
 /// A hash that cannot be read fits nothing.

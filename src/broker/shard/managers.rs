@@ -6,6 +6,7 @@
 use alloc::string::String;
 
 use memphis::book::UserKind;
+use memphis::manage::{seal_of, user_id};
 
 use super::Shard;
 use crate::auth::Verdict;
@@ -30,6 +31,10 @@ pub struct Manager {
     pub avatar_id: i64,
     /// When it was made, in nanoseconds since 1970; 0 if it always was there.
     pub created: u64,
+    /// Its number.
+    pub id: u32,
+    /// Another number once its password is another one; 0 for passwords of the configuration.
+    pub seal: u64,
 }
 
 /// Whether a password is a manager's.
@@ -66,6 +71,7 @@ impl Shard {
             user: user.into(),
             kind: UserKind::Root,
             avatar_id: 1,
+            id: user_id(user),
             ..Manager::default()
         };
         if user == ROOT {
@@ -84,6 +90,7 @@ impl Shard {
         manager.kind = row.kind;
         manager.avatar_id = row.avatar_id;
         manager.created = row.created;
+        manager.seal = seal_of(&row.secret);
         let full_name = row.about.get("full_name");
         manager.full_name = full_name.cloned().unwrap_or_default();
         Some((manager, Proof::Hash(row.secret.clone())))

@@ -166,8 +166,9 @@ impl machine::Host for Host<'_> {
         fx.managed.push((call, answer.clone()));
     }
 
-    fn user_changed(&mut self, account: AccountId, _: &str, _: Option<&UserRow>) {
-        self.world.router.users_changed.insert(account);
+    fn user_changed(&mut self, account: AccountId, user: &str, _: Option<&UserRow>) {
+        let changed = &mut self.world.router.users_changed;
+        changed.entry(account).or_default().insert(user.into());
     }
 
     fn stream(&self, account: AccountId, stream: &str) -> Option<StreamFacts> {

@@ -398,6 +398,45 @@ fn a_user_that_was_made_logs_in_also_after_a_restart_and_no_longer_when_removed(
 }
 
 #[test]
+fn who_is_removed_or_gets_another_password_is_sent_away() {
+    let named = |secret: &str| {
+        format!(
+            "{{\"username\":\"app\",\"user_type\":\"application\",\"password\":\"Passw0rd!\",\
+             \"secret\":\"$2a$04$abcdefghijklmnopqrstuuM4aYjWJiVmAZ9Q8S0HOqfmV6dKf5q{secret}\"}}"
+        )
+    };
+    let mut world = world();
+    let root = sdk(&mut world);
+    request(
+        &mut world,
+        root,
+        "$memphis_api.usermgmt.addUser",
+        &named("GK"),
+    );
+    let login = "CONNECT {\"user\":\"app\",\"pass\":\"Passw0rd!\"}\r\n";
+    for (route, body) in [("changePassword", named("GL")), ("removeUser", named("GL"))] {
+        let inside = world.accept(Rules::Memphis);
+        world.say(inside, login);
+        world.input(Input::Work(WorkDone::PasswordChecked {
+            conn: inside,
+            fits: true,
+        }));
+        world.hear(inside);
+        let coming = world.accept(Rules::Memphis);
+        world.say(coming, login);
+        world.work.clear();
+        let subject = format!("$memphis_api.usermgmt.{route}");
+        let done = request(&mut world, root, &subject, &body);
+        assert!(done.contains("\"status\":200"), "{done}");
+        for conn in [inside, coming] {
+            let told = world.hear(conn);
+            assert!(told.contains("Authorization Violation"), "{route}: {told}");
+        }
+    }
+    assert!(world.ask(root, "PING\r\n").contains("PONG"), "others stay");
+}
+
+#[test]
 fn permissions_on_stations_hold_for_subjects_that_nats_clients_name() {
     let user = "{\"username\":\"app\",\"user_type\":\"application\",\"password\":\"Passw0rd!\",\
                 \"secret\":\"$2a$04$abcdefghijklmnopqrstuuM4aYjWJiVmAZ9Q8S0HOqfmV6dKf5qGK\",\

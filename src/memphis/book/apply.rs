@@ -33,6 +33,7 @@ impl Book {
         match entry.change {
             Change::StationMaking(station) => tenant.station_making(station, time),
             Change::StationMade(name) => tenant.station_made(&name, time),
+            Change::StationAdopted(station) => tenant.station_adopted(station, time),
             Change::StationGoing(name) => tenant.row(name, time).phase = Phase::Going,
             Change::StationGone(name) => tenant.forget_station(&name),
             Change::Producer(station, producer) => {
@@ -138,6 +139,15 @@ impl Tenant {
             ..StationRow::default()
         };
         self.stations.insert(name, row);
+    }
+
+    fn station_adopted(&mut self, station: Station, time: u64) {
+        let name = String::from(station.name.external());
+        let user = station.username.clone();
+        // What was noted of the streams so far stays: they were in use already.
+        self.row(name.clone(), time).station = Some(station);
+        let text = format!("Station {name} has been created by user {user}");
+        self.note(&name, text, &user, time);
     }
 
     fn group_making(&mut self, station: String, first: Consumer, time: u64) {

@@ -37,6 +37,8 @@ pub enum Change {
     StationMaking(Station),
     /// All of a station's streams are there.
     StationMade(String),
+    /// Streams that are there are a station's from now on.
+    StationAdopted(Station),
     /// A station's streams are about to be removed.
     StationGoing(String),
     /// None of a station's streams is there any more.

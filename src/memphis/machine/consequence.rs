@@ -34,6 +34,10 @@ impl Consequence {
     pub(super) fn of(entry: &Entry) -> Self {
         let (concerns_schemas, then) = match &entry.change {
             Change::StationMade(name) => (true, Then::Alias(name.clone(), Alias::Begins)),
+            Change::StationAdopted(station) => {
+                let name = station.name.external().into();
+                (true, Then::Alias(name, Alias::Begins))
+            }
             Change::StationGoing(name) => (false, Then::Alias(name.clone(), Alias::Ends)),
             Change::StationGone(name) => (true, Then::Alias(name.clone(), Alias::Ends)),
             Change::StationMaking(_)

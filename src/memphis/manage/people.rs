@@ -1,6 +1,6 @@
 //! Users and tags.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -49,6 +49,7 @@ pub(super) fn users<H: Host>(
             let all = json!({"application_users": clients, "management_users": managers});
             Ok(Plan::Now(all))
         }
+        "getFilterDetails" => Ok(Plan::Now(filters(fields.text("route"), cx))),
         "getApplicationUsers" => Ok(Plan::Now(json!(of_kind(UserKind::Application)))),
         "addUser" => add_user(fields, cx),
         "removeUser" => {
@@ -73,6 +74,35 @@ pub(super) fn users<H: Host>(
             Ok(noted(PeopleChange::User(username, user), View::Empty))
         }
         _ => Err(Refusal::NoRoute),
+    }
+}
+
+/// Says what the lists of a page can be filtered by.
+fn filters<H: Host>(page: &str, cx: &Cx<'_, H>) -> Value {
+    let rows = cx.rows();
+    let tags = |kind: Tagged| -> Vec<Value> {
+        let all = rows.into_iter().flat_map(|rows| &rows.tags);
+        let carried = all.filter(|(_, tag)| !tag.carriers(kind).is_empty());
+        carried.map(|(name, tag)| show::tag_of(name, tag)).collect()
+    };
+    match page.to_lowercase().as_str() {
+        "stations" => {
+            let all = rows.into_iter().flat_map(|rows| rows.stations.values());
+            let makers = all.filter_map(|row| Some(row.station.as_ref()?.username.as_str()));
+            let makers: BTreeSet<&str> = makers.collect();
+            json!({"tags": tags(Tagged::Station), "users": makers, "storage": ["memory", "disk"]})
+        }
+        "schemaverse" => {
+            let all = rows.into_iter().flat_map(|rows| rows.schemas.values());
+            let makers = all.filter_map(|schema| Some(schema.versions.first()?.username.as_str()));
+            let makers: BTreeSet<&str> = makers.collect();
+            json!({
+                "tags": tags(Tagged::Schema), "users": makers,
+                "type": ["protobuf", "json", "graphql", "avro"], "usage": ["used", "not used"],
+            })
+        }
+        "syslogs" => json!({"type": ["info", "warn", "err"], "source": ["broker"]}),
+        _ => json!({}),
     }
 }
 

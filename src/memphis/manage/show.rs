@@ -10,6 +10,7 @@ use protocol::text::rfc3339;
 use protocol::time::Wall;
 use serde_json::{Value, json};
 
+use super::ids::id_of;
 use super::{ConsumerFacts, StreamFacts};
 use crate::book::{Client, DeadLetter, DeadLetterId, StationRow, Tagged, Tenant};
 use crate::machine::Host;
@@ -82,7 +83,7 @@ pub(super) fn station<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
     let list = numbers(&streams.partitions);
     let in_memory = facts.is_some_and(|facts| facts.in_memory);
     json!({
-        "id": 0,
+        "id": id_of("station", &[name.external()]),
         "name": name.external(),
         "retention_type": retention_type,
         "retention_value": retention_value,
@@ -95,6 +96,8 @@ pub(super) fn station<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
         "is_deleted": false,
         "is_native": made.is_some(),
         "schema_name": row.schema.as_ref().map_or("", |attached| attached.schema.as_str()),
+        // As Memphis spells it in lists, and as it spells it elsewhere.
+        "schema_vesrion_number": row.schema.as_ref().map_or(0, |attached| attached.version),
         "schema_version_number": row.schema.as_ref().map_or(0, |attached| attached.version),
         "dls_configuration_poison": kept.poison,
         "dls_configuration_schemaverse": kept.schemaverse,
@@ -128,7 +131,7 @@ pub(super) fn station_in_list<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
 pub(super) fn station_in_short<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
     let attached = cx.row(name).and_then(|row| row.schema.as_ref());
     json!({
-        "id": 0,
+        "id": id_of("station", &[name.external()]),
         "name": name.external(),
         "dls_messages": dead_of(name, cx.rows()).count(),
         "schema_name": attached.map_or("", |attached| attached.schema.as_str()),
@@ -153,8 +156,9 @@ fn dead_of<'a>(
 }
 
 fn client(name: &str, client: &Client, updated: u64, is_active: bool, station: &Name) -> Value {
+    let names = [station.external(), name, &client.connection];
     json!({
-        "id": 0,
+        "id": id_of("client", &names),
         "name": name,
         "type": client.kind,
         "connection_id": client.connection,

@@ -176,8 +176,15 @@ fn create<H: Host>(user: &str, fields: &mut Fields, cx: &Cx<'_, H>) -> Result<Pl
     if fields.integer_if_set("partitions_number").is_none() {
         fields.set("partitions_number", "1");
     }
-    let station =
+    let mut station =
         Station::from_request(fields).map_err(|error| Refusal::Showable(error.to_string()))?;
+    if fields.flag("adopt").unwrap_or_default() {
+        match fields.text("owner") {
+            "" => {}
+            owner => station.username = owner.to_lowercase(),
+        }
+        return adopt(station, cx);
+    }
     if !cx.partitions(&station.name).is_empty() {
         return refuse(format!(
             "Station {} already exists",
@@ -193,6 +200,20 @@ fn create<H: Host>(user: &str, fields: &mut Fields, cx: &Cx<'_, H>) -> Result<Pl
         topics,
         view: View::Station(name),
     })
+}
+
+/// Makes a station of streams that came from elsewhere.
+fn adopt<H: Host>(station: Station, cx: &Cx<'_, H>) -> Result<Plan, Refusal> {
+    let name = station.name.clone();
+    if cx.row(&name).is_some_and(|row| row.station.is_some()) {
+        return refuse(format!("Station {} already exists", name.external()));
+    }
+    let there = cx.partitions(&name);
+    if !there.iter().map(|p| p.number).eq(1..=station.partitions) {
+        return refuse(format!("Station {} has other partitions", name.external()));
+    }
+    let work = Work::Note(Some(Change::StationAdopted(station)));
+    Ok(on_station(name.clone(), work, View::Station(name)))
 }
 
 fn remove<H: Host>(fields: &Fields, cx: &Cx<'_, H>) -> Result<Plan, Refusal> {

@@ -57,6 +57,21 @@ impl Source {
             consumers,
         })
     }
+
+    /// Sets how many copies the stream and its consumers get; returns how many it had, if others.
+    pub(super) fn set_replicas(&mut self, wanted: u64) -> Option<u64> {
+        let had = self.config.get("num_replicas").and_then(Value::as_u64);
+        let had = had.filter(|had| *had != wanted)?;
+        let config = self.config.as_object_mut()?;
+        config.insert("num_replicas".to_owned(), wanted.into());
+        for info in &mut self.consumers {
+            // As many as its stream.
+            if let Some(replicas) = info.pointer_mut("/config/num_replicas") {
+                *replicas = 0.into();
+            }
+        }
+        Some(had)
+    }
 }
 
 /// Reads a time.

@@ -2,48 +2,41 @@
 
 use std::path::PathBuf;
 
-use tokio::net::TcpStream;
-
-use super::{ImportError, Link};
-use crate::client::{Client, Login};
-use crate::rest::percent_decoded;
+use super::address::{Address, Kind, Side};
 
 const USAGE: &str = "\
 usage: beale import nats --from nats://[user:password@]host:port --to nats://[user:password@]host:port
-                         [--stream NAME]... [--spool DIR] [--no-compare]
+                         [--stream NAME]... [OPTION]...
+       beale import memphis --from nats://user:password@host:6666 --api http://user:password@host:9000
+                         --to nats://user:password@host:6666 [--station NAME]... [OPTION]...
 
-Copies streams with their messages' numbers and times, and durable consumers with their ack floors. Run it
-again to go on after it was stopped. Stop publishers first: what comes later is not imported.
+Copies streams with their messages' numbers and times, and durable consumers with their ack floors; from
+Memphis stations, schemas, users without their passwords, and tags as well. Run it again to go on after it
+was stopped. Stop publishers first: what comes later is not imported.
+
+  --spool DIR          where archives lie meanwhile (./beale-import)
+  --replicas N         how many copies the streams get (1)
+  --no-compare         do not compare at the end
+For --from, and for --to and --api in the same way:
+  --from-user NAME, --from-password-file FILE, --from-creds FILE, --from-nkey FILE
+  --from-ca FILE, --from-cert FILE, --from-key FILE, --from-tls-first
 ";
 
 /// Where archives lie while they are made.
 const SPOOL: &str = "./beale-import";
-const PORT: u16 = 4222;
 
 /// The command's arguments.
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) from: Address,
+    /// Memphis' management interface, where the streams come from Memphis.
+    pub(super) api: Option<Address>,
     pub(super) to: Address,
-    /// The streams; all without any.
-    streams: Vec<String>,
+    /// The streams or stations; all without any.
+    names: Vec<String>,
     pub(super) spool: PathBuf,
+    pub(super) replicas: u64,
     pub(super) compare: bool,
-}
-
-/// A server, and how to get in.
-#[derive(Clone, Default)]
-pub(super) struct Address {
-    host: String,
-    port: u16,
-    login: Login,
-}
-
-impl core::fmt::Debug for Address {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        // Passwords stay out of logs.
-        write!(f, "{}:{}", self.host, self.port)
-    }
 }
 
 impl Wanted {
@@ -51,93 +44,65 @@ impl Wanted {
     pub(super) fn parse(words: &[String]) -> Result<Self, String> {
         let usage = || USAGE.to_owned();
         let mut words = words.iter().map(String::as_str);
-        if words.next() != Some("nats") {
-            return Err(usage());
-        }
-        let (mut from, mut to) = (None, None);
-        let mut wanted = Self {
-            from: Address::default(),
-            to: Address::default(),
-            streams: Vec::new(),
-            spool: PathBuf::from(SPOOL),
-            compare: true,
+        let is_memphis = match words.next() {
+            Some("nats") => false,
+            Some("memphis") => true,
+            Some(_) | None => return Err(usage()),
         };
+        let (mut from, mut to, mut api) = (Side::default(), Side::default(), Side::default());
+        let mut names = Vec::new();
+        let mut spool = PathBuf::from(SPOOL);
+        let (mut replicas, mut compare) = (1, true);
+        let named = if is_memphis { "--station" } else { "--stream" };
         while let Some(word) = words.next() {
             match word {
-                "--from" => from = Some(Address::parse(words.next().ok_or_else(usage)?)?),
-                "--to" => to = Some(Address::parse(words.next().ok_or_else(usage)?)?),
-                "--stream" => wanted
-                    .streams
-                    .push(words.next().ok_or_else(usage)?.to_owned()),
-                "--spool" => wanted.spool = PathBuf::from(words.next().ok_or_else(usage)?),
-                "--no-compare" => wanted.compare = false,
-                _ => return Err(usage()),
+                "--spool" => spool = PathBuf::from(words.next().ok_or_else(usage)?),
+                "--no-compare" => compare = false,
+                "--replicas" => {
+                    let number = words.next().and_then(|number| number.parse().ok());
+                    replicas = number.ok_or_else(usage)?;
+                }
+                word if word == named => names.push(words.next().ok_or_else(usage)?.to_owned()),
+                word => {
+                    let sides = [
+                        ("--from", &mut from),
+                        ("--to", &mut to),
+                        ("--api", &mut api),
+                    ];
+                    let mut sides = sides.into_iter();
+                    let taken = sides.find_map(|(name, side)| {
+                        let option = word.strip_prefix(name)?;
+                        Some(side.take(option, &mut words))
+                    });
+                    if taken != Some(true) {
+                        return Err(usage());
+                    }
+                }
             }
         }
-        wanted.from = from.ok_or_else(usage)?;
-        wanted.to = to.ok_or_else(usage)?;
-        Ok(wanted)
-    }
-
-    /// Says whether a stream is to be imported.
-    pub(super) fn wants(&self, name: &str) -> bool {
-        self.streams.is_empty() || self.streams.iter().any(|wanted| wanted == name)
-    }
-}
-
-impl Address {
-    fn parse(url: &str) -> Result<Self, String> {
-        let bad = || format!("{url}: an address is nats://[user:password@]host:port");
-        let rest = match url.split_once("://") {
-            Some(("nats", rest)) => rest,
-            Some(("tls", _)) => {
-                return Err("encrypted connections cannot be imported from".to_owned());
-            }
-            Some(_) => return Err(bad()),
-            None => url,
+        let kind = if is_memphis {
+            Kind::MEMPHIS
+        } else {
+            Kind::NATS
         };
-        let (who, at) = match rest.rsplit_once('@') {
-            Some((who, at)) => (Some(who), at),
-            None => (None, rest),
-        };
-        let (host, port) = match at.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().map_err(|_| bad())?),
-            None => (at, PORT),
-        };
-        if host.is_empty() {
-            return Err(bad());
-        }
-        let mut login = Login {
-            name: "beale import".to_owned(),
-            ..Login::default()
-        };
-        match who.map(|who| who.split_once(':').ok_or(who)) {
-            Some(Ok((user, password))) => {
-                login.user = percent_decoded(user);
-                login.password = percent_decoded(password);
-            }
-            Some(Err(token)) => login.token = percent_decoded(token),
-            None => {}
+        let api = api.address(&Kind::HTTP)?;
+        if api.is_some() != is_memphis {
+            return Err(usage());
         }
         Ok(Self {
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
-            login,
+            from: from.address(&kind)?.ok_or_else(usage)?,
+            to: to.address(&kind)?.ok_or_else(usage)?,
+            api,
+            names,
+            spool,
+            replicas,
+            compare,
         })
     }
 
-    pub(super) async fn connect(&self) -> Result<Link, ImportError> {
-        let failed = |error| ImportError::Connection(format!("{self:?}"), error);
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let stream = stream.map_err(|error| failed(error.into()))?;
-        stream
-            .set_nodelay(true)
-            .map_err(|error| failed(error.into()))?;
-        // One client per connection and server: nobody else has this inbox.
-        let inbox = crate::rest::drawn_name();
-        Client::connect(stream, &self.login, &inbox)
-            .await
-            .map_err(failed)
+    /// Says whether a stream or station is to be imported.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
     }
 }
 
@@ -151,18 +116,20 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_addressed_with_who_logs_in() {
-        let wanted = parse("nats --from nats://a%40b:p%2Bw@old --to tok@[::1]:4333 --stream S");
-        let wanted = wanted.expect("it is whole");
-        let Address { host, port, login } = wanted.from.clone();
-        assert_eq!((host.as_str(), port), ("old", 4222));
+    fn both_servers_and_what_is_wanted_are_named() {
+        let line = "nats --from a --to b:1 --stream S --replicas 3 --no-compare";
+        let wanted = parse(line).expect("it is whole");
         assert_eq!(
-            (login.user.as_str(), login.password.as_str()),
-            ("a@b", "p+w")
+            (wanted.from.port, wanted.to.port, wanted.replicas),
+            (4222, 1, 3)
         );
-        assert_eq!(format!("{:?}", wanted.to), "::1:4333");
-        assert_eq!(wanted.to.login.token, "tok");
-        assert!(wanted.wants("S") && !wanted.wants("T") && wanted.compare);
+        assert!(wanted.wants("S") && !wanted.wants("T") && !wanted.compare);
+        let line = "memphis --from a --api http://root:memphis@a --to b --station s --to-user u";
+        let wanted = parse(line).expect("it is whole");
+        let api = wanted.api.as_ref().expect("it was named");
+        assert_eq!((wanted.from.port, api.port), (6666, 9000));
+        assert_eq!(wanted.to.login.user, "u");
+        assert!(wanted.wants("s") && !wanted.wants("t") && wanted.compare);
     }
 
     #[test]
@@ -173,6 +140,11 @@ mod tests {
             "nats",
             "nats --from a",
             "nats --from a --to b --what",
+            "nats --from a --to b --from-what x",
+            "nats --from a --to b --replicas many",
+            "nats --from a --to b --station s",
+            "nats --from a --to b --api c",
+            "memphis --from a --to b",
         ] {
             assert_eq!(parse(line).unwrap_err(), USAGE, "{line}");
         }

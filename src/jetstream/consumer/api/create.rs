@@ -7,9 +7,8 @@ use alloc::string::String;
 
 use bytes::Bytes;
 use protocol::js::check::{
-    ConsumerRules, NameRules, check_consumer, check_consumer_update, check_memphis_name,
-    check_name_length, check_work_queue, resolve_consumer_request, set_consumer_level,
-    settle_ephemeral, settle_inactivity,
+    ConsumerRules, check_consumer, check_consumer_update, check_name_length, check_work_queue,
+    resolve_consumer_request, set_consumer_level, settle_ephemeral, settle_inactivity,
 };
 use protocol::js::config::{ConsumerConfig, ConsumerCreateRequest};
 use protocol::js::enums::{ConsumerAction, Retention};
@@ -113,9 +112,6 @@ impl Consumers {
         }
         if request.core.config().retention == Retention::WorkQueue {
             check_work_queue(config, self.iter().map(|c| &c.config))?;
-        }
-        if request.call.rules == NameRules::Memphis && !config.name.is_empty() {
-            check_memphis_name(&config.name)?;
         }
         check_name_length(config)
     }

@@ -1,5 +1,6 @@
 //! The management interface: stations, schemas, dead letters, users, tags.
 
+use alloc::format;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
@@ -54,6 +55,91 @@ fn a_station_is_made_shown_and_removed() {
         (406, &json!("Station plain.a does not exist"))
     );
     assert!(world.rows().tags["default"].stations.is_empty());
+}
+
+#[test]
+fn streams_that_came_from_elsewhere_become_a_station() {
+    let mut world = World::new();
+    world.ask_ok(STATION_CREATIONS, &station("plain.a", 2));
+    let mut fields = with(station("old.a", 2), "adopt", json!(true));
+    fields["owner"] = json!("Someone");
+    fields["retention_type"] = json!("messages");
+    let adopt =
+        |world: &mut World, fields: &Value| world.call("root", "stations/createStation", fields);
+    let (status, told) = adopt(&mut world, &fields);
+    assert_eq!(
+        (status, &told["message"]),
+        (406, &json!("Station old.a has other partitions"))
+    );
+    for number in [1, 2] {
+        let config = json!({"name": format!("old#a${number}")});
+        let stream = super::world::Stream {
+            config,
+            ..Default::default()
+        };
+        world.host.streams.insert(format!("old#a${number}"), stream);
+    }
+    let (status, made) = adopt(&mut world, &fields);
+    assert_eq!(status, 200, "{made}");
+    assert_eq!(
+        (&made["created_by_username"], &made["retention_type"]),
+        (&json!("someone"), &json!("messages"))
+    );
+    assert_eq!(made["partitions_list"], json!([1, 2]));
+    for name in ["old.a", "plain.a"] {
+        fields["name"] = json!(name);
+        let (status, told) = adopt(&mut world, &fields);
+        assert_eq!(
+            (status, &told["message"]),
+            (406, &json!(format!("Station {name} already exists")))
+        );
+    }
+}
+
+#[test]
+fn everything_has_a_number_that_stays() {
+    let mut world = World::new();
+    world.manage("stations/createStation", &station("plain.a", 1));
+    world.manage("tags/createNewTag", &json!({"name": "blue", "color": "1"}));
+    let ids = |world: &mut World| {
+        let stations = world.manage("stations/getAllStations", &json!({}));
+        let tags = world.manage("tags/getTags", &json!({}));
+        let users = world.manage("usermgmt/getAllUsers", &json!({}));
+        [
+            stations[0]["id"].clone(),
+            tags[0]["id"].clone(),
+            tags[1]["id"].clone(),
+            users["management_users"][0]["id"].clone(),
+        ]
+    };
+    let before = ids(&mut world);
+    let one_each: alloc::collections::BTreeSet<u64> =
+        before.iter().filter_map(Value::as_u64).collect();
+    assert_eq!(one_each.len(), 4, "{before:?}");
+    world.crash();
+    assert_eq!(ids(&mut world), before);
+}
+
+#[test]
+fn lists_say_what_they_can_be_filtered_by() {
+    let mut world = World::new();
+    world.manage("stations/createStation", &station("plain.a", 1));
+    let filters = |world: &mut World, route: &str| {
+        world.manage("usermgmt/getFilterDetails", &json!({"route": route}))
+    };
+    let seen = filters(&mut world, "stations");
+    assert_eq!(seen["tags"][0]["name"], "default");
+    assert_eq!(
+        (&seen["users"], &seen["storage"]),
+        (&json!(["root"]), &json!(["memory", "disk"]))
+    );
+    let seen = filters(&mut world, "schemaverse");
+    assert_eq!(
+        (&seen["tags"], &seen["usage"]),
+        (&json!([]), &json!(["used", "not used"]))
+    );
+    assert_eq!(filters(&mut world, "syslogs")["type"][0], "info");
+    assert_eq!(filters(&mut world, "else"), json!({}));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Schemas, users and tags as people see them.
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::time;
 use crate::book::{StationRow, Tag, Tagged, Tenant};
 use crate::machine::Host;
+use crate::manage::ids::{id_of, user_id};
 use crate::work::Cx;
 
 pub(in crate::manage) fn schema<H: Host>(name: &str, cx: &Cx<'_, H>) -> Value {
@@ -21,7 +22,7 @@ pub(in crate::manage) fn schema<H: Host>(name: &str, cx: &Cx<'_, H>) -> Value {
         .zip(1_u32..)
         .map(|(version, number)| {
             json!({
-                "id": number,
+                "id": id_of("version", &[name, &number.to_string()]),
                 "version_number": number,
                 "active": number == schema.active,
                 "created_by_username": version.username,
@@ -40,7 +41,7 @@ pub(in crate::manage) fn schema<H: Host>(name: &str, cx: &Cx<'_, H>) -> Value {
     });
     let maker = schema.versions.first().map_or("", |v| v.username.as_str());
     json!({
-        "id": 0,
+        "id": id_of("schema", &[name]),
         "schema_name": name,
         "name": name,
         "type": schema.kind.as_str(),
@@ -73,7 +74,7 @@ pub(in crate::manage) fn user(name: &str, rows: Option<&Tenant>) -> Value {
     };
     let about = |key: &str| user.about.get(key).map_or("", String::as_str);
     json!({
-        "id": 0,
+        "id": user_id(name),
         "username": name,
         "user_type": user.kind.as_str(),
         "created_at": time(user.created),
@@ -94,7 +95,7 @@ pub(in crate::manage) fn user(name: &str, rows: Option<&Tenant>) -> Value {
 }
 
 pub(in crate::manage) fn root() -> Value {
-    json!({"id": 0, "username": "root", "user_type": "root", "pending": false})
+    json!({"id": user_id("root"), "username": "root", "user_type": "root", "pending": false})
 }
 
 pub(in crate::manage) fn tag(name: &str, rows: Option<&Tenant>) -> Value {
@@ -104,7 +105,7 @@ pub(in crate::manage) fn tag(name: &str, rows: Option<&Tenant>) -> Value {
 
 pub(in crate::manage) fn tag_of(name: &str, tag: &Tag) -> Value {
     json!({
-        "id": 0,
+        "id": id_of("tag", &[name]),
         "name": name,
         "color": tag.color,
         "stations": tag.stations,

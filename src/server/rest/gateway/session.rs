@@ -131,6 +131,7 @@ impl Sessions {
             },
             password: password.to_owned(),
             token: token.to_owned(),
+            ..Login::default()
         };
         let username = user.split('$').next().unwrap_or_default().to_lowercase();
         let session = Session {
@@ -170,6 +171,7 @@ impl Sessions {
             ClientError::Io(_)
             | ClientError::Protocol(_)
             | ClientError::Refused(_)
+            | ClientError::Seed(_)
             | ClientError::Closed => NoSession::Refused,
         })
     }

@@ -26,12 +26,15 @@ pub(super) struct Claims {
     avatar_id: i64,
     tenant_name: String,
     account_id: u32,
+    /// What ends the token when the password changes.
+    #[serde(default)]
+    seal: u64,
 }
 
 impl Claims {
     fn of(manager: &Manager) -> Self {
         Self {
-            user_id: 0,
+            user_id: manager.id,
             username: manager.user.clone(),
             user_type: manager.kind.as_str().to_owned(),
             creation_date: time(manager.created),
@@ -39,14 +42,16 @@ impl Claims {
             avatar_id: manager.avatar_id,
             tenant_name: manager.account.clone(),
             account_id: manager.account_id,
+            seal: manager.seal,
         }
     }
 
-    /// Returns whom they name, if they are still there and manage.
+    /// Returns whom they name, if they are still there, manage, and have the same password.
     pub(super) fn manager(&self, driver: &Driver) -> Option<Manager> {
         let name = format!("{}${}", self.username, self.account_id);
         let (manager, _) = driver.manager(&name, "")?;
-        (manager.account == self.tenant_name).then_some(manager)
+        let is_same = manager.account == self.tenant_name && manager.seal == self.seal;
+        is_same.then_some(manager)
     }
 }
 
