@@ -39,6 +39,7 @@ use nemesis::Nemesis;
 use node::Node;
 pub use report::Report;
 pub use scenario::{Cheat, Scenario};
+pub(crate) use sizes::small_files;
 use tap::Tap;
 
 /// How often the director looks.
@@ -111,7 +112,7 @@ pub fn explore(scenario: &Scenario, seed: u64, keep: Keep) -> Report {
     let sizes = if scenario.rare {
         sizes::rare_sizes(seed)
     } else {
-        sizes::small_files()
+        small_files()
     };
     let mut explorer = Explorer {
         now: Instant(0),

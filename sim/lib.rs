@@ -15,6 +15,7 @@ pub mod drive;
 pub mod explorer;
 pub mod history;
 pub mod hosts;
+pub mod lives;
 pub mod net;
 pub mod oracle;
 pub mod trace;

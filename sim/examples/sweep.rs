@@ -1,7 +1,8 @@
 //! Explores fresh seeds: `cargo run -p sim --release --example sweep -- --seeds 1000`.
 //!
-//! `--scenario NAME` keeps to one scenario (`damage` to all that damage files), `--base N` begins with that seed (printed otherwise), and
-//! `--seed N` shows one run, twice, with its plan. The exit code says whether anything was wrong.
+//! `--scenario NAME` keeps to one scenario (`damage` to all that damage files), or to one feature over many
+//! lives (`lives` to all of those), `--base N` begins with that seed (printed otherwise), and `--seed N` shows
+//! one run, twice, with its plan. The exit code says whether anything was wrong.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use sim::explorer::{FaultKind, Report, Scenario, explore};
+use sim::lives::{FEATURES, live};
 use sim::trace::Keep;
 
 /// What the command line asks for.
@@ -46,6 +48,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let features = FEATURES.iter().copied();
+    let features: Vec<_> = match args.scenario.as_deref() {
+        Some("lives") => features.collect(),
+        name => features.filter(|feature| name == Some(feature)).collect(),
+    };
+    if !features.is_empty() {
+        return code(sweep_lives(&features, &args));
+    }
     let scenarios = match args.scenario.as_deref() {
         Some("damage") => Scenario::all_damaged(),
         Some(name) => Scenario::named(name).into_iter().collect(),
@@ -55,6 +65,7 @@ fn main() -> ExitCode {
         let names = Scenario::all();
         let names: Vec<_> = names.iter().map(|scenario| scenario.name).collect();
         println!("scenarios: {}", names.join(" "));
+        println!("features: {}", FEATURES.join(" "));
         return ExitCode::from(2);
     }
     if let Some(seed) = args.seed {
@@ -131,11 +142,44 @@ fn print(report: &Report) {
     }
 }
 
-fn sweep(scenarios: &[Scenario], args: &Args) -> bool {
-    let base = args.base.unwrap_or_else(|| {
+/// Runs features over many lives.
+fn sweep_lives(features: &[&str], args: &Args) -> bool {
+    let base = args.seed.unwrap_or_else(|| base(args));
+    let seeds = args.seed.map_or(args.seeds.unwrap_or(100), |_| 1);
+    println!("base seed {base}");
+    let mut good = true;
+    for feature in features {
+        let (mut failed, mut lives, mut answers) = (0, 0, 0);
+        for seed in base..base + seeds {
+            match live(feature, seed) {
+                Ok(summary) => {
+                    lives += summary.lives;
+                    answers += summary.answers;
+                }
+                Err(text) => {
+                    failed += 1;
+                    good = false;
+                    println!("{feature} seed {seed}: {text}");
+                }
+            }
+        }
+        println!(
+            "{feature:22} seeds {seeds:5} failed {failed:3} lives {lives:6} answers {answers:7}"
+        );
+    }
+    good
+}
+
+/// Returns the first seed.
+fn base(args: &Args) -> u64 {
+    args.base.unwrap_or_else(|| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         since.map_or(0, |since| since.as_secs()) * 1_000_000
-    });
+    })
+}
+
+fn sweep(scenarios: &[Scenario], args: &Args) -> bool {
+    let base = base(args);
     let seeds = args.seeds.unwrap_or(100);
     println!("base seed {base}");
     let start = Instant::now();

@@ -7,7 +7,7 @@ use storage::StoreOptions;
 const RNG_SIZES: u64 = 14;
 
 /// The usual ones.
-pub(super) fn small_files() -> StoreOptions {
+pub(crate) fn small_files() -> StoreOptions {
     StoreOptions {
         log_file_len: 64 << 10,
         log_file_len_first: 16 << 10,

@@ -8,6 +8,7 @@ mod clock;
 mod damage;
 mod disk;
 mod driver;
+mod lives;
 mod network;
 mod power_loss;
 mod process;

@@ -1,0 +1,90 @@
+//! How the server of a run is configured: an account with streams, and another that copies from it as
+//! long as it may.
+
+use std::rc::Rc;
+
+use broker::ShardOptions;
+use config::options::Tls;
+use config::{Launch, Options, Surroundings, load};
+use protocol::time::Now;
+use schemas::Languages;
+
+use crate::explorer::small_files;
+
+/// Whether the second account may reach the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bridge {
+    Open,
+    Cut,
+}
+
+/// What the second account takes from the first.
+const IMPORTS: &str = "imports = [
+    {service: {account: P, subject: \"$JS.API.>\"}, to: \"js.p.>\"}
+    {service: {account: P, subject: \"$JS.FC.>\"}}
+    {stream: {account: P, subject: \"deliver.c.>\"}}
+]";
+
+struct File(String);
+
+impl Surroundings for File {
+    fn read(&mut self, _: &str) -> Result<String, String> {
+        Ok(self.0.clone())
+    }
+
+    fn variable(&mut self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn seconds(&mut self) -> i64 {
+        1_700_000_000
+    }
+
+    fn tokens(&mut self, _: &str) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+
+    fn check_tls(&mut self, _: &Tls) -> Result<String, String> {
+        Ok(String::new())
+    }
+}
+
+/// Returns what is configured.
+pub(super) fn configured(bridge: Bridge) -> Options {
+    let imports = match bridge {
+        Bridge::Open => IMPORTS,
+        Bridge::Cut => "",
+    };
+    let text = format!(
+        "jetstream {{ store_dir: \"store\", max_file_store: 1GB, max_memory_store: 1GB }}
+        accounts {{
+          P {{
+            jetstream: enabled
+            users = [ {{user: p, password: x}} ]
+            exports = [ {{service: \"$JS.API.>\", response: stream}}, {{service: \"$JS.FC.>\"}},
+                        {{stream: \"deliver.c.>\"}} ]
+          }}
+          C {{
+            jetstream: enabled
+            users = [ {{user: c, password: x}} ]
+            {imports}
+          }}
+        }}"
+    );
+    let args = ["-c".to_owned(), "nats.conf".to_owned()];
+    match load("nats-server", &args, &mut File(text)) {
+        Ok(Launch::Serve(setup)) => setup.options,
+        other => panic!("the configuration is no configuration: {other:?}"),
+    }
+}
+
+pub(super) fn options(now: Now, bridge: Bridge) -> ShardOptions {
+    ShardOptions {
+        secret: [5; 32],
+        config: configured(bridge),
+        version: "0.0.0".into(),
+        start: now,
+        store: small_files(),
+        schemas: Rc::new(Languages),
+    }
+}

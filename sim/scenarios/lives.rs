@@ -1,0 +1,73 @@
+//! Single features over many lives of a server: power loss and kills between any two disk operations,
+//! slow disks, cut connections, each feature with rules of its own.
+
+use sim::lives::{FEATURES, live};
+
+/// Seeds of each feature; fresh ones are the sweep's.
+const SEEDS: core::ops::Range<u64> = 1..13;
+
+#[track_caller]
+fn holds(feature: &str) {
+    let (mut lives, mut answers) = (0, 0);
+    for seed in SEEDS {
+        let run = live(feature, seed);
+        let summary = run.unwrap_or_else(|text| panic!("{feature} seed {seed}: {text}"));
+        lives += summary.lives;
+        answers += summary.answers;
+    }
+    let runs = SEEDS.end - SEEDS.start;
+    assert!(lives > 2 * runs, "{lives} lives in {runs} runs");
+    assert!(answers > 20 * runs, "{answers} answers in {runs} runs");
+}
+
+#[test]
+fn atomic_batches_are_whole_or_absent() {
+    holds("atomic_batches");
+}
+
+#[test]
+fn copies_are_the_beginning_of_their_origins_and_in_the_end_all_of_it() {
+    holds("copies");
+}
+
+#[test]
+fn early_acks_are_followed_by_what_was_sent_in_its_order() {
+    holds("early_acks");
+}
+
+#[test]
+fn fast_batches_keep_what_their_publishers_were_told() {
+    holds("fast_batches");
+}
+
+#[test]
+fn messages_live_as_long_as_they_were_told_to_and_leave_a_marker() {
+    holds("lifetimes");
+}
+
+#[test]
+fn paused_consumers_get_nothing_and_then_everything() {
+    holds("paused_consumers");
+}
+
+#[test]
+fn pinned_clients_are_alone() {
+    holds("pinned_clients");
+}
+
+#[test]
+fn schedules_fire_once_and_in_time() {
+    holds("schedules");
+}
+
+#[test]
+fn what_was_created_together_stays() {
+    holds("shared_creates");
+}
+
+#[test]
+fn the_same_seed_is_the_same_life() {
+    for feature in FEATURES {
+        assert_eq!(live(feature, 77), live(feature, 77), "{feature}");
+    }
+}
