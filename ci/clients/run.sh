@@ -2,7 +2,7 @@
 # Runs unmodified NATS clients against a server and sums up their checks: the last line about a server is
 # `N passed, M failed`, as ci/run.sh wants it.
 #
-#   ci/clients/run.sh --server nats|beale|both [--only python|go|accounts|schemas|js|rust|natscli|walkthroughs|memphis-python|memphis-js|memphis-rest]
+#   ci/clients/run.sh --server nats|beale|both [--only python|go|accounts|schemas|js|rust|natscli|nsc|walkthroughs|memphis-python|memphis-js|memphis-rest]
 #
 # NATS_SERVER names the real nats-server (default: the one on PATH), BEALE our broker (default: built by
 # cargo). Clients are installed in pinned versions into ci/.cache. With `both`, checks that pass on the real
@@ -28,9 +28,10 @@ install() {
     if wanted go; then (cd "$here/go" && go build -o "$cache/bin/go-checks" .); fi
     if wanted accounts; then (cd "$here/accounts" && go build -o "$cache/bin/account-checks" .); fi
     if wanted schemas; then (cd "$here/schemas" && go build -o "$cache/bin/schema-checks" .); fi
-    if wanted natscli || wanted walkthroughs; then
+    if wanted natscli || wanted walkthroughs || wanted nsc; then
         (cd "$here/natscli" && go build -o "$cache/bin/nats" github.com/nats-io/natscli/nats)
     fi
+    if wanted nsc; then (cd "$here/nsc" && go build -o "$cache/bin/nsc" github.com/nats-io/nsc/v2); fi
     if wanted js; then (cd "$here/js" && npm ci --silent --no-fund --no-audit); fi
     if wanted memphis-python; then
         # Of its own, since Memphis' SDK wants an old protobuf.
@@ -99,6 +100,7 @@ clients() {
         each natscli python3 "$here/natscli/checks.py" "$cache/bin/nats"
         operator
     fi
+    if wanted nsc; then signed; fi
     if wanted walkthroughs; then walkthroughs; fi
     if [ "$server" = beale ]; then
         if wanted memphis-python; then
@@ -114,6 +116,14 @@ accounts() {
     folder=$(mktemp -d)
     folders+=("$folder")
     client accounts "$cache/bin/account-checks" "$binary"
+    stop_all
+}
+
+# What nsc makes: the program starts a server with the configuration that nsc writes.
+signed() {
+    folder=$(mktemp -d)
+    folders+=("$folder")
+    client nsc python3 "$here/nsc/checks.py" "$cache/bin/nsc" "$cache/bin/nats" "$binary"
     stop_all
 }
 

@@ -360,6 +360,12 @@ impl Auth {
         self.signers.as_ref()?.standing(token, now)
     }
 
+    /// Returns the account of a token that is good as far as one can tell without the account, which is not
+    /// known or whose time is over.
+    pub(crate) fn missing_account(&self, token: &str, now: Wall) -> Option<String> {
+        self.signers.as_ref()?.missing_account(token, now)
+    }
+
     /// Says whether clients need something to sign.
     pub(crate) fn wants_signatures(&self) -> bool {
         !self.nkeys.is_empty() || self.signers.is_some()

@@ -38,6 +38,17 @@ impl Shard {
         if let Some(websocket) = &conn.websocket {
             fill_in(&mut said, &websocket.cookies);
         }
+        match self.account_to_fetch(&said) {
+            Some(key) => self.fetch_first(id, key, said),
+            None => self.log_in(id, said),
+        }
+    }
+
+    /// Judges who a client says it is.
+    pub(crate) fn log_in(&mut self, id: ConnId, said: Connect) {
+        let Some(conn) = self.router.conns.get(id) else {
+            return;
+        };
         let credentials = Credentials::new(&said, &said.name, conn, self.router.now.wall);
         let verdict = self.auth.check(conn.rules, conn.kind(), &credentials);
         match verdict {

@@ -10,7 +10,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use bytes::{Bytes, BytesMut};
 use config::Options;
-use config::options::ConnectionType;
+use config::options::{ConnectionType, WebAccounts};
 use memphis::manage::{Answer, CallId};
 use monitor::stats::Process;
 use protocol::errors::CloseReason;
@@ -219,6 +219,13 @@ pub enum WorkOp {
         /// What was shown.
         shown: String,
     },
+    /// Ask a web server for an account's token.
+    FetchAccount {
+        /// The server.
+        server: WebAccounts,
+        /// The account's key.
+        key: String,
+    },
     /// Change the files of a directory of accounts, durably. What is asked for is done in order.
     ChangeFiles {
         /// The directory.
@@ -252,6 +259,7 @@ impl core::fmt::Debug for WorkOp {
         match self {
             // Passwords stay out of logs.
             Self::CheckPassword { conn, .. } => write!(f, "CheckPassword({conn:?})"),
+            Self::FetchAccount { key, .. } => write!(f, "FetchAccount({key:?})"),
             Self::ChangeFiles { directory, .. } => write!(f, "ChangeFiles({directory:?})"),
         }
     }
@@ -266,6 +274,13 @@ pub enum WorkDone {
         conn: ConnId,
         /// Whether it fits.
         fits: bool,
+    },
+    /// A web server has answered about an account.
+    AccountFetched {
+        /// The account's key.
+        key: String,
+        /// Its token, or why there is none.
+        token: Result<String, String>,
     },
     /// Files were changed, or why they were not.
     FilesChanged(Result<(), String>),

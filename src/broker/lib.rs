@@ -18,6 +18,7 @@ mod conn;
 mod connect;
 mod crossing;
 mod effects;
+mod fetching;
 mod following;
 mod info;
 mod lame_duck;

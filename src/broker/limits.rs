@@ -37,5 +37,7 @@ pub(crate) const SYSTEM_REQUESTS_MAX: usize = 4096;
 pub(crate) const RESPONSES_MAX: usize = 1 << 18;
 /// Followed messages whose stream has not answered yet; of more than these the report says what is foreseen.
 pub(crate) const FOLLOWED_MAX: usize = 1024;
+/// Accounts that a web server is asked about at a time; users of others are refused meanwhile.
+pub(crate) const FETCHES_MAX: usize = 64;
 /// Subscriptions remembered of a connection that has ended.
 pub(crate) const CLOSED_SUBS_MAX: usize = 32;

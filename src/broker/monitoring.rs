@@ -108,6 +108,7 @@ impl Source for Monitoring<'_> {
             .accounts
             .iter()
             .map(|(_, account)| Account {
+                label: self.options().account_label(&account.name).to_string(),
                 name: account.name.clone(),
                 updated: self.shard.options.start.wall,
                 jetstream: account.jetstream,
@@ -194,6 +195,8 @@ fn connection(view: ConnView, until: Wall) -> Connection {
         version: view.version,
         user: view.user,
         account: view.account,
+        account_label: view.account_label,
+        signed: view.signed.map(|signed| *signed),
         websocket: view.websocket,
         tls: view.tls.map(|session| tls(*session)),
         last_subs: Vec::new(),

@@ -37,6 +37,7 @@ use crate::auth::{Auth, User};
 use crate::closed::ClosedRing;
 use crate::conn::{Conn, State};
 use crate::effects::{Accepted, Effects, Input, Level, LogLine, ManageCall, WorkDone};
+use crate::fetching::Fetching;
 use crate::info::Identity;
 use crate::lame_duck::LameDuck;
 use crate::publish::Inline;
@@ -86,6 +87,7 @@ pub struct Shard {
     pub(crate) open: u32,
     pub(crate) seed: u64,
     pub(crate) herald: Herald,
+    pub(crate) fetching: Fetching,
 }
 
 /// The stream of randomness for names and jitter.
@@ -121,6 +123,7 @@ impl Shard {
             auth,
             rng,
             herald: Herald::new(options.start.mono),
+            fetching: Fetching::default(),
             options,
             seed,
         }
@@ -357,6 +360,10 @@ impl Shard {
                 self.on_password_checked(conn, fits);
                 self.end_input();
                 self.arm(conn);
+            }
+            WorkDone::AccountFetched { key, token } => {
+                self.on_account_fetched(&key, token);
+                self.end_input();
             }
             WorkDone::FilesChanged(outcome) => {
                 self.on_files_changed(outcome);

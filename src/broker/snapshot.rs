@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use monitor::stats::Signed;
 use protocol::id::ConnId;
 use protocol::time::{Now, Wall};
 
@@ -54,6 +55,10 @@ pub struct ConnView {
     pub user: String,
     /// Its account.
     pub account: String,
+    /// The account's name for people.
+    pub account_label: String,
+    /// What was signed about its user, if something was.
+    pub signed: Option<Box<Signed>>,
     /// Whether it is a WebSocket.
     pub websocket: bool,
     /// Its encryption, if it has one.
@@ -179,6 +184,11 @@ impl Shard {
     fn view_at(&self, id: ConnId, now: Now) -> Option<ConnView> {
         let conn = self.router.conns.get(id)?;
         let user = conn.user.as_ref();
+        let account = match conn.state {
+            // Nobody's yet.
+            State::Handshake | State::Login { .. } => "",
+            State::Open | State::Closing { .. } => self.router.accounts.name(conn.account),
+        };
         Some(ConnView {
             cid: conn.cid,
             peer: conn.peer,
@@ -196,15 +206,25 @@ impl Shard {
             lang: conn.wishes.lang.clone(),
             version: conn.wishes.version.clone(),
             user: user.map_or_else(|| conn.wishes.user.clone(), |user| user.name.clone()),
-            account: match conn.state {
-                // Nobody's yet.
-                State::Handshake | State::Login { .. } => String::new(),
-                State::Open | State::Closing { .. } => {
-                    String::from(self.router.accounts.name(conn.account))
-                }
-            },
+            account: String::from(account),
+            account_label: String::from(self.options.config.account_label(account)),
+            signed: signed(conn).map(Box::new),
             websocket: conn.websocket.is_some(),
             tls: conn.tls.clone(),
         })
     }
+}
+
+/// Returns what was signed about a client's user, if something was.
+pub(crate) fn signed(conn: &Conn) -> Option<Signed> {
+    let claimed = conn.user.as_ref()?.signed.as_ref()?;
+    Some(Signed {
+        jwt: conn
+            .said
+            .as_ref()
+            .map(|said| said.jwt.clone())
+            .unwrap_or_default(),
+        issuer_key: claimed.issuer.clone(),
+        tags: claimed.tags.clone(),
+    })
 }

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod callout;
+mod fetching;
 mod following;
 mod harness;
 mod keys;
@@ -13,6 +14,7 @@ mod mending;
 mod pubsub;
 mod reload;
 mod sharing;
+mod shown;
 mod signed;
 mod signs_of_life;
 mod stations;

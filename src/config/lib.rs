@@ -30,6 +30,7 @@ pub use claims::{ClaimsError, replaced, without};
 pub use cli::FlagError;
 pub use cli::help::{NATS_SERVER, NATS_VERSION, VERSION};
 pub use digest::digest;
+pub use identity::text as claims_text;
 pub use load::{CheckStore, ConfigFile, Launch, LaunchError, Setup, load};
 pub use options::Options;
 pub use parse::parse_file;

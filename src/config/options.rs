@@ -26,7 +26,7 @@ pub use memphis::{Memphis, Rest, Tenant};
 pub use network::{
     CertFiles, CipherSuite, ClosedDoor, Curve, HandshakeFirst, Listen, Peers, Tls, TlsVersion,
 };
-pub use operator::{Deletion, Directory, Operators, Resolver, SignedAccount};
+pub use operator::{Deletion, Directory, Operators, Resolver, SignedAccount, WebAccounts};
 pub use websocket::WebSocket;
 
 /// Everything a configuration file and a command line can say.
@@ -137,6 +137,22 @@ impl Default for Limits {
             traced_msg_len_max: 0,
             closed_clients_max: 10_000,
         }
+    }
+}
+
+impl Options {
+    /// Returns an account as its operator's claims say who signed it; none where no operator has.
+    #[must_use]
+    pub fn signed_account(&self, account: &str) -> Option<&SignedAccount> {
+        self.operators.as_ref()?.accounts.get(account)
+    }
+
+    /// Returns an account's name for people.
+    #[must_use]
+    pub fn account_label<'a>(&'a self, account: &'a str) -> &'a str {
+        let signed = self.signed_account(account);
+        let label = signed.map_or(account, |signed| signed.name.as_str());
+        if label.is_empty() { account } else { label }
     }
 }
 

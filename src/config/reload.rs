@@ -8,8 +8,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Surroundings;
+use crate::check::translated;
 use crate::load::{Launch, LaunchError, Setup, load};
-use crate::options::Options;
+use crate::options::{Options, Resolver};
 
 mod fields;
 #[cfg(test)]
@@ -67,6 +68,7 @@ pub fn reload(
     if setup.config.is_none() {
         return Err(ReloadError::NoFile);
     }
+    keep_fetched(current, &mut setup.options, around.seconds());
     let notes = compare(current, &mut setup.options)?;
     Ok(Fresh { setup, notes })
 }
@@ -84,6 +86,17 @@ fn compare(current: &Options, next: &mut Options) -> Result<Vec<String>, ReloadE
     }
     fields::judge_streams(&current.jetstream, &next.jetstream)?;
     Ok(notes)
+}
+
+/// Accounts that were fetched are known on.
+fn keep_fetched(current: &Options, next: &mut Options, now: i64) {
+    let (Some(current), Some(operators)) = (&current.operators, &mut next.operators) else {
+        return;
+    };
+    if matches!(operators.resolver, Resolver::Web(_)) && operators.resolver == current.resolver {
+        operators.accounts.clone_from(&current.accounts);
+        next.accounts = translated(&operators.accounts, now);
+    }
 }
 
 /// A random port stays the one that it has become.

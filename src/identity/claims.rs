@@ -18,6 +18,8 @@ pub const NO_LIMIT: i64 = -1;
 pub struct Operator {
     /// Further keys that sign accounts.
     pub signing_keys: Vec<String>,
+    /// Where its accounts are known from.
+    pub account_server_url: String,
     /// The system account.
     pub system_account: String,
     /// Whether accounts must be signed by signing keys, and users likewise.
@@ -178,7 +180,7 @@ impl<'de> Deserialize<'de> for SigningKey {
             Key(String),
             Scope {
                 key: String,
-                template: Box<UserLimits>,
+                template: Box<Template>,
             },
         }
         Ok(match Form::deserialize(from)? {
@@ -188,9 +190,36 @@ impl<'de> Deserialize<'de> for SigningKey {
             },
             Form::Scope { key, template } => Self {
                 key,
-                template: Some(template),
+                template: Some(Box::new(template.limits())),
             },
         })
+    }
+}
+
+/// What a key's users may do. Here a limit that is left out is none, and not 0 as in a user's own claims.
+#[derive(Deserialize)]
+struct Template {
+    #[serde(flatten)]
+    given: Given,
+    #[serde(flatten)]
+    rest: UserLimits,
+}
+
+#[derive(Deserialize)]
+struct Given {
+    subs: Option<i64>,
+    data: Option<i64>,
+    payload: Option<i64>,
+}
+
+impl Template {
+    fn limits(self) -> UserLimits {
+        UserLimits {
+            subs: self.given.subs.unwrap_or(NO_LIMIT),
+            data: self.given.data.unwrap_or(NO_LIMIT),
+            payload: self.given.payload.unwrap_or(NO_LIMIT),
+            ..self.rest
+        }
     }
 }
 

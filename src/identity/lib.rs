@@ -15,4 +15,4 @@ mod token;
 pub mod xkey;
 
 pub use nkey::{KeyError, KeyKind, KeyPair, PublicKey, decode_signature};
-pub use token::{Body, Claims, TokenError, decode, encode, undecorated};
+pub use token::{Body, Claims, TokenError, decode, encode, text, undecorated};

@@ -1,6 +1,7 @@
 //! `/accountz` and `/accstatz`: the accounts, what they share, and their traffic.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -9,6 +10,7 @@ use alloc::vec::Vec;
 use config::options::{self, ExportKind, ImportKind, ResponseType};
 use protocol::time::Wall;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::json;
 use crate::query::Problem;
@@ -67,7 +69,13 @@ struct Detail {
     exports: Vec<Export>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     imports: Vec<Import>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    jwt: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    issuer_key: String,
     name_tag: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decoded_jwt: Option<Box<RawValue>>,
     sublist_stats: SublistDocument,
 }
 
@@ -153,6 +161,7 @@ fn detail(source: &dyn Source, account: Account, system: &str) -> Detail {
     let exports = configured.map(|c| c.exports.as_slice()).unwrap_or_default();
     let own_imports = configured.map(|c| c.imports.as_slice()).unwrap_or_default();
     let is_system = account.name == system;
+    let signed = options.signed_account(&account.name);
     let mut imports: Vec<Import> = own_imports.iter().map(import).collect();
     if !is_system && !system.is_empty() {
         imports.extend(implied_imports(&account, system));
@@ -170,7 +179,14 @@ fn detail(source: &dyn Source, account: Account, system: &str) -> Detail {
         exports: exports.iter().map(export).collect(),
         imports,
         sublist_stats: account.sublist.into(),
-        name_tag: account.name.clone(),
+        jwt: signed
+            .map(|signed| signed.token.clone())
+            .unwrap_or_default(),
+        issuer_key: signed
+            .map(|signed| signed.issuer.clone())
+            .unwrap_or_default(),
+        decoded_jwt: signed.and_then(|signed| json::claims(&signed.token)),
+        name_tag: account.label,
         account_name: account.name,
     }
 }
@@ -326,8 +342,8 @@ impl AccountStatz {
 impl From<Account> for AccountStats {
     fn from(account: Account) -> Self {
         Self {
-            acc: account.name.clone(),
-            name: account.name,
+            acc: account.name,
+            name: account.label,
             conns: account.connections,
             leafnodes: 0,
             total_conns: account.connections_total,

@@ -169,7 +169,13 @@ struct ConnectionDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     subscriptions_list_detail: Vec<SubscriptionDocument>,
     #[serde(skip_serializing_if = "String::is_empty")]
+    jwt: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    issuer_key: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     name_tag: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
 }
 
 /// Returns the document.
@@ -338,6 +344,7 @@ fn document(
     let tls = conn.tls.unwrap_or_default();
     // Who has left is not shown with all of its papers.
     let papers = options.auth && conn.end.is_none();
+    let signed = conn.signed.filter(|_| options.auth).unwrap_or_default();
     let (mut list, mut detail) = (Vec::new(), Vec::new());
     if options.subscriptions_detail {
         detail.extend(subs.into_iter().map(SubscriptionDocument::of_connection));
@@ -382,10 +389,13 @@ fn document(
         tls_peer_certs: if papers { tls.certs } else { Vec::new() },
         tls_first: tls.first,
         authorized_user: shown(conn.user),
-        account: shown(conn.account.clone()),
+        account: shown(conn.account),
         subscriptions_list: list,
         subscriptions_list_detail: detail,
-        name_tag: shown(conn.account),
+        jwt: signed.jwt,
+        issuer_key: signed.issuer_key,
+        name_tag: shown(conn.account_label),
+        tags: signed.tags,
     }
 }
 

@@ -68,6 +68,11 @@ pub(crate) fn embed<T: ToJson + ?Sized>(value: &T) -> Box<RawValue> {
     RawValue::from_string(text).unwrap_or_default()
 }
 
+/// Returns what a token says.
+pub(crate) fn claims(token: &str) -> Option<Box<RawValue>> {
+    RawValue::from_string(config::claims_text(token)?).ok()
+}
+
 /// Writes a time as Go does.
 pub(crate) fn time<S: Serializer>(time: &Wall, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&Rfc3339(*time))

@@ -321,7 +321,7 @@ pub(crate) fn account(
     };
     let mut details = details(source, &js, &options);
     Some(details.pop().unwrap_or_else(|| AccountDetail {
-        name: account.to_owned(),
+        name: source.options().account_label(account).to_owned(),
         id: account.to_owned(),
         usage: UsageDocument::new(&Usage::default(), u64::MAX),
         stream_detail: Vec::new(),
@@ -332,7 +332,7 @@ fn details(source: &dyn Source, js: &JetStream, options: &JszOptions) -> Vec<Acc
     // What is asked for in detail is shown with what is around it.
     let streams = options.streams || options.consumer;
     let detail = |account: &AccountUsage| AccountDetail {
-        name: account.account.clone(),
+        name: source.options().account_label(&account.account).to_owned(),
         id: account.account.clone(),
         usage: UsageDocument::new(&account.usage, u64::MAX),
         stream_detail: if streams {

@@ -100,6 +100,17 @@ pub struct Sublist {
     pub fanout_total: u64,
 }
 
+/// What was signed about a user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signed {
+    /// The token.
+    pub jwt: String,
+    /// Who signed it.
+    pub issuer_key: String,
+    /// The tags in it.
+    pub tags: Vec<String>,
+}
+
 /// A client connection.
 #[derive(Clone, Debug)]
 pub struct Connection {
@@ -135,6 +146,10 @@ pub struct Connection {
     pub user: String,
     /// Its account.
     pub account: String,
+    /// The account's name for people.
+    pub account_label: String,
+    /// What was signed about the user, if something was.
+    pub signed: Option<Signed>,
     /// Whether it is a WebSocket.
     pub websocket: bool,
     /// Its encryption, if it has one.
@@ -200,6 +215,8 @@ pub struct Subscription {
 pub struct Account {
     /// The name.
     pub name: String,
+    /// Its name for people.
+    pub label: String,
     /// When it was last configured.
     pub updated: Wall,
     /// Whether it may use JetStream.

@@ -115,6 +115,8 @@ fn connection(cid: u64, user: &str, sent: u64) -> Connection {
         version: "2.16.0".to_owned(),
         user: user.to_owned(),
         account: user.to_uppercase(),
+        account_label: user.to_uppercase(),
+        signed: None,
         websocket: false,
         tls: None,
         last_subs: Vec::new(),
@@ -209,6 +211,7 @@ impl Source for Fixture {
     fn accounts(&self) -> Vec<Account> {
         let account = |name: &str, connections, jetstream| Account {
             name: name.to_string(),
+            label: name.to_string(),
             jetstream,
             connections,
             sublist: Sublist {

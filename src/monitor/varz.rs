@@ -1,6 +1,7 @@
 //! `/varz`: the server's configuration and counters.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -12,6 +13,7 @@ use protocol::text::duration::Nanos;
 use protocol::text::rfc3339::Rfc3339;
 use protocol::time::Wall;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::json::{self, Number};
 use crate::jsz::{Config, Limits, UsageDocument};
@@ -195,6 +197,10 @@ struct Configuration {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metadata: BTreeMap<String, String>,
     feature_flags: BTreeMap<String, bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trusted_operators_jwt: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trusted_operators_claim: Vec<Box<RawValue>>,
     #[serde(skip_serializing_if = "String::is_empty")]
     system_account: String,
 }
@@ -343,6 +349,10 @@ pub(crate) fn feature_flags(options: &Options) -> BTreeMap<String, bool> {
 
 fn configuration(source: &dyn Source) -> Configuration {
     let (options, process) = (source.options(), source.process());
+    let operators = options.operators.as_ref();
+    let tokens = operators
+        .map(|operators| operators.tokens.clone())
+        .unwrap_or_default();
     Configuration {
         http_req_stats: process.http_requests,
         config_load_time: process.config_load,
@@ -350,6 +360,8 @@ fn configuration(source: &dyn Source) -> Configuration {
         tags: options.server_tags.clone(),
         metadata: options.server_metadata.iter().cloned().collect(),
         feature_flags: feature_flags(options),
+        trusted_operators_claim: tokens.iter().filter_map(|t| json::claims(t)).collect(),
+        trusted_operators_jwt: tokens,
         system_account: source.server().system_account,
     }
 }

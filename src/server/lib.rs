@@ -30,6 +30,7 @@ mod syslog;
 mod tls;
 mod token_files;
 mod web;
+mod web_accounts;
 mod websocket;
 mod work;
 

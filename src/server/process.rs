@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use anyhow::Context;
 use broker::Rules;
-use config::options::{HandshakeFirst, Listen, Memphis, Peers, Tls};
+use config::options::{HandshakeFirst, Listen, Memphis, Peers, Resolver, Tls};
 use config::{Options, Setup};
 use storage::StoreOptions;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +23,7 @@ use crate::net::TokioNet;
 use crate::ports_file::Bound;
 use crate::reload::Reload;
 use crate::serve::{Ends, ServeOptions, Surroundings, serve};
+use crate::web_accounts;
 use configuration::{Files, Source};
 
 /// Serves until a signal ends it, and says how it went.
@@ -72,6 +73,7 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
             source: Box::new(source),
         }),
     };
+    let setup = with_system_account(setup)?;
     let options = serve_options(setup)?;
     let tls = options.config.tls.clone();
     let allow_non_tls = options.config.allow_non_tls;
@@ -257,6 +259,29 @@ fn serve_options(setup: Setup) -> anyhow::Result<ServeOptions> {
         seed: seed(),
         secret: secret().context("drawing the server's keys")?,
     })
+}
+
+/// Fetches the system account where accounts are on the web, so that it is found out early when nobody has them.
+fn with_system_account(mut setup: Setup) -> anyhow::Result<Setup> {
+    let operators = setup.options.operators.as_ref();
+    let Some(Resolver::Web(server)) = operators.map(|operators| &operators.resolver) else {
+        return Ok(setup);
+    };
+    web_accounts::fetch(server, "").map_err(anyhow::Error::msg)?;
+    if let Some(key) = &setup.options.system_account {
+        let fetched = web_accounts::fetch(server, key).map_err(anyhow::Error::msg);
+        let taken = fetched.and_then(|token| {
+            let now = i64::try_from(system_wall().0 / 1_000_000_000)?;
+            Ok(config::replaced(&setup.options, token.trim(), now)?)
+        });
+        let (named, options) = taken.context("error resolving system account")?;
+        anyhow::ensure!(
+            named == *key,
+            "error resolving system account: it is another one"
+        );
+        setup.options = *options;
+    }
+    Ok(setup)
 }
 
 /// Draws what the server's keys are made from.

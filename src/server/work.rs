@@ -11,12 +11,15 @@ use std::sync::mpsc;
 use std::thread;
 
 use broker::{FileChange, WorkDone, WorkOp};
+use config::options::WebAccounts;
 use tokio::sync::{mpsc as answers, oneshot};
 
 /// How much work a new hash is: as much as Memphis takes.
 const HASH_COST: u32 = 10;
 
-use crate::{reason, token_files};
+use crate::{reason, token_files, web_accounts};
+
+const NO_THREAD: &str = "no thread can be started";
 
 /// The thread's side that takes work.
 #[derive(Debug)]
@@ -51,6 +54,9 @@ pub(crate) fn worker() -> (Worker, answers::UnboundedReceiver<WorkDone>) {
 impl Worker {
     /// Takes a piece of work of the shard.
     pub(crate) fn submit(&mut self, op: WorkOp) {
+        if let WorkOp::FetchAccount { server, key } = op {
+            return self.fetch(server, key);
+        }
         let Err(Job::Shard(op)) = self.send(Job::Shard(op)) else {
             return;
         };
@@ -58,10 +64,32 @@ impl Worker {
         // as long as the server, which nobody waits for any more when it is gone.
         let _ = self.done.send(match op {
             WorkOp::CheckPassword { conn, .. } => WorkDone::PasswordChecked { conn, fits: false },
-            WorkOp::ChangeFiles { .. } => {
-                WorkDone::FilesChanged(Err("no thread can be started".to_owned()))
-            }
+            WorkOp::ChangeFiles { .. } => WorkDone::FilesChanged(Err(NO_THREAD.to_owned())),
+            WorkOp::FetchAccount { key, .. } => WorkDone::AccountFetched {
+                key,
+                token: Err(NO_THREAD.to_owned()),
+            },
         });
+    }
+
+    /// Asks a web server, on a thread of its own: others' passwords do not wait for it. The shard bounds how
+    /// many there are.
+    fn fetch(&self, server: WebAccounts, key: String) {
+        let (done, wanted) = (self.done.clone(), key.clone());
+        let ask = move || {
+            let token = web_accounts::fetch(&server, &wanted);
+            // Nobody waits for it any more when the server is gone.
+            let _ = done.send(WorkDone::AccountFetched { key: wanted, token });
+        };
+        if thread::Builder::new()
+            .name("fetch".to_owned())
+            .spawn(ask)
+            .is_err()
+        {
+            let token = Err(NO_THREAD.to_owned());
+            // The same.
+            let _ = self.done.send(WorkDone::AccountFetched { key, token });
+        }
     }
 
     /// Has a password checked. Without a thread there is no answer.
@@ -137,6 +165,10 @@ fn carry_out(op: WorkOp) -> WorkDone {
         WorkOp::CheckPassword { conn, hash, shown } => {
             let fits = fits(&shown, &hash);
             WorkDone::PasswordChecked { conn, fits }
+        }
+        WorkOp::FetchAccount { server, key } => {
+            let token = web_accounts::fetch(&server, &key);
+            WorkDone::AccountFetched { key, token }
         }
         WorkOp::ChangeFiles { directory, change } => {
             let outcome = change_files(Path::new(&directory), &change);

@@ -16,7 +16,7 @@ use protocol::time::Wall;
 
 use crate::accounts::Accounts;
 use crate::auth::delegated::without_questions;
-use crate::auth::user::{Expiry, User, UserLimits};
+use crate::auth::user::{Claimed, Expiry, User, UserLimits};
 use crate::auth::{Credentials, Verdict, has_signed};
 
 mod template;
@@ -76,6 +76,26 @@ impl Signers {
             sentinel: operators.sentinel.clone(),
             seed,
         }
+    }
+
+    /// Returns the account of a token that is good as far as one can tell without the account, which is not
+    /// known or whose time is over.
+    pub(crate) fn missing_account(&self, token: &str, now: Wall) -> Option<String> {
+        let token = decode(token).ok()?;
+        let Body::User(claims) = token.body else {
+            return None;
+        };
+        let now = seconds(now);
+        let key = match claims.issuer_account.as_str() {
+            "" => token.standard.iss.clone(),
+            _ => claims.issuer_account,
+        };
+        let pinned = self.pinned.is_empty() || self.pinned.contains(&key);
+        // What is put into a request must be a key.
+        let named = PublicKey::parse_as(KeyKind::Account, &key).is_some();
+        let known = self.accounts.get(&key).map(|signed| signed.account.expires);
+        let good = known.is_some_and(|expires| expires == 0 || now <= expires);
+        (holds(&token.standard, now) && pinned && named && !good).then_some(key)
     }
 
     /// Returns what has befallen a token that was good once.
@@ -221,6 +241,11 @@ impl Signers {
                 subscriptions_max: u32::try_from(limits.subs).ok(),
             },
             expiry: expiry(&standard, account, window_end),
+            signed: Some(Claimed {
+                name: standard.name.clone(),
+                issuer: standard.iss.clone(),
+                tags: claims.tags,
+            }),
             ..user
         })
     }

@@ -28,6 +28,18 @@ pub(crate) struct User {
     pub(crate) expiry: Option<Expiry>,
     /// Whether a service has vouched for it.
     pub(crate) is_delegated: bool,
+    /// What was signed about it, if something was.
+    pub(crate) signed: Option<Claimed>,
+}
+
+/// What is told of a token besides what it allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claimed {
+    /// The user's name for people.
+    pub(crate) name: String,
+    /// Who signed it.
+    pub(crate) issuer: String,
+    pub(crate) tags: Vec<String>,
 }
 
 /// The limits of one user.
@@ -86,6 +98,7 @@ impl User {
             fence: None,
             expiry: None,
             is_delegated: false,
+            signed: None,
         })
     }
 }

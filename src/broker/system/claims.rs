@@ -94,7 +94,7 @@ impl Shard {
     fn directory(&self) -> Option<Directory> {
         match &self.operators()?.resolver {
             Resolver::Directory(directory) => Some(directory.clone()),
-            Resolver::Memory => None,
+            Resolver::Memory | Resolver::Web(_) => None,
         }
     }
 

@@ -12,6 +12,7 @@ use protocol::js::advisory::ClientInfo;
 use protocol::text::duration::Nanos;
 
 use crate::shard::Shard;
+use crate::snapshot::signed;
 
 impl Shard {
     /// Tells that a client has logged in.
@@ -149,11 +150,16 @@ impl Shard {
             true => Nanos::from(waited).max(Nanos(1)),
             false => who.rtt,
         };
+        let label = self.options.config.account_label(&who.account);
+        let signed = signed(conn).unwrap_or_default();
         Some(ClientInfo {
             user,
             rtt,
             server: String::new(),
-            name_tag: who.account.clone(),
+            jwt: signed.jwt,
+            issuer_key: signed.issuer_key,
+            name_tag: label.to_string(),
+            tags: signed.tags,
             ..who
         })
     }

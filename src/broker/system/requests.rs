@@ -12,6 +12,8 @@ use protocol::errors::CloseReason;
 use protocol::id::ConnId;
 use protocol::js::json::Writer;
 use protocol::subject;
+use protocol::text::duration::Nanos;
+use protocol::time::Instant;
 
 use super::Request;
 use crate::effects::Errand;
@@ -123,10 +125,17 @@ impl Shard {
                 let name = user.map_or("", |user| user.name.as_str());
                 data.field("user", name);
                 data.field("account", account);
-                data.field("account_name", account);
+                data.field("account_name", self.options.config.account_label(account));
+                if let Some(signed) = user.and_then(|user| user.signed.as_ref()) {
+                    data.field_if_set("user_name", &signed.name);
+                }
                 if let Some(permissions) = user.and_then(|user| user.said.as_ref()) {
                     data.key("permissions");
                     write_permissions(&mut data, permissions);
+                }
+                if conn.expires != Instant::NEVER {
+                    let left = Nanos::from(conn.expires.since(self.router.now.mono));
+                    data.field("expires", &left);
                 }
             }
             None => {

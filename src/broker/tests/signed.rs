@@ -17,9 +17,9 @@ use crate::effects::{Input, Rules, WorkDone};
 
 const REFUSED: &str = "-ERR 'Authorization Violation'\r\n";
 /// When the harness' clock starts, in seconds.
-const NOW: i64 = 1_700_000_000;
+pub(super) const NOW: i64 = 1_700_000_000;
 
-fn operator() -> KeyPair {
+pub(super) fn operator() -> KeyPair {
     KeyPair::from_entropy(KeyKind::Operator, [1; 32])
 }
 
@@ -36,7 +36,7 @@ pub(super) fn name(pair: &KeyPair) -> String {
 }
 
 /// Returns an account's claims with what `with` says beside the usual.
-fn account_token(pair: &KeyPair, mut with: Value) -> String {
+pub(super) fn account_token(pair: &KeyPair, mut with: Value) -> String {
     for limit in ["subs", "data", "payload", "conn", "leaf"] {
         if with["limits"][limit].is_null() {
             with["limits"][limit] = (-1).into();
@@ -57,7 +57,7 @@ pub(super) fn typed(kind: &str, mut with: Value) -> Value {
 }
 
 /// Returns a user's claims.
-fn user_token(issuer: &KeyPair, with: Value) -> String {
+pub(super) fn user_token(issuer: &KeyPair, with: Value) -> String {
     user_token_for(Standard::default(), issuer, with)
 }
 
@@ -135,7 +135,7 @@ fn world_with(accounts: &[(&KeyPair, Value)], more: &str) -> World {
     )))
 }
 
-fn world(with: Value) -> World {
+pub(super) fn world(with: Value) -> World {
     world_with(&[(&account(2), with)], "")
 }
 
@@ -149,7 +149,7 @@ fn greeted(world: &mut World) -> (ConnId, String) {
 }
 
 /// Logs in with a token and the user's signature, and returns what is answered.
-fn log_in(world: &mut World, token: &str) -> (ConnId, String) {
+pub(super) fn log_in(world: &mut World, token: &str) -> (ConnId, String) {
     let (id, nonce) = greeted(world);
     let sig = user().sign_text(nonce.as_bytes());
     let line = format!(

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use super::operator::OperatorError;
 use super::websocket::{self, WebSocketError};
-use crate::options::{Listen, Options};
+use crate::options::{Listen, Options, Resolver};
 
 /// Settings that do not go together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +72,10 @@ pub(crate) fn settle(options: &mut Options) -> Result<(), Inconsistent> {
     let is_account = |name: &str| {
         name == "$G" || name == "$SYS" || options.accounts.iter().any(|a| a.name == name)
     };
-    if !options.system_account.as_deref().is_none_or(is_account) {
+    // One that is on the web is asked for at the start.
+    let operators = options.operators.as_ref();
+    let elsewhere = operators.is_some_and(|o| matches!(o.resolver, Resolver::Web(_)));
+    if !elsewhere && !options.system_account.as_deref().is_none_or(is_account) {
         return Err(Inconsistent::SystemAccount);
     }
     Ok(())

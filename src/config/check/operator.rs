@@ -14,7 +14,7 @@ use identity::{Body, KeyKind, PublicKey, decode, undecorated};
 use super::reader::{Reader, set};
 use crate::Surroundings;
 use crate::claims::signed;
-use crate::options::{Operators, Options, Resolver, SignedAccount};
+use crate::options::{CertFiles, Operators, Options, Resolver, SignedAccount, WebAccounts};
 use crate::value::{Node, Pos};
 
 mod resolver;
@@ -34,6 +34,10 @@ pub(super) struct Draft {
     resolver: Option<Resolver>,
     /// Where the file says where accounts are known from, rightly or not.
     resolves: Option<Pos>,
+    /// Whether an operator says that instead.
+    resolves_by_operator: bool,
+    /// Whom a resolver on the web is believed by, and what it is shown.
+    resolver_tls: Option<(Option<String>, Option<CertFiles>)>,
     preload: Vec<(String, String)>,
     pinned: BTreeSet<String>,
     sentinel: Option<String>,
@@ -41,6 +45,7 @@ pub(super) struct Draft {
 
 /// An operator's claims.
 struct Signed {
+    token: String,
     key: String,
     claims: identity::claims::Operator,
 }
@@ -74,10 +79,10 @@ impl Draft {
                 }
             }
             "resolver" | "account_resolver" | "accounts_resolver" => {
-                self.resolver = resolver::resolver(read, key, node);
+                self.resolver = resolver::resolver(read, node);
                 self.resolves = Some(node.at.clone());
             }
-            "resolver_tls" => read.refused(key, node),
+            "resolver_tls" => self.resolver_tls = resolver::tls(read, node),
             "resolver_preload" => self.preload(read, node),
             "resolver_pinned_accounts" => self.pinned.extend(read.texts(node)),
             "default_sentinel" => set(&mut self.sentinel, read.name(node)),
@@ -102,7 +107,8 @@ impl Draft {
                 return read.error(&node.at, told);
             }
         };
-        let signed = match decode(undecorated(&contents)) {
+        let token = undecorated(&contents);
+        let signed = match decode(token) {
             Ok(signed) => signed,
             Err(error) => {
                 return read.error(&node.at, format!("error parsing operator JWT: {error}"));
@@ -110,6 +116,7 @@ impl Draft {
         };
         match signed.body {
             Body::Operator(claims) => self.operators.push(Signed {
+                token: token.to_owned(),
                 key: signed.standard.sub,
                 claims: *claims,
             }),
@@ -138,7 +145,7 @@ impl Draft {
 
     /// Puts what was read into the options, when all of the file has been read.
     pub(super) fn finish(
-        self,
+        mut self,
         read: &mut Reader,
         options: &mut Options,
         around: &mut dyn Surroundings,
@@ -149,6 +156,7 @@ impl Draft {
                 None => Ok(()),
             };
         }
+        self.take_operators_resolver();
         self.fits(options)?;
         let mut operators = Operators {
             trusted: self.trusted.into_iter().map(|key| (key, false)).collect(),
@@ -157,7 +165,16 @@ impl Draft {
             resolver: self.resolver.unwrap_or_default(),
             ..Operators::default()
         };
-        for Signed { key, claims } in self.operators {
+        if let Resolver::Web(web) = &mut operators.resolver {
+            if !self.preload.is_empty() {
+                return Err(OperatorError::NotWriteable);
+            }
+            if let Some((ca_file, own)) = self.resolver_tls {
+                (web.ca_file, web.own) = (ca_file, own);
+            }
+        }
+        for Signed { token, key, claims } in self.operators {
+            operators.tokens.push(token);
             let strict = claims.strict_signing_key_usage;
             if options.system_account.is_none() && !claims.system_account.is_empty() {
                 options.system_account = Some(claims.system_account);
@@ -193,8 +210,24 @@ impl Draft {
         Ok(())
     }
 
+    /// An operator may say where its accounts are known from, if the file does not.
+    fn take_operators_resolver(&mut self) {
+        let Some(first) = self.operators.first() else {
+            return;
+        };
+        let url = &first.claims.account_server_url;
+        if self.resolves.is_none() && url.starts_with("http") {
+            let url = resolver::based(&format!("{}/accounts", url.trim_end_matches('/')));
+            self.resolver = Some(Resolver::Web(WebAccounts {
+                url,
+                ..WebAccounts::default()
+            }));
+            self.resolves_by_operator = true;
+        }
+    }
+
     fn fits(&self, options: &Options) -> Result<(), OperatorError> {
-        if self.resolves.is_none() {
+        if self.resolves.is_none() && !self.resolves_by_operator {
             return Err(OperatorError::NoResolver);
         }
         if !options.accounts.is_empty() {
@@ -248,6 +281,9 @@ pub enum OperatorError {
     /// Operators and bare keys.
     #[error("conflicting options for 'TrustedKeys' and 'TrustedOperators'")]
     TwoKinds,
+    /// Accounts for a resolver that takes none.
+    #[error("resolver preloads only available for writeable resolver types MEM/DIR/CACHE_DIR")]
+    NotWriteable,
     /// Two system accounts.
     #[error("system_account in config and operator JWT must be identical")]
     SystemAccount,

@@ -3,8 +3,11 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use identity::claims;
+
+use super::CertFiles;
 
 /// Operators, and the accounts that they have signed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +25,8 @@ pub struct Operators {
     pub strict: BTreeSet<String>,
     /// Where accounts are known from beside the file.
     pub resolver: Resolver,
+    /// The operators' own tokens.
+    pub tokens: Vec<String>,
 }
 
 /// Where accounts are known from.
@@ -32,6 +37,19 @@ pub enum Resolver {
     Memory,
     /// From a directory with a file for each account.
     Directory(Directory),
+    /// From a web server, which is asked when somebody of theirs comes.
+    Web(WebAccounts),
+}
+
+/// A web server that has accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebAccounts {
+    /// What an account's key is put behind; it ends in a slash.
+    pub url: String,
+    /// The authorities that its certificate is checked against; the system's when not set.
+    pub ca_file: Option<String>,
+    /// The certificate that is shown to it.
+    pub own: Option<CertFiles>,
 }
 
 /// A directory of accounts.

@@ -1,5 +1,6 @@
 //! Changes that are adopted and changes that are refused, as nats-server 2.15.1 tells them.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,6 +9,7 @@ use super::{ReloadError, reload};
 use crate::Options;
 use crate::fake::Fake;
 use crate::load::{Launch, load};
+use crate::options::SignedAccount;
 
 fn options(args: &[String], config: &str) -> Options {
     match load("nats-server", args, &mut Fake::with_config(config)) {
@@ -167,6 +169,30 @@ fn each_part_of_tls_is_told_or_refused_by_itself() {
         (&with("ca_file: c"), &with("ca_file: c, verify_and_map: true"), "TLSMap: old=false, new=true"),
         (&same, &with("connection_rate_limit: 3"), "TLSRateLimit: old=0, new=3"),
     ]);
+}
+
+#[test]
+fn accounts_that_were_fetched_are_known_after_a_reload() {
+    let key = "ODCYNRX5XGH75DKMSW6IY7XZIJQRNUMKXPXXQMPTPWXHCK5HFLKFP6GN";
+    let text = format!("trusted_keys: [{key}]\nresolver: URL(http://h)\n");
+    let args = ["-c", "nats.conf"].map(String::from);
+    let mut current = options(&args, &text);
+    let operators = current.operators.as_mut().expect("operator mode");
+    operators.accounts.insert(
+        "A".to_string(),
+        SignedAccount {
+            name: "acme".to_string(),
+            issuer: key.to_string(),
+            issued: 0,
+            token: String::new(),
+            expires: 0,
+            claims: Box::default(),
+        },
+    );
+    let mut around = Fake::with_config(&format!("{text}ping_max: 5"));
+    let fresh = reload("nats-server", &args, &current, &mut around).expect("adopted");
+    assert_eq!(fresh.setup.options.account_label("A"), "acme");
+    assert_eq!(fresh.setup.options.accounts.len(), 1);
 }
 
 #[test]

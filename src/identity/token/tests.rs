@@ -173,6 +173,8 @@ fn signing_keys_are_keys_or_scopes() {
         (account.signing_keys[1].key.as_str(), scope.subs),
         ("AS", 3)
     );
+    // A template's limits are none where it has none.
+    assert_eq!((scope.data, scope.payload), (-1, -1));
     assert_eq!((account.limits.conn, account.limits.leaf), (5, 0));
     assert_eq!(account.revocations.get("*"), Some(&7));
 }

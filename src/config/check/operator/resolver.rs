@@ -6,21 +6,84 @@ use alloc::string::String;
 
 use crate::check::reader::Reader;
 use crate::duration;
-use crate::options::{Deletion, Directory, Resolver};
+use crate::options::{CertFiles, Deletion, Directory, Resolver, WebAccounts};
 use crate::value::{Map, Node, Value};
 
+/// What a resolver on the web begins with.
+const WEB: &str = "url";
+/// nats-server's words for what is none.
+const UNKNOWN: &str = "error parsing account resolver, should be MEM or  URL(\"url\") or a map \
+                       containing dir and type state=[FULL|CACHE])";
+
 /// Reads the key; none where it is wrong or cannot be done.
-pub(super) fn resolver(read: &mut Reader, key: &str, node: &Node) -> Option<Resolver> {
+pub(super) fn resolver(read: &mut Reader, node: &Node) -> Option<Resolver> {
     match &node.value {
         Value::Text(text) if is_memory(text) => Some(Resolver::Memory),
-        // Tokens would have to be fetched from elsewhere.
-        Value::Text(_) => {
-            read.refused(key, node);
-            None
-        }
+        Value::Text(text) => match web(text) {
+            Some(url) => Some(Resolver::Web(WebAccounts {
+                url,
+                ..WebAccounts::default()
+            })),
+            None => {
+                read.error(&node.at, UNKNOWN);
+                None
+            }
+        },
         Value::Map(map) => block(read, node, map),
         _ => {
             read.error(&node.at, "error parsing operator resolver, wrong type");
+            None
+        }
+    }
+}
+
+/// Returns what `URL("...")` names, with a slash behind it; nothing where it names nothing.
+fn web(text: &str) -> Option<String> {
+    let rest = text
+        .get(..WEB.len())
+        .filter(|start| start.eq_ignore_ascii_case(WEB));
+    let rest = rest.and(text.get(WEB.len()..))?;
+    let inside = rest
+        .trim()
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'));
+    Some(based(inside.unwrap_or_default().trim().trim_matches('"')))
+}
+
+/// Returns a URL that keys can be put behind.
+pub(super) fn based(url: &str) -> String {
+    match url.ends_with('/') {
+        true => url.to_owned(),
+        false => format!("{url}/"),
+    }
+}
+
+/// Reads how the web server is spoken to.
+pub(super) fn tls(read: &mut Reader, node: &Node) -> Option<(Option<String>, Option<CertFiles>)> {
+    let (mut ca, mut cert, mut key) = (None, None, None);
+    let Value::Map(map) = &node.value else {
+        read.error(&node.at, "expected a map of TLS settings");
+        return None;
+    };
+    for (name, node) in map.iter() {
+        match name.to_ascii_lowercase().as_str() {
+            "ca_file" => ca = read.text(node),
+            "cert_file" => cert = read.text(node),
+            "key_file" => key = read.text(node),
+            // The time that an answer may take is fixed; a server's certificate is always checked.
+            "timeout" | "verify" => {}
+            _ => read.refused(&format!("resolver_tls.{name}"), node),
+        }
+    }
+    match (cert, key) {
+        (Some(cert), Some(key)) => Some((ca, Some(CertFiles { cert, key }))),
+        (None, None) => Some((ca, None)),
+        (Some(_), None) => {
+            read.error(&node.at, "missing 'key_file' in TLS configuration");
+            None
+        }
+        (None, Some(_)) => {
+            read.error(&node.at, "missing 'cert_file' in TLS configuration");
             None
         }
     }
@@ -97,4 +160,24 @@ fn block(read: &mut Reader, node: &Node, map: &Map) -> Option<Resolver> {
         },
         accounts_max: limit,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolver_on_the_web_is_known_by_its_form() {
+        for (text, url) in [
+            ("URL(http://h/a)", Some("http://h/a/")),
+            ("url( \"https://h/a/\" )", Some("https://h/a/")),
+            // nats-server says what is wrong with these when it asks.
+            ("URL()", Some("/")),
+            ("URL", Some("/")),
+            ("foo", None),
+            ("MEM", None),
+        ] {
+            assert_eq!(web(text).as_deref(), url, "{text}");
+        }
+    }
 }
