@@ -2,7 +2,7 @@
 # Runs unmodified NATS clients against a server and sums up their checks: the last line about a server is
 # `N passed, M failed`, as ci/run.sh wants it.
 #
-#   ci/clients/run.sh --server nats|beale|both [--only python|go|accounts|schemas|js|rust|natscli|nsc|walkthroughs|memphis-python|memphis-js|memphis-rest]
+#   ci/clients/run.sh --server nats|beale|both [--only python|go|accounts|schemas|js|rust|natscli|nsc|walkthroughs|memphis-python|memphis-js|memphis-rest|mixed]
 #
 # NATS_SERVER names the real nats-server (default: the one on PATH), BEALE our broker (default: built by
 # cargo). Clients are installed in pinned versions into ci/.cache. With `both`, checks that pass on the real
@@ -33,7 +33,8 @@ install() {
     fi
     if wanted nsc; then (cd "$here/nsc" && go build -o "$cache/bin/nsc" github.com/nats-io/nsc/v2); fi
     if wanted js; then (cd "$here/js" && npm ci --silent --no-fund --no-audit); fi
-    if wanted memphis-python; then
+    if wanted mixed; then (cd "$here/mixed" && go build -o "$cache/bin/mixed-go" .); fi
+    if wanted memphis-python || wanted mixed; then
         # Of its own, since Memphis' SDK wants an old protobuf.
         if [ ! -x "$cache/memphis-python/bin/python" ]; then python3 -m venv "$cache/memphis-python"; fi
         "$cache/memphis-python/bin/pip" install --quiet -r "$here/memphis-python/requirements.txt"
@@ -108,6 +109,7 @@ clients() {
         fi
         if wanted memphis-js; then memphis memphis-js node "$here/memphis-js/checks.mjs"; fi
         if wanted memphis-rest; then memphis_rest; fi
+        if wanted mixed; then mixed; fi
     fi
 }
 
@@ -173,6 +175,18 @@ memphis_rest() {
         client memphis-rest "$cache/python/bin/python" "$here/memphis-rest/checks.py" "$management" "$gateway" "$port"
     else
         echo "FAIL memphis-rest/program: the server did not start"
+    fi
+    stop_all
+}
+
+# A Memphis SDK and NATS clients on the same stations, watched over HTTP.
+mixed() {
+    local port management
+    port=$(free_port) management=$(free_port)
+    if serve "memphis { listen: \"127.0.0.1:$port\", ui_port: $management }"; then
+        client mixed "$cache/memphis-python/bin/python" "$here/mixed/checks.py" "$port" "$management" "$cache/bin/mixed-go"
+    else
+        echo "FAIL mixed/program: the server did not start"
     fi
     stop_all
 }

@@ -99,6 +99,16 @@ impl Accounts {
                 entry.jetstream = options.jetstream.enabled;
             }
         }
+        let Some(memphis) = &options.memphis else {
+            return;
+        };
+        for account in &mut self.list {
+            let limits = memphis.limits_of(&account.name).map(|l| l.connections);
+            // What the account's own block says counts where the tenant's says nothing.
+            if let Some(limits) = limits.filter(|limits| *limits != AccountLimits::default()) {
+                account.limits = limits;
+            }
+        }
     }
 
     /// Returns the account of that name, which is made if there is none.

@@ -172,8 +172,11 @@ pub fn load(
         },
     };
     line.apply(&mut setup.options, &mut setup.unsupported)?;
-    if line.is_on(CliFlag::Memphis) && setup.options.memphis.is_none() {
+    if line.wants_memphis() && setup.options.memphis.is_none() {
         setup.options.memphis = Some(Draft::default().finish(around));
+    }
+    if let Some(memphis) = &mut setup.options.memphis {
+        line.apply_rest(memphis)?;
     }
     check::settle(&mut setup.options)?;
     match setup.config {

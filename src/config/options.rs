@@ -22,7 +22,7 @@ pub use access::{
 };
 pub use jetstream::{AccountJetStream, BatchLimits, JetStream, ServerLimits, SyncInterval};
 pub use logging::Logging;
-pub use memphis::{Memphis, Rest, Tenant};
+pub use memphis::{Memphis, Rest, Tenant, TenantLimits};
 pub use network::{
     CertFiles, CipherSuite, ClosedDoor, Curve, HandshakeFirst, Listen, Peers, Tls, TlsVersion,
 };

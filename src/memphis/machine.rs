@@ -9,6 +9,7 @@ mod consequence;
 mod guards;
 mod managing;
 mod resend;
+mod rights;
 mod sweep;
 
 use alloc::collections::BTreeMap;
@@ -251,10 +252,12 @@ impl Memphis {
             return;
         };
         let (reply, body) = (request.reply, request.body);
+        let mut user = "";
         let asked = if let Some(text) = &self.poisoned {
             Err(dispatch::refusal(subject, text))
         } else if self.tasks.len() < TASKS_MAX {
             let asker = self.known(account, request.asker, host);
+            user = asker.user;
             dispatch::read(subject, body, asker)
         } else {
             let text = "the broker is busy, try again later";
@@ -262,6 +265,11 @@ impl Memphis {
         };
         match asked {
             Ok(Some(asked)) => {
+                let tenant = host.account_name(account);
+                if let Some(text) = self.forbidden(&tenant, user, subject, &asked) {
+                    let refusal = dispatch::refusal(subject, &text);
+                    return answer(account, reply, &refusal, host);
+                }
                 let reply = reply.to_vec();
                 let task = Task {
                     account,

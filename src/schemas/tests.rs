@@ -316,3 +316,53 @@ fn graphql_messages_are_queries_that_the_schema_answers() {
         "your schema content is invalid",
     );
 }
+
+/// Each of these messages costs its judge a multiple of its length, or all of its stack, if that is not
+/// prevented: the test ends at once or not at all.
+#[test]
+fn messages_made_to_take_long_are_judged_soon() {
+    let list = validator(
+        SchemaKind::Json,
+        r##"{"type":"array","items":{"$ref":"#"}}"##,
+    );
+    let tree = validator(
+        SchemaKind::Avro,
+        r#"{"type":"record","name":"T","fields":[{"name":"t","type":["null","T"],"default":null}]}"#,
+    );
+    let levels = 100_000;
+    let deep = "[".repeat(levels) + &"]".repeat(levels);
+    assert!(list.check(deep.as_bytes()).is_err());
+    let deep = "{\"t\":".repeat(levels) + "null" + &"}".repeat(levels);
+    assert!(tree.check(deep.as_bytes()).is_err());
+
+    let nested = validator(
+        SchemaKind::Protobuf,
+        "syntax = \"proto3\"; message M { M m = 1; }",
+    );
+    let mut message = Vec::new();
+    for _ in 0..5_000 {
+        let mut outer = vec![0x0a];
+        outer.extend(varint(message.len()));
+        outer.append(&mut message);
+        message = outer;
+    }
+    assert!(nested.check(&message).is_err());
+
+    let schema = "type Query { user(id: ID!): User } type User { name: String! friends: [User] }";
+    let schema = validator(SchemaKind::Graphql, schema);
+    // Each fragment holds the next one twice: 2^40 fields if they were put in place.
+    let mut laughs = String::from("query { user(id: 1) { ...f0 } }");
+    for n in 0..40 {
+        let next = n + 1;
+        laughs += &format!(
+            " fragment f{n} on User {{ a: friends {{ ...f{next} }} b: friends {{ ...f{next} }} }}"
+        );
+    }
+    laughs += " fragment f40 on User { name }";
+    let _judged = schema.check(laughs.as_bytes());
+    // The same field many times over, each to be held against each other one.
+    let same = "user(id: 1) { name friends { name } } ".repeat(6_000);
+    let _judged = schema.check(format!("{{ {same} }}").as_bytes());
+    let circle = "query { user(id: 1) { ...a } } fragment a on User { friends { ...a } }";
+    assert!(schema.check(circle.as_bytes()).is_err(), "it has no end");
+}

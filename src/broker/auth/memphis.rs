@@ -247,6 +247,7 @@ mod tests {
                     password: Some(String::from("pw7")),
                     ..Default::default()
                 }],
+                ..Default::default()
             }],
             ..Memphis::default()
         };

@@ -67,7 +67,9 @@ pub(super) fn limits(options: &Options, account: &Account) -> Option<AccountLimi
     }
     let mut configured = options.accounts.iter();
     let own = configured.find(|own| own.name == account.name);
-    match own.and_then(|own| own.jetstream.as_ref()) {
+    let tenant = options.memphis.as_ref();
+    let tenant = tenant.and_then(|memphis| memphis.limits_of(&account.name)?.jetstream.as_ref());
+    match tenant.or_else(|| own?.jetstream.as_ref()) {
         Some(own) => Some(from_config(own)),
         None => Some(AccountLimits::UNLIMITED),
     }

@@ -2,9 +2,10 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use config::Options;
-use config::options::Memphis;
+use config::options::{AccountJetStream, AccountLimits, Memphis, Tenant, TenantLimits, User};
 use protocol::id::ConnId;
 use storage::StoreOptions;
 
@@ -395,6 +396,68 @@ fn a_user_that_was_made_logs_in_also_after_a_restart_and_no_longer_when_removed(
     let app = world.accept(Rules::Memphis);
     let refused = world.ask(app, login);
     assert!(refused.contains("Authorization Violation"), "{refused}");
+}
+
+#[test]
+fn a_tenant_has_no_more_than_its_limits() {
+    let mut config = Options {
+        memphis: Some(Memphis::default()),
+        ..Options::default()
+    };
+    config.jetstream.enabled = true;
+    let limits = TenantLimits {
+        connections: AccountLimits {
+            connections_max: Some(1),
+            payload_max: Some(1000),
+            ..AccountLimits::default()
+        },
+        jetstream: Some(AccountJetStream {
+            streams_max: Some(2),
+            ..AccountJetStream::default()
+        }),
+    };
+    if let Some(memphis) = &mut config.memphis {
+        memphis.tenants.push(Tenant {
+            id: 2,
+            name: "acme".into(),
+            limits,
+            users: Vec::from([User {
+                name: "app".into(),
+                password: Some("pw".into()),
+                ..User::default()
+            }]),
+        });
+    }
+    let mut world = World::new(config);
+    world.recover();
+    let login = LOGIN
+        .replace("root$1", "app$2")
+        .replace("\"memphis\"", "\"pw\"");
+    let inside = world.accept(Rules::Memphis);
+    world.ask(inside, &login);
+    world.ask(inside, "SUB in.* 2\r\n");
+    let made = request(&mut world, inside, "$memphis_station_creations", STATION);
+    assert_eq!(made, "MSG in.1 2 0\r\n\r\n");
+    let more = STATION.replace("Plain.A", "more");
+    let refused = request(&mut world, inside, "$memphis_station_creations", &more);
+    assert!(refused.contains("maximum number of streams"), "{refused}");
+    let info = request(&mut world, inside, "$JS.API.INFO", "");
+    assert!(
+        info.contains("\"streams\":2"),
+        "nothing is left of it: {info}"
+    );
+    let second = world.accept(Rules::Memphis);
+    let told = world.ask(second, &login);
+    assert!(
+        told.contains("maximum account active connections"),
+        "{told}"
+    );
+    let others = sdk(&mut world);
+    let made = request(&mut world, others, "$memphis_station_creations", &more);
+    assert_eq!(made, "MSG in.1 2 0\r\n\r\n", "others have theirs");
+    let large = format!("PUB x 1001\r\n{}\r\n", "x".repeat(1001));
+    let told = world.ask(inside, &large);
+    assert!(told.contains("Maximum Payload Violation"), "{told}");
 }
 
 #[test]

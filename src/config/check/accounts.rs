@@ -164,7 +164,7 @@ fn trace_share(read: &mut Reader, node: &Node, value: &Value) -> Option<u8> {
     None
 }
 
-fn limits(read: &mut Reader, node: &Node) -> AccountLimits {
+pub(super) fn limits(read: &mut Reader, node: &Node) -> AccountLimits {
     let mut limits = AccountLimits::default();
     let Some(map) = read.map(node) else {
         return limits;

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use super::listen::Address;
 use super::reader::{Reader, set};
-use super::users;
+use super::{accounts, jetstream, users};
 use crate::Surroundings;
-use crate::options::{Listen, Memphis, Rest, Tenant, User};
+use crate::options::{Listen, Memphis, Rest, Tenant, TenantLimits, User};
 use crate::value::{Node, Value};
 
 /// Most minutes that a token holds: a year.
@@ -23,6 +23,7 @@ pub(crate) struct Draft {
     connection_token: Option<String>,
     user_pass_based_auth: Option<bool>,
     users: Vec<User>,
+    limits: TenantLimits,
     tenants: Vec<Tenant>,
     dls_retention_hours: Option<u32>,
     logs_retention_days: Option<u32>,
@@ -69,6 +70,7 @@ impl Draft {
                 "tenants" | "accounts" => draft.tenants = tenants(read, node),
                 _ => {
                     return draft.address.read(read, key, node)
+                        || limits(&mut draft.limits, read, key, node)
                         || draft.rest.read(read, key, node)
                         || draft.retention(read, key, node);
                 }
@@ -136,6 +138,7 @@ impl Draft {
                 .or_else(|| Some(variable("USER_PASS_BASED_AUTH")? != "false"))
                 .unwrap_or(default.user_pass_based_auth),
             users: self.users,
+            limits: self.limits,
             tenants: self.tenants,
             dls_retention_hours: self
                 .dls_retention_hours
@@ -264,9 +267,18 @@ fn tenant(read: &mut Reader, name: Option<&str>, node: &Node) -> Tenant {
             "id" => set(&mut tenant.id, read.count(key, node)),
             "name" => set(&mut tenant.name, read.text(node)),
             "users" => tenant.users = users::users(read, node),
-            _ => return false,
+            _ => return limits(&mut tenant.limits, read, key, node),
         }
         true
     });
     tenant
+}
+
+fn limits(limits: &mut TenantLimits, read: &mut Reader, key: &str, node: &Node) -> bool {
+    match key {
+        "limits" => limits.connections = accounts::limits(read, node),
+        "jetstream" => limits.jetstream = jetstream::of_account(read, node),
+        _ => return false,
+    }
+    true
 }

@@ -278,6 +278,28 @@ fn memphis_takes_tenants_and_its_defaults_from_the_environment() {
 }
 
 #[test]
+fn tenants_of_memphis_have_limits_in_the_words_of_accounts() {
+    let text = "memphis { limits { max_connections: 7 }, tenants { acme { id: 2,
+        limits { max_payload: 1k }, jetstream { max_file: 10M, max_streams: 3 } } } }";
+    let memphis = options(text).memphis.expect("on");
+    let limits = |account: &str| memphis.limits_of(account).cloned().expect("a tenant");
+    assert_eq!(limits("$G").connections.connections_max, Some(7));
+    assert_eq!(limits("$G").jetstream, None);
+    let acme = limits("acme");
+    assert_eq!(acme.connections.payload_max, Some(1000));
+    let stored = acme.jetstream.expect("it was said");
+    assert_eq!(
+        (stored.file_max, stored.streams_max),
+        (Some(10_000_000), Some(3))
+    );
+    assert!(memphis.limits_of("other").is_none());
+    assert_ne!(
+        checked("memphis { tenants { acme { id: 2, limits { no: 1 } } } }").errors,
+        []
+    );
+}
+
+#[test]
 fn memphis_over_http_is_off_until_it_is_given_ports() {
     let rest = options("memphis: true").memphis.expect("on").rest;
     assert_eq!((rest.management, rest.gateway), (None, None));

@@ -13,7 +13,7 @@ use super::{CommandLine, Given};
 use crate::check::Unsupported;
 use crate::check::listen::split_host_port;
 use crate::load::LaunchError;
-use crate::options::{CertFiles, ClosedDoor, Listen, Options, Peers, Tls};
+use crate::options::{CertFiles, ClosedDoor, Listen, Memphis, Options, Peers, Tls};
 
 impl CommandLine {
     /// Sets what the flags say, and notes those that have no effect yet.
@@ -79,6 +79,32 @@ impl CommandLine {
             at: None,
             refuse: *refuse,
         }));
+        Ok(())
+    }
+}
+
+impl CommandLine {
+    /// Says whether Memphis SDKs are to be served, whatever the file says.
+    pub(crate) fn wants_memphis(&self) -> bool {
+        let ports = [Flag::UiPort, Flag::RestGatewayPort];
+        self.is_on(Flag::Memphis) || ports.iter().any(|flag| self.last(*flag).is_some())
+    }
+
+    /// Sets the ports of Memphis' interfaces over HTTP; 0 is off.
+    pub(crate) fn apply_rest(&self, memphis: &mut Memphis) -> Result<(), LaunchError> {
+        let host = memphis.listen.host.as_str();
+        let rest = &mut memphis.rest;
+        for (flag, place) in [
+            (Flag::UiPort, &mut rest.management),
+            (Flag::RestGatewayPort, &mut rest.gateway),
+        ] {
+            if let Some(Given::Number(n)) = self.last(flag) {
+                *place = port(*n)?.map(|port| Listen {
+                    host: String::from(host),
+                    port,
+                });
+            }
+        }
         Ok(())
     }
 }

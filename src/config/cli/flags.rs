@@ -58,6 +58,8 @@ pub(crate) enum Flag {
     ConnectRetries,
     Profile,
     Memphis,
+    UiPort,
+    RestGatewayPort,
 }
 
 use Kind::{Number, Switch, Text};
@@ -129,4 +131,6 @@ pub(super) const FLAGS: &[(&str, Flag, Kind)] = &[
     ("connect_retries", Flag::ConnectRetries, Number),
     ("profile", Flag::Profile, Number),
     ("memphis", Flag::Memphis, Switch),
+    ("ui_port", Flag::UiPort, Number),
+    ("rest_gw_port", Flag::RestGatewayPort, Number),
 ];

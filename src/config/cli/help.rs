@@ -39,6 +39,8 @@ Server:
         --client_advertise <addr>    Address to tell clients about
         --ports_file_dir <dir>       Write the ports in use to <program>_<pid>.ports in this directory
         --memphis                    Serve Memphis SDKs too (port 6666)
+        --ui_port <port>             The same, and Memphis' management API on this port
+        --rest_gw_port <port>        The same, and Memphis' REST gateway on this port
 
 Logging:
     -l, --log <file>                 Log to this file

@@ -104,6 +104,22 @@ fn memphis_beside_nats_serves_both() {
 }
 
 #[test]
+fn ports_of_memphis_over_http_are_flags_too() {
+    let setup = serve("--ui_port 9001 --rest_gw_port 4445", "");
+    let rest = setup.options.memphis.expect("on").rest;
+    let shown = |listen: Option<crate::options::Listen>| listen.map(|listen| listen.to_string());
+    assert_eq!(shown(rest.management).as_deref(), Some("127.0.0.1:9001"));
+    assert_eq!(shown(rest.gateway).as_deref(), Some("127.0.0.1:4445"));
+    let setup = serve(
+        "-c nats.conf --ui_port 0",
+        "memphis { ui_port: 9000, rest_gw_port: 4444 }",
+    );
+    let rest = setup.options.memphis.expect("on").rest;
+    assert_eq!(rest.management, None, "off after all");
+    assert_eq!(shown(rest.gateway).as_deref(), Some("127.0.0.1:4444"));
+}
+
+#[test]
 fn version_and_help_are_printed_by_flag_and_by_word() {
     for line in ["-v", "--version", "version", "-p 1 version"] {
         let Ok(Launch::Print(text)) = run("nats-server", line, &mut Fake::default()) else {

@@ -4,7 +4,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Listen, User};
+use super::{AccountJetStream, AccountLimits, Listen, User};
 
 /// The `memphis` block.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Memphis {
     pub user_pass_based_auth: bool,
     /// Application users of tenant 1, beside root.
     pub users: Vec<User>,
+    /// What tenant 1 may use.
+    pub limits: TenantLimits,
     /// The other tenants, each an account of its own.
     pub tenants: Vec<Tenant>,
     /// How long dead letters are kept.
@@ -77,9 +79,33 @@ pub struct Tenant {
     pub name: String,
     /// Its application users.
     pub users: Vec<User>,
+    /// What it may use.
+    pub limits: TenantLimits,
+}
+
+/// What a tenant may use, in the words of accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TenantLimits {
+    /// What its connections may do together.
+    pub connections: AccountLimits,
+    /// What it may store: a stream is a station's partition. None is everything.
+    pub jetstream: Option<AccountJetStream>,
 }
 
 impl Memphis {
+    /// Returns what the tenant whose account has a name may use; none if there is no such tenant.
+    #[must_use]
+    pub fn limits_of(&self, account: &str) -> Option<&TenantLimits> {
+        if account == Self::GLOBAL {
+            return Some(&self.limits);
+        }
+        let mut tenants = self.tenants.iter();
+        let tenant = tenants.find(|tenant| tenant.name == account)?;
+        Some(&tenant.limits)
+    }
+
+    /// The account of tenant 1.
+    pub const GLOBAL: &'static str = "$G";
     /// The password that stands until another is set; with it the listener stays on the loopback
     /// interface.
     pub const DEFAULT_PASSWORD: &'static str = "memphis";
@@ -99,6 +125,7 @@ impl Default for Memphis {
             connection_token: None,
             user_pass_based_auth: true,
             users: Vec::new(),
+            limits: TenantLimits::default(),
             tenants: Vec::new(),
             dls_retention_hours: 3,
             logs_retention_days: 7,

@@ -1,5 +1,6 @@
 //! Whole requests against a host that plays log and JetStream.
 
+mod abuse;
 mod crashes;
 mod dead_letters;
 mod groups;

@@ -1,0 +1,193 @@
+"""One station, used at once by the Memphis SDK, nats-py and nats.go, and watched over HTTP.
+
+Usage: checks.py MEMPHIS_PORT MANAGEMENT_PORT GO_PROGRAM. Prints `ok NAME` or `FAIL NAME: why` per check; exits 1
+if one failed.
+"""
+
+import asyncio
+import http.client
+import json
+import sys
+import tempfile
+import time
+import urllib.parse
+
+import nats
+from memphis import Memphis
+from nats.js.api import ConsumerConfig
+from nats.js.errors import APIError
+
+PORT, MANAGEMENT, GO = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+URL = f"nats://root:memphis@127.0.0.1:{PORT}"
+SCHEMA = '{"type": "object", "required": ["id"]}'
+REFUSED = "Schema validation has failed"
+CHECKS = []
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+def ask(method, route, token="", **fields):
+    path, body = f"/api/{route}", json.dumps(fields)
+    if method == "GET":
+        path, body = f"{path}?{urllib.parse.urlencode(fields)}", None
+    connection = http.client.HTTPConnection("127.0.0.1", MANAGEMENT, timeout=30)
+    connection.request(method, path, body, {"Authorization": f"Bearer {token}"})
+    response = connection.getresponse()
+    said = json.loads(response.read())
+    connection.close()
+    assert response.status == 200, (route, response.status, said)
+    return said
+
+
+class Api:
+    def __init__(self):
+        self.token = ask("POST", "usermgmt/login", username="root", password="memphis")["jwt"]
+
+    def __call__(self, method, route, **fields):
+        return ask(method, route, self.token, **fields)
+
+    def station(self, name):
+        return self("GET", "monitoring/getStationOverviewData", station_name=name, partition_number=-1)
+
+
+async def go(*words):
+    """Takes a step with nats.go."""
+    process = await asyncio.create_subprocess_exec(GO, URL, *words, stdout=asyncio.subprocess.PIPE,
+                                                   stderr=asyncio.subprocess.PIPE)
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return json.loads(out)
+
+
+async def until(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        await asyncio.sleep(0.05)
+
+
+async def take(consumer, count):
+    """Fetches until there are so many, and acknowledges them."""
+    got = []
+    while len(got) < count:
+        for message in await consumer.fetch(count):
+            got.append(bytes(message.get_data()))
+            await message.ack()
+    return got
+
+
+async def nats_py(js, stream, durable, count, acks=True):
+    config = ConsumerConfig(durable_name=durable, ack_wait=0.3, max_deliver=1)
+    sub = await js.pull_subscribe(f"{stream}.final", durable, stream=stream, config=config)
+    messages = await sub.fetch(count, timeout=5)
+    for message in messages if acks else []:
+        await message.ack_sync()
+    return sub, [message.data for message in messages]
+
+
+@check
+async def from_memphis_to_nats_and_back(memphis, js, api):
+    await memphis.station("mixed.both")
+    producer = await memphis.producer("mixed.both", "writer")
+    consumer = await memphis.consumer("mixed.both", "reader", "readers")
+    await producer.produce(bytearray(b"by memphis"))
+    assert (await js.publish("mixed#both$1.final", b"by nats-py")).seq == 2
+    assert await go("publish", "mixed#both$1.final", "by nats.go") == {"stream": "mixed#both$1", "seq": 3}
+    all_of_them = [b"by memphis", b"by nats-py", b"by nats.go"]
+    assert await take(consumer, 3) == all_of_them
+    assert (await nats_py(js, "mixed#both$1", "billing-py", 3))[1] == all_of_them
+    seen = await go("fetch", "mixed#both$1", "billing-go", "mixed#both$1.final", "3", "ack")
+    assert seen == [body.decode() for body in all_of_them]
+    shown = api.station("mixed.both")
+    groups = {group["name"] for group in shown["connected_cgs"] + shown["disconnected_cgs"]}
+    assert {"readers", "billing-py", "billing-go"} <= groups, groups
+    producers = {p["name"] for p in shown["connected_producers"] + shown["disconnected_producers"]}
+    assert "writer" in producers and "nats-py-client" in producers, producers
+
+
+@check
+async def a_schema_holds_for_everybody(memphis, js, api):
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(SCHEMA)
+        file.flush()
+        await memphis.create_schema("mixed-schema", "json", file.name)
+    await memphis.station("mixed-checked", schema_name="mixed-schema")
+    producer = await memphis.producer("mixed-checked", "writer")
+    await producer.produce({"id": 1})
+    await js.publish("mixed-checked$1.final", b'{"id": 2}')
+    assert (await go("publish", "mixed-checked$1.final", '{"id": 3}'))["seq"] == 3
+    try:
+        await producer.produce({"no": 1})
+        raise AssertionError("the SDK takes it")
+    except Exception as error:  # noqa: BLE001 - the SDK raises its own
+        assert REFUSED in str(error), error
+    try:
+        await js.publish("mixed-checked$1.final", b'{"no": 2}')
+        raise AssertionError("nats-py takes it")
+    except APIError as error:
+        assert error.err_code == 20001 and REFUSED in error.description, error
+    told = await go("publish", "mixed-checked$1.final", '{"no": 3}')
+    assert told["code"] == 20001 and REFUSED in told["error"], told
+    failed = lambda: api.station("mixed-checked")["schema_failed_messages"]
+    await until(lambda: len(failed()) == 3)
+    bodies = sorted(bytes.fromhex(row["message"]["data"]) for row in failed())
+    # The SDK sends what it refused as Python shows it.
+    assert bodies == [b'{"no": 2}', b'{"no": 3}', b"{'no': 1}"], bodies
+    assert api.station("mixed-checked")["total_messages"] == 3
+
+
+@check
+async def the_journey_of_a_message_that_dies_for_all(memphis, js, api):
+    """Each of the three groups gives the message up; each gets it again, and an ack clears it."""
+    await memphis.station("mixed-dead")
+    producer = await memphis.producer("mixed-dead", "writer")
+    consumer = await memphis.consumer("mixed-dead", "reader", "readers", max_msg_deliveries=1, max_ack_time_ms=300)
+    await producer.produce(bytearray(b"poison"))
+    subject = "mixed-dead$1.final"
+    assert len(await consumer.fetch(1)) == 1
+    sub, got = await nats_py(js, "mixed-dead$1", "billing-py", 1, acks=False)
+    assert got == [b"poison"]
+    assert await go("fetch", "mixed-dead$1", "billing-go", subject, "1", "leave") == ["poison"]
+    dead = lambda: api.station("mixed-dead")["poison_messages"]
+    await until(lambda: dead() and len(dead()[0]["poisoned_cgs"]) == 3)
+    [row] = dead()
+    journey = api("GET", "stations/getPoisonMessageJourney", message_id=row["id"])
+    assert journey["producer"] == {"name": "writer", "is_active": True}, journey
+    assert {group["name"] for group in journey["poisoned_cgs"]} == {"readers", "billing-py", "billing-go"}, journey
+    assert bytes.fromhex(journey["message"]["data"]) == b"poison", journey
+    assert (journey["message_seq"], journey["partition_number"]) == (1, 1), journey
+    api("POST", "stations/resendPoisonMessages", station_name="mixed-dead", poison_message_ids=[row["id"]])
+    [message] = await sub.fetch(1, timeout=5)
+    assert message.data == b"poison"
+    await message.ack_sync()
+    await until(lambda: "billing-py" not in dead()[0]["poisoned_cgs"])
+    assert await go("fetch", "mixed-dead$1", "billing-go", subject, "1", "ack") == ["poison"]
+    assert await take(consumer, 1) == [b"poison"]
+    await until(lambda: dead() == [])
+
+
+async def main():
+    failed = 0
+    api = Api()
+    memphis = Memphis()
+    await memphis.connect(host="127.0.0.1", port=PORT, username="root", password="memphis")
+    nc = await nats.connect(URL, name="nats-py-client")
+    js = nc.jetstream()
+    for function in CHECKS:
+        name = f"mixed/{function.__name__}"
+        try:
+            await asyncio.wait_for(function(memphis, js, api), 60)
+            print(f"ok {name}", flush=True)
+        except Exception as error:  # noqa: BLE001 - every failure is one line of the report
+            failed += 1
+            print(f"FAIL {name}: {type(error).__name__} {error}".replace("\n", " "), flush=True)
+    await nc.close()
+    await memphis.close()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
