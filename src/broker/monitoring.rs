@@ -139,6 +139,10 @@ impl Source for Monitoring<'_> {
         streams::of_account(self.shard, account, self.now.wall)
     }
 
+    fn store(&self) -> Option<monitor::stats::Store> {
+        streams::store(self.shard)
+    }
+
     fn health(&self) -> Health {
         streams::health(self.shard)
     }

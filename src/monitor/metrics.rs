@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::fmt::{Display, Write as _};
 
 use crate::source::Source;
+use crate::stats::{Histogram, Store};
 
 /// Collects lines.
 #[derive(Default)]
@@ -22,6 +23,18 @@ impl Text {
         self.head(name, kind, help);
         // Writing to a string cannot fail.
         let _ = writeln!(self.0, "beale_{name} {value}");
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
+        self.head(name, "histogram", help);
+        for (bound, count) in histogram.cumulative() {
+            let _ = writeln!(self.0, "beale_{name}_bucket{{le=\"{bound}\"}} {count}");
+        }
+        let (count, sum) = (histogram.count(), histogram.sum().as_secs_f64());
+        let _ = writeln!(
+            self.0,
+            "beale_{name}_bucket{{le=\"+Inf\"}} {count}\nbeale_{name}_sum {sum}\nbeale_{name}_count {count}"
+        );
     }
 
     fn head(&mut self, name: &str, kind: &str, help: &str) {
@@ -48,6 +61,9 @@ pub(crate) fn metrics(source: &dyn Source) -> String {
     server(&mut text, source);
     if source.jetstream().is_some() {
         jetstream(&mut text, source);
+    }
+    if let Some(known) = source.store() {
+        store(&mut text, source, &known);
     }
     text.0
 }
@@ -100,6 +116,12 @@ fn server(text: &mut Text, source: &dyn Source) {
         "stale_connections_total",
         "Clients that fell silent.",
         server.stale_connections,
+    );
+    let pending: u64 = source.connections().iter().map(|c| c.pending_bytes).sum();
+    text.gauge(
+        "clients_pending_bytes",
+        "Waiting for clients to read.",
+        pending,
     );
     text.counter(
         "stalls_total",
@@ -155,6 +177,85 @@ fn jetstream(text: &mut Text, source: &dyn Source) {
             text.labelled("consumer_pending", &labels, consumer.num_pending);
         }
     });
+    text.head(
+        "consumer_ack_pending",
+        "gauge",
+        "Messages yet to be acknowledged.",
+    );
+    for_streams(source, |account, stream| {
+        for consumer in &stream.consumers {
+            let labels = [
+                ("account", account),
+                ("stream", consumer.stream_name.as_str()),
+                ("consumer", consumer.name.as_str()),
+            ];
+            text.labelled("consumer_ack_pending", &labels, consumer.num_ack_pending);
+        }
+    });
+}
+
+/// What an operator of something that promises durability watches: the disk, and what has been found on it.
+fn store(text: &mut Text, source: &dyn Source, store: &Store) {
+    let disk = source.process().disk;
+    text.histogram(
+        "disk_sync_seconds",
+        "From handing a sync to the disk until its answer: what an acknowledgement waits for.",
+        &disk.syncs,
+    );
+    text.histogram("disk_write_seconds", "The same for writes.", &disk.writes);
+    text.histogram("disk_read_seconds", "The same for reads.", &disk.reads);
+    text.gauge(
+        "disk_operations_waiting",
+        "Operations without an answer yet.",
+        disk.waiting,
+    );
+    text.counter("log_entries_total", "Entries made durable.", store.entries);
+    text.counter("log_syncs_total", "Syncs of the log.", store.syncs);
+    text.gauge(
+        "log_unsynced_bytes",
+        "Entries that are not durable yet.",
+        store.unsynced_bytes,
+    );
+    text.gauge("segments", "Files besides the log.", store.segments);
+    text.gauge("segment_bytes", "Their bytes.", store.segment_bytes);
+    text.gauge("cache_bytes", "Messages in memory.", store.cache_bytes);
+    text.counter(
+        "scrub_bytes_total",
+        "Read again to find rot.",
+        store.scrubbed_bytes,
+    );
+    text.counter("scrub_laps_total", "Laps of that.", store.scrub_laps);
+    text.gauge(
+        "scrub_waiting",
+        "Files and sections still to be read in this lap.",
+        store.scrub_waiting,
+    );
+    text.counter(
+        "damaged_reads_total",
+        "Reads that found a damaged record.",
+        store.damaged_reads,
+    );
+    let health = source.health();
+    text.gauge(
+        "damaged_streams",
+        "Streams that have lost messages.",
+        health.damaged.len(),
+    );
+    text.gauge(
+        "store_damaged_at_start",
+        "Whether the last start found damage.",
+        u8::from(health.found.is_some()),
+    );
+    text.gauge(
+        "store_refusing",
+        "Whether nothing more can be stored for now.",
+        u8::from(health.refuses.is_some()),
+    );
+    text.gauge(
+        "store_poisoned",
+        "Whether nothing can be stored until a restart.",
+        u8::from(store.is_poisoned),
+    );
 }
 
 fn for_streams(source: &dyn Source, mut each: impl FnMut(&str, &crate::stats::Stream)) {
@@ -162,5 +263,60 @@ fn for_streams(source: &dyn Source, mut each: impl FnMut(&str, &crate::stats::St
         for stream in source.streams(&account.name).unwrap_or_default() {
             each(&account.name, &stream);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::testing::Fixture;
+
+    #[test]
+    fn a_histogram_counts_what_took_at_most_as_long_as_each_bound() {
+        let mut histogram = Histogram::default();
+        for micros in [50, 51, 900, 6_000_000] {
+            histogram.note(Duration::from_micros(micros));
+        }
+        let mut text = Text::default();
+        text.histogram("x_seconds", "Help.", &histogram);
+        for line in [
+            "# TYPE beale_x_seconds histogram",
+            "beale_x_seconds_bucket{le=\"0.00005\"} 1",
+            "beale_x_seconds_bucket{le=\"0.0001\"} 2",
+            "beale_x_seconds_bucket{le=\"0.001\"} 3",
+            "beale_x_seconds_bucket{le=\"5\"} 3",
+            "beale_x_seconds_bucket{le=\"+Inf\"} 4",
+            "beale_x_seconds_sum 6.001001",
+            "beale_x_seconds_count 4",
+        ] {
+            assert!(
+                text.0.lines().any(|own| own == line),
+                "{line} is not in {}",
+                text.0
+            );
+        }
+    }
+
+    #[test]
+    fn each_metric_is_described_before_it_is_told_and_once() {
+        let text = metrics(&Fixture::default());
+        let mut described = alloc::collections::BTreeSet::new();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let name = rest.split(' ').next().unwrap_or_default();
+                assert!(described.insert(name), "{name} twice");
+            } else if !line.starts_with('#') {
+                let name = line.split(['{', ' ']).next().unwrap_or_default();
+                let base = ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|end| name.strip_suffix(end));
+                let known = described.contains(name) || base.is_some_and(|b| described.contains(b));
+                assert!(known, "{line}");
+            }
+        }
+        assert!(described.contains("beale_disk_sync_seconds"));
+        assert!(text.contains("beale_log_syncs_total 3\n"), "{text}");
     }
 }

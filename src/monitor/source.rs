@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use config::Options;
 use protocol::time::Now;
 
-use crate::stats::{Account, Connection, Health, JetStream, Process, Server, Stream, Subscription};
+use crate::stats::{
+    Account, Connection, Health, JetStream, Process, Server, Store, Stream, Subscription,
+};
 
 /// A broker, as monitoring sees it.
 pub trait Source {
@@ -39,6 +41,9 @@ pub trait Source {
     /// Returns an account's streams with their consumers; none when the account may not use
     /// JetStream, or does not exist.
     fn streams(&self, account: &str) -> Option<Vec<Stream>>;
+
+    /// Returns what is known of the store; none without one.
+    fn store(&self) -> Option<Store>;
 
     /// Returns how the broker is.
     fn health(&self) -> Health;

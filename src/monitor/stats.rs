@@ -77,6 +77,101 @@ pub struct Process {
     pub config_digest: String,
     /// Until when the client listener's certificate holds.
     pub tls_cert_not_after: Option<Wall>,
+    /// How the disk does.
+    pub disk: DiskTimes,
+}
+
+/// What the store has under way and has found, as far as the shard knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Store {
+    /// Entries of the log that are durable, since its beginning.
+    pub entries: u64,
+    /// Syncs of the log since the start.
+    pub syncs: u64,
+    /// Bytes of entries that are not durable yet.
+    pub unsynced_bytes: u64,
+    /// Files that messages lie in besides the log.
+    pub segments: u64,
+    /// Their bytes.
+    pub segment_bytes: u64,
+    /// Bytes of messages and blocks that are kept in memory.
+    pub cache_bytes: u64,
+    /// Reads that found a damaged record since the start.
+    pub damaged_reads: u64,
+    /// Bytes read again since the start to find rot.
+    pub scrubbed_bytes: u64,
+    /// Laps of that which are over.
+    pub scrub_laps: u64,
+    /// What is still to be read in this lap.
+    pub scrub_waiting: u64,
+    /// Whether nothing can be stored until a restart.
+    pub is_poisoned: bool,
+}
+
+/// How long something took, each time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Histogram {
+    /// How often it took at most as long as each of [`Histogram::BOUNDS_US`], and not at most as long as the
+    /// one before.
+    counts: [u64; Self::BOUNDS_US.len()],
+    /// How often it took longer than all of them.
+    beyond: u64,
+    /// How long it took altogether.
+    sum: Duration,
+}
+
+impl Histogram {
+    /// The bounds, in microseconds.
+    pub const BOUNDS_US: [u64; 15] = [
+        50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
+        1_000_000, 5_000_000,
+    ];
+
+    /// Notes that it took so long.
+    pub fn note(&mut self, took: Duration) {
+        let fits = |bound: &u64| took <= Duration::from_micros(*bound);
+        let found = Self::BOUNDS_US.iter().position(fits);
+        match found.and_then(|at| self.counts.get_mut(at)) {
+            Some(count) => *count += 1,
+            None => self.beyond += 1,
+        }
+        self.sum += took;
+    }
+
+    /// Returns each bound in seconds, with how often it took at most as long.
+    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        let bounds = Self::BOUNDS_US.iter().zip(&self.counts);
+        bounds.scan(0, |total, (bound, count)| {
+            *total += count;
+            Some((Duration::from_micros(*bound).as_secs_f64(), *total))
+        })
+    }
+
+    /// Returns how often it happened.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum::<u64>() + self.beyond
+    }
+
+    /// Returns how long it took altogether.
+    #[must_use]
+    pub fn sum(&self) -> Duration {
+        self.sum
+    }
+}
+
+/// How the disk does, as the driver sees it: from when an operation is handed over until its answer is
+/// there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiskTimes {
+    /// Writes, of the log and of everything else.
+    pub writes: Histogram,
+    /// Syncs.
+    pub syncs: Histogram,
+    /// Reads.
+    pub reads: Histogram,
+    /// Operations that have no answer yet.
+    pub waiting: u64,
 }
 
 /// A subject trie.

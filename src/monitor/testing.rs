@@ -17,8 +17,8 @@ use protocol::time::{Now, Wall};
 
 use crate::source::Source;
 use crate::stats::{
-    Account, AccountUsage, Connection, End, Flow, Health, JetStream, Process, Server, Stream,
-    Sublist, Subscription, Usage,
+    Account, AccountUsage, Connection, End, Flow, Health, JetStream, Process, Server, Store,
+    Stream, Sublist, Subscription, Usage,
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -263,6 +263,14 @@ impl Source for Fixture {
         mirror.info.mirror = Some(source());
         sourced.info.sources.push(SourceInfo { seq: 5, ..source() });
         Some(Vec::from([plain, mirror, sourced]))
+    }
+
+    fn store(&self) -> Option<Store> {
+        Some(Store {
+            entries: 7,
+            syncs: 3,
+            ..Store::default()
+        })
     }
 
     fn health(&self) -> Health {

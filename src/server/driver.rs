@@ -16,13 +16,15 @@ use broker::{
     WorkDone,
 };
 use bytes::BytesMut;
+use monitor::stats::Process;
 use protocol::time::{Instant, Now};
-use storage::DiskDone;
+use storage::{DiskDone, DiskOp};
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::conn_io::READ_CHUNK;
 use crate::disk::DiskQueue;
+use crate::disk_times::DiskClock;
 use crate::gather::Gathering;
 use crate::process_stats::Monitored;
 use crate::reload::ConfigSource;
@@ -92,6 +94,7 @@ pub(crate) struct Driver {
     gathering: Gathering,
     /// Disk operations that have not been answered.
     disk_open: Cell<usize>,
+    disk_times: RefCell<DiskClock>,
     worker: RefCell<Worker>,
     /// Where disk operations go.
     disk: Option<Box<dyn DiskQueue>>,
@@ -118,6 +121,7 @@ impl Driver {
             monitored: RefCell::new(outside.monitored),
             gathering: Gathering::default(),
             disk_open: Cell::new(0),
+            disk_times: RefCell::default(),
             worker: RefCell::new(outside.worker),
             disk: outside.disk,
             config: RefCell::new(outside.config),
@@ -172,7 +176,10 @@ impl Driver {
         let shard = self.shard.borrow();
         let mut monitored = self.monitored.borrow_mut();
         let endpoint = monitor::http::endpoint(&monitored.base_path, path).unwrap_or_default();
-        let process = monitored.measure(endpoint, now);
+        let process = Process {
+            disk: self.disk_times.borrow().times(),
+            ..monitored.measure(endpoint, now)
+        };
         let source = shard.monitoring(now, process);
         monitor::http::respond(&source, endpoint, query)
     }
@@ -290,6 +297,7 @@ impl Driver {
         self.disk_open
             .set(self.disk_open.get().saturating_sub(answered));
         let now = self.clock.now();
+        self.disk_times.borrow_mut().stop(done, now.mono);
         self.handle(now, Input::Disk(done));
         self.gathering
             .answered(self.fx.borrow().dirty.len(), now.mono);
@@ -473,13 +481,7 @@ impl Driver {
         for id in fx.abort.drain(..) {
             touch(id, Some((Standing::Dropped, None)));
         }
-        if let Some(disk) = &self.disk
-            && !fx.disk.is_empty()
-        {
-            self.disk_open.set(self.disk_open.get() + fx.disk.len());
-            self.gathering.depart();
-            disk.submit(&mut fx.disk);
-        }
+        self.hand_to_disk(&mut fx.disk);
         for op in fx.work.drain(..) {
             self.worker.borrow_mut().submit(op);
         }
@@ -504,5 +506,16 @@ impl Driver {
             self.armed.set(due);
             self.rearm.notify_one();
         }
+    }
+
+    fn hand_to_disk(&self, ops: &mut Vec<DiskOp>) {
+        let Some(disk) = self.disk.as_ref().filter(|_| !ops.is_empty()) else {
+            return;
+        };
+        let now = self.clock.now().mono;
+        self.disk_times.borrow_mut().start(ops, now);
+        self.disk_open.set(self.disk_open.get() + ops.len());
+        self.gathering.depart();
+        disk.submit(ops);
     }
 }

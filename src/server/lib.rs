@@ -10,6 +10,7 @@ pub mod clock;
 mod closed_door;
 mod conn_io;
 pub mod disk;
+mod disk_times;
 mod door;
 mod driver;
 mod gather;

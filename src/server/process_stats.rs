@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::fs;
 
-use monitor::stats::Process;
+use monitor::stats::{DiskTimes, Process};
 use protocol::time::{Instant, Now, Wall};
 
 /// How many paths requests are counted for; more are answered and not counted.
@@ -76,6 +76,7 @@ impl Monitored {
             https: self.bound_tls,
             websocket: self.bound_websocket,
             tls_cert_not_after: self.tls_cert_not_after,
+            disk: DiskTimes::default(),
         }
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Scrub {
     /// Rotten parts of the segment that no index has named the entries of.
     bad: Vec<(u64, u64)>,
     pub(crate) bytes: u64,
+    /// Laps that are over.
+    pub(crate) laps: u64,
 }
 
 /// How many ticks pass before the first lap.
@@ -78,6 +80,7 @@ impl Scrub {
             doing: None,
             bad: Vec::new(),
             bytes: 0,
+            laps: 0,
         }
     }
 
@@ -108,6 +111,11 @@ impl Scrub {
         if self.doing.is_none() {
             self.read_on(segments, ids, ops);
         }
+    }
+
+    /// Returns how much is still to be read in this lap, in files and sections.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     /// Stops for good.
@@ -153,6 +161,7 @@ impl Scrub {
 
     fn next_item(&mut self) {
         self.queue.pop_front();
+        self.laps += u64::from(self.queue.is_empty());
         (self.cursor, self.need) = (0, 0);
         self.bad.clear();
     }

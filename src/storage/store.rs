@@ -46,6 +46,10 @@ pub struct StoreStats {
     pub damaged_reads: u64,
     /// Bytes read again since the start to find rot.
     pub scrubbed_bytes: u64,
+    /// Laps of that which are over.
+    pub scrub_laps: u64,
+    /// Segments and sections of a checkpoint that are still to be read in this lap.
+    pub scrub_waiting: usize,
     /// Segments that are in use.
     pub segments: usize,
     /// Their bytes.
@@ -348,6 +352,8 @@ impl Store {
             read_cache_bytes: self.reads.bytes(),
             damaged_reads: self.reads.damaged,
             scrubbed_bytes: self.scrub.bytes,
+            scrub_laps: self.scrub.laps,
+            scrub_waiting: self.scrub.waiting(),
             segments: self.bulk.segments.count(),
             segment_bytes: self.bulk.segments.bytes(),
         }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use monitor::stats::{AccountUsage, Damage, Health, JetStream, Stream, Usage};
+use monitor::stats::{AccountUsage, Damage, Health, JetStream, Store, Stream, Usage};
 use protocol::id::AccountId;
 use protocol::js::info::{AccountInfo, StreamInfo};
 use protocol::time::Wall;
@@ -107,6 +107,27 @@ fn view(stream: &jetstream::stream::Stream, now: Wall) -> Stream {
 }
 
 /// Tells whether everything that was acknowledged is there and can be served.
+pub(super) fn store(shard: &Shard) -> Option<Store> {
+    let stats = shard.streams.as_ref()?.store.stats();
+    let count = |n: usize| n as u64;
+    Some(Store {
+        entries: stats.entries,
+        syncs: stats.syncs,
+        unsynced_bytes: stats.unsynced_bytes,
+        segments: count(stats.segments),
+        segment_bytes: stats.segment_bytes,
+        cache_bytes: count(stats.tail_cache_bytes + stats.read_cache_bytes),
+        damaged_reads: stats.damaged_reads,
+        scrubbed_bytes: stats.scrubbed_bytes,
+        scrub_laps: stats.scrub_laps,
+        scrub_waiting: count(stats.scrub_waiting),
+        is_poisoned: shard
+            .storage()
+            .is_some_and(|storage| storage.storage == Storage::Poisoned),
+    })
+}
+
+/// Says how JetStream is.
 pub(super) fn health(shard: &Shard) -> Health {
     let mut health = Health::default();
     let Some(storage) = shard.storage() else {
