@@ -330,3 +330,31 @@ fn pushed_messages_come_from_memory_without_an_allocation_each() {
     assert_eq!(spent.reads, 0, "the messages are in memory");
     at_most(spent.allocations, 10_000, 0.05, "allocations");
 }
+
+#[test]
+fn a_message_that_is_fetched_and_acknowledged_costs_no_sync_of_its_own() {
+    let mut world = World::new();
+    world.publish(2, 500);
+    world.api(
+        "CONSUMER.CREATE.S.pull",
+        "{\"stream_name\":\"S\",\"config\":{\"name\":\"pull\",\"durable_name\":\"pull\",\
+         \"ack_policy\":\"explicit\"}}",
+    );
+    world.say(b"SUB _INBOX.f 3\r\n");
+    world.pass(Duration::from_millis(10));
+    world.costs = Costs::default();
+    for _ in 0..500 {
+        world.heard.clear();
+        world.say(b"PUB $JS.API.CONSUMER.MSG.NEXT.S.pull _INBOX.f 1\r\n1\r\n");
+        let heard = String::from_utf8_lossy(&world.heard).into_owned();
+        let mut words = heard.split_whitespace();
+        let reply = words.find(|word| word.starts_with("$JS.ACK."));
+        let ack = format!("PUB {} 4\r\n+ACK\r\n", reply.expect("a message"));
+        world.say(ack.as_bytes());
+        world.pass(Duration::from_micros(100));
+    }
+    let spent = world.costs;
+    assert_eq!(spent.reads, 0, "the messages are in memory");
+    at_most(spent.syncs, 500, 0.05, "syncs");
+    at_most(spent.writes, 500, 0.1, "writes");
+}

@@ -1,8 +1,5 @@
 //! The bench: starts each server in turn on the same disk, drives all with the same client, and
-//! prints ratios. Usage: `bench --beale PATH --nats PATH [--rows TEXT] [--scale F] [--repeat N]`.
-//! With `--table scale` it shows instead what grows with the number of subjects, streams, consumers
-//! and messages; with `--table memory` how much memory is taken; with `--table recovery` how long a start
-//! takes after kill -9. Rows that take long run only when `--rows` names them.
+//! prints ratios; `bench --help` says how.
 //!
 //! Ratios, not rates, are the result: the machines it runs on are shared and noisy, which is why the
 //! servers take turns within each row and the median of the repeats counts.
@@ -21,10 +18,11 @@ mod rows;
 mod scale;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
 
 use ci::load::server::{Candidate, Server};
 use rows::{ROWS, Row};
@@ -40,44 +38,104 @@ struct Cell {
     rss_mib: f64,
 }
 
+/// Drives servers in turn on the same disk with the same client, and prints ratios.
+#[derive(Parser)]
+#[command(name = "bench")]
 struct Args {
+    /// The server whose ratios are printed
+    #[arg(long, value_name = "PATH")]
+    beale: Option<PathBuf>,
+    /// The server to compare it with: nats-server, in its default and with `sync_interval: always`
+    #[arg(long, value_name = "PATH", required_unless_present = "beale")]
+    nats: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Table::Speed)]
     table: Table,
-    candidates: Vec<Candidate>,
+    /// Only rows whose names contain this; those that take long run only when they are named
+    #[arg(long, value_name = "TEXT")]
     rows: Option<String>,
+    /// All rows, also those that take long
+    #[arg(long, conflicts_with = "rows")]
+    long: bool,
+    /// A factor on the number of messages
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     scale: f64,
-    repeat: usize,
+    /// How often each row runs; the medians count
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    repeat: u16,
+    /// Where the servers store
+    #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
     dir: PathBuf,
 }
 
 /// What is printed.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Table {
+    /// Rates, CPU time and round trips, row by row
     Speed,
+    /// What an operation costs when there is little and when there is much
     Scale,
+    /// How much memory is taken
     Memory,
+    /// How long a start takes after kill -9
     Recovery,
+    /// Every table but that of scale, one after the other, with all rows
+    All,
 }
 
 fn main() -> Result<()> {
-    let args = parse_args()?;
+    let mut args = Args::parse();
     match args.table {
         Table::Speed => print_speed(&args),
         Table::Scale => scale::print(&args),
         Table::Memory => memory::print(&args),
         Table::Recovery => recovery::print(&args),
+        Table::All => {
+            args.long = true;
+            print_speed(&args)?;
+            writeln!(std::io::stdout())?;
+            memory::print(&args)?;
+            writeln!(std::io::stdout())?;
+            recovery::print(&args)
+        }
     }
 }
 
 impl Args {
-    /// Whether a row is asked for by name, or no row is.
-    fn wants(&self, name: &str) -> bool {
-        self.rows.as_ref().is_none_or(|text| name.contains(&**text))
+    /// Whether a row is asked for by name, or no row is and it does not take long.
+    fn wants(&self, name: &str, long: bool) -> bool {
+        match &self.rows {
+            Some(text) => name.contains(&**text),
+            None => self.long || !long,
+        }
+    }
+
+    /// Returns the servers in every mode that is compared, the one whose ratios are printed first.
+    fn candidates(&self) -> Vec<Candidate> {
+        let always =
+            |path: &PathBuf| candidate("nats-server always", path, "sync_interval: always");
+        let nats = self.nats.iter();
+        self.defaults()
+            .into_iter()
+            .chain(nats.map(always))
+            .collect()
     }
 
     /// Returns the servers as they are configured by default.
-    fn defaults(&self) -> impl Iterator<Item = &Candidate> {
-        let all = self.candidates.iter();
-        all.filter(|candidate| candidate.jetstream.is_empty())
+    fn defaults(&self) -> Vec<Candidate> {
+        let beale = self.beale.iter().map(|path| candidate("beale", path, ""));
+        let nats = self.nats.iter();
+        beale
+            .chain(nats.map(|path| candidate("nats-server", path, "")))
+            .collect()
+    }
+}
+
+fn candidate(name: &str, path: &Path, jetstream: &str) -> Candidate {
+    Candidate {
+        name: name.into(),
+        binary: path.into(),
+        jetstream: jetstream.into(),
     }
 }
 
@@ -88,18 +146,19 @@ fn print_speed(args: &Args) -> Result<()> {
         "| row | server | msg/s | ratio | CPU us/msg | p50 | p99 | p99.9 | RSS MiB |"
     )?;
     writeln!(out, "|---|---|---:|---:|---:|---:|---:|---:|---:|")?;
+    let candidates = args.candidates();
     for row in ROWS {
-        if !args.wants(row.name) || (row.long && args.rows.is_none()) {
+        if !args.wants(row.name, row.long) {
             continue;
         }
-        let mut cells: Vec<Vec<Cell>> = args.candidates.iter().map(|_| Vec::new()).collect();
+        let mut cells: Vec<Vec<Cell>> = candidates.iter().map(|_| Vec::new()).collect();
         for _ in 0..args.repeat {
-            for (candidate, cell) in args.candidates.iter().zip(&mut cells) {
+            for (candidate, cell) in candidates.iter().zip(&mut cells) {
                 cell.push(measure(candidate, row, args)?);
             }
         }
         let medians: Vec<Cell> = cells.into_iter().map(median).collect();
-        print_row(&mut out, row, &args.candidates, &medians)?;
+        print_row(&mut out, row, &candidates, &medians)?;
         if row.syncs {
             print_syncs(&mut out, row, args)?;
         }
@@ -179,53 +238,4 @@ fn print_row(
     }
     out.flush()?;
     Ok(())
-}
-
-fn parse_args() -> Result<Args> {
-    let mut args = Args {
-        table: Table::Speed,
-        candidates: Vec::new(),
-        rows: None,
-        scale: 1.0,
-        repeat: 3,
-        dir: std::env::temp_dir(),
-    };
-    let mut words = std::env::args().skip(1);
-    let candidate = |name: &str, path: &str, jetstream: &str| Candidate {
-        name: name.into(),
-        binary: path.into(),
-        jetstream: jetstream.into(),
-    };
-    while let Some(flag) = words.next() {
-        let value = words
-            .next()
-            .with_context(|| format!("{flag} needs a value"))?;
-        match flag.as_str() {
-            "--beale" => args.candidates.insert(0, candidate("beale", &value, "")),
-            "--nats" => {
-                args.candidates.push(candidate("nats-server", &value, ""));
-                let always = candidate("nats-server always", &value, "sync_interval: always");
-                args.candidates.push(always);
-            }
-            "--table" => {
-                args.table = match &*value {
-                    "speed" => Table::Speed,
-                    "scale" => Table::Scale,
-                    "memory" => Table::Memory,
-                    "recovery" => Table::Recovery,
-                    _ => anyhow::bail!("unknown table {value}"),
-                };
-            }
-            "--rows" => args.rows = Some(value),
-            "--scale" => args.scale = value.parse().context("--scale")?,
-            "--repeat" => args.repeat = value.parse().context("--repeat")?,
-            "--dir" => args.dir = value.into(),
-            _ => anyhow::bail!("unknown flag {flag}"),
-        }
-    }
-    anyhow::ensure!(
-        !args.candidates.is_empty() && args.repeat > 0,
-        "nothing to measure"
-    );
-    Ok(args)
 }

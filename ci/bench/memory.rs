@@ -63,13 +63,13 @@ pub(crate) fn print(args: &Args) -> Result<()> {
         "| what | how many | server | MiB | peak MiB | bytes each |"
     )?;
     writeln!(out, "|---|---:|---|---:|---:|---:|")?;
-    for row in ROWS.iter().filter(|row| args.wants(row.name)) {
+    for row in ROWS.iter().filter(|row| args.wants(row.name, false)) {
         let many = if row.of > 0.0 {
             count(row.of, args.scale)
         } else {
             0
         };
-        for candidate in args.defaults() {
+        for candidate in &args.defaults() {
             let (idle, full) = measure(candidate, row, many, args)?;
             #[allow(clippy::cast_precision_loss, reason = "counts below 2^53")]
             let each = (full.rss_mib - idle.rss_mib) * f64::from(1 << 20) / many as f64;

@@ -114,8 +114,8 @@ pub(crate) fn print(args: &Args) -> Result<()> {
         "| operation; what there is more of | server | few | us | many | us | growth |"
     )?;
     writeln!(out, "|---|---|---:|---:|---:|---:|---:|")?;
-    for row in ROWS.iter().filter(|row| args.wants(row.name)) {
-        for candidate in args.defaults() {
+    for row in ROWS.iter().filter(|row| args.wants(row.name, false)) {
+        for candidate in &args.defaults() {
             let context = || format!("{} against {}", row.name, candidate.name);
             let few = cost_us(candidate, row, row.few, args).with_context(context)?;
             let many = cost_us(candidate, row, row.many, args).with_context(context)?;

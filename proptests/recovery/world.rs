@@ -23,6 +23,7 @@ pub(crate) const OPTIONS: StoreOptions = StoreOptions {
     recovery_read_len: 4 << 10,
     recovery_read_attempts: 3,
     flush_threshold: 12 << 10,
+    flush_backlog_max: 48 << 10,
     checkpoint_step: 3 << 10,
     scrub_rate: 1 << 10,
     scrub_pause: 20,

@@ -295,8 +295,11 @@ impl Streams {
         }
         let (machine, mut world) = self.split(router);
         machine.pump(&mut world);
+        if self.machine.shared().replies.is_awaited() {
+            self.store.hurry();
+        }
         self.store.pump_busily(ops);
-        self.idle_at = match self.store.lacks_mark() {
+        self.idle_at = match self.store.lacks_pump() {
             true => self.idle_at.min(router.now.mono + IDLE),
             false => Instant::NEVER,
         };

@@ -26,6 +26,14 @@ impl SoloLog {
         pos
     }
 
+    /// Does what [`SoloLog::propose`] does, for an entry that nobody waits for.
+    #[inline]
+    pub fn propose_lazily(&self, store: &mut Store, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        let pos = store.append_lazily(encode);
+        debug_assert!(Some(pos) > self.committed, "positions only grow");
+        pos
+    }
+
     /// Takes an entry that the local log holds durably, or that recovery has read from it. With one
     /// replica that commits it.
     ///

@@ -26,6 +26,12 @@ pub trait Env {
     /// Appends an entry to the log; it comes back through `apply` once it is synced.
     fn propose(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos;
 
+    /// Does what [`Env::propose`] does, for an entry that nobody waits for: it may take some milliseconds
+    /// longer until it is synced, unless another entry follows.
+    fn propose_lazily(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        self.propose(encode)
+    }
+
     /// Returns whether an entry of `len` bytes can be appended now.
     fn has_room(&self, len: usize, purpose: Purpose) -> bool {
         let _ = (len, purpose);

@@ -3,9 +3,11 @@
 //! *Invariant:* operations on one file run and answer in the order given ([`storage::op`] has the
 //! contract); a simulated disk can stand in for the real one.
 
+mod direct;
 mod directory;
 mod lane;
 mod lock;
+mod nearness;
 pub(crate) mod quiet;
 
 use core::future::{self, Future};
@@ -20,6 +22,7 @@ use storage::{DiskDone, DiskOp, FileName};
 use tokio::sync::mpsc as answers;
 
 use directory::Directory;
+use nearness::{Nearness, ThreadId};
 
 /// A disk that has been opened and not used yet.
 pub trait Disk {
@@ -37,6 +40,10 @@ pub trait DiskQueue {
     /// Takes all of `ops`; returns at once. An operation whose answer never comes belongs to a disk
     /// that has died; the store waits for it.
     fn submit(&self, ops: &mut Vec<DiskOp>);
+
+    /// Says whether what is submitted next is for one connection, so that next to nothing else is to be
+    /// done meanwhile.
+    fn expect_lone(&self, _lone: bool) {}
 }
 
 /// Gives answers.
@@ -87,6 +94,7 @@ pub struct FileDisk {
 #[derive(Debug)]
 pub struct FileQueue {
     lanes: [Worker; Lane::COUNT],
+    nearness: Nearness,
 }
 
 #[derive(Debug)]
@@ -160,13 +168,19 @@ impl FileDisk {
         let directory = Arc::new(directory);
         let (done, answers) = answers::unbounded_channel();
         let mut lanes = Vec::with_capacity(Lane::COUNT);
-        for (_, name) in Lane::ALL {
+        let of_log = Arc::new(ThreadId::default());
+        for (lane, name) in Lane::ALL {
             let (sender, receiver) = mpsc::channel();
             let (directory, done) = (Arc::clone(&directory), done.clone());
-            let thread = thread::Builder::new()
-                .name(name.into())
-                .spawn(move || lane::drive_lane(&directory, &receiver, &done))
-                .map_err(failed)?;
+            let id = (lane == Lane::Log).then(|| Arc::clone(&of_log));
+            let run = move || {
+                if let Some(id) = id {
+                    id.tell();
+                }
+                lane::drive_lane(&directory, &receiver, &done);
+            };
+            let builder = thread::Builder::new().name(name.into());
+            let thread = builder.spawn(run).map_err(failed)?;
             lanes.push(Worker {
                 ops: Some(sender),
                 thread: Some(thread),
@@ -174,7 +188,10 @@ impl FileDisk {
         }
         let lanes = lanes.try_into().expect("one worker per lane");
         Ok(Self {
-            queue: FileQueue { lanes },
+            queue: FileQueue {
+                lanes,
+                nearness: Nearness::new(of_log),
+            },
             answers: FileAnswers(answers),
         })
     }
@@ -189,6 +206,19 @@ impl Disk for FileDisk {
     }
 }
 
+/// Returns how many bytes an operation writes.
+fn written(op: &DiskOp) -> usize {
+    match op {
+        DiskOp::Write { data, .. } => data.len(),
+        DiskOp::List { .. }
+        | DiskOp::Create { .. }
+        | DiskOp::Recycle { .. }
+        | DiskOp::Remove { .. }
+        | DiskOp::Sync { .. }
+        | DiskOp::Read { .. } => 0,
+    }
+}
+
 impl DiskQueue for FileQueue {
     fn submit(&self, ops: &mut Vec<DiskOp>) {
         let mut batches: [Vec<DiskOp>; Lane::COUNT] = Default::default();
@@ -196,6 +226,12 @@ impl DiskQueue for FileQueue {
             if let Some(batch) = batches.get_mut(Lane::of(&op) as usize) {
                 batch.push(op);
             }
+        }
+        if let Some(log) = batches
+            .get(Lane::Log as usize)
+            .filter(|log| !log.is_empty())
+        {
+            self.nearness.arrange(log.iter().map(written).sum());
         }
         for (lane, batch) in self.lanes.iter().zip(batches) {
             if let Some(ops) = &lane.ops
@@ -205,6 +241,10 @@ impl DiskQueue for FileQueue {
                 let _ = ops.send(batch);
             }
         }
+    }
+
+    fn expect_lone(&self, lone: bool) {
+        self.nearness.set_lone(lone);
     }
 }
 

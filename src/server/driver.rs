@@ -515,7 +515,7 @@ impl Driver {
         let now = self.clock.now().mono;
         self.disk_times.borrow_mut().start(ops, now);
         self.disk_open.set(self.disk_open.get() + ops.len());
-        self.gathering.depart();
+        disk.expect_lone(self.gathering.depart());
         disk.submit(ops);
     }
 }

@@ -45,11 +45,13 @@ impl Gathering {
         self.answered_at.set(now);
     }
 
-    /// Notes that what has arrived is on its way to the disk.
-    pub(crate) fn depart(&self) {
+    /// Notes that what has arrived is on its way to the disk. Returns whether it is one connection's.
+    pub(crate) fn depart(&self) -> bool {
+        let lone = self.arrived.get() == 1;
         self.batch.set(self.batch.get() + 1);
         self.arrived.set(0);
         self.expected.set(0);
+        lone
     }
 
     /// Begins to look for those who are missing, if that makes sense.

@@ -61,6 +61,8 @@ pub(crate) struct Log {
     entries: u64,
     entries_synced: u64,
     chunk_len: usize,
+    /// Whether anything waits to be written that must not wait longer.
+    is_urgent: bool,
     /// Buffers that have fallen out of the cache.
     spares: Vec<BytesMut>,
     syncs: u64,
@@ -96,6 +98,7 @@ impl Log {
             entries,
             entries_synced: entries,
             chunk_len: options.chunk_len,
+            is_urgent: true,
             spares: Vec::new(),
             syncs: 0,
         };
@@ -109,6 +112,13 @@ impl Log {
     /// Adds an entry to the next batch.
     #[inline]
     pub(crate) fn append(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        self.is_urgent = true;
+        self.append_lazily(encode)
+    }
+
+    /// Adds an entry that may wait for more.
+    #[inline]
+    pub(crate) fn append_lazily(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
         let pos = self.push(Kind::Entry, encode);
         // Counted after the push: a file head written on the way counts what lies before it.
         self.entries += 1;
@@ -118,6 +128,7 @@ impl Log {
     /// Notes in the log that a checkpoint has been finished: should it not be readable later, it was
     /// not torn.
     pub(crate) fn note_checkpoint(&mut self, number: u64) {
+        self.is_urgent = true;
         self.push(Kind::Checkpointed, |out| out.put_u64_le(number));
     }
 
@@ -244,6 +255,20 @@ impl Log {
         }
     }
 
+    /// Has what waits written with the next batch, however long it could wait.
+    pub(crate) fn hurry(&mut self) {
+        self.is_urgent = true;
+    }
+
+    /// Does what [`Log::write_batch`] does if there is something that must not wait longer.
+    pub(crate) fn write_urgent(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+        if self.is_urgent {
+            self.write_batch(ids, ops);
+        } else {
+            self.files.drive(self.building.file, ids, ops);
+        }
+    }
+
     /// Whether nothing waits or is under way.
     fn is_idle(&self) -> bool {
         self.in_flight.is_none() && self.ready.is_empty() && self.building.bytes.is_empty()
@@ -252,6 +277,12 @@ impl Log {
     /// Whether the log is idle and no mark says yet that its last batch is durable.
     pub(crate) fn lacks_mark(&self) -> bool {
         self.is_idle() && self.marked < self.synced
+    }
+
+    /// Whether all that waits may wait for more.
+    pub(crate) fn is_holding(&self) -> bool {
+        let nothing_waits = self.ready.is_empty() && self.building.bytes.is_empty();
+        !(self.is_urgent || nothing_waits)
     }
 
     /// Writes what has arrived, with one sync, unless a sync is under way.
@@ -279,6 +310,7 @@ impl Log {
 
     /// Takes everything that waits; all of it lies in the file being collected for.
     fn take_current(&mut self) -> Option<(Vec<Chunk>, u64)> {
+        self.is_urgent = false;
         self.put_commit();
         let mut chunks: Vec<Chunk> = self.ready.drain(..).map(freeze).collect();
         chunks.push(self.split_building());

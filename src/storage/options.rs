@@ -30,6 +30,9 @@ pub struct StoreOptions {
     /// for all but three fourths of it: much of the newest part is consumed and removed before it is
     /// flushed.
     pub flush_threshold: u64,
+    /// How many bytes of the log may be unflushed while long entries pour in, which take the disk for
+    /// themselves: they are written a second time when there are fewer.
+    pub flush_backlog_max: u64,
     /// How many bytes of the log lie between two checkpoints, and so about how many a start replays.
     /// Where checkpoints are long, the store waits for more, so that they stay a small part of what is
     /// written.
@@ -56,6 +59,7 @@ impl Default for StoreOptions {
             recovery_read_len: 1 << 20,
             recovery_read_attempts: 30,
             flush_threshold: 48 << 20,
+            flush_backlog_max: 512 << 20,
             checkpoint_step: 16 << 20,
             scrub_rate: 4 << 20,
             scrub_pause: 24 * 3600,

@@ -200,12 +200,34 @@ impl Store {
     /// Before [`StoreEvent::Recovered`], and if the entry is longer than [`Store::entry_max`].
     #[inline]
     pub fn append(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        self.append_with(|log| log.append(encode))
+    }
+
+    /// Does what [`Store::append`] does, for an entry that nobody waits for: [`Store::pump_busily`] leaves it
+    /// for later, until [`Store::hurry`] or another entry says that it is time.
+    ///
+    /// # Panics
+    /// As [`Store::append`].
+    #[inline]
+    pub fn append_lazily(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        self.append_with(|log| log.append_lazily(encode))
+    }
+
+    #[inline]
+    fn append_with(&mut self, append: impl FnOnce(&mut Log) -> LogPos) -> LogPos {
         let log = self.log.as_mut().expect("appends begin after Recovered");
-        let pos = log.append(encode);
+        let pos = append(log);
         if self.poisoned.is_some() {
             log.discard();
         }
         pos
+    }
+
+    /// Has everything appended so far written with the next batch.
+    pub fn hurry(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.hurry();
+        }
     }
 
     /// Returns the longest entry, in bytes, that may be appended.
@@ -254,10 +276,10 @@ impl Store {
         self.pump_with(Log::pump, ops);
     }
 
-    /// Does the same, but leaves out the mark of an idle log: for publishers that wait for each answer,
-    /// a write more per message. [`Store::lacks_mark`] says that it is missing.
+    /// Does the same, but leaves out what may wait, and the mark of an idle log: for publishers that wait
+    /// for each answer, a write more per message. [`Store::lacks_pump`] says that something is missing.
     pub fn pump_busily(&mut self, ops: &mut Vec<DiskOp>) {
-        self.pump_with(Log::write_batch, ops);
+        self.pump_with(Log::write_urgent, ops);
     }
 
     fn pump_with(
@@ -274,11 +296,12 @@ impl Store {
         }
     }
 
-    /// Returns whether the log is idle and rot of its last batch would be taken for a torn write:
-    /// [`Store::pump`] should follow soon.
+    /// Returns whether [`Store::pump`] should follow soon: entries wait for more, or the log is idle and rot
+    /// of its last batch would be taken for a torn write.
     #[must_use]
-    pub fn lacks_mark(&self) -> bool {
-        self.poisoned.is_none() && self.log.as_ref().is_some_and(Log::lacks_mark)
+    pub fn lacks_pump(&self) -> bool {
+        let lacks = |log: &Log| log.is_holding() || log.lacks_mark();
+        self.poisoned.is_none() && self.log.as_ref().is_some_and(lacks)
     }
 
     /// Tries again what has failed for want of space and makes the last mark durable; for about once a

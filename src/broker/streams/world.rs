@@ -66,6 +66,11 @@ impl Env for World<'_> {
     }
 
     #[inline]
+    fn propose_lazily(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        self.group.propose_lazily(self.store, encode)
+    }
+
+    #[inline]
     fn has_room(&self, len: usize, purpose: Purpose) -> bool {
         let refused = match purpose {
             Purpose::Store => self.store.refuses(len),

@@ -8,7 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use protocol::id::{ConsumerId, LogPos, Seq};
 use protocol::js::config::ConsumerConfig;
 use protocol::js::enums::Retention;
@@ -330,9 +330,14 @@ impl Consumer {
             return None;
         }
         let (stream, id, account) = (cx.core.id(), self.id, cx.core.account());
+        // Nobody learns of this progress before a restart, unless messages go with it.
+        let lazily = self.confirms.is_empty() && cx.core.config().retention == Retention::Limits;
         let pos = self.recorder.take(|delta| {
-            cx.env
-                .propose(|out| encode_consumer_delta(out, stream, id, delta))
+            let encode = |out: &mut BytesMut| encode_consumer_delta(out, stream, id, delta);
+            match lazily {
+                true => cx.env.propose_lazily(encode),
+                false => cx.env.propose(encode),
+            }
         });
         cx.shared.replies.proposed(pos);
         self.in_flight.push_back(pos);

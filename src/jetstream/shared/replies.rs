@@ -209,6 +209,12 @@ impl Replies {
         self.queue.push_back((pos, waiter));
     }
 
+    /// Returns whether anybody waits for an entry.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Returns how many requests of the API wait for their turn.
     #[must_use]
     pub fn requests(&self) -> usize {

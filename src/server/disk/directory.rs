@@ -5,7 +5,7 @@
 //! process that can open no more files goes on storing. A name appears in the directory only
 //! when the file under it is complete and durable.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -17,6 +17,7 @@ use bytes::Bytes;
 use rustix::fs::{FallocateFlags, fallocate};
 use storage::{DiskAnswer, DiskError, DiskOp, FileName};
 
+use super::direct::{self, DIRECT_MIN};
 use super::quiet::store_files;
 
 /// How many files are kept open; files with unsynced writes and those of the log are, beyond that.
@@ -34,6 +35,8 @@ const UNFINISHED: &str = ".new";
 #[derive(Debug)]
 struct Open {
     file: Arc<File>,
+    /// The same file for direct writes, once there has been a long one.
+    direct: Option<Arc<File>>,
     unsynced: bool,
 }
 
@@ -46,6 +49,8 @@ pub(super) struct Directory {
     open: Mutex<BTreeMap<FileName, Open>>,
     /// Bytes written to the log so far.
     logged: AtomicU64,
+    /// Whether the file system has refused a direct write.
+    refuses_direct: AtomicBool,
     /// Held as long as any thread may still write.
     _lock: File,
 }
@@ -73,6 +78,7 @@ impl Directory {
             handle,
             open: Mutex::default(),
             logged: AtomicU64::new(0),
+            refuses_direct: AtomicBool::new(false),
             _lock: lock,
         })
     }
@@ -118,8 +124,47 @@ impl Directory {
         if matches!(file, FileName::Log(_)) {
             self.logged.fetch_add(data.len() as u64, Ordering::Relaxed);
         }
-        self.handle_of(file, Access::Write)?
-            .write_all_at(data, offset)
+        let handle = self.handle_of(file, Access::Write)?;
+        let blocks = direct::whole_blocks(offset, data.len());
+        let Some(whole) = data.get(blocks.clone()) else {
+            return handle.write_all_at(data, offset);
+        };
+        if whole.len() < DIRECT_MIN
+            || !self.write_direct(file, whole, offset + blocks.start as u64)?
+        {
+            return handle.write_all_at(data, offset);
+        }
+        let (before, behind) = (data.get(..blocks.start), data.get(blocks.end..));
+        handle.write_all_at(before.unwrap_or_default(), offset)?;
+        handle.write_all_at(behind.unwrap_or_default(), offset + blocks.end as u64)
+    }
+
+    /// Writes a part of the log past the page cache; false if that cannot be done.
+    fn write_direct(&self, file: FileName, blocks: &[u8], offset: u64) -> io::Result<bool> {
+        // What lies in segments is read soon, or much later: the page cache knows better.
+        if !matches!(file, FileName::Log(_)) || self.refuses_direct.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let Some(handle) = self.direct_handle_of(file) else {
+            return Ok(false);
+        };
+        match direct::write_blocks(&handle, blocks, offset) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.refuses_direct.store(true, Ordering::Relaxed);
+                Ok(false)
+            }
+            result => result.map(|()| true),
+        }
+    }
+
+    fn direct_handle_of(&self, file: FileName) -> Option<Arc<File>> {
+        let path = self.path(file);
+        let mut table = self.table();
+        let open = table.get_mut(&file)?;
+        if open.direct.is_none() {
+            open.direct = direct::open(&path).map(Arc::new);
+        }
+        open.direct.clone()
     }
 
     fn sync(&self, file: FileName) -> io::Result<()> {
@@ -212,6 +257,7 @@ impl Directory {
             file,
             Open {
                 file: handle,
+                direct: None,
                 unsynced,
             },
         );

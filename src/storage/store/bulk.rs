@@ -35,6 +35,16 @@ const WASTE_FREE: u64 = 4 << 20;
 /// How many files the state may lie in before the smallest are merged.
 const FILES_MAX: usize = 128;
 
+/// Entries that are as long as this on average are written faster than the disk could take them twice.
+const LONG_ENTRY: u64 = 8 << 10;
+
+/// How far the log had come at some time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    bytes: u64,
+    entries: u64,
+}
+
 /// A checkpoint on the disk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Durable {
@@ -79,6 +89,8 @@ pub(super) struct Bulk {
     asked_checkpoint: bool,
     /// The log before has been flushed.
     pub(super) flushed: LogPos,
+    /// How far the log had come two ticks ago, and one.
+    progress: [Progress; 2],
 }
 
 impl Bulk {
@@ -469,15 +481,30 @@ impl Store {
             self.events.push(StoreEvent::CheckpointWanted);
         }
         let threshold = self.options.flush_threshold;
-        if !bulk.asked && synced.saturating_sub(bulk.flushed.0) >= threshold {
+        let since = bulk.progress[0];
+        let poured = synced.saturating_sub(since.bytes);
+        let entries = log.entries_synced().saturating_sub(since.entries);
+        let is_pouring = poured >= threshold / 2 && poured / entries.max(1) >= LONG_ENTRY;
+        let most = match is_pouring && log.lacks().is_none() {
+            true => threshold.max(self.options.flush_backlog_max),
+            false => threshold,
+        };
+        if !bulk.asked && synced.saturating_sub(bulk.flushed.0) >= most {
             bulk.asked = true;
             let below = LogPos(synced - threshold / 4 * 3);
             self.events.push(StoreEvent::FlushWanted { below });
         }
     }
 
-    /// Tries again what a full disk has stopped.
+    /// Tries again what a full disk has stopped, and what has been put off.
     pub(super) fn retry_bulk(&mut self) {
+        if let Some(log) = &self.log {
+            let now = Progress {
+                bytes: log.synced().0,
+                entries: log.entries_synced(),
+            };
+            self.bulk.progress = [self.bulk.progress[1], now];
+        }
         if self.bulk.flush.as_ref().is_some_and(Flush::is_waiting) {
             self.drive_flush(Drive::Begin);
         }

@@ -74,6 +74,32 @@ fn one_sync_covers_everything_that_arrived_while_the_last_one_ran() {
 }
 
 #[test]
+fn what_may_wait_goes_with_what_may_not_and_no_later_than_the_next_pump() {
+    let mut rig = rig();
+    rig.pump();
+    let before = rig.disk.syncs;
+    let lazily = |rig: &mut Rig, body: &'static [u8]| {
+        rig.store.append_lazily(|out| out.extend_from_slice(body));
+        let mut ops = Vec::new();
+        rig.store.pump_busily(&mut ops);
+        rig.run(ops);
+    };
+    lazily(&mut rig, b"a");
+    assert_eq!((rig.entries().len(), rig.store.lacks_pump()), (0, true));
+    rig.store.append(|out| out.extend_from_slice(b"b"));
+    lazily(&mut rig, b"c");
+    assert_eq!(rig.entries(), ["a", "b", "c"]);
+    lazily(&mut rig, b"d");
+    rig.store.hurry();
+    lazily(&mut rig, b"e");
+    assert_eq!(rig.entries().len(), 5);
+    lazily(&mut rig, b"f");
+    assert_eq!(rig.disk.syncs - before, 2);
+    rig.pump();
+    assert_eq!(rig.entries(), ["a", "b", "c", "d", "e", "f"]);
+}
+
+#[test]
 fn entries_of_many_files_are_replayed_in_order_after_a_kill() {
     let mut rig = rig();
     let bodies = bodies(500);

@@ -480,3 +480,48 @@ fn flush_that_cannot_open_its_file_waits_and_poisons_nothing() {
         user.assert_all_readable();
     }
 }
+
+/// Whether the user has been asked to flush since.
+fn is_asked(rig: &mut Rig) -> bool {
+    let asked = |event: &StoreEvent| matches!(event, StoreEvent::FlushWanted { .. });
+    let found = rig.events.iter().any(asked);
+    rig.events.clear();
+    found
+}
+
+#[test]
+fn long_entries_are_flushed_when_fewer_come_or_too_much_waits() {
+    let options = StoreOptions {
+        log_file_len: 256 << 10,
+        log_file_len_first: 128 << 10,
+        flush_threshold: 32 << 10,
+        flush_backlog_max: 200 << 10,
+        ..small()
+    };
+    let long = vec![7; 10 << 10];
+    let mut rig = Rig::open(options, TestDisk::default());
+    for _ in 0..10 {
+        rig.put(&long);
+    }
+    assert!(!is_asked(&mut rig), "they pour in");
+    rig.tick();
+    rig.put(&long);
+    assert!(!is_asked(&mut rig), "they still do");
+    for _ in 0..2 {
+        rig.tick();
+        rig.pump();
+    }
+    assert!(is_asked(&mut rig), "they have ceased to");
+
+    let mut rig = Rig::open(options, TestDisk::default());
+    for _ in 0..25 {
+        rig.put(&long);
+    }
+    assert!(is_asked(&mut rig), "too much waits");
+
+    let mut rig = Rig::open(options, TestDisk::default());
+    for _ in 0..200 {
+        rig.put(&[7; 200]);
+    }
+    assert!(is_asked(&mut rig), "short ones are flushed at once");
+}
