@@ -28,6 +28,7 @@ pub(crate) fn append(out: &mut String) -> io::Result<()> {
     let python = fs::read_to_string(root.join("ci/clients/memphis-python/checks.py"))?;
     let js = fs::read_to_string(root.join("ci/clients/memphis-js/checks.mjs"))?;
     let rest = fs::read_to_string(root.join("ci/clients/memphis-rest/checks.py"))?;
+    let mixed = fs::read_to_string(root.join("ci/clients/mixed/checks.py"))?;
     let mut tests = String::new();
     for folder in TESTS {
         read_all(&root.join(folder), &mut tests)?;
@@ -36,7 +37,8 @@ pub(crate) fn append(out: &mut String) -> io::Result<()> {
         "\n# Compatibility with Memphis\n\n\
          Nothing is recorded from Memphis' own broker, which may not be used for that: a case is a check with\n\
          its unmodified SDKs (`py/`: memphis-py 1.3.1, `js/`: memphis-dev 1.3.2, both in `ci/clients`), by\n\
-         plain HTTP (`rest/`, there too), or a test with the lines that they send (`test/`).\n\n\
+         plain HTTP (`rest/`, there too), by SDK, NATS clients and HTTP together (`mixed/`), or a test with the lines\n\
+         that they send (`test/`).\n\n\
          | row | feature | status | cases |\n|---|---|---|---|\n",
     );
     let mut rows = 0;
@@ -57,6 +59,7 @@ pub(crate) fn append(out: &mut String) -> io::Result<()> {
             let is_there = match case.split_once('/') {
                 Some(("py", name)) => python.contains(&format!("async def {name}(")),
                 Some(("rest", name)) => rest.contains(&format!("async def {name}(")),
+                Some(("mixed", name)) => mixed.contains(&format!("async def {name}(")),
                 Some(("js", name)) => js.contains(&format!("async {name}(")),
                 Some(("test", name)) => tests.contains(&format!("fn {name}()")),
                 Some(_) | None => false,

@@ -4,6 +4,9 @@
 //! One conversation is held again and again; each time the power goes after one more disk operation,
 //! the process starts again, and the SDK repeats what was not answered, as SDKs do.
 
+mod changes;
+mod retention;
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::rc::Rc;
@@ -309,7 +312,10 @@ fn options(now: Now) -> ShardOptions {
 
 /// Holds the conversation with the power going after `power` operations; says whether it went.
 fn run(seed: u64, power: u64) -> bool {
-    let mut server = Server::new(seed, power);
+    hold(&mut Server::new(seed, power), power)
+}
+
+fn hold(server: &mut Server, power: u64) -> bool {
     let mut told = Told::default();
     let mut went = false;
     for life in 0..LIVES_MAX {
@@ -338,6 +344,23 @@ fn run(seed: u64, power: u64) -> bool {
     // One of the refused message, whose copy has no identity of its own, and one of the dead one.
     assert!(copies.messages >= 2, "after {power}: {copies:?}");
     went
+}
+
+/// Runs something that ends in a failed check if it notices what is wrong.
+fn notices(wrong: impl FnOnce() + core::panic::UnwindSafe) -> bool {
+    std::panic::catch_unwind(wrong).is_err()
+}
+
+#[test]
+fn a_disk_that_keeps_nothing_of_what_it_syncs_is_noticed() {
+    let is_noticed = (20..60).any(|power| {
+        notices(move || {
+            let mut server = Server::new(1, power);
+            server.disk.set_lying(true);
+            hold(&mut server, power);
+        })
+    });
+    assert!(is_noticed);
 }
 
 #[test]

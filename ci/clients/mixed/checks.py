@@ -169,6 +169,73 @@ async def the_journey_of_a_message_that_dies_for_all(memphis, js, api):
     await until(lambda: dead() == [])
 
 
+@check
+async def users_come_and_go(memphis, js, api):
+    """Managers do not connect as clients; who is removed or gets another password is sent away, token and all."""
+    api("POST", "usermgmt/addUser", username="mixed-boss", password="Secret-1", user_type="management")
+    api("POST", "usermgmt/addUser", username="mixed-app", password="Secret-1", user_type="application")
+
+    async def connect(user, password):
+        other = Memphis()
+        await other.connect(host="127.0.0.1", port=PORT, username=user, password=password, reconnect=False)
+        return other
+
+    async def refused(user, password):
+        try:
+            await connect(user, password)
+        except Exception as error:  # noqa: BLE001 - the SDK raises its own
+            assert "Authorization Violation" in str(error), error
+            return
+        raise AssertionError(f"{user} is let in")
+
+    await refused("mixed-boss", "Secret-1")
+    boss = ask("POST", "usermgmt/login", username="mixed-boss", password="Secret-1")["jwt"]
+    ask("GET", "stations/getAllStations", boss)
+    app = await connect("mixed-app", "Secret-1")
+    await app.station("mixed-users")
+    api("PUT", "usermgmt/changePassword", username="mixed-app", password="Secret-2")
+    await until(lambda: not app.broker_manager.is_connected)
+    await refused("mixed-app", "Secret-1")
+    app = await connect("mixed-app", "Secret-2")
+    api("DELETE", "usermgmt/removeUser", username="mixed-app")
+    await until(lambda: not app.broker_manager.is_connected)
+    await refused("mixed-app", "Secret-2")
+    api("PUT", "usermgmt/changePassword", username="mixed-boss", password="Secret-2")
+    try:
+        ask("GET", "stations/getAllStations", boss)
+        raise AssertionError("the token holds")
+    except AssertionError as error:
+        assert "401" in str(error), error
+
+
+@check
+async def another_version_of_a_schema(memphis, js, api):
+    """Activated over HTTP, followed when the station is told to, and then it holds for new producers and everybody."""
+    for n, content in enumerate((SCHEMA, '{"type": "object", "required": ["id", "name"]}')):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            file.write(content)
+            file.flush()
+            await memphis.create_schema("mixed-versions", "json", file.name)
+        if n == 0:
+            await memphis.station("mixed-versions", schema_name="mixed-versions")
+    details = api("GET", "schemas/getSchemaDetails", schema_name="mixed-versions")
+    assert [version["active"] for version in details["versions"]] == [True, False], details
+    await js.publish("mixed-versions$1.final", b'{"id": 1}')
+    api("PUT", "schemas/rollBackVersion", schema_name="mixed-versions", version_number=2)
+    await js.publish("mixed-versions$1.final", b'{"id": 2}')
+    told = api("GET", "stations/getUpdatesForSchemaByStation", station_name="mixed-versions")
+    assert told["updates_available"] and told["version_number"] == 1, told
+    api("POST", "stations/useSchema", station_names=["mixed-versions"], schema_name="mixed-versions")
+    producer = await memphis.producer("mixed-versions", "late")
+    await producer.produce({"id": 3, "name": "x"})
+    for attempt in (producer.produce({"id": 4}), js.publish("mixed-versions$1.final", b'{"id": 5}')):
+        try:
+            await attempt
+            raise AssertionError("it was taken")
+        except Exception as error:  # noqa: BLE001 - either client's own
+            assert REFUSED in str(error), error
+
+
 async def main():
     failed = 0
     api = Api()
