@@ -265,6 +265,7 @@ impl Shard {
         let mut inline = Inline::of_server(self.streams.as_mut());
         self.router.expire_requests(&mut inline);
         self.on_stats_due();
+        self.on_connections_due();
         self.with_streams(Streams::on_timeout);
         self.end_input();
     }
@@ -285,7 +286,8 @@ impl Shard {
             .chain(streams)
             .chain(duck)
             .chain(responses)
-            .chain(self.next_stats().map(|at| (at, TimerKind::Stats)));
+            .chain(self.next_stats().map(|at| (at, TimerKind::Stats)))
+            .chain(self.next_connections().map(|at| (at, TimerKind::Stats)));
         all.min_by_key(|(at, _)| *at)
     }
 

@@ -8,7 +8,7 @@ mod events;
 mod requests;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -36,6 +36,8 @@ const ACTIONS: [&str; 3] = ["RELOAD", "KICK", "LDM"];
 const STATS_GAP_MAX: Duration = Duration::from_secs(10);
 /// How soon they do for the first time.
 const STATS_GAP_MIN: Duration = Duration::from_millis(250);
+/// How often the connections of an account are told that do not change.
+const CONNECTIONS_GAP: Duration = Duration::from_secs(30);
 /// How long an event's id is.
 const ID_LEN: usize = 22;
 
@@ -83,6 +85,10 @@ pub(crate) struct Herald {
     stats_wanted: bool,
     stats_due: Instant,
     stats_gap: Duration,
+    /// When the connections of accounts that have some are told again, if they have not changed.
+    connections_due: BTreeMap<AccountId, Instant>,
+    /// The earliest of those times, or an earlier one.
+    next_connections: Instant,
     /// Where to say what became of reloads that were asked for.
     reloads: VecDeque<Box<[u8]>>,
     changes: claims::Changes,
@@ -96,6 +102,8 @@ impl Herald {
             stats_wanted: false,
             stats_due: start + STATS_GAP_MIN,
             stats_gap: STATS_GAP_MIN,
+            connections_due: BTreeMap::new(),
+            next_connections: Instant::NEVER,
             reloads: VecDeque::new(),
             changes: claims::Changes::default(),
         }
@@ -172,6 +180,41 @@ impl Shard {
         (account.connections > 0).then_some(self.herald.stats_due)
     }
 
+    /// Returns when connections of accounts are told again.
+    pub(crate) fn next_connections(&self) -> Option<Instant> {
+        Some(self.herald.next_connections).filter(|at| *at != Instant::NEVER)
+    }
+
+    /// Tells again how many connections accounts have, if it is time.
+    pub(crate) fn on_connections_due(&mut self) {
+        let now = self.router.now.mono;
+        if self.herald.next_connections > now {
+            return;
+        }
+        let due = self.herald.connections_due.iter();
+        let due: Vec<AccountId> = due
+            .filter(|(_, at)| **at <= now)
+            .map(|(id, _)| *id)
+            .collect();
+        for account in due {
+            self.announce_connections(account);
+        }
+        let next = self.herald.connections_due.values().min();
+        self.herald.next_connections = next.copied().unwrap_or(Instant::NEVER);
+    }
+
+    /// Notes when the connections of an account are told again: not while it has none.
+    fn arm_connections(&mut self, account: AccountId) {
+        let here = self.router.accounts.get(account);
+        if here.is_none_or(|here| here.connections == 0) {
+            self.herald.connections_due.remove(&account);
+            return;
+        }
+        let at = self.router.now.mono + CONNECTIONS_GAP;
+        self.herald.connections_due.insert(account, at);
+        self.herald.next_connections = self.herald.next_connections.min(at);
+    }
+
     /// Tells how the server is, if it is time.
     pub(crate) fn on_stats_due(&mut self) {
         let now = self.router.now.mono;
@@ -190,17 +233,27 @@ impl Shard {
         process: &Process,
         make: impl FnOnce(&Monitoring<'_>, &str, u64) -> Vec<u8>,
     ) {
-        let Some(system) = self.router.accounts.system else {
-            return;
-        };
-        let account = self.router.accounts.get_mut(system);
+        if let Some(system) = self.router.accounts.system {
+            self.announce_in(system, subject, process, make);
+        }
+    }
+
+    /// Says something in an account, if somebody hears it there.
+    fn announce_in(
+        &mut self,
+        to: AccountId,
+        subject: &str,
+        process: &Process,
+        make: impl FnOnce(&Monitoring<'_>, &str, u64) -> Vec<u8>,
+    ) {
+        let account = self.router.accounts.get_mut(to);
         if !account.is_some_and(|account| account.subs.has_interest(subject.as_bytes())) {
             return;
         }
         let id = self.event_id();
         let seq = self.herald.next_seq();
         let body = make(&self.monitoring(self.router.now, process.clone()), &id, seq);
-        self.say(system, subject.as_bytes(), body, Encoding::Plain);
+        self.say(to, subject.as_bytes(), body, Encoding::Plain);
     }
 
     fn event_id(&mut self) -> String {

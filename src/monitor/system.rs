@@ -266,6 +266,20 @@ pub fn account_request(
     seal(server, account_document(source, account, what, body))
 }
 
+/// Says whether the body of a request about an account does not mean another one.
+#[must_use]
+pub fn is_about(account: &str, body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(default)]
+        acc: Option<String>,
+    }
+    match serde_json::from_slice::<Named>(body) {
+        Ok(named) => named.acc.is_none_or(|named| named == account),
+        Err(_) => body.is_empty(),
+    }
+}
+
 fn server_document(source: &dyn Source, what: &str, body: &[u8]) -> Document {
     Ok(match what {
         "VARZ" => raw(&varz::varz(source)),

@@ -70,13 +70,23 @@ impl Shard {
             let subject = format!("$SYS.SERVER.{}.CLIENT.AUTH.ERR", self.identity.id);
             self.announce_end(&subject, id, reason);
         }
+        if reason == CloseReason::AuthenticationViolation {
+            self.announce_end_in(account, "$SYS.ACCOUNT.CLIENT.AUTH.ERR", id, reason);
+        }
         let name = self.router.accounts.name(account);
         let subject = format!("$SYS.ACCOUNT.{name}.DISCONNECT");
         self.announce_end(&subject, id, reason);
     }
 
     fn announce_end(&mut self, subject: &str, id: ConnId, reason: CloseReason) {
-        if !self.is_heard(subject) {
+        if let Some(system) = self.router.accounts.system {
+            self.announce_end_in(system, subject, id, reason);
+        }
+    }
+
+    fn announce_end_in(&mut self, to: AccountId, subject: &str, id: ConnId, reason: CloseReason) {
+        let account = self.router.accounts.get_mut(to);
+        if !account.is_some_and(|account| account.subs.has_interest(subject.as_bytes())) {
             return;
         }
         let (Some(client), Some(conn)) = (self.in_event(id), self.router.conns.get(id)) else {
@@ -92,7 +102,7 @@ impl Shard {
         };
         // As the client sees it.
         let (sent, received) = (flow(conn.received), flow(conn.sent));
-        self.announce(subject, &Process::default(), |view, id, seq| {
+        self.announce_in(to, subject, &Process::default(), |view, id, seq| {
             let event = ConnectionEvent {
                 id,
                 client,
@@ -105,10 +115,11 @@ impl Shard {
     }
 
     /// Tells how many connections an account has. Nobody asks that of the global one.
-    fn announce_connections(&mut self, account: AccountId) {
+    pub(super) fn announce_connections(&mut self, account: AccountId) {
         if account == self.router.accounts.global {
             return;
         }
+        self.arm_connections(account);
         let name = self.router.accounts.name(account).to_string();
         let subjects = [
             format!("$SYS.SERVER.ACCOUNT.{name}.CONNS"),

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use config::options::{PermissionList, Permissions};
+use monitor::Source;
 use monitor::stats::Process;
 use monitor::system;
 use protocol::encode;
@@ -44,6 +45,7 @@ impl Shard {
                 self.claims(what, request);
                 None
             }
+            ["$SYS", "REQ", "ACCOUNT", account, "CONNS"] => self.connections_of(account, request),
             ["$SYS", "REQ", "ACCOUNT", account, what] => {
                 let seq = self.herald.next_seq();
                 let view = self.monitoring(self.router.now, process.clone());
@@ -70,6 +72,20 @@ impl Shard {
         let seq = self.herald.next_seq();
         let view = self.monitoring(self.router.now, process.clone());
         system::server_request(&view, what, &request.payload, seq)
+    }
+
+    /// Tells how many connections an account has, as its events do; nothing of one that is not known here.
+    fn connections_of(&mut self, account: &str, request: &Request) -> Option<Vec<u8>> {
+        if !system::is_about(account, &request.payload) {
+            return None;
+        }
+        self.router.accounts.find(account)?;
+        let id = self.event_id();
+        let seq = self.herald.next_seq();
+        let view = self.monitoring(self.router.now, Process::default());
+        let mut accounts = view.accounts().into_iter();
+        let found = accounts.find(|known| known.name == account)?;
+        Some(system::account_connections(&view, &id, found, seq))
     }
 
     /// Tells what became of a reload.

@@ -121,6 +121,23 @@ fn a_connect_that_nests_without_end_ends_the_connection() {
 }
 
 #[test]
+fn a_request_that_nests_without_end_is_told_that_it_is_no_json() {
+    let mut options = Options::default();
+    options.jetstream.enabled = true;
+    let mut world = World::new(options);
+    world.recover();
+    let other = world.client();
+    let attacker = world.client();
+    for body in ["[".repeat(100_000), "{\"a\":".repeat(100_000)] {
+        let len = body.len();
+        let ask = format!("SUB in 1\r\nPUB $JS.API.STREAM.CREATE.S in {len}\r\n{body}\r\n");
+        let heard = world.ask(attacker, &ask);
+        assert!(heard.contains("\"err_code\":10025"), "{heard}");
+        goes_on(&mut world, other);
+    }
+}
+
+#[test]
 fn a_flood_of_connections_is_turned_away_and_leaves_nothing_behind() {
     let mut options = Options::default();
     options.limits.connections_max = 3;

@@ -77,6 +77,44 @@ fn a_kicked_client_is_closed_and_its_leave_is_told_after_the_connections_left() 
 }
 
 #[test]
+fn connections_that_do_not_change_are_told_again_until_there_are_none() {
+    let mut world = world();
+    let (sys, a) = (client(&mut world, "sys"), client(&mut world, "a"));
+    world.say(sys, "SUB $SYS.ACCOUNT.A.SERVER.CONNS 1\r\n");
+    let told = |world: &mut World| {
+        let heard = world.hear(sys);
+        heard.matches("MSG $SYS.ACCOUNT.A.SERVER.CONNS").count()
+    };
+    world.wait(Duration::from_secs(29));
+    assert_eq!(told(&mut world), 0);
+    world.wait(Duration::from_secs(1));
+    assert_eq!(told(&mut world), 1);
+    world.wait(Duration::from_secs(30));
+    assert_eq!(told(&mut world), 1);
+    world.leave(a);
+    assert_eq!(told(&mut world), 1);
+    world.wait(Duration::from_secs(90));
+    assert_eq!(told(&mut world), 0);
+}
+
+#[test]
+fn a_failed_login_is_told_in_the_account_too() {
+    let mut world = World::new(Options {
+        accounts: Vec::from([account("$G", "g")]),
+        ..Options::default()
+    });
+    let g = client(&mut world, "g");
+    world.say(g, "SUB $SYS.ACCOUNT.CLIENT.AUTH.ERR 1\r\n");
+    let stranger = world.accept(Rules::Nats);
+    world.say(stranger, "CONNECT {\"user\":\"g\",\"pass\":\"wrong\"}\r\n");
+    let heard = world.hear(g);
+    assert!(
+        heard.contains("\"reason\":\"Authentication Failure\""),
+        "{heard}"
+    );
+}
+
+#[test]
 fn a_client_is_sent_elsewhere_by_an_info_and_stays() {
     let mut world = world();
     let (sys, a) = (client(&mut world, "sys"), client(&mut world, "a"));

@@ -9,7 +9,7 @@ use super::flags::{FLAGS, Kind};
 use super::help::{VERSION, usage};
 
 /// Commands behind the flags.
-const COMMANDS: &str = "check completions man";
+const COMMANDS: &str = "check completions import man";
 
 /// Returns what a command prints: `man`, or `completions` with the name of a shell.
 pub(crate) fn command(program: &str, words: &[String]) -> Option<String> {
@@ -53,7 +53,8 @@ fn man(program: &str) -> String {
          .SH COMMANDS\n.TP\n.B check [\\-\\-repair] [\\-\\-json] <dir>\n\
          verify what is stored in a directory that no server uses: exit code 0 if all of it is whole, \
          1 if something is damaged, 2 if that cannot be told; with \\-\\-repair, give up what is damaged \
-         and keep all else\n.TP\n.B completions bash|zsh|fish\nprint completions for a shell\n.TP\n.B man\n\
+         and keep all else\n.TP\n.B completions bash|zsh|fish\nprint completions for a shell\n.TP\n.B import nats|memphis\n\
+         take over what another server has\n.TP\n.B man\n\
          print this page\n"
     )
 }

@@ -51,6 +51,18 @@ fn what_is_no_http_ends_its_own_connection_only() {
     );
 }
 
+#[test]
+fn a_request_that_never_ends_is_cut_off_in_time_and_an_endless_one_at_once() {
+    // Nothing follows: only the server can end it, within the helper's patience.
+    assert_eq!(exchange("GET /varz HTTP/1.1\r\nHost: x\r\n"), "");
+    let endless = format!("GET /varz HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    let answer = exchange(&endless);
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
+        "{answer}"
+    );
+}
+
 /// Starts a server, sends `request` to its monitoring port, and returns all that comes back.
 fn exchange(request: &str) -> String {
     let local = |port| {

