@@ -28,7 +28,7 @@ const ZERO_PIECE: usize = 4 << 20;
 /// A log that is written to faster than this share of the speed at which its next file is zero-filled
 /// needs the disk for itself: the rest of that file is only reserved. Syncs cost more there until the file
 /// is used again, which batches as long as such a log's do not feel.
-const OUTPACED_SHARE: u64 = 4;
+const OUTPACED_SHARE: u64 = 16;
 /// The ending of files that are being made.
 const UNFINISHED: &str = ".new";
 
