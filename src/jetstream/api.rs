@@ -212,7 +212,7 @@ impl JetStream {
         if let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) {
             let Stream {
                 core, consumers, ..
-            } = &mut **stream;
+            } = stream;
             return consumers.api(core, call, request, &mut self.shared, env);
         }
         if request.kind == ApiKind::ConsumerNext {

@@ -86,7 +86,7 @@ impl JetStream {
                 if let Some(stream) = self.streams.get_mut(&stream) {
                     let Stream {
                         core, consumers, ..
-                    } = &mut **stream;
+                    } = stream;
                     consumers.on_read(core, consumer, read, result, &mut self.shared, env);
                 }
             }
@@ -211,7 +211,7 @@ impl JetStream {
             stream.unsaved = true;
             let Stream {
                 core, consumers, ..
-            } = &mut **stream;
+            } = stream;
             consumers.apply(core, pos, entry, &mut self.shared, env);
             return;
         }
@@ -298,7 +298,7 @@ impl JetStream {
         stream.unbind(env);
         let Stream {
             core, consumers, ..
-        } = &mut **stream;
+        } = stream;
         let shared = &mut self.shared;
         if let Some(account) = shared.accounts.get_mut(core.account()) {
             account.remove(core);
@@ -351,7 +351,7 @@ impl JetStream {
         stream.unsaved = true;
         let Stream {
             core, consumers, ..
-        } = &mut **stream;
+        } = stream;
         if core.config().sealed {
             return Err(errors::STREAM_SEALED);
         }
@@ -377,7 +377,7 @@ impl JetStream {
         stream.unsaved = true;
         let Stream {
             core, consumers, ..
-        } = &mut **stream;
+        } = stream;
         // Where acks remove messages, this may come from one; clients' requests were checked before.
         if core.config().retention == Retention::Limits || core.config().sealed {
             core.check_msg_delete(delete.seq)?;

@@ -110,7 +110,7 @@ impl JetStream {
     /// Returns what has changed of the state since the last call.
     pub fn changes(&mut self) -> Vec<SectionChange> {
         let mut changed = Vec::new();
-        for (&id, stream) in &mut self.streams {
+        for (id, stream) in self.streams.iter_mut() {
             let unsaved = core::mem::take(&mut stream.unsaved);
             if stream.core.is_memory() {
                 continue;
@@ -367,7 +367,7 @@ impl JetStream {
 
     /// Takes the segments that hold no live message any more: the store can give them up.
     pub fn take_dead_segments(&mut self, out: &mut Vec<(StreamId, u32)>) {
-        for (&id, stream) in &mut self.streams {
+        for (id, stream) in self.streams.iter_mut() {
             let index = &mut stream.core.index;
             index.take_dead_segments(|number| out.push((id, number)));
         }

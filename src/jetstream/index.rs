@@ -11,6 +11,7 @@ mod chunk;
 mod filter;
 mod held;
 mod moves;
+mod name;
 mod page;
 mod pending;
 mod segments;

@@ -34,14 +34,12 @@ mod republish;
 mod schedule;
 pub mod shared;
 pub mod stream;
+mod table;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod timeout;
-
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 
 use protocol::id::{AccountId, StreamId};
 use protocol::js::errors::ApiError;
@@ -56,12 +54,13 @@ pub use mending::{Row, StreamLosses};
 use shared::Shared;
 pub use shared::{BatchLimits, Options, TimerKind};
 use stream::{Removal, Stream};
+use table::Streams;
 
 /// All streams and consumers of a shard.
 #[derive(Debug)]
 pub struct JetStream {
     shared: Shared,
-    streams: BTreeMap<StreamId, Box<Stream>>,
+    streams: Streams,
     /// Set when the store can take no more entries: what everyone who asks for one is told.
     poisoned: Option<ApiError>,
     /// What the store holds could not be read to its end: nothing is served.
@@ -94,7 +93,7 @@ impl JetStream {
     pub fn new(options: Options) -> Self {
         Self {
             shared: Shared::new(options),
-            streams: BTreeMap::new(),
+            streams: Streams::default(),
             poisoned: None,
             closed: false,
             open: atomic::OpenBatches::default(),
@@ -121,7 +120,7 @@ impl JetStream {
         let Some(before) = self.shared.accounts.configure(id, name, limits) else {
             return;
         };
-        let served = self.streams.values_mut().map(|stream| &mut **stream);
+        let served = self.streams.values_mut();
         for stream in served.chain(self.broken.known_mut()) {
             if stream.core.account() == before {
                 stream.core.set_account(id);
@@ -132,7 +131,7 @@ impl JetStream {
     /// Makes the streams of all accounts that may use JetStream listen, and no others: after accounts
     /// were configured again.
     pub fn accounts_changed(&mut self, env: &mut impl Env) {
-        let served = self.streams.values_mut().map(|stream| &mut **stream);
+        let served = self.streams.values_mut();
         let all = served.chain(self.broken.known_mut());
         for stream in all.filter(|stream| !stream.is_hidden) {
             let account = self.shared.accounts.get(stream.core.account());
@@ -155,7 +154,7 @@ impl JetStream {
         for stream in self.streams.values_mut().filter(|s| !s.is_hidden) {
             let Stream {
                 core, consumers, ..
-            } = &mut **stream;
+            } = stream;
             consumers.on_recovered(core, &mut self.shared, env);
             self.shared.mark_dirty(core.id());
         }
@@ -176,7 +175,7 @@ impl JetStream {
 
     /// Returns all streams in the order of their ids.
     pub fn streams(&self) -> impl Iterator<Item = &Stream> {
-        let streams = self.streams.values().map(|stream| &**stream);
+        let streams = self.streams.values();
         streams.filter(|stream| !stream.is_hidden)
     }
 
@@ -184,13 +183,13 @@ impl JetStream {
     #[must_use]
     pub fn stream(&self, account: AccountId, name: &str) -> Option<&Stream> {
         let id = self.shared.accounts.stream(account, name)?;
-        self.streams.get(&id).map(|stream| &**stream)
+        self.streams.get(&id)
     }
 
     /// Returns the stream of an id.
     #[must_use]
     pub fn stream_by_id(&self, id: StreamId) -> Option<&Stream> {
-        self.streams.get(&id).map(|stream| &**stream)
+        self.streams.get(&id)
     }
 
     /// Returns what streams and consumers share: accounts, answers under way, API counts.

@@ -36,7 +36,7 @@ impl JetStream {
         };
         let Stream {
             core, consumers, ..
-        } = &mut **stream;
+        } = stream;
         consumers.ack(core, &ack, reply, payload, &mut self.shared, env)
     }
 
@@ -55,7 +55,7 @@ impl JetStream {
         };
         let Stream {
             core, consumers, ..
-        } = &mut **stream;
+        } = stream;
         consumers.revive(core, consumer, seq, &mut self.shared, env)
     }
 
@@ -72,7 +72,7 @@ impl JetStream {
         if let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) {
             let Stream {
                 core, consumers, ..
-            } = &mut **stream;
+            } = stream;
             consumers.flow_reply(core, rest, &mut self.shared, env);
         }
     }
@@ -89,7 +89,7 @@ impl JetStream {
             if let Some(stream) = self.streams.get_mut(&stream) {
                 let Stream {
                     core, consumers, ..
-                } = &mut **stream;
+                } = stream;
                 consumers.interest_changed(core, consumer, &mut self.shared, env);
             }
         }
@@ -103,7 +103,7 @@ impl JetStream {
         };
         let Stream {
             core, consumers, ..
-        } = &mut **stream;
+        } = stream;
         if core.config().retention != Retention::Limits && self.shared.dirty.contains(&id) {
             consumers.pump(core, &mut self.shared, env);
         }
@@ -122,7 +122,7 @@ impl JetStream {
             if let Some(stream) = self.streams.get_mut(&id) {
                 let Stream {
                     core, consumers, ..
-                } = &mut **stream;
+                } = stream;
                 consumers.pump(core, &mut self.shared, env);
             }
         }

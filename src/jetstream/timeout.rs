@@ -41,7 +41,7 @@ impl JetStream {
                     if let Some(stream) = self.streams.get_mut(&stream) {
                         let Stream {
                             core, consumers, ..
-                        } = &mut **stream;
+                        } = stream;
                         consumers.on_timer(core, consumer, &mut self.shared, env);
                     }
                 }
@@ -144,7 +144,7 @@ impl JetStream {
         stream.unsaved = true;
         let Stream {
             core, consumers, ..
-        } = &mut **stream;
+        } = stream;
         let shared = &mut self.shared;
         let mut removals = Removals { consumers, shared };
         match ends {

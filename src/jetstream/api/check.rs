@@ -172,7 +172,7 @@ impl JetStream {
         static NONE: BTreeMap<alloc::boxed::Box<str>, StreamId> = BTreeMap::new();
         let account = self.shared.accounts.get(account);
         let ids = account.map_or(&NONE, |account| &account.streams).values();
-        ids.filter_map(|id| self.streams.get(id)).map(|s| &**s)
+        ids.filter_map(|id| self.streams.get(id))
     }
 
     /// Refuses a stream whose name means the same station as another stream's: stations know no upper

@@ -104,7 +104,7 @@ impl JetStream {
         let shared = &mut self.shared;
         let Stream {
             core, consumers, ..
-        } = &mut **stream;
+        } = stream;
         core.end_restored(end.created, end.last, end.last_time);
         let mut sources = end.sources.clone();
         while let (Ok(key), Ok(seq)) = (sources.try_get_u64_le(), sources.try_get_u64_le()) {
@@ -119,7 +119,7 @@ impl JetStream {
             self.followers.configure(&stream.core);
             let Stream {
                 core, consumers, ..
-            } = &mut **stream;
+            } = stream;
             consumers.on_recovered(core, &mut self.shared, env);
             self.shared.mark_dirty(end.stream);
             self.arm_expiry(end.stream, env);

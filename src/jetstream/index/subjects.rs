@@ -4,7 +4,6 @@
 //! `last` an upper bound of where the subject's live messages are; both are exact unless a message at
 //! that end was removed.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 use core::mem::size_of;
@@ -14,6 +13,8 @@ use hashbrown::HashTable;
 use protocol::id::Seq;
 
 use protocol::subject::matches as subject_matches;
+
+use super::name::Name;
 
 /// A subject of one stream, while it has live messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +43,7 @@ pub struct SubjectInfo {
 
 #[derive(Debug)]
 pub(super) struct Subject {
-    name: Box<[u8]>,
+    name: Name,
     pub(super) count: u64,
     pub(super) first: u64,
     pub(super) last: u64,
@@ -85,7 +86,7 @@ impl Subjects {
             return SubjectId(id);
         }
         let subject = Subject {
-            name: Box::from(name),
+            name: Name::new(name),
             count: 0,
             first: 0,
             last: 0,
@@ -160,7 +161,7 @@ impl Subjects {
             return;
         }
         let hash = self.hasher.hash_one(&*subject.name);
-        subject.name = Box::default();
+        subject.name = Name::default();
         if let Ok(found) = self.by_name.find_entry(hash, |&found| found == id.0) {
             found.remove();
         }
@@ -194,7 +195,7 @@ impl Subjects {
     }
 
     pub(super) fn memory(&self) -> usize {
-        let names: usize = self.entries.iter().map(|s| s.name.len()).sum();
+        let names: usize = self.entries.iter().map(|s| s.name.memory()).sum();
         names
             + self.entries.capacity() * size_of::<Subject>()
             + self.by_name.capacity() * (size_of::<u32>() + 1)
