@@ -8,6 +8,7 @@ mod consumer;
 mod costs;
 mod parser;
 mod recovery;
+mod stream;
 mod subject;
 mod sublist;
 mod text;

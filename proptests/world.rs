@@ -223,6 +223,22 @@ impl Bench {
         found.map(|(_, stream)| *stream)
     }
 
+    /// Publishes with lines of headers to the one stream that there is; the ack goes to `reply`.
+    pub fn publish_with(&mut self, subject: &str, headers: &str, payload: &str, reply: &str) {
+        let block = match headers {
+            "" => String::new(),
+            lines => format!("NATS/1.0\r\n{lines}\r\n"),
+        };
+        let msg = Inbound {
+            subject: subject.as_bytes(),
+            reply: reply.as_bytes(),
+            headers: block.as_bytes(),
+            payload: payload.as_bytes(),
+        };
+        let stream = self.world.bound[0].1;
+        self.js.publish(&mut self.world, ACCOUNT, stream, msg);
+    }
+
     /// Publishes to a stream.
     pub fn publish_to(&mut self, stream: StreamId, subject: &str, payload: &str) {
         let msg = Inbound {

@@ -6,6 +6,7 @@
 
 mod counted;
 mod parts;
+mod refused;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -16,19 +17,19 @@ use bytes::{Bytes, BytesMut};
 use protocol::headers::{self, Headers};
 use protocol::id::{AccountId, StreamId};
 use protocol::js::advisory::BatchAbandoned;
-use protocol::js::check::is_level_supported;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::limits::BATCH_ID_LEN_MAX;
 use protocol::time::Instant;
 
+use crate::JetStream;
 use crate::entry::{Mark, Publish};
 use crate::env::{Env, Inbound, Purpose};
 use crate::ingest::answer;
 use crate::shared::{TimerKind, send};
-use crate::{JetStream, api};
 
 pub(crate) use counted::HeldBatch;
 pub(crate) use parts::{BatchAck, Parts};
+use refused::{Refused, check_commit, check_request};
 
 /// The header that makes a message part of a batch.
 pub(crate) const BATCH_ID: &[u8] = b"Nats-Batch-Id";
@@ -78,13 +79,6 @@ enum Commit {
     Here,
     /// The one before was the last one; this one is not stored.
     Before,
-}
-
-/// Why a message is refused, and what becomes of its batch.
-struct Refused {
-    error: ApiError,
-    /// Told to whoever listens, if the batch was open.
-    reason: Option<&'static str>,
 }
 
 impl Kept {
@@ -410,41 +404,6 @@ impl JetStream {
             reason,
         };
         self.shared.advise(stream.core.account(), &event, env);
-    }
-}
-
-impl Refused {
-    fn told(error: ApiError, reason: &'static str) -> Self {
-        Self {
-            error,
-            reason: Some(reason),
-        }
-    }
-}
-
-impl From<ApiError> for Refused {
-    fn from(error: ApiError) -> Self {
-        Self {
-            error,
-            reason: None,
-        }
-    }
-}
-
-/// Checks what does not depend on the batch.
-fn check_request(msg: &Inbound<'_>) -> Result<(), Refused> {
-    let headers = Headers::new(msg.headers);
-    let level = headers.get(api::REQUIRED_API_LEVEL);
-    if level.is_some_and(|level| !is_level_supported(level)) {
-        return Err(Refused::told(errors::REQUIRED_API_LEVEL, "unsupported"));
-    }
-    Ok(())
-}
-
-fn check_commit(msg: &Inbound<'_>) -> Result<(), Refused> {
-    match Headers::new(msg.headers).get(BATCH_COMMIT) {
-        None | Some(b"" | b"1" | b"eob") => Ok(()),
-        Some(_) => Err(errors::ATOMIC_PUBLISH_INVALID_BATCH_COMMIT.into()),
     }
 }
 

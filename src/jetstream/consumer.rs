@@ -15,6 +15,7 @@ mod cx;
 mod deadlines;
 mod deliver;
 pub mod delta;
+mod happened;
 mod info;
 mod machine;
 pub mod pending;
@@ -42,7 +43,7 @@ use protocol::store::{ReadError, ReadId};
 use slab::Slab;
 
 use crate::api::level_is_enough;
-use crate::entry::{ConsumerCreate, Stored};
+use crate::entry::ConsumerCreate;
 use crate::env::{ApiCall, Env};
 use crate::shared::{Shared, send_status};
 use crate::stream::{Cleared, StreamCore};
@@ -113,139 +114,6 @@ impl Consumers {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Consumer> {
         self.table.get(*self.by_name.get(name)?)
-    }
-
-    /// The message was stored: whoever waits for it gets it in the pump.
-    pub fn on_stored(
-        &mut self,
-        core: &mut StreamCore,
-        seq: Seq,
-        msg: &Stored<'_>,
-        shared: &mut Shared,
-        _: &mut impl Env,
-    ) {
-        if !shared.live {
-            return;
-        }
-        let Self {
-            routes,
-            table,
-            touched,
-            hungry,
-            ..
-        } = self;
-        for key in hungry.drain(..) {
-            if let Some(consumer) = table.get_mut(key) {
-                consumer.hungry = false;
-                consumer.ready = true;
-                touch(consumer, key, touched);
-            }
-        }
-        routes.each_told(msg.subject, |key| {
-            let Some(consumer) = table.get_mut(key) else {
-                return;
-            };
-            // One that starts later, or was sent ahead by a reset, passes over this message.
-            if seq < consumer.next {
-                return;
-            }
-            consumer.ahead.add();
-            if consumer.has_credit() {
-                consumer.ready = true;
-                touch(consumer, key, touched);
-            }
-        });
-        // What it has pushed out of the stream may have been with a client.
-        if !self.touched.is_empty() || !self.lost.is_empty() {
-            shared.mark_dirty(core.id());
-        }
-    }
-
-    /// A message goes away that no consumer has consumed (limits, delete, rollup).
-    pub fn on_removed(&mut self, seq: Seq, subject: &[u8], shared: &mut Shared) {
-        if !shared.live {
-            return;
-        }
-        let Self {
-            routes,
-            table,
-            holding,
-            lost,
-            ..
-        } = self;
-        let mut concern = |key: Key, consumer: &mut Consumer| {
-            if consumer.is_ahead(seq) {
-                consumer.forget_ahead();
-            } else if consumer.knows(seq) {
-                lost.push((key, seq));
-            }
-        };
-        holding.retain(|&key| {
-            let Some(consumer) = table.get_mut(key) else {
-                return false;
-            };
-            concern(key, consumer);
-            consumer.holding = consumer.is_holding();
-            consumer.holding
-        });
-        routes.each_told(subject, |key| {
-            if let Some(consumer) = table.get_mut(key) {
-                concern(key, consumer);
-            }
-        });
-    }
-
-    /// Many messages went away (purge): everything counted has to be counted again.
-    pub fn on_purged(&mut self, cleared: Cleared, core: &mut StreamCore, shared: &mut Shared) {
-        if !shared.live {
-            return;
-        }
-        for (_, consumer) in &mut self.table {
-            consumer.recount(core);
-        }
-        self.purged.push(cleared);
-        shared.mark_dirty(core.id());
-    }
-
-    /// A message goes away because a later one stands for it; [`Consumers::on_rolled_up`] follows.
-    pub fn on_replaced(&mut self, seq: Seq, subject: &[u8], shared: &Shared) {
-        if !shared.live {
-            return;
-        }
-        let Self { routes, table, .. } = self;
-        routes.each_told(subject, |key| {
-            if let Some(consumer) = table.get_mut(key)
-                && consumer.is_ahead(seq)
-            {
-                consumer.forget_ahead();
-            }
-        });
-    }
-
-    /// Messages went away that a later one stands for.
-    pub fn on_rolled_up(&mut self, cleared: Cleared, shared: &Shared) {
-        if shared.live && !self.table.is_empty() {
-            self.purged.push(cleared);
-        }
-    }
-
-    /// The stream's configuration changed; filters have to be made again.
-    pub fn on_updated(&mut self, core: &mut StreamCore, shared: &mut Shared) {
-        for (key, consumer) in &mut self.table {
-            self.routes.remove(key, &consumer.settings.filters);
-            consumer.refilter(core);
-            self.routes
-                .insert(key, &consumer.settings.filters, consumer.told());
-            hold(consumer, key, &mut self.holding);
-            // What it waits for may be found under another filter now.
-            consumer.ready = true;
-            touch(consumer, key, &mut self.touched);
-        }
-        // Retention may have become one that keeps only what somebody waits for.
-        if core.config().retention == Retention::Interest {
-            self.release_unneeded(core);
-        }
-        shared.mark_dirty(core.id());
     }
 
     /// The stream ends: timers, waiting requests and subscriptions have to go.

@@ -3,15 +3,17 @@
 //! *Invariant:* each carries its type, an id of 22 characters that the caller draws, and its time
 //! first. They borrow what they tell; encoding allocates the text only.
 
-use alloc::string::String;
+mod about;
+
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
 use super::info::{PeerInfo, StreamState};
-use super::json::{Fields, ToJson, Writer, json_struct};
+use super::json::{Fields, Writer};
 use crate::text::duration::Nanos;
 use crate::time::Wall;
+pub use about::{Action, ClientInfo};
 
 /// An advisory or metric.
 pub trait Event: Fields {
@@ -419,129 +421,5 @@ events! {
     }
 }
 
-/// What was done with a stream or consumer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// It was made.
-    Create,
-    /// It was deleted.
-    Delete,
-    /// It was changed.
-    Modify,
-}
-
-impl ToJson for Action {
-    fn write(&self, to: &mut Writer) {
-        to.string(match self {
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Modify => "modify",
-        });
-    }
-
-    fn is_empty(&self) -> bool {
-        false
-    }
-}
-
-json_struct! {
-    /// A client, as advisories and the system account's events describe it.
-    pub struct ClientInfo["ClientInfo"] {
-        /// When it connected.
-        start: Option<Wall> = "start" omit,
-        /// From where.
-        host: String = "host" omit,
-        /// Its number on the server.
-        id: u64 = "id" omit,
-        /// Its account.
-        account: String = "acc" omit,
-        /// The account whose service it asked.
-        service: String = "svc" omit,
-        /// Its user.
-        user: String = "user" omit,
-        /// What it calls itself.
-        name: String = "name" omit,
-        /// The language of its library.
-        lang: String = "lang" omit,
-        /// The version of its library.
-        version: String = "ver" omit,
-        /// How long it takes to answer.
-        rtt: Nanos = "rtt" omit,
-        /// The server's name.
-        server: String = "server" omit,
-        /// The server's cluster.
-        cluster: String = "cluster" omit,
-        /// Other clusters that can serve it.
-        alternates: Vec<String> = "alts" omit,
-        /// When it left.
-        stop: Option<Wall> = "stop" omit,
-        /// Its token.
-        jwt: String = "jwt" omit,
-        /// The key that signed it.
-        issuer_key: String = "issuer_key" omit,
-        /// The name in it.
-        name_tag: String = "name_tag" omit,
-        /// The tags in it.
-        tags: Vec<String> = "tags" omit,
-        /// Client, leaf node and so on.
-        kind: String = "kind" omit,
-        /// The protocol it speaks.
-        client_type: String = "client_type" omit,
-        /// Its MQTT id.
-        mqtt_client: String = "client_id" omit,
-        /// What it signed.
-        nonce: String = "nonce" omit,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn advisories_read_as_those_of_the_server() {
-        let event = MessageTerminated {
-            stream: "x",
-            consumer: "d",
-            consumer_seq: 2,
-            stream_seq: 3,
-            deliveries: 1,
-            reason: "bad",
-            domain: "",
-        };
-        let text = encode_event(&event, "Pqx1L5ObhDziU87upGRUv2", Wall(1_000_000_000));
-        let wanted = "{\"type\":\"io.nats.jetstream.advisory.v1.terminated\",\
-            \"id\":\"Pqx1L5ObhDziU87upGRUv2\",\"timestamp\":\"1970-01-01T00:00:01Z\",\
-            \"stream\":\"x\",\"consumer\":\"d\",\"consumer_seq\":2,\"stream_seq\":3,\
-            \"deliveries\":1,\"reason\":\"bad\"}";
-        assert_eq!(core::str::from_utf8(&text), Ok(wanted));
-        let mut subject = BytesMut::new();
-        event.write_subject(&mut subject);
-        assert_eq!(
-            subject,
-            &b"$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.x.d"[..]
-        );
-    }
-
-    #[test]
-    fn audits_leave_out_empty_bodies() {
-        let client = ClientInfo {
-            id: 7,
-            account: "$G".into(),
-            ..ClientInfo::default()
-        };
-        let event = ApiAudit {
-            server: "N",
-            client: Some(&client),
-            subject: "$JS.API.INFO",
-            request: "",
-            response: "{}",
-            domain: "",
-        };
-        let text = encode_event(&event, "i", Wall(0));
-        let wanted = "{\"type\":\"io.nats.jetstream.advisory.v1.api_audit\",\"id\":\"i\",\
-            \"timestamp\":\"0001-01-01T00:00:00Z\",\"server\":\"N\",\
-            \"client\":{\"id\":7,\"acc\":\"$G\"},\"subject\":\"$JS.API.INFO\",\"response\":\"{}\"}";
-        assert_eq!(core::str::from_utf8(&text), Ok(wanted));
-    }
-}
+mod tests;
