@@ -124,7 +124,7 @@ pub fn explore(scenario: &Scenario, seed: u64, keep: Keep) -> Report {
         glance_at: Instant(0),
         node: Node::new(seed, scenario.cheat, sizes),
         nemesis: Nemesis::new(scenario, rng),
-        tap: Tap::default(),
+        tap: Tap::new(sizes::key(seed, 0).is_some()),
         trace: Trace::new(keep),
         first_audit: None,
         old_disk: None,

@@ -1,6 +1,7 @@
 //! A store on a simulated disk with a user that does what the broker does: keeps the places of its
 //! entries, flushes and writes checkpoints when asked, and remembers what was acknowledged.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -8,7 +9,9 @@ use protocol::id::{LogPos, Seq, StreamId};
 use protocol::rng::Rng;
 use protocol::store::{Loc, Place, ReadOutcome, SectionChange, SectionKey};
 use sim::disk::SimDisk;
-use storage::{DiskOp, Packing, RecoveryReport, Store, StoreEvent, StoreOptions};
+use storage::{
+    Cipher, DiskOp, LIFE_LEN, Packing, RecoveryReport, Store, StoreEvent, StoreKey, StoreOptions,
+};
 
 /// Small enough that a few hundred entries cross every border.
 pub(crate) const OPTIONS: StoreOptions = StoreOptions {
@@ -28,7 +31,76 @@ pub(crate) const OPTIONS: StoreOptions = StoreOptions {
     scrub_rate: 1 << 10,
     scrub_pause: 20,
     segment_len_max: 16 << 10,
+    key: None,
 };
+
+/// Whether a store is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sealing {
+    Clear,
+    Sealed,
+}
+
+impl Sealing {
+    /// Half of all seeds are for encrypted stores.
+    pub(crate) fn of(seed: u64) -> Self {
+        match seed % 2 {
+            0 => Self::Clear,
+            _ => Self::Sealed,
+        }
+    }
+
+    /// Returns the options of one more life, which no other is like; its cipher differs from the last one's.
+    fn options(self) -> StoreOptions {
+        static LIVES: AtomicU64 = AtomicU64::new(0);
+        let number = LIVES.fetch_add(1, Ordering::Relaxed);
+        let cipher = match number % 2 {
+            0 => Cipher::ChaCha20Poly1305,
+            _ => Cipher::Aes256Gcm,
+        };
+        let mut life = [0; LIFE_LEN];
+        life[..8].copy_from_slice(&number.to_le_bytes());
+        let key = match self {
+            Self::Clear => None,
+            Self::Sealed => Some(StoreKey::new([1; 32], cipher, life)),
+        };
+        StoreOptions { key, ..OPTIONS }
+    }
+}
+
+/// What sealed records say of themselves, by the name that a record is sealed under: no two are to have
+/// one.
+#[derive(Debug, Default)]
+struct Names(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Names {
+    /// How long a record's head is, and what a seal consists of.
+    const HEAD: usize = 16;
+    const NAME: usize = 16;
+    const TAG: usize = 16;
+
+    /// Looks at rows of records that are written; what is written again at a start may begin or end within
+    /// a record.
+    fn take(&mut self, op: &DiskOp) {
+        let DiskOp::Write { data, .. } = op else {
+            return;
+        };
+        let mut rest = &data[..];
+        while let [_, _, _, _, _, _, _, _, a, b, c, d, _, _, tag, _, ..] = *rest {
+            let end = Self::HEAD + u32::from_le_bytes([a, b, c, d]) as usize;
+            let seal = end.saturating_sub(Self::NAME + Self::TAG);
+            if matches!(tag, 0x1a..=0x1c)
+                && let Some(seal) = rest.get(seal..end)
+            {
+                let (name, tag) = seal.split_at(Self::NAME);
+                let known = self.0.insert(name.to_vec(), tag.to_vec());
+                // The same record may be written again, to be made durable.
+                assert!(known.is_none_or(|known| known == tag), "a nonce twice");
+            }
+            rest = rest.get(end.next_multiple_of(8)..).unwrap_or_default();
+        }
+    }
+}
 
 /// The entry with this number: it says which it is.
 pub(crate) fn body(number: u64) -> Vec<u8> {
@@ -88,14 +160,16 @@ pub(crate) struct World {
     /// Sections that have changed since the last checkpoint.
     changed: BTreeSet<SectionKey>,
     reads: BTreeMap<u64, Result<Bytes, protocol::store::ReadError>>,
+    pub(crate) sealing: Sealing,
+    names: Names,
 }
 
 impl World {
     /// Starts a process on `disk` and lets it recover.
-    pub(crate) fn open(disk: SimDisk) -> Self {
+    pub(crate) fn open(disk: SimDisk, sealing: Sealing) -> Self {
         let mut world = Self {
             disk,
-            store: Store::new(OPTIONS),
+            store: Store::new(sealing.options()),
             state: State::new(),
             next: 0,
             acked: 0,
@@ -108,10 +182,12 @@ impl World {
             below: LogPos(0),
             changed: BTreeSet::new(),
             reads: BTreeMap::new(),
+            sealing,
+            names: Names::default(),
         };
         let mut ops = Vec::new();
         world.store.start(&mut ops);
-        world.disk.submit(&mut ops);
+        world.submit(&mut ops);
         while world.report.is_none() && world.step() {}
         world.next = world.acked;
         world
@@ -124,16 +200,23 @@ impl World {
         self.next += 1;
     }
 
+    fn submit(&mut self, ops: &mut Vec<DiskOp>) {
+        for op in &*ops {
+            self.names.take(op);
+        }
+        self.disk.submit(ops);
+    }
+
     pub(crate) fn pump(&mut self) {
         let mut ops = Vec::new();
         self.store.pump(&mut ops);
-        self.disk.submit(&mut ops);
+        self.submit(&mut ops);
     }
 
     pub(crate) fn tick(&mut self) {
         let mut ops = Vec::new();
         self.store.tick(&mut ops);
-        self.disk.submit(&mut ops);
+        self.submit(&mut ops);
     }
 
     /// Lets the disk do one thing; false if there is nothing to do.
@@ -146,7 +229,7 @@ impl World {
         while let Some(event) = self.store.poll() {
             self.take(event);
         }
-        self.disk.submit(&mut ops);
+        self.submit(&mut ops);
         self.pump();
         true
     }

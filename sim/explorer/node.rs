@@ -16,6 +16,7 @@ use schemas::Languages;
 use storage::{DiskAnswer, DiskDone, DiskOp, FileName, OpId, StoreOptions};
 
 use super::scenario::Cheat;
+use super::sizes;
 use super::tap::Tap;
 use super::wall::WallClock;
 use crate::disk::SimDisk;
@@ -212,7 +213,10 @@ impl Node {
             config,
             version: "0.0.0".into(),
             start: self.clocks(now, now),
-            store: self.options,
+            store: StoreOptions {
+                key: sizes::key(self.seed, self.lives),
+                ..self.options
+            },
             schemas: Rc::new(Languages),
         };
         let shard = Shard::new(options, self.seed.wrapping_add(self.lives));

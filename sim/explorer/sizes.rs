@@ -1,8 +1,10 @@
 //! The sizes of the store's files and buffers: small, so that a run crosses their borders many times.
 
 use protocol::rng::Rng;
-use storage::StoreOptions;
+use storage::{Cipher, LIFE_LEN, StoreKey, StoreOptions};
 
+/// The stream of randomness for keys.
+const RNG_KEYS: u64 = 16;
 /// The stream of randomness for sizes.
 const RNG_SIZES: u64 = 14;
 
@@ -44,4 +46,27 @@ pub(super) fn rare_sizes(seed: u64) -> StoreOptions {
         segment_len_max: least(usual.segment_len_max, 4 << 10),
         ..usual
     }
+}
+
+/// Returns what the store is encrypted with in this life of the process: nothing, in three seeds of four,
+/// or else with a cipher that may be another one each time.
+pub(super) fn key(seed: u64, lives: u64) -> Option<StoreKey> {
+    let mut rng = Rng::new(seed, RNG_KEYS);
+    if !rng.one_in(4) {
+        return None;
+    }
+    let mut key = [0; 32];
+    for part in key.chunks_exact_mut(8) {
+        part.copy_from_slice(&rng.below(u64::MAX).to_le_bytes());
+    }
+    let mut life = [0; LIFE_LEN];
+    for (to, from) in life.iter_mut().zip(lives.to_le_bytes()) {
+        *to = from;
+    }
+    let mut rng = Rng::new(seed.wrapping_add(lives), RNG_KEYS);
+    let cipher = match rng.one_in(2) {
+        true => Cipher::Aes256Gcm,
+        false => Cipher::ChaCha20Poly1305,
+    };
+    Some(StoreKey::new(key, cipher, life))
 }

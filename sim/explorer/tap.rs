@@ -1,5 +1,6 @@
 //! Watches disk operations and the server's output together: no acknowledgement may leave before the
-//! sync that covers its message.
+//! sync that covers its message. Of an encrypted store it sees no messages, and that none can be seen is what it
+//! watches for.
 //!
 //! *Invariant:* says "durable" only of what a successful sync covered, so an alarm is never false;
 //! what an earlier life of the process wrote is left to the oracle.
@@ -31,9 +32,20 @@ pub(super) struct Tap {
     pub(super) unhealthy_at: Instant,
     /// How many acknowledgements were checked.
     pub(super) checked: u64,
+    /// Whether the store is encrypted.
+    is_sealed: bool,
+    /// A value that could be read on the disk all the same.
+    leaked: Option<Value>,
 }
 
 impl Tap {
+    pub(super) fn new(is_sealed: bool) -> Self {
+        Self {
+            is_sealed,
+            ..Self::default()
+        }
+    }
+
     /// An operation is on its way to the disk.
     pub(super) fn on_submit(&mut self, op: &DiskOp) {
         match op {
@@ -45,6 +57,9 @@ impl Tap {
                             .and_then(Value::parse)
                             .map(|(value, _)| value),
                     );
+                }
+                if self.is_sealed {
+                    self.leaked = self.leaked.or(written.first().copied());
                 }
             }
             DiskOp::Sync { op, file } => {
@@ -98,7 +113,12 @@ impl Tap {
                 }
                 Ok(PubAnswer::Refused(_)) | Err(_) => continue,
             }
-            if !self.durable.contains(&value) && !self.unsure.contains(&value) {
+            if self.is_sealed {
+                if let Some(leaked) = self.leaked.take() {
+                    let text = format!("{leaked:?} can be read on the disk");
+                    history.violate("encrypted_at_rest", text);
+                }
+            } else if !self.durable.contains(&value) && !self.unsure.contains(&value) {
                 let text = format!("{value:?} is acknowledged before a sync covers it");
                 history.violate("ack_means_synced", text);
             }

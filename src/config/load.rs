@@ -14,7 +14,7 @@ use crate::cli::help::{self, NATS_SERVER};
 use crate::cli::pages;
 use crate::cli::{CliFlag, CommandLine, FlagError};
 use crate::error::{Finding, ParseError};
-use crate::options::{Listen, Options};
+use crate::options::{Encryption, Listen, Options};
 use crate::{Surroundings, digest, parse_file};
 
 #[cfg(test)]
@@ -54,6 +54,8 @@ pub struct CheckStore {
     pub repair: bool,
     /// Whether to answer in JSON.
     pub json: bool,
+    /// What opens it if it is encrypted.
+    pub encryption: Encryption,
 }
 
 /// How to serve.
@@ -93,7 +95,7 @@ pub enum LaunchError {
     #[error("unrecognized command: {0:?}")]
     Command(String),
     /// `check` without a directory, or with something that it does not know.
-    #[error("usage: check [--repair] [--json] <dir>")]
+    #[error("usage: check [--repair] [--json] [--config <file>] <dir>")]
     CheckUsage,
     /// A file breaks the grammar or cannot be read.
     #[error(transparent)]
@@ -145,7 +147,7 @@ pub fn load(
         && word == "check"
         && program != NATS_SERVER
     {
-        return check_store(rest).map(Launch::CheckStore);
+        return check_store(rest, line.text(CliFlag::Config), around).map(Launch::CheckStore);
     }
     if let Some(text) = asked_to_print(program, &line)? {
         return Ok(Launch::Print(text));
@@ -187,10 +189,18 @@ pub fn load(
     }
 }
 
-fn check_store(words: &[String]) -> Result<CheckStore, LaunchError> {
+fn check_store<'a>(
+    words: &'a [String],
+    mut config: Option<&'a str>,
+    around: &mut dyn Surroundings,
+) -> Result<CheckStore, LaunchError> {
     let mut check = CheckStore::default();
-    for word in words {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
         match word.as_str() {
+            "--config" | "-config" | "-c" => {
+                config = Some(words.next().ok_or(LaunchError::CheckUsage)?);
+            }
             "--repair" | "-repair" => check.repair = true,
             "--json" | "-json" => check.json = true,
             directory if check.directory.is_empty() && !directory.starts_with('-') => {
@@ -201,6 +211,9 @@ fn check_store(words: &[String]) -> Result<CheckStore, LaunchError> {
     }
     if check.directory.is_empty() {
         return Err(LaunchError::CheckUsage);
+    }
+    if let Some(path) = config {
+        check.encryption = from_file(path, false, around)?.options.jetstream.encryption;
     }
     Ok(check)
 }

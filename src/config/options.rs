@@ -20,7 +20,9 @@ pub use access::{
     ExportKind, Import, ImportKind, Latency, MapDestination, Mapping, PermissionList, Permissions,
     ResponseLimits, ResponseType, Sampling, Trace, User,
 };
-pub use jetstream::{AccountJetStream, BatchLimits, JetStream, ServerLimits, SyncInterval};
+pub use jetstream::{
+    AccountJetStream, BatchLimits, Encryption, JetStream, ServerLimits, StoreCipher, SyncInterval,
+};
 pub use logging::Logging;
 pub use memphis::{Memphis, Rest, Tenant, TenantLimits};
 pub use network::{

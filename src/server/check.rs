@@ -16,7 +16,7 @@ use broker::{Effects, Input, Progress, Shard, ShardOptions};
 use config::{CheckStore, Options};
 use protocol::time::{Instant, Now, Wall};
 use schemas::Languages;
-use storage::{Check, CheckReport, DamagedPlaces, StoreOptions};
+use storage::{Check, CheckReport, DamagedPlaces, StoreKey, StoreOptions};
 
 use crate::clock::system_wall;
 use crate::disk::OpenError;
@@ -42,7 +42,7 @@ enum CheckError {
 
 /// Checks a store; returns what is to be printed on standard output, or as an error, and the exit code.
 pub(crate) fn run(check: &CheckStore) -> (Result<String, String>, u8) {
-    let found = directory(Path::new(&check.directory)).and_then(|dir| examine(&dir, check.repair));
+    let found = directory(Path::new(&check.directory)).and_then(|dir| examine(&dir, check));
     match found {
         Ok(findings) => {
             let text = match check.json {
@@ -66,11 +66,11 @@ fn directory(path: &Path) -> Result<PathBuf, CheckError> {
     Err(CheckError::NoStore(path.to_path_buf()))
 }
 
-fn examine(dir: &Path, repair: bool) -> Result<Findings, CheckError> {
-    let disk = QuietDisk::look(dir)?;
-    let report = read_files(dir, &disk)?;
+fn examine(dir: &Path, check: &CheckStore) -> Result<Findings, CheckError> {
+    let (disk, key) = QuietDisk::look(dir, &check.encryption)?;
+    let report = read_files(dir, &disk, key)?;
     let places = report.places();
-    let looked = Session::open(dir, disk)?;
+    let looked = Session::open(dir, disk, key)?;
     let mut findings = Findings {
         directory: dir.to_path_buf(),
         without: looked.shard.without().to_vec(),
@@ -79,8 +79,9 @@ fn examine(dir: &Path, repair: bool) -> Result<Findings, CheckError> {
         is_repaired: false,
     };
     drop(looked);
-    if repair && !findings.is_clean() {
-        let mut session = Session::open(dir, QuietDisk::open(dir)?)?;
+    if check.repair && !findings.is_clean() {
+        let (disk, key) = QuietDisk::open(dir, &check.encryption)?;
+        let mut session = Session::open(dir, disk, key)?;
         session.mend(dir, places)?;
         findings.is_repaired = true;
     }
@@ -88,8 +89,12 @@ fn examine(dir: &Path, repair: bool) -> Result<Findings, CheckError> {
 }
 
 /// Reads all files that count.
-fn read_files(dir: &Path, disk: &QuietDisk) -> Result<CheckReport, CheckError> {
-    let mut check = Check::new(StoreOptions::default());
+fn read_files(
+    dir: &Path,
+    disk: &QuietDisk,
+    key: Option<StoreKey>,
+) -> Result<CheckReport, CheckError> {
+    let mut check = Check::new(options(key));
     let mut ops = Vec::new();
     check.start(&mut ops);
     while let Some(op) = ops.pop() {
@@ -102,6 +107,13 @@ fn read_files(dir: &Path, disk: &QuietDisk) -> Result<CheckReport, CheckError> {
             what: findings::refused(&unreadable),
         }),
         None => Err(stuck(dir)),
+    }
+}
+
+fn options(key: Option<StoreKey>) -> StoreOptions {
+    StoreOptions {
+        key,
+        ..StoreOptions::default()
     }
 }
 
@@ -122,8 +134,8 @@ struct Session {
 
 impl Session {
     /// Opens the store, whatever of it is lost.
-    fn open(dir: &Path, disk: QuietDisk) -> Result<Self, CheckError> {
-        let mut session = Self::new(disk, StoreOptions::default(), system_wall());
+    fn open(dir: &Path, disk: QuietDisk, key: Option<StoreKey>) -> Result<Self, CheckError> {
+        let mut session = Self::new(disk, options(key), system_wall());
         session.shard.start_mending(session.now, &mut session.fx);
         session.drive(dir, &Progress::Opened)?;
         Ok(session)

@@ -5,6 +5,7 @@
 
 mod direct;
 mod directory;
+mod keys;
 mod lane;
 mod lock;
 mod nearness;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use storage::{DiskDone, DiskOp, FileName};
+use config::options::Encryption;
+use storage::{DiskDone, DiskOp, FileName, StoreKey};
 use tokio::sync::mpsc as answers;
 
 use directory::Directory;
@@ -61,7 +63,7 @@ pub enum OpenError {
     /// A later version has written it.
     #[error(
         "storage directory {path} has format {format}, which a later version has written; this one knows formats up to {known}",
-        path = .path.display(), known = storage::FORMAT
+        path = .path.display(), known = storage::FORMAT_SEALED
     )]
     Format {
         /// The directory.
@@ -69,6 +71,24 @@ pub enum OpenError {
         /// Its format.
         format: u8,
     },
+    /// What lies there is encrypted, and no key is configured.
+    #[error(
+        "storage directory {path} is encrypted: encryption not enabled (jetstream.key is not set)",
+        path = .0.display()
+    )]
+    NoKey(PathBuf),
+    /// What lies there is encrypted under other keys than the configured ones.
+    #[error(
+        "storage directory {path} is encrypted under another key than jetstream.key and prev_key: unable to recover keys",
+        path = .0.display()
+    )]
+    WrongKey(PathBuf),
+    /// What lies there is encrypted, and nothing can open it.
+    #[error(
+        "storage directory {path} is encrypted, and its files key-1 and key-2 are damaged or gone: restore one of them",
+        path = .0.display()
+    )]
+    KeysDamaged(PathBuf),
     /// The system refuses.
     #[error("could not create storage directory {path}", path = .path.display())]
     Io {
@@ -156,14 +176,29 @@ impl FileDisk {
     /// Opens `dir`, making it if it does not exist, and locks it against other processes.
     ///
     /// # Errors
-    /// If another process has locked it, a later version has written it, or the system refuses.
+    /// If another process has locked it, a later version has written it, it is encrypted, or the system
+    /// refuses.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        let (disk, _) = Self::open_encrypted(dir, &Encryption::default())?;
+        Ok(disk)
+    }
+
+    /// Does the same and returns what the store is encrypted with: if a key is configured, it is from
+    /// now on.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if the key is not the one under which the store lies.
+    pub fn open_encrypted(
+        dir: &Path,
+        encryption: &Encryption,
+    ) -> Result<(Self, Option<StoreKey>), OpenError> {
         let failed = |error| OpenError::Io {
             path: dir.to_path_buf(),
             error,
         };
         fs::create_dir_all(dir).map_err(failed)?;
-        let lock = lock::lock(dir)?;
+        let mut lock = lock::lock(dir)?;
+        let key = keys::open(dir, &mut lock, encryption)?;
         let directory = Directory::open(dir, lock).map_err(failed)?;
         let directory = Arc::new(directory);
         let (done, answers) = answers::unbounded_channel();
@@ -187,13 +222,14 @@ impl FileDisk {
             });
         }
         let lanes = lanes.try_into().expect("one worker per lane");
-        Ok(Self {
+        let disk = Self {
             queue: FileQueue {
                 lanes,
                 nearness: Nearness::new(of_log),
             },
             answers: FileAnswers(answers),
-        })
+        };
+        Ok((disk, key))
     }
 }
 

@@ -13,6 +13,7 @@ pub mod disk;
 mod disk_times;
 mod door;
 mod driver;
+mod entropy;
 mod gather;
 mod http;
 mod import;

@@ -10,13 +10,14 @@ use anyhow::Context;
 use broker::Rules;
 use config::options::{HandshakeFirst, Listen, Memphis, Peers, Resolver, Tls};
 use config::{Options, Setup};
-use storage::StoreOptions;
+use storage::{StoreKey, StoreOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::clock::system_wall;
 use crate::disk::FileDisk;
+use crate::entropy::draw;
 use crate::launch::CommandLine;
 use crate::log::Logger;
 use crate::net::TokioNet;
@@ -74,7 +75,7 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
         }),
     };
     let setup = with_system_account(setup)?;
-    let options = serve_options(setup)?;
+    let mut options = serve_options(setup)?;
     let tls = options.config.tls.clone();
     let allow_non_tls = options.config.allow_non_tls;
     let ports_dir = options.config.ports_file_dir.clone();
@@ -99,7 +100,11 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
         log.info("Server is ready");
     };
     let disk = match options.config.jetstream.enabled {
-        true => Some(open_store(&options.config, log)?),
+        true => {
+            let (disk, key) = open_store(&options.config, log)?;
+            options.store.key = key;
+            Some(disk)
+        }
         false => None,
     };
     let (leave, left) = oneshot::channel();
@@ -139,13 +144,18 @@ fn tls_lines(tls: Option<&Tls>, allow_non_tls: bool, log: &Logger) {
 }
 
 /// Opens the directory that streams lie in.
-fn open_store(options: &Options, log: &Logger) -> anyhow::Result<FileDisk> {
+fn open_store(options: &Options, log: &Logger) -> anyhow::Result<(FileDisk, Option<StoreKey>)> {
     let temp = std::env::temp_dir();
     let dir = options.jetstream.directory(&temp.to_string_lossy());
-    let disk = FileDisk::open(Path::new(&dir)).context("opening the JetStream store")?;
+    let encryption = &options.jetstream.encryption;
+    let opened = FileDisk::open_encrypted(Path::new(&dir), encryption);
+    let (disk, key) = opened.context("opening the JetStream store")?;
     log.info("Starting JetStream");
     log.info(format!("  Store Directory: {dir:?}"));
-    Ok(disk)
+    if let Some(key) = &key {
+        log.info(format!("  Encryption:      {}", key.cipher()));
+    }
+    Ok((disk, key))
 }
 
 /// Returns what nats-server calls who comes in by a listener.
@@ -257,7 +267,7 @@ fn serve_options(setup: Setup) -> anyhow::Result<ServeOptions> {
         config: setup.options,
         store: StoreOptions::default(),
         seed: seed(),
-        secret: secret().context("drawing the server's keys")?,
+        secret: draw().context("drawing the server's keys")?,
     })
 }
 
@@ -282,14 +292,6 @@ fn with_system_account(mut setup: Setup) -> anyhow::Result<Setup> {
         setup.options = *options;
     }
     Ok(setup)
-}
-
-/// Draws what the server's keys are made from.
-fn secret() -> std::io::Result<[u8; 32]> {
-    use std::io::Read as _;
-    let mut secret = [0; 32];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut secret)?;
-    Ok(secret)
 }
 
 /// Draws the seed of all randomness from the system.

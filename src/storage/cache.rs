@@ -1,4 +1,4 @@
-//! The newest entries of the log, in memory: the buffers they were written from.
+//! The newest entries of the log, in memory: the buffers they were written from, never sealed.
 
 use alloc::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use protocol::id::LogPos;
 
 use crate::log::Chunk;
-use crate::record::{self, HEAD, Kind};
+use crate::record::{self, HEAD, Kind, Peek};
 
 /// A ring of synced chunks in log order, limited in bytes.
 #[derive(Debug)]
@@ -52,14 +52,14 @@ impl TailCache {
         let after = self.chunks.partition_point(|chunk| chunk.start <= pos);
         let chunk = self.chunks.get(after.checked_sub(1)?)?;
         let at = usize::try_from(pos.0 - chunk.start.0).ok()?;
-        let (kind, len) = record::peek(chunk.bytes.get(at..)?)?;
-        (kind == Kind::Entry).then(|| chunk.bytes.slice(at..at + record::padded(len)))
+        let Peek { kind, total, .. } = record::peek(chunk.bytes.get(at..)?)?;
+        (kind == Kind::Entry).then(|| chunk.bytes.slice(at..at + total))
     }
 
     /// Returns the entry at `pos`.
     pub(crate) fn entry(&self, pos: LogPos) -> Option<Bytes> {
         let record = self.record(pos)?;
-        let (_, len) = record::peek(&record)?;
+        let len = record::peek(&record)?.len;
         Some(record.slice(HEAD..HEAD + len))
     }
 

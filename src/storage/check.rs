@@ -21,6 +21,7 @@ use crate::op::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName, OpId};
 use crate::options::StoreOptions;
 use crate::report::Damage;
 use crate::segments::SegmentKey;
+use crate::vault::Vault;
 use checkpoints::Checkpoints;
 use log::LogScan;
 use segment::Segments;
@@ -181,10 +182,11 @@ pub struct Check {
     known: checkpoints::Known,
     report: CheckReport,
     unreadable: Option<Unreadable>,
+    vault: Vault,
 }
 
 impl Check {
-    /// Returns a check that has not looked at anything. Of the options only the lengths count.
+    /// Returns a check that has not looked at anything. Of the options only the lengths and the key count.
     #[must_use]
     pub fn new(options: StoreOptions) -> Self {
         Self {
@@ -196,6 +198,7 @@ impl Check {
             known: checkpoints::Known::default(),
             report: CheckReport::default(),
             unreadable: None,
+            vault: Vault::new(options.key),
         }
     }
 
@@ -251,13 +254,17 @@ impl Check {
     }
 
     fn on_read(&mut self, bytes: Bytes, ops: &mut Vec<DiskOp>) {
-        let report = &mut self.report;
+        let (report, vault) = (&mut self.report, &mut self.vault);
         let want = match &mut self.step {
             Step::Listing | Step::Done => None,
-            Step::Checkpoints(checkpoints) => checkpoints.handle(bytes, report),
-            Step::Segments(segments) => segments.handle(&bytes, report),
-            Step::Log(log) => log.handle(&bytes, report),
+            Step::Checkpoints(checkpoints) => checkpoints.handle(bytes, vault, report),
+            Step::Segments(segments) => segments.handle(&bytes, vault, report),
+            Step::Log(log) => log.handle(&bytes, vault, report),
         };
+        if vault.is_missed {
+            self.give_up(None, DiskError::Locked);
+            return;
+        }
         self.go_on(want, ops);
     }
 

@@ -9,7 +9,7 @@ use protocol::store::{Loc, ReadError, ReadId, SectionKey};
 
 use crate::log::Chunk;
 use crate::op::DiskError;
-use crate::record::{self, HEAD, Kind};
+use crate::record::{self, HEAD, Kind, Peek};
 use crate::report::{Damage, RecoveryReport};
 
 /// Something that the store's user must know.
@@ -149,8 +149,10 @@ impl Walk {
         loop {
             let bytes = &self.chunk.bytes;
             let at = self.at;
-            let (kind, len) = record::peek(bytes.get(at..)?)?;
-            self.at += record::padded(len);
+            let Peek {
+                kind, len, total, ..
+            } = record::peek(bytes.get(at..)?)?;
+            self.at += total;
             let pos = LogPos(self.chunk.start.0 + at as u64);
             if kind == Kind::Entry && pos >= self.from {
                 return Some(StoreEvent::Entry {

@@ -1,6 +1,7 @@
 //! Copying a stream's live entries from the log into its segment.
 //!
-//! A flush appends the entries' records, re-based to their new place, and then an index of them; one
+//! A flush appends the entries' records, re-based to their new place or, where the store has a key, sealed
+//! for it, and then an index of them; one
 //! sync ends it, and only then are the new places told. *Invariants:* one flush at a time, with one
 //! operation under way, so that it takes little memory and leaves the disk to the log; an entry that
 //! cannot be read is named as lost, not left out.
@@ -17,8 +18,9 @@ use crate::ids::OpIds;
 use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::packing::{Packing, pack};
 use crate::places::{Places, Target};
-use crate::record::{self, Kind, Parsed, Site, parse};
+use crate::record::{self, Form, Kind, Parsed, Record, SEAL, Site, parse};
 use crate::segments::SegmentKey;
+use crate::vault::Vault;
 
 /// How much is written at once.
 const WRITE_LEN: usize = 1 << 20;
@@ -102,6 +104,13 @@ enum Why {
     Whole,
 }
 
+/// Where entries are found, and what they are sealed with.
+pub(crate) struct Source<'a> {
+    pub(crate) cache: &'a TailCache,
+    pub(crate) places: &'a Places<'a>,
+    pub(crate) vault: &'a mut Vault,
+}
+
 /// What an answer leads to.
 pub(crate) enum Outcome {
     /// Call [`Flush::advance`].
@@ -159,20 +168,14 @@ impl Flush {
     }
 
     /// Begins, or begins again.
-    pub(crate) fn begin(
-        &mut self,
-        cache: &TailCache,
-        places: &Places<'_>,
-        ids: &mut OpIds,
-        ops: &mut Vec<DiskOp>,
-    ) {
+    pub(crate) fn begin(&mut self, source: Source<'_>, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
         (self.next, self.at, self.indexed) = (0, self.start, false);
         (self.block, self.asked) = (None, None);
         self.out.clear();
         self.moved.clear();
         self.lost.clear();
         if self.start > 0 {
-            self.advance(cache, places, ids, ops);
+            self.advance(source, ids, ops);
             return;
         }
         let (op, file) = (ids.take(), self.file());
@@ -182,8 +185,7 @@ impl Flush {
     /// Copies until something has to be read or written.
     pub(crate) fn advance(
         &mut self,
-        cache: &TailCache,
-        places: &Places<'_>,
+        mut source: Source<'_>,
         ids: &mut OpIds,
         ops: &mut Vec<DiskOp>,
     ) {
@@ -195,7 +197,7 @@ impl Flush {
                 self.put_index();
                 continue;
             };
-            if let Err(asked) = self.copy(seq, loc, cache, places) {
+            if let Err(asked) = self.copy(seq, loc, &mut source) {
                 self.asked = Some(asked);
                 let Ask {
                     file, offset, len, ..
@@ -229,19 +231,20 @@ impl Flush {
     }
 
     /// Copies one entry; asks for a read if it is not in memory.
-    fn copy(
-        &mut self,
-        seq: Seq,
-        loc: Loc,
-        cache: &TailCache,
-        places: &Places<'_>,
-    ) -> Result<(), Ask> {
+    fn copy(&mut self, seq: Seq, loc: Loc, source: &mut Source<'_>) -> Result<(), Ask> {
+        let Source {
+            cache,
+            places,
+            vault,
+        } = source;
         let Some(target) = places.locate(self.stream, loc) else {
             self.lost.push(seq);
             return Ok(());
         };
-        if let Some(record) = cached(cache, loc) {
-            self.put(seq, &record, target.site);
+        // What has been damaged in memory may still be whole on the disk.
+        if let Some(record) = cached(cache, loc)
+            && self.put(seq, &record, target.site, vault)
+        {
             return Ok(());
         }
         let Target {
@@ -258,10 +261,7 @@ impl Flush {
             let at = usize::try_from(offset - start).unwrap_or(usize::MAX);
             let rest = bytes.slice(at.min(bytes.len())..);
             match parse(&rest, site) {
-                Parsed::Valid(found) if matches!(found.kind, Kind::Entry | Kind::Packed) => {
-                    let record = rest.slice(..found.total);
-                    self.put(seq, &record, site);
-                }
+                Parsed::Valid(found) => self.put_found(seq, &rest, &found, site, vault),
                 Parsed::Short { total } if offset + total as u64 <= file_len => {
                     let len = u32::try_from(total).unwrap_or(u32::MAX);
                     let why = Why::Whole;
@@ -276,7 +276,7 @@ impl Flush {
                     }
                     self.lost.push(seq);
                 }
-                Parsed::Valid(_) | Parsed::Short { .. } | Parsed::Invalid => self.lost.push(seq),
+                Parsed::Short { .. } | Parsed::Invalid => self.lost.push(seq),
             }
             return Ok(());
         }
@@ -310,22 +310,90 @@ impl Flush {
         last - offset + READ_SLACK
     }
 
-    fn put(&mut self, seq: Seq, record: &[u8], from: Site) {
-        let at = self.out.len();
-        let offset = self.at + at as u64;
+    /// Appends a record that has been read; `rest` begins with it.
+    fn put_found(
+        &mut self,
+        seq: Seq,
+        rest: &[u8],
+        found: &Record<'_>,
+        site: Site,
+        vault: &mut Vault,
+    ) {
+        let is_entry = matches!(found.kind, Kind::Entry | Kind::Packed);
+        match found.form {
+            Form::Clear if is_entry => {
+                let record = rest.get(..found.total).unwrap_or_default();
+                self.put(seq, record, site, vault);
+            }
+            Form::Sealed if is_entry => match vault.open(found, site) {
+                Some(contents) => self.put_sealed(seq, found.kind, &contents, vault),
+                None => self.lost.push(seq),
+            },
+            Form::Clear | Form::Sealed => self.lost.push(seq),
+        }
+    }
+
+    /// Notes where the next record comes to lie.
+    fn place(&mut self, seq: Seq) -> Site {
+        let offset = self.at + self.out.len() as u64;
         let (stream, number) = self.segment;
-        let to = Site::segment(stream, number, offset);
         self.moved.push((seq, Loc::segment(number, offset)));
+        Site::segment(stream, number, offset)
+    }
+
+    /// Appends a record that lies `from` in the clear, on the disk or in memory; false if it is to be
+    /// sealed and is damaged.
+    fn put(&mut self, seq: Seq, record: &[u8], from: Site, vault: &mut Vault) -> bool {
+        if vault.form() == Form::Sealed {
+            let Parsed::Valid(found) = parse(record, from) else {
+                return false;
+            };
+            let len = found.body.len().saturating_sub(found.form.room());
+            let contents = found.body.get(..len).unwrap_or_default();
+            self.put_sealed(seq, found.kind, contents, vault);
+            return true;
+        }
+        let at = self.out.len();
+        let to = self.place(seq);
         if self.packing == Packing::Compressed && self.put_packed(record, to).is_some() {
-            return;
+            return true;
         }
         self.out.extend_from_slice(record);
         record::reseal(self.out.get_mut(at..).unwrap_or_default(), from, to);
+        true
+    }
+
+    /// Appends an entry, or what has been compressed of it, under the store's key.
+    fn put_sealed(&mut self, seq: Seq, kind: Kind, contents: &[u8], vault: &mut Vault) {
+        let at = self.out.len();
+        let to = self.place(seq);
+        self.out.put_bytes(0, record::HEAD);
+        let packs = self.packing == Packing::Compressed && kind == Kind::Entry;
+        let packed = if packs {
+            pack(contents, &mut self.out)
+        } else {
+            None
+        };
+        let (len, kind) = match packed {
+            Some(len) => (len, Kind::Packed),
+            None => {
+                self.out.extend_from_slice(contents);
+                (contents.len(), kind)
+            }
+        };
+        let len = len + SEAL;
+        let total = record::padded(len);
+        self.out.put_bytes(0, at + total - self.out.len());
+        let len = u32::try_from(len).expect("an entry is far shorter than a record may be");
+        let record = self.out.get_mut(at..).unwrap_or_default();
+        vault.seal(record, len, to, kind);
     }
 
     /// Appends a verified record compressed; nothing if it is already, or would not become short enough.
     fn put_packed(&mut self, record: &[u8], to: Site) -> Option<()> {
-        let (_, len) = record::peek(record).filter(|&(kind, _)| kind == Kind::Entry)?;
+        let len = record::peek(record)
+            .filter(|record| record.kind == Kind::Entry)?
+            .len;
         let entry = record.get(record::HEAD..record::HEAD + len)?;
         let at = self.out.len();
         self.out.put_bytes(0, record::HEAD);

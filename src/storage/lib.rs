@@ -35,12 +35,14 @@ mod store;
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "test files are small")]
 mod test_disk;
+mod vault;
 
 pub use check::{Check, CheckReport, DamagedPlaces, Finding, Flaw, Unreadable};
 pub use events::StoreEvent;
 pub use op::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName, OpId};
 pub use options::StoreOptions;
 pub use packing::Packing;
-pub use record::FORMAT;
+pub use record::{FORMAT, FORMAT_SEALED, begins_sealed};
 pub use report::{Damage, RecoveryReport};
 pub use store::{Store, StoreStats};
+pub use vault::{Cipher, KeyError, KeyFile, LIFE_LEN, OpenedKey, SEED_LEN, StoreKey};

@@ -19,7 +19,8 @@ use crate::ids::OpIds;
 use crate::marks::{Commit, End, Epoch, FileHead};
 use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::options::StoreOptions;
-use crate::record::{self, EpochNo, HEAD, Kind, Site, padded};
+use crate::record::{self, EpochNo, Form, HEAD, Kind, Site, padded};
+use crate::vault::Vault;
 pub(crate) use chunk::Chunk;
 use chunk::{Waiting, count_entries, freeze, put_record};
 use files::{Extent, Files};
@@ -58,6 +59,8 @@ pub(crate) struct Log {
     /// Whether that mark itself is durable.
     mark_synced: bool,
     epoch: EpochNo,
+    /// How entries are written.
+    form: Form,
     entries: u64,
     entries_synced: u64,
     chunk_len: usize,
@@ -95,6 +98,7 @@ impl Log {
             marked: tail.0,
             mark_synced: true,
             epoch,
+            form: options.key.map_or(Form::Clear, |_| Form::Sealed),
             entries,
             entries_synced: entries,
             chunk_len: options.chunk_len,
@@ -105,7 +109,9 @@ impl Log {
         if tail.0 == file.base {
             log.put_file_head();
         }
-        log.push(Kind::Epoch, |out| Epoch { epoch, entries }.encode(out));
+        log.push((Kind::Epoch, Form::Clear), |out| {
+            Epoch { epoch, entries }.encode(out)
+        });
         log
     }
 
@@ -119,7 +125,7 @@ impl Log {
     /// Adds an entry that may wait for more.
     #[inline]
     pub(crate) fn append_lazily(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
-        let pos = self.push(Kind::Entry, encode);
+        let pos = self.push((Kind::Entry, self.form), encode);
         // Counted after the push: a file head written on the way counts what lies before it.
         self.entries += 1;
         pos
@@ -129,7 +135,9 @@ impl Log {
     /// not torn.
     pub(crate) fn note_checkpoint(&mut self, number: u64) {
         self.is_urgent = true;
-        self.push(Kind::Checkpointed, |out| out.put_u64_le(number));
+        self.push((Kind::Checkpointed, Form::Clear), |out| {
+            out.put_u64_le(number);
+        });
     }
 
     /// Returns a position that no entry before the next has reached.
@@ -156,14 +164,15 @@ impl Log {
     }
 
     #[inline]
-    fn push(&mut self, kind: Kind, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
-        let (at, len) = put_record(&mut self.building.bytes, encode);
+    fn push(&mut self, tagged: (Kind, Form), encode: impl FnOnce(&mut BytesMut)) -> LogPos {
+        let (_, form) = tagged;
+        let (at, len) = put_record(&mut self.building.bytes, form, encode);
         let (mut at, mut pos) = (at, self.building.start + at as u64);
         if pos + padded(len as usize) as u64 + MARKS_ROOM > self.building.file.end() {
             (at, pos) = self.cross(at);
         }
         let record = self.building.bytes.get_mut(at..).unwrap_or_default();
-        record::seal(record, len, Site::log(pos, self.epoch), kind);
+        record::seal_in(record, len, Site::log(pos, self.epoch), tagged);
         self.roll(padded(len as usize));
         LogPos(pos)
     }
@@ -248,8 +257,8 @@ impl Log {
     }
 
     /// Writes what has arrived, with one sync, unless a sync is under way; marks an idle log.
-    pub(crate) fn pump(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
-        self.write_batch(ids, ops);
+    pub(crate) fn pump(&mut self, vault: &mut Vault, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+        self.write_batch(vault, ids, ops);
         if self.is_idle() && self.files.is_ready(self.building.file) {
             self.write_idle_mark(ids, ops);
         }
@@ -261,9 +270,14 @@ impl Log {
     }
 
     /// Does what [`Log::write_batch`] does if there is something that must not wait longer.
-    pub(crate) fn write_urgent(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+    pub(crate) fn write_urgent(
+        &mut self,
+        vault: &mut Vault,
+        ids: &mut OpIds,
+        ops: &mut Vec<DiskOp>,
+    ) {
         if self.is_urgent {
-            self.write_batch(ids, ops);
+            self.write_batch(vault, ids, ops);
         } else {
             self.files.drive(self.building.file, ids, ops);
         }
@@ -286,7 +300,12 @@ impl Log {
     }
 
     /// Writes what has arrived, with one sync, unless a sync is under way.
-    pub(crate) fn write_batch(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+    pub(crate) fn write_batch(
+        &mut self,
+        vault: &mut Vault,
+        ids: &mut OpIds,
+        ops: &mut Vec<DiskOp>,
+    ) {
         self.files.drive(self.building.file, ids, ops);
         if self.in_flight.is_some() {
             return;
@@ -304,7 +323,7 @@ impl Log {
             self.take_left(file)
         };
         if let Some((chunks, end)) = batch {
-            self.write(file, chunks, end, ids, ops);
+            self.write(file, (chunks, end), vault, ids, ops);
         }
     }
 
@@ -382,8 +401,8 @@ impl Log {
     fn write(
         &mut self,
         file: Extent,
-        chunks: Vec<Chunk>,
-        end: u64,
+        (chunks, end): (Vec<Chunk>, u64),
+        vault: &mut Vault,
         ids: &mut OpIds,
         ops: &mut Vec<DiskOp>,
     ) {
@@ -400,7 +419,7 @@ impl Log {
                 op,
                 file: name,
                 offset: chunk.start.0 - file.base,
-                data: chunk.bytes.clone(),
+                data: vault.seal_rows(&chunk.bytes, chunk.start, self.epoch),
             });
         }
         // What the file being collected for holds, all entries hold; a file left behind is counted.
@@ -447,19 +466,14 @@ impl Log {
     }
 
     /// Makes the idle mark durable; for when nothing has been appended for a while.
-    pub(crate) fn settle(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+    pub(crate) fn settle(&mut self, vault: &mut Vault, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
         // What waits takes the mark along, when the file that it is for has been made.
         let waits = !self.ready.is_empty() || !self.building.bytes.is_empty();
         if self.in_flight.is_some() || self.mark_synced || waits {
             return;
         }
-        self.write(
-            self.building.file,
-            Vec::new(),
-            self.building.start,
-            ids,
-            ops,
-        );
+        let nothing = (Vec::new(), self.building.start);
+        self.write(self.building.file, nothing, vault, ids, ops);
     }
 
     /// Takes the answer to one of the log's operations; `None` if it is none of them. The chunks of
@@ -514,7 +528,7 @@ impl Log {
         }
         let next = self.files.covering(file.end())?;
         let error = self.files.failure(next)?;
-        let need = len + HEAD as u64 + MARKS_ROOM + reserve.min(file.len / 4);
+        let need = len + (HEAD + self.form.room()) as u64 + MARKS_ROOM + reserve.min(file.len / 4);
         (self.building.tail() + need > file.end()).then_some(error)
     }
 }

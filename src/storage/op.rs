@@ -183,6 +183,9 @@ pub enum DiskError {
     /// The process or the system has too many files open.
     #[error("too many open files")]
     TooManyFiles,
+    /// The file is encrypted, and no key was given.
+    #[error("encrypted, and no key is configured")]
+    Locked,
     /// Anything else, with the system's `errno`.
     #[error("input/output error (errno {0})")]
     Io(i32),

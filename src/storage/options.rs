@@ -1,5 +1,7 @@
 //! The store's limits, each with a name.
 
+use crate::vault::StoreKey;
+
 /// How large the store's files, caches and batches may become.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreOptions {
@@ -43,6 +45,8 @@ pub struct StoreOptions {
     pub scrub_pause: u64,
     /// A segment that has reached this length is not continued.
     pub segment_len_max: u64,
+    /// What users' data is encrypted with; none for a store that is not.
+    pub key: Option<StoreKey>,
 }
 
 impl Default for StoreOptions {
@@ -64,6 +68,7 @@ impl Default for StoreOptions {
             scrub_rate: 4 << 20,
             scrub_pause: 24 * 3600,
             segment_len_max: 256 << 20,
+            key: None,
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::options::StoreOptions;
 use crate::packing::unpack;
 use crate::places::Target;
-use crate::record::{HEAD, Kind, Parsed, Site, parse};
+use crate::record::{Form, HEAD, Kind, Parsed, Site, parse};
+use crate::vault::Vault;
 
 /// A read that fails is repeated with a record's head, which tells the record's length, and then with
 /// the record alone: one bad sector must not cost its neighbours.
@@ -91,7 +92,11 @@ impl Reads {
     }
 
     /// Looks for the entry in the blocks kept.
-    pub(crate) fn cached(&mut self, target: Target) -> Option<Result<Bytes, ReadError>> {
+    pub(crate) fn cached(
+        &mut self,
+        target: Target,
+        vault: &mut Vault,
+    ) -> Option<Result<Bytes, ReadError>> {
         self.clock += 1;
         let mut before = self
             .blocks
@@ -100,7 +105,7 @@ impl Reads {
         block.used = self.clock;
         let at = usize::try_from(target.offset - start).ok()?;
         let rest = block.bytes.get(at..).filter(|rest| !rest.is_empty())?;
-        match look(&block.bytes, rest, target.site) {
+        match look(&block.bytes, rest, target.site, vault) {
             Look::Entry(entry) => Some(Ok(entry)),
             Look::Longer(_) => None,
             Look::Damaged => {
@@ -164,6 +169,7 @@ impl Reads {
         &mut self,
         op: OpId,
         result: &Result<Bytes, DiskError>,
+        vault: &mut Vault,
         ids: &mut OpIds,
         ops: &mut Vec<DiskOp>,
     ) -> bool {
@@ -180,7 +186,7 @@ impl Reads {
         for (read, target) in fetch.waiters {
             let at = usize::try_from(target.offset - fetch.offset).unwrap_or(usize::MAX);
             let rest = bytes.get(at..).unwrap_or_default();
-            let answer = match look(bytes, rest, target.site) {
+            let answer = match look(bytes, rest, target.site, vault) {
                 Look::Entry(entry) => Ok(entry),
                 // Ask again for the whole record, unless the file ends before it does.
                 Look::Longer(total)
@@ -261,8 +267,15 @@ impl Reads {
 }
 
 /// Verifies the record at `rest`, a part of `block`.
-fn look(block: &Bytes, rest: &[u8], site: Site) -> Look {
+fn look(block: &Bytes, rest: &[u8], site: Site, vault: &mut Vault) -> Look {
     match parse(rest, site) {
+        Parsed::Valid(record) if record.form == Form::Sealed => match vault.open(&record, site) {
+            Some(entry) if record.kind == Kind::Entry => Look::Entry(entry.into()),
+            Some(packed) if record.kind == Kind::Packed => {
+                unpack(&packed).map_or(Look::Damaged, Look::Entry)
+            }
+            Some(_) | None => Look::Damaged,
+        },
         Parsed::Valid(record) if record.kind == Kind::Entry => {
             debug_assert!(rest.len() >= HEAD + record.body.len());
             Look::Entry(block.slice_ref(record.body))
@@ -281,6 +294,8 @@ fn read_error(error: DiskError) -> ReadError {
         DiskError::Io(errno) => ReadError::Io(errno),
         DiskError::NoSpace => ReadError::Io(28),
         DiskError::ReadOnly => ReadError::Io(30),
+        // Such a store does not open.
+        DiskError::Locked => ReadError::Io(13),
         DiskError::TooManyFiles => ReadError::Io(24),
     }
 }

@@ -9,7 +9,8 @@
 //!     14  u8   format version (upper four bits) and kind (lower four bits)
 //!     15  u8   check of bytes 8 to 15 and of the position, so that a scan skips garbage cheaply
 //!
-//! All numbers are little-endian.
+//! All numbers are little-endian. The body of a sealed record is encrypted and ends in what opens it: see
+//! [`crate::vault`]. Its checksum covers what lies on the disk, so that damage is found without a key.
 //!
 //! *Invariant:* a record is valid in one place only. The same bytes in another file, at another offset
 //! or in the log of an earlier life of the process do not verify, so misdirected writes and the old
@@ -29,6 +30,34 @@ pub(crate) const BODY_MAX: usize = 1 << 30;
 /// The version of the format of all files, in each record's head. A program must not touch files of a
 /// later one: their records look like damage to it.
 pub const FORMAT: u8 = 1;
+/// The version of a directory that holds sealed records, which look like damage to a program that knows
+/// none.
+pub const FORMAT_SEALED: u8 = 2;
+
+/// How a record's body is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As it is.
+    #[default]
+    Clear,
+    /// Encrypted.
+    Sealed,
+}
+
+impl Form {
+    /// How much room a body takes behind its contents.
+    #[inline]
+    pub(crate) const fn room(self) -> usize {
+        match self {
+            Self::Clear => 0,
+            Self::Sealed => SEAL,
+        }
+    }
+}
+
+/// What a sealed record's body holds behind its contents: how to open them, and the proof that they are
+/// what was sealed.
+pub(crate) const SEAL: usize = 32;
 
 /// What a record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,17 +97,30 @@ impl Kind {
         }
     }
 
-    const fn from_code(code: u8) -> Option<Self> {
+    /// Returns what stands for it in a record's head. What the store writes of itself is never sealed.
+    const fn code_in(self, form: Form) -> u8 {
+        match (form, self) {
+            (Form::Sealed, Self::Entry) => 10,
+            (Form::Sealed, Self::Packed) => 11,
+            (Form::Sealed, Self::Part) => 12,
+            (Form::Clear | Form::Sealed, kind) => kind.code(),
+        }
+    }
+
+    const fn from_code(code: u8) -> Option<(Self, Form)> {
         Some(match code {
-            1 => Self::Entry,
-            2 => Self::Commit,
-            3 => Self::End,
-            4 => Self::Epoch,
-            5 => Self::File,
-            6 => Self::Index,
-            7 => Self::Part,
-            8 => Self::Checkpointed,
-            9 => Self::Packed,
+            1 => (Self::Entry, Form::Clear),
+            2 => (Self::Commit, Form::Clear),
+            3 => (Self::End, Form::Clear),
+            4 => (Self::Epoch, Form::Clear),
+            5 => (Self::File, Form::Clear),
+            6 => (Self::Index, Form::Clear),
+            7 => (Self::Part, Form::Clear),
+            8 => (Self::Checkpointed, Form::Clear),
+            9 => (Self::Packed, Form::Clear),
+            10 => (Self::Entry, Form::Sealed),
+            11 => (Self::Packed, Form::Sealed),
+            12 => (Self::Part, Form::Sealed),
             _ => return None,
         })
     }
@@ -143,16 +185,30 @@ impl Site {
         }
     }
 
+    /// Returns the same place as it was written to in `epoch`.
+    pub(crate) const fn in_epoch(self, epoch: EpochNo) -> Self {
+        Self { epoch, ..self }
+    }
+
+    /// Returns what tells it from all other places of a store but for the epoch.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        let (identity, position) = bytes.split_at_mut(8);
+        identity.copy_from_slice(&self.identity.to_le_bytes());
+        position.copy_from_slice(&self.position.to_le_bytes());
+        bytes
+    }
+
     /// Returns what the place and the head contribute to the checksum.
-    const fn salt(self, len: u32, kind: Kind) -> u64 {
+    const fn salt(self, len: u32, code: u8) -> u64 {
         let place = mix(self.identity.wrapping_mul(Self::PRIME_1) ^ mix(self.position));
         let head = (len as u64) | ((self.epoch.0 as u64) << 32);
-        mix(place ^ head.wrapping_mul(Self::PRIME_2) ^ kind.code() as u64)
+        mix(place ^ head.wrapping_mul(Self::PRIME_2) ^ code as u64)
     }
 
     /// Returns the check byte of a head in this place.
-    const fn check(self, len: u32, kind: Kind) -> u8 {
-        let head = (len as u64) | ((self.epoch.low() as u64) << 32) | ((kind.code() as u64) << 48);
+    const fn check(self, len: u32, code: u8) -> u8 {
+        let head = (len as u64) | ((self.epoch.low() as u64) << 32) | ((code as u64) << 48);
         let word = (head ^ self.position.rotate_left(17)).wrapping_mul(Self::PRIME_2);
         word.to_le_bytes()[7]
     }
@@ -172,12 +228,19 @@ pub(crate) const fn padded(len: usize) -> usize {
 /// Fills in the head of a record. `record` begins with room for the head; the body, `len` bytes,
 /// follows.
 pub(crate) fn seal(record: &mut [u8], len: u32, site: Site, kind: Kind) {
+    seal_in(record, len, site, (kind, Form::Clear));
+}
+
+/// Does the same for a body in this form.
+#[inline]
+pub(crate) fn seal_in(record: &mut [u8], len: u32, site: Site, (kind, form): (Kind, Form)) {
     let Some((head, rest)) = record.split_first_chunk_mut::<HEAD>() else {
         return;
     };
+    let code = kind.code_in(form);
     let body = rest.get(..len as usize).unwrap_or_default();
-    let sum = xxh3_64(body) ^ site.salt(len, kind);
-    *head = encode_head(sum, len, site, kind);
+    let sum = xxh3_64(body) ^ site.salt(len, code);
+    *head = encode_head(sum, len, site, code);
 }
 
 /// Moves a sealed record from one place to another: the body's hash stays as it was.
@@ -185,30 +248,51 @@ pub(crate) fn reseal(record: &mut [u8], from: Site, to: Site) {
     let Some((head, _)) = record.split_first_chunk_mut::<HEAD>() else {
         return;
     };
-    let Some(Head { sum, len, kind, .. }) = decode_head(head) else {
+    let Some(Head { sum, len, tag, .. }) = decode_head(head) else {
         return;
     };
-    let sum = sum ^ from.salt(len, kind) ^ to.salt(len, kind);
-    *head = encode_head(sum, len, to, kind);
+    let code = tag & CODE;
+    let sum = sum ^ from.salt(len, code) ^ to.salt(len, code);
+    *head = encode_head(sum, len, to, code);
 }
 
-fn encode_head(sum: u64, len: u32, site: Site, kind: Kind) -> [u8; HEAD] {
+/// The part of a head's byte 14 that says what the record holds.
+const CODE: u8 = 0xf;
+
+fn encode_head(sum: u64, len: u32, site: Site, code: u8) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     let (first, second) = head.split_at_mut(8);
     first.copy_from_slice(&sum.to_le_bytes());
-    let word = u64::from(len)
-        | u64::from(site.epoch.low()) << 32
-        | u64::from(FORMAT << 4 | kind.code()) << 48
-        | u64::from(site.check(len, kind)) << 56;
-    second.copy_from_slice(&word.to_le_bytes());
+    second.copy_from_slice(&head_word(len, site, code).to_le_bytes());
     head
+}
+
+/// Returns what stands in a head behind the checksum.
+fn head_word(len: u32, site: Site, code: u8) -> u64 {
+    u64::from(len)
+        | u64::from(site.epoch.low()) << 32
+        | u64::from(FORMAT << 4 | code) << 48
+        | u64::from(site.check(len, code)) << 56
+}
+
+/// Returns what a record of this length in this place says of itself, with its place: what a seal covers
+/// beside the contents.
+pub(crate) fn label(len: u32, site: Site, (kind, form): (Kind, Form)) -> [u8; 24] {
+    let mut label = [0; 24];
+    let (place, word) = label.split_at_mut(16);
+    place.copy_from_slice(&site.to_bytes());
+    word.copy_from_slice(&head_word(len, site, kind.code_in(form)).to_le_bytes());
+    label
 }
 
 struct Head {
     sum: u64,
     len: u32,
     low: u16,
+    /// Byte 14.
+    tag: u8,
     kind: Kind,
+    form: Form,
     check: u8,
 }
 
@@ -236,11 +320,14 @@ fn decode_head(head: &[u8; HEAD]) -> Option<Head> {
     if tag >> 4 != FORMAT {
         return None;
     }
+    let (kind, form) = Kind::from_code(tag & CODE)?;
     Some(Head {
         sum: u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]),
         len: u32::from_le_bytes([l0, l1, l2, l3]),
         low: u16::from_le_bytes([e0, e1]),
-        kind: Kind::from_code(tag & 0xf)?,
+        tag,
+        kind,
+        form,
         check,
     })
 }
@@ -263,8 +350,10 @@ pub(crate) enum Parsed<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
     pub(crate) kind: Kind,
+    pub(crate) form: Form,
     /// The epoch it was written in.
     pub(crate) epoch: EpochNo,
+    /// What lies on the disk, sealed or not.
     pub(crate) body: &'a [u8],
     /// The length of head, body and padding.
     pub(crate) total: usize,
@@ -280,7 +369,9 @@ pub(crate) fn parse(buf: &[u8], site: Site) -> Parsed<'_> {
         sum,
         len,
         low,
+        tag,
         kind,
+        form,
         check,
     }) = decode_head(head)
     else {
@@ -290,30 +381,60 @@ pub(crate) fn parse(buf: &[u8], site: Site) -> Parsed<'_> {
         epoch: site.epoch.at_or_after(low),
         ..site
     };
-    if len as usize > BODY_MAX || check != site.check(len, kind) {
+    let code = tag & CODE;
+    if len as usize > BODY_MAX || check != site.check(len, code) {
         return Parsed::Invalid;
     }
     let total = padded(len as usize);
     let Some(body) = rest.get(..len as usize).filter(|_| total <= buf.len()) else {
         return Parsed::Short { total };
     };
-    if xxh3_64(body) ^ site.salt(len, kind) != sum {
+    if xxh3_64(body) ^ site.salt(len, code) != sum {
         return Parsed::Invalid;
     }
     Parsed::Valid(Record {
         kind,
+        form,
         epoch: site.epoch,
         body,
         total,
     })
 }
 
-/// Returns kind and body length of a record that has been verified before.
+/// What the head of a record in memory says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peek {
+    pub(crate) kind: Kind,
+    pub(crate) form: Form,
+    /// The length of the contents, which follow the head.
+    pub(crate) len: usize,
+    /// The length of head, contents, room for a seal and padding.
+    pub(crate) total: usize,
+}
+
+/// Returns what a record that has been verified before says of itself.
 #[inline]
-pub(crate) fn peek(buf: &[u8]) -> Option<(Kind, usize)> {
-    let head = buf.first_chunk::<HEAD>()?;
-    let head = decode_head(head)?;
-    Some((head.kind, head.len as usize))
+pub(crate) fn peek(buf: &[u8]) -> Option<Peek> {
+    let head = decode_head(buf.first_chunk::<HEAD>()?)?;
+    let body = head.len as usize;
+    Some(Peek {
+        kind: head.kind,
+        form: head.form,
+        len: body.saturating_sub(head.form.room()),
+        total: padded(body),
+    })
+}
+
+/// Returns whether a file of a store that begins like this holds encrypted records.
+#[must_use]
+pub fn begins_sealed(mut bytes: &[u8]) -> bool {
+    while let Some(record) = peek(bytes) {
+        if record.form == Form::Sealed {
+            return true;
+        }
+        bytes = bytes.get(record.total..).unwrap_or_default();
+    }
+    false
 }
 
 #[cfg(test)]
@@ -347,7 +468,13 @@ mod tests {
             (got.kind, got.body, got.total),
             (Kind::Entry, &b"hello"[..], 24)
         );
-        assert_eq!(peek(&record), Some((Kind::Entry, 5)));
+        let peeked = Peek {
+            kind: Kind::Entry,
+            form: Form::Clear,
+            len: 5,
+            total: 24,
+        };
+        assert_eq!(peek(&record), Some(peeked));
     }
 
     #[test]
@@ -380,6 +507,17 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(!matches!(parse(&bad, HERE), Parsed::Valid(_)), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn sealed_record_is_seen_behind_others_and_without_a_key() {
+        let mut file = sealed(b"a mark", HERE);
+        assert!(!begins_sealed(&file));
+        let mut record = vec![0; padded(5 + SEAL)];
+        seal_in(&mut record, 5 + 32, HERE, (Kind::Entry, Form::Sealed));
+        file.extend(record);
+        assert!(begins_sealed(&file));
+        assert!(!begins_sealed(&file[..20]));
     }
 
     #[test]

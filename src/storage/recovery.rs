@@ -16,7 +16,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::mem;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use protocol::id::LogPos;
 
 use crate::log::Chunk;
@@ -25,6 +25,7 @@ use crate::marks::{End, FileHead};
 use crate::op::FileName;
 use crate::record::EpochNo;
 use crate::report::Damage;
+use crate::vault::Vault;
 use scan::{Found, Scan, Stop};
 
 /// What recovery needs next.
@@ -215,10 +216,10 @@ impl Recovery {
     }
 
     /// Takes the answer to the read that was asked for.
-    pub(crate) fn handle(&mut self, bytes: &Bytes) -> Next {
+    pub(crate) fn handle(&mut self, bytes: &Bytes, vault: &mut Vault) -> Next {
         match self.mode {
-            Mode::Replay => self.replay(bytes),
-            Mode::Probe(probe) => self.probe(bytes, probe),
+            Mode::Replay => self.replay(bytes, vault),
+            Mode::Probe(probe) => self.probe(bytes, probe, vault),
         }
     }
 
@@ -242,9 +243,9 @@ impl Recovery {
         self.scan.begin_file();
     }
 
-    fn replay(&mut self, bytes: &Bytes) -> Next {
+    fn replay(&mut self, bytes: &Bytes, vault: &mut Vault) -> Next {
         let start = self.cursor;
-        let (done, stop) = self.run(bytes);
+        let (done, stop) = self.run(bytes, vault);
         match stop {
             Stop::Short { total } => {
                 let total = total as u64;
@@ -255,20 +256,23 @@ impl Recovery {
                 }
                 self.read_len(total.max(self.piece))
             }
-            Stop::Invalid if start == self.file.base && done == 0 => self.replay_headless(bytes),
+            Stop::Invalid if start == self.file.base && done == 0 => {
+                self.replay_headless(bytes, vault)
+            }
             Stop::Invalid => self.begin_probe(),
             Stop::End => self.leave_file(),
         }
     }
 
     /// Takes the valid records at the cursor, which is where `bytes` begins.
-    fn run(&mut self, bytes: &Bytes) -> (usize, Stop) {
+    fn run(&mut self, bytes: &Bytes, vault: &mut Vault) -> (usize, Stop) {
         let at = LogPos(self.cursor);
-        let (done, stop) = self.scan.run(bytes, at);
+        let (done, stop, opened) = self.scan.run(bytes, at, vault);
         if done > 0 {
+            let rows = opened.map_or_else(|| bytes.clone(), BytesMut::freeze);
             self.runs.push_back(Chunk {
                 start: at,
-                bytes: bytes.slice(..done),
+                bytes: rows.slice(..done),
             });
             self.cursor += done as u64;
             self.valid_to = LogPos(self.cursor);
@@ -277,10 +281,10 @@ impl Recovery {
     }
 
     /// Goes on behind an invalid file head, if something valid follows it.
-    fn replay_headless(&mut self, bytes: &Bytes) -> Next {
+    fn replay_headless(&mut self, bytes: &Bytes, vault: &mut Vault) -> Next {
         let skip = usize::try_from(FileHead::TOTAL).unwrap_or(usize::MAX);
         self.cursor += FileHead::TOTAL;
-        let (done, _) = self.run(&bytes.slice(skip.min(bytes.len())..));
+        let (done, _) = self.run(&bytes.slice(skip.min(bytes.len())..), vault);
         if done == 0 {
             self.cursor = self.file.base;
             return self.begin_probe();
@@ -344,12 +348,12 @@ impl Recovery {
         }
     }
 
-    fn probe(&mut self, bytes: &Bytes, mut probe: Probe) -> Next {
+    fn probe(&mut self, bytes: &Bytes, mut probe: Probe, vault: &mut Vault) -> Next {
         let start = self.cursor;
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let pos = start + at as u64;
-            match self.scan.find(rest, LogPos(pos)) {
+            match self.scan.find(rest, LogPos(pos), vault) {
                 Found::Nothing => break,
                 Found::Short {
                     at: LogPos(short),

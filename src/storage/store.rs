@@ -24,6 +24,7 @@ use crate::places::Places;
 use crate::reads::Reads;
 use crate::record::EpochNo;
 use crate::scrub::Scrub;
+use crate::vault::Vault;
 use bulk::Bulk;
 use opening::Opening;
 
@@ -80,6 +81,7 @@ pub struct Store {
     wanted: Vec<DiskOp>,
     events: Events,
     poisoned: Option<DiskError>,
+    vault: Vault,
 }
 
 impl Store {
@@ -98,6 +100,7 @@ impl Store {
             wanted: Vec::new(),
             events: Events::default(),
             poisoned: None,
+            vault: Vault::new(options.key),
             options,
         }
     }
@@ -127,7 +130,10 @@ impl Store {
             Ok(DiskAnswer::Done | DiskAnswer::Listed(_)) => Ok(Bytes::new()),
             Err(error) => Err(error),
         };
-        if self.reads.on_done(op, &result, &mut self.ids, ops) {
+        if self
+            .reads
+            .on_done(op, &result, &mut self.vault, &mut self.ids, ops)
+        {
             for (read, result) in self.reads.done.drain(..) {
                 self.events.push(StoreEvent::ReadDone { read, result });
             }
@@ -284,7 +290,7 @@ impl Store {
 
     fn pump_with(
         &mut self,
-        write: impl FnOnce(&mut Log, &mut OpIds, &mut Vec<DiskOp>),
+        write: impl FnOnce(&mut Log, &mut Vault, &mut OpIds, &mut Vec<DiskOp>),
         ops: &mut Vec<DiskOp>,
     ) {
         ops.append(&mut self.wanted);
@@ -292,7 +298,7 @@ impl Store {
             return;
         }
         if let Some(log) = &mut self.log {
-            write(log, &mut self.ids, ops);
+            write(log, &mut self.vault, &mut self.ids, ops);
         }
     }
 
@@ -319,8 +325,8 @@ impl Store {
         }
         if let Some(log) = &mut self.log {
             log.files.retry();
-            log.pump(&mut self.ids, ops);
-            log.settle(&mut self.ids, ops);
+            log.pump(&mut self.vault, &mut self.ids, ops);
+            log.settle(&mut self.vault, &mut self.ids, ops);
         }
         ops.append(&mut self.wanted);
     }
@@ -336,7 +342,7 @@ impl Store {
         let Some(target) = self.places().and_then(|places| places.locate(stream, loc)) else {
             return ReadOutcome::Failed(ReadError::Missing);
         };
-        match self.reads.cached(target) {
+        match self.reads.cached(target, &mut self.vault) {
             Some(Ok(entry)) => ReadOutcome::Hit(entry),
             Some(Err(error)) => ReadOutcome::Failed(error),
             None => {

@@ -5,7 +5,9 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::reader::{Reader, set};
-use crate::options::{AccountJetStream, BatchLimits, JetStream, ServerLimits, SyncInterval};
+use crate::options::{
+    AccountJetStream, BatchLimits, JetStream, ServerLimits, StoreCipher, SyncInterval,
+};
 use crate::value::{Node, Value};
 
 pub(super) fn of_server(read: &mut Reader, node: &Node, js: &mut JetStream) {
@@ -67,19 +69,43 @@ fn block(read: &mut Reader, node: &Node, js: &mut JetStream) {
             | "extension_hint" => {
                 read.ignored(&format!("jetstream.{key}"), node);
             }
-            // Without them data that was to be encrypted would be written in the clear.
-            "key"
-            | "ek"
-            | "encryption_key"
-            | "prev_key"
-            | "prev_ek"
-            | "prev_encryption_key"
-            | "cipher"
-            | "tpm" => read.refused(&format!("jetstream.{key}"), node),
+            "key" | "ek" | "encryption_key" => {
+                set(&mut js.encryption.key, store_key(read, key, node));
+            }
+            "prev_key" | "prev_ek" | "prev_encryption_key" => {
+                set(&mut js.encryption.key_before, read.name(node));
+            }
+            "cipher" => set(&mut js.encryption.cipher, cipher(read, node)),
+            // Without it data that was to be encrypted would be written in the clear.
+            "tpm" => read.refused("jetstream.tpm", node),
             _ => return false,
         }
         true
     });
+}
+
+/// An empty key, of an empty variable perhaps, would leave in the clear what was to be encrypted.
+fn store_key(read: &mut Reader, key: &str, node: &Node) -> Option<Option<String>> {
+    let name = read.name(node)?;
+    if name.is_none() {
+        read.error(
+            &node.at,
+            format!("jetstream.{key} is empty: nothing would be encrypted"),
+        );
+    }
+    Some(name)
+}
+
+fn cipher(read: &mut Reader, node: &Node) -> Option<StoreCipher> {
+    let text = read.text(node)?;
+    match text.to_ascii_lowercase().as_str() {
+        "chacha" | "chachapoly" => Some(StoreCipher::ChaCha),
+        "aes" => Some(StoreCipher::Aes),
+        _ => {
+            read.error(&node.at, format!("Unknown cipher type: \"{text}\""));
+            None
+        }
+    }
 }
 
 fn lower(name: Option<Option<String>>) -> Option<Option<String>> {

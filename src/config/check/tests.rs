@@ -1,5 +1,7 @@
 //! What keys mean, and what nats-server 2.15.1 says when they are wrong.
 
+mod encryption;
+
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -340,13 +342,13 @@ fn memphis_with_the_password_that_everyone_knows_stays_on_the_loopback_interface
 
 #[test]
 fn what_has_no_effect_is_listed_and_what_protects_is_refused() {
-    let checked = checked("mqtt { port: 1883 }\njetstream { key: abc }");
+    let checked = checked("mqtt { port: 1883 }\njetstream { tpm { keys_file: k } }");
     let listed: Vec<_> = checked
         .unsupported
         .iter()
         .map(|u| (u.key.as_str(), u.refuse))
         .collect();
-    assert_eq!(listed, [("mqtt", false), ("jetstream.key", true)]);
+    assert_eq!(listed, [("mqtt", false), ("jetstream.tpm", true)]);
 }
 
 #[test]

@@ -43,6 +43,25 @@ fn flags_win_over_the_file() {
 }
 
 #[test]
+fn check_takes_the_key_of_a_store_from_the_server_s_configuration() {
+    let config = "jetstream { store_dir: x, key: secret, cipher: aes }";
+    for line in [
+        "check --config nats.conf dir",
+        "check dir -c nats.conf",
+        "-c nats.conf check dir",
+    ] {
+        let launched = run("beale", line, &mut Fake::with_config(config));
+        let Ok(Launch::CheckStore(check)) = launched else {
+            panic!("{line}: {launched:?}");
+        };
+        assert_eq!(check.directory, "dir", "{line}");
+        assert_eq!(check.encryption.key.as_deref(), Some("secret"), "{line}");
+    }
+    let unfinished = run("beale", "check dir --config", &mut Fake::default());
+    assert!(matches!(unfinished, Err(LaunchError::CheckUsage)));
+}
+
+#[test]
 fn monitoring_is_bound_where_clients_are() {
     let setup = serve("-a 127.0.0.1 -m -1", "");
     let http = setup.options.http.expect("on");

@@ -34,6 +34,29 @@ pub struct JetStream {
     pub info_queue_limit: u32,
     /// The tag prefix that keeps replicas apart.
     pub unique_tag: Option<String>,
+    /// What the store is encrypted with.
+    pub encryption: Encryption,
+}
+
+/// How data at rest is encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encryption {
+    /// The operator's key; without one nothing is encrypted.
+    pub key: Option<String>,
+    /// The one before, under which the store may still lie.
+    pub key_before: Option<String>,
+    /// How what is written from now on is encrypted.
+    pub cipher: StoreCipher,
+}
+
+/// A cipher for data at rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreCipher {
+    /// ChaCha20-Poly1305.
+    #[default]
+    ChaCha,
+    /// AES-256-GCM.
+    Aes,
 }
 
 /// How often nats-server would call fsync.
@@ -129,6 +152,7 @@ impl Default for JetStream {
             request_queue_limit: 10_000,
             info_queue_limit: 10_000,
             unique_tag: None,
+            encryption: Encryption::default(),
         }
     }
 }

@@ -164,6 +164,12 @@ pub(super) const FIELDS: &[Field] = &[
     field("StreamMaxBufferedMsgs", Fixed(buffered_msgs)),
     field("StreamMaxBufferedSize", Fixed(buffered_size)),
     field("storage directory", Judged(store_dir)),
+    field("encryption at rest", Judged(|old, new| {
+        match old.jetstream.encryption == new.jetstream.encryption {
+            true => Ok(()),
+            false => Err(ReloadError::Unsupported("jetstream encryption")),
+        }
+    })),
     field("SyncInterval", Fixed(|o| sync_interval(o.jetstream.sync_interval))),
     field("SyncAlways", Fixed(|o| (o.jetstream.sync_interval == SyncInterval::Always).to_string())),
     field("JsAccDefaultDomain", Fixed(|o| map(&o.default_js_domain))),

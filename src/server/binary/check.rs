@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail in any way it likes")]
 
+mod encryption;
+
 use core::time::Duration;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -29,13 +31,17 @@ impl Drop for Server {
 
 impl Server {
     fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    fn start_with(dir: &Path, arguments: &[&str]) -> Self {
         let ports = dir.join("ports");
         fs::create_dir_all(&ports).unwrap();
         let mut command = Command::new(BEALE);
         command
             .args(["-p", "-1", "-a", "127.0.0.1", "-js", "-sd"])
             .arg(dir);
-        command.arg("--ports_file_dir").arg(&ports);
+        command.arg("--ports_file_dir").arg(&ports).args(arguments);
         let process = command.stderr(Stdio::null()).spawn().unwrap();
         let file = ports.join(format!("beale_{}.ports", process.id()));
         let address = (0..200).find_map(|_| {

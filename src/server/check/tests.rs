@@ -7,14 +7,25 @@ use std::fs;
 use std::path::Path;
 
 use config::CheckStore;
+use config::options::Encryption;
 use serde_json::Value;
 
 use super::*;
 
 /// A store in a directory, made as a server makes it: with a stream of one message, found by `text`.
 fn store(dir: &Path) {
-    let mut session = Session::open(dir, QuietDisk::open(dir).unwrap()).unwrap();
+    let (disk, key) = QuietDisk::open(dir, &Encryption::default()).unwrap();
+    let mut session = Session::open(dir, disk, key).unwrap();
     session.mend(dir, DamagedPlaces::default()).unwrap();
+}
+
+/// Returns what opens a store that these tests have made: those that are encrypted have one key.
+fn encryption_of(dir: &Path) -> Encryption {
+    let key = dir.join("key-1").exists().then(|| "golden".to_owned());
+    Encryption {
+        key,
+        ..Encryption::default()
+    }
 }
 
 fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -31,6 +42,7 @@ fn check(dir: &Path, repair: bool) -> (Value, u8) {
         directory: dir.to_str().unwrap().into(),
         repair,
         json: true,
+        encryption: encryption_of(dir),
     };
     let (said, code) = run(&check);
     (serde_json::from_str(&said.unwrap()).unwrap(), code)
@@ -99,7 +111,7 @@ fn directory_in_use_and_directory_without_a_store_cannot_be_checked() {
     assert_eq!(code, 2);
     assert!(said.unwrap_err().contains("there is no store in"));
     store(dir.path());
-    let used = QuietDisk::open(dir.path()).unwrap();
+    let used = QuietDisk::open(dir.path(), &Encryption::default()).unwrap();
     let (said, code) = run(&command);
     assert_eq!(code, 2);
     assert!(said.unwrap_err().contains("already in use"));

@@ -18,6 +18,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 use storage::{DiskAnswer, DiskError, DiskOp, FileName};
 
 use super::direct::{self, DIRECT_MIN};
+use super::lock::Lock;
 use super::quiet::store_files;
 
 /// How many files are kept open; files with unsynced writes and those of the log are, beyond that.
@@ -52,11 +53,11 @@ pub(super) struct Directory {
     /// Whether the file system has refused a direct write.
     refuses_direct: AtomicBool,
     /// Held as long as any thread may still write.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Directory {
-    pub(super) fn open(path: &Path, lock: File) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, lock: Lock) -> io::Result<Self> {
         let handle = File::open(path)?;
         let mut unfinished = false;
         for entry in fs::read_dir(path)? {

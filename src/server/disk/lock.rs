@@ -20,11 +20,34 @@ const LEN_MAX: u64 = 128;
 const WAIT: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(5);
 
-/// Locks `dir` for this process, until the file is dropped.
+/// A directory that this process has, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+    format: u8,
+}
+
+impl Lock {
+    /// Whether records lie there that are encrypted.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.format == storage::FORMAT_SEALED
+    }
+
+    /// Notes that such records will lie there.
+    pub(super) fn mark_sealed(&mut self) -> io::Result<()> {
+        if !self.is_sealed() {
+            write_format(&mut self.file, storage::FORMAT_SEALED)?;
+            self.format = storage::FORMAT_SEALED;
+        }
+        Ok(())
+    }
+}
+
+/// Locks `dir` for this process, until the lock is dropped.
 ///
 /// # Errors
 /// If another process has it, its format is a later one, or the system refuses.
-pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(dir: &Path) -> Result<Lock, OpenError> {
     let failed = |error| OpenError::Io {
         path: dir.to_path_buf(),
         error,
@@ -33,15 +56,16 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     let options = options.create(true).truncate(false).read(true).write(true);
     let mut file = options.open(dir.join("lock")).map_err(failed)?;
     take(dir, &file)?;
-    match format_of(&mut file).map_err(failed)? {
-        Some(format) if format > storage::FORMAT => Err(later(dir, format)),
-        Some(storage::FORMAT) => Ok(file),
+    let format = match format_of(&mut file).map_err(failed)? {
+        Some(format) if format > storage::FORMAT_SEALED => return Err(later(dir, format)),
+        Some(format @ (storage::FORMAT | storage::FORMAT_SEALED)) => format,
         // What stands there is of no use to anybody: of an earlier format, damaged, or nothing yet.
         Some(_) | None => {
-            write_format(&mut file).map_err(failed)?;
-            Ok(file)
+            write_format(&mut file, storage::FORMAT).map_err(failed)?;
+            storage::FORMAT
         }
-    }
+    };
+    Ok(Lock { file, format })
 }
 
 /// Locks `dir` for one who only looks, and changes nothing: none where there is nothing to lock, since no
@@ -49,7 +73,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
 ///
 /// # Errors
 /// As [`lock`].
-pub(super) fn look(dir: &Path) -> Result<Option<File>, OpenError> {
+pub(super) fn look(dir: &Path) -> Result<Option<Lock>, OpenError> {
     let failed = |error| OpenError::Io {
         path: dir.to_path_buf(),
         error,
@@ -61,8 +85,11 @@ pub(super) fn look(dir: &Path) -> Result<Option<File>, OpenError> {
     };
     take(dir, &file)?;
     match format_of(&mut file).map_err(failed)? {
-        Some(format) if format > storage::FORMAT => Err(later(dir, format)),
-        Some(_) | None => Ok(Some(file)),
+        Some(format) if format > storage::FORMAT_SEALED => Err(later(dir, format)),
+        format => Ok(Some(Lock {
+            file,
+            format: format.unwrap_or(storage::FORMAT),
+        })),
     }
 }
 
@@ -107,8 +134,8 @@ fn format_of(file: &mut File) -> io::Result<Option<u8>> {
     })
 }
 
-fn write_format(file: &mut File) -> io::Result<()> {
-    let line = format!("{BEFORE}{}\n", storage::FORMAT);
+fn write_format(file: &mut File, format: u8) -> io::Result<()> {
+    let line = format!("{BEFORE}{format}\n");
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(line.repeat(2).as_bytes())?;
@@ -154,10 +181,10 @@ mod tests {
     #[test]
     fn directory_of_a_later_format_is_refused_and_left_as_it_is() {
         let dir = tempfile::tempdir().unwrap();
-        let later = format!("beale store, format {}\n", storage::FORMAT + 1).repeat(2);
+        let later = format!("beale store, format {}\n", storage::FORMAT_SEALED + 1).repeat(2);
         fs::write(dir.path().join("lock"), &later).unwrap();
         let refused = lock(dir.path()).unwrap_err().to_string();
-        assert!(refused.contains("has format 2"), "{refused}");
+        assert!(refused.contains("has format 3"), "{refused}");
         assert_eq!(says(dir.path()), later);
     }
 

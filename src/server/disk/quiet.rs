@@ -10,17 +10,19 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName};
+use config::options::Encryption;
+use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName, StoreKey};
 
 use super::directory::{Directory, disk_error};
-use super::{OpenError, lock};
+use super::lock::Lock;
+use super::{OpenError, keys, lock};
 
 /// What may be done.
 #[derive(Debug)]
 enum Hands {
     Tied {
         /// Held so that no server begins to serve; none where the directory was never served.
-        _lock: Option<File>,
+        _lock: Option<Lock>,
     },
     Free(Directory),
 }
@@ -33,26 +35,37 @@ pub(crate) struct QuietDisk {
 }
 
 impl QuietDisk {
-    /// Opens a directory to look at.
-    pub(crate) fn look(path: &Path) -> Result<Self, OpenError> {
+    /// Opens a directory to look at, and what opens what lies there if that is encrypted.
+    pub(crate) fn look(
+        path: &Path,
+        encryption: &Encryption,
+    ) -> Result<(Self, Option<StoreKey>), OpenError> {
         let lock = lock::look(path)?;
-        Ok(Self {
+        let is_sealed = lock.as_ref().is_some_and(Lock::is_sealed);
+        let key = keys::look(path, is_sealed, encryption)?;
+        let disk = Self {
             path: path.to_path_buf(),
             hands: Hands::Tied { _lock: lock },
-        })
+        };
+        Ok((disk, key))
     }
 
-    /// Opens a directory to change.
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        let lock = lock::lock(path)?;
+    /// Opens a directory to change, as it is encrypted, or as it is to be from now on.
+    pub(crate) fn open(
+        path: &Path,
+        encryption: &Encryption,
+    ) -> Result<(Self, Option<StoreKey>), OpenError> {
+        let mut lock = lock::lock(path)?;
+        let key = keys::open(path, &mut lock, encryption)?;
         let directory = Directory::open(path, lock).map_err(|error| OpenError::Io {
             path: path.to_path_buf(),
             error,
         })?;
-        Ok(Self {
+        let disk = Self {
             path: path.to_path_buf(),
             hands: Hands::Free(directory),
-        })
+        };
+        Ok((disk, key))
     }
 
     /// Does an operation.

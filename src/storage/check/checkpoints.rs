@@ -11,6 +11,7 @@ use crate::checkpoint::{Head, Read, Reader, Rule, newest_first};
 use crate::op::FileName;
 use crate::record::EpochNo;
 use crate::segments::SegmentKey;
+use crate::vault::Vault;
 
 /// What the checkpoints say of the other files.
 #[derive(Debug, Default)]
@@ -64,8 +65,13 @@ impl Checkpoints {
         self.drive(read, report)
     }
 
-    pub(super) fn handle(&mut self, bytes: Bytes, report: &mut CheckReport) -> Option<Want> {
-        let read = self.reader.as_mut()?.handle(bytes);
+    pub(super) fn handle(
+        &mut self,
+        bytes: Bytes,
+        vault: &mut Vault,
+        report: &mut CheckReport,
+    ) -> Option<Want> {
+        let read = self.reader.as_mut()?.handle(bytes, vault);
         self.drive(read, report)
     }
 

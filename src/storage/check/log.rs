@@ -7,6 +7,7 @@ use crate::log::files::Extent;
 use crate::op::FileName;
 use crate::recovery::{Next, Origin, Recovery};
 use crate::report::Damage;
+use crate::vault::Vault;
 
 use alloc::vec::Vec;
 
@@ -48,9 +49,10 @@ impl LogScan {
     pub(super) fn handle(
         &mut self,
         bytes: &bytes::Bytes,
+        vault: &mut Vault,
         report: &mut CheckReport,
     ) -> Option<Want> {
-        let next = self.recovery.handle(bytes);
+        let next = self.recovery.handle(bytes, vault);
         self.drive(next, report)
     }
 

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use super::checkpoints::Known;
 use super::{CheckReport, Flaw, Want};
 use crate::op::FileName;
-use crate::record::{ALIGN, Parsed, Site, parse};
+use crate::record::{ALIGN, Form, Parsed, Site, parse};
 use crate::segments::{SegmentKey, file_of};
+use crate::vault::Vault;
 
 /// A look at all of them.
 #[derive(Debug)]
@@ -63,13 +64,26 @@ impl Segments {
         })
     }
 
-    pub(super) fn handle(&mut self, bytes: &[u8], report: &mut CheckReport) -> Option<Want> {
+    pub(super) fn handle(
+        &mut self,
+        bytes: &[u8],
+        vault: &mut Vault,
+        report: &mut CheckReport,
+    ) -> Option<Want> {
         let (key, end) = self.current?;
         let start = self.cursor;
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let offset = start + at as u64;
-            match parse(rest, Site::segment(key.0, key.1, offset)) {
+            let site = Site::segment(key.0, key.1, offset);
+            match parse(rest, site) {
+                Parsed::Valid(record)
+                    if record.form == Form::Sealed && vault.open(&record, site).is_none() =>
+                {
+                    self.need = 0;
+                    self.note_bad(offset, offset + record.total as u64);
+                    at += record.total;
+                }
                 Parsed::Valid(record) => {
                     self.end_bad(key, report);
                     self.need = 0;
@@ -83,7 +97,7 @@ impl Segments {
                 }
                 Parsed::Short { .. } | Parsed::Invalid => {
                     self.need = 0;
-                    self.note_bad(offset, end);
+                    self.note_bad(offset, (offset + ALIGN as u64).min(end));
                     at += ALIGN;
                 }
             }
@@ -104,8 +118,7 @@ impl Segments {
     }
 
     /// Notes that what lies at `offset` begins no record and belongs to none.
-    fn note_bad(&mut self, offset: u64, end: u64) {
-        let to = (offset + ALIGN as u64).min(end);
+    fn note_bad(&mut self, offset: u64, to: u64) {
         let (from, _) = self.bad.unwrap_or((offset, to));
         self.bad = Some((from, to));
     }

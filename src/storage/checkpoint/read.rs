@@ -13,7 +13,8 @@ use protocol::store::SectionKey;
 
 use super::{Head, SectionPlace};
 use crate::op::FileName;
-use crate::record::{HEAD, Kind, Parsed, Site, padded, parse};
+use crate::record::{Form, HEAD, Kind, Parsed, Site, padded, parse};
+use crate::vault::Vault;
 
 /// How many bytes all windows take together, about.
 const WINDOWS_LEN: u64 = 16 << 20;
@@ -123,25 +124,34 @@ impl Reader {
         })
     }
 
-    pub(crate) fn handle(&mut self, bytes: Bytes) -> Read {
+    pub(crate) fn handle(&mut self, bytes: Bytes, vault: &mut Vault) -> Read {
         match self.step {
-            Step::Head => self.on_head(&bytes),
-            Step::End => self.on_end(&bytes),
+            Step::Head => self.on_head(&bytes, vault),
+            Step::End => self.on_end(&bytes, vault),
             Step::Sections => {
                 let (file, offset, _) = self.asked;
                 self.windows.insert(file, (offset, bytes));
-                self.read_on(self.queue.front().map(|&(_, place)| place))
+                self.read_on(self.queue.front().map(|&(_, place)| place), vault)
             }
         }
     }
 
-    fn on_head(&mut self, bytes: &Bytes) -> Read {
+    fn on_head(&mut self, bytes: &Bytes, vault: &mut Vault) -> Read {
         let (_, _, asked) = self.asked;
-        match parse(bytes, Site::checkpoint(self.number, 0)) {
-            Parsed::Valid(record) if record.kind == Kind::Part => match Head::decode(record.body) {
-                Some(head) => self.head = head,
-                None => return Read::Broken,
-            },
+        let site = Site::checkpoint(self.number, 0);
+        match parse(bytes, site) {
+            Parsed::Valid(record) if record.kind == Kind::Part => {
+                let head = match record.form {
+                    Form::Clear => Head::decode(record.body),
+                    Form::Sealed => vault
+                        .open(&record, site)
+                        .and_then(|body| Head::decode(&body)),
+                };
+                match head {
+                    Some(head) => self.head = head,
+                    None => return Read::Broken,
+                }
+            }
             Parsed::Short { total } if total as u64 > asked => {
                 let total = total as u64;
                 let more = self.ask(self.number, 0, total);
@@ -154,7 +164,7 @@ impl Reader {
         end.unwrap_or(Read::Broken)
     }
 
-    fn on_end(&mut self, bytes: &Bytes) -> Read {
+    fn on_end(&mut self, bytes: &Bytes, vault: &mut Vault) -> Read {
         match parse(bytes, Site::checkpoint(self.number, self.head.end)) {
             Parsed::Valid(record) if record.kind == Kind::End => {}
             Parsed::Valid(_) | Parsed::Short { .. } | Parsed::Invalid => return Read::Broken,
@@ -164,16 +174,18 @@ impl Reader {
         let files = self.head.sections.files().len().max(1) as u64;
         let least = WINDOW_LEN_MIN.min(self.piece);
         self.window = (WINDOWS_LEN / files).clamp(least, self.piece);
-        self.read_on(None)
+        self.read_on(None, vault)
     }
 
     /// Hands out sections until one has to be read, or enough for one turn; `asked` is the one whose
     /// window has just been read.
-    fn read_on(&mut self, asked: Option<SectionPlace>) -> Read {
+    fn read_on(&mut self, asked: Option<SectionPlace>, vault: &mut Vault) -> Read {
         let mut handed = 0;
         while let Some(&(key, place)) = self.queue.front() {
             // What comes after enough for one turn is read again, though it may be there.
-            let known = (handed <= self.piece).then(|| self.look(place)).flatten();
+            let known = (handed <= self.piece)
+                .then(|| self.look(place, vault))
+                .flatten();
             if let Some(body) = known {
                 handed += body.len() as u64;
                 self.found.push_back((key, body));
@@ -206,14 +218,18 @@ impl Reader {
     }
 
     /// Returns a section that lies in a window and is whole.
-    fn look(&self, place: SectionPlace) -> Option<Bytes> {
+    fn look(&self, place: SectionPlace, vault: &mut Vault) -> Option<Bytes> {
         let (start, bytes) = self.windows.get(&place.file)?;
         let at = usize::try_from(place.offset.checked_sub(*start)?).ok()?;
         let rest = bytes.get(at..)?;
-        match parse(rest, Site::checkpoint(place.file, place.offset)) {
+        let site = Site::checkpoint(place.file, place.offset);
+        match parse(rest, site) {
             Parsed::Valid(record)
                 if record.kind == Kind::Part && record.body.len() == place.len as usize =>
             {
+                if record.form == Form::Sealed {
+                    return vault.open(&record, site).map(Bytes::from);
+                }
                 Some(bytes.slice(at + HEAD..at + HEAD + record.body.len()))
             }
             Parsed::Valid(_) | Parsed::Short { .. } | Parsed::Invalid => None,

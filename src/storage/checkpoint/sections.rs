@@ -18,7 +18,7 @@ pub(crate) struct SectionPlace {
     pub(crate) file: u64,
     /// The offset of its record.
     pub(crate) offset: u64,
-    /// The length of its contents.
+    /// The length of its contents, with their seal if they have one.
     pub(crate) len: u32,
 }
 

@@ -9,7 +9,8 @@ use protocol::store::{SectionChange, SectionKey};
 use super::{Head, SectionPlace, Sections, group_keys};
 use crate::ids::OpIds;
 use crate::op::{DiskError, DiskOp, FileName, OpId};
-use crate::record::{self, HEAD, Kind, Site, padded};
+use crate::record::{self, Form, HEAD, Kind, Site, padded};
+use crate::vault::Vault;
 
 /// How much goes into one write, but for a longer section.
 const WRITE_LEN: usize = 1 << 20;
@@ -29,6 +30,7 @@ pub(crate) struct Writer {
     /// The sections to be written, in the order of their keys.
     bodies: VecDeque<Bytes>,
     offset: u64,
+    form: Form,
     begun: bool,
     ended: bool,
     doing: (OpId, Step),
@@ -52,17 +54,18 @@ impl Writer {
         mut head: Head,
         before: &Sections,
         changes: &[SectionChange],
+        form: Form,
         ids: &mut OpIds,
         ops: &mut Vec<DiskOp>,
     ) -> Self {
         let (sections, bodies) = changed(before, changes, number);
         head.sections = sections;
-        let mut offset = padded(head.encoded_len(head.sections.len())) as u64;
+        let mut offset = padded(head.encoded_len(head.sections.len()) + form.room()) as u64;
         for (&key, body) in &bodies {
             let place = SectionPlace {
                 file: number,
                 offset,
-                len: section_len(body),
+                len: section_len(body, form),
             };
             offset = place.end();
             head.sections.insert(key, place);
@@ -76,6 +79,7 @@ impl Writer {
             head,
             bodies: bodies.into_values().collect(),
             offset: 0,
+            form,
             begun: false,
             ended: false,
             doing: (op, Step::Creating),
@@ -92,6 +96,7 @@ impl Writer {
         &mut self,
         op: OpId,
         result: Result<(), DiskError>,
+        vault: &mut Vault,
         ids: &mut OpIds,
         ops: &mut Vec<DiskOp>,
     ) -> Option<Outcome> {
@@ -102,7 +107,7 @@ impl Writer {
         Some(match (step, result) {
             (Step::Syncing, Ok(())) => Outcome::Done,
             (Step::Creating | Step::Writing, Ok(())) => {
-                self.write(ids, ops);
+                self.write(vault, ids, ops);
                 Outcome::Going
             }
             (Step::Creating, Err(error))
@@ -113,7 +118,7 @@ impl Writer {
         })
     }
 
-    fn write(&mut self, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+    fn write(&mut self, vault: &mut Vault, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
         let (op, file) = (ids.take(), FileName::Checkpoint(self.number));
         if self.ended {
             self.doing = (op, Step::Syncing);
@@ -123,16 +128,16 @@ impl Writer {
         let mut out = BytesMut::new();
         if !self.begun {
             self.begun = true;
-            self.put(&mut out, Kind::Part, |out| self.head.encode(out));
+            self.put_part(&mut out, vault, |out| self.head.encode(out));
         }
         while out.len() < WRITE_LEN
             && let Some(body) = self.bodies.pop_front()
         {
-            self.put(&mut out, Kind::Part, |out| out.put_slice(&body));
+            self.put_part(&mut out, vault, |out| out.put_slice(&body));
         }
         if self.bodies.is_empty() && out.len() < WRITE_LEN {
             self.ended = true;
-            self.put(&mut out, Kind::End, |_| {});
+            self.put_end(&mut out);
         }
         self.doing = (op, Step::Writing);
         let (data, offset) = (out.freeze(), self.offset);
@@ -146,16 +151,26 @@ impl Writer {
         });
     }
 
-    fn put(&self, out: &mut BytesMut, kind: Kind, encode: impl FnOnce(&mut BytesMut)) {
+    fn put_part(&self, out: &mut BytesMut, vault: &mut Vault, encode: impl FnOnce(&mut BytesMut)) {
         let at = out.len();
         out.put_bytes(0, HEAD);
         encode(out);
-        let len = out.len() - at - HEAD;
-        out.put_bytes(0, padded(len) - HEAD - len);
+        let len = out.len() - at - HEAD + self.form.room();
+        out.put_bytes(0, self.form.room() + padded(len) - HEAD - len);
         let site = Site::checkpoint(self.number, self.offset + at as u64);
         let record = out.get_mut(at..).unwrap_or_default();
         let len = u32::try_from(len).expect("heads and sections are far shorter");
-        record::seal(record, len, site, kind);
+        match self.form {
+            Form::Clear => record::seal(record, len, site, Kind::Part),
+            Form::Sealed => vault.seal(record, len, site, Kind::Part),
+        }
+    }
+
+    fn put_end(&self, out: &mut BytesMut) {
+        let at = out.len();
+        out.put_bytes(0, padded(0));
+        let site = Site::checkpoint(self.number, self.offset + at as u64);
+        record::seal(out.get_mut(at..).unwrap_or_default(), 0, site, Kind::End);
     }
 }
 
@@ -188,13 +203,13 @@ fn changed(
         let place = SectionPlace {
             file: number,
             offset: 0,
-            len: section_len(body),
+            len: section_len(body, Form::Clear),
         };
         sections.insert(key, place);
     }
     (sections, bodies)
 }
 
-fn section_len(body: &Bytes) -> u32 {
-    u32::try_from(body.len()).expect("a section is far shorter than a record may be")
+fn section_len(body: &Bytes, form: Form) -> u32 {
+    u32::try_from(body.len() + form.room()).expect("a section is far shorter than a record may be")
 }

@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use protocol::id::LogPos;
 
 use super::files::Extent;
-use crate::record::{self, EpochNo, HEAD, Kind, Site, padded};
+use crate::record::{self, EpochNo, Form, HEAD, Kind, Peek, Site, padded};
 
 /// Verified or just built records, one behind the other.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Waiting {
         kind: Kind,
         encode: impl FnOnce(&mut BytesMut),
     ) -> u64 {
-        let (at, len) = put_record(&mut self.bytes, encode);
+        let (at, len) = put_record(&mut self.bytes, Form::Clear, encode);
         let pos = self.start + at as u64;
         let record = self.bytes.get_mut(at..).unwrap_or_default();
         record::seal(record, len, Site::log(pos, epoch), kind);
@@ -49,14 +49,19 @@ impl Waiting {
     }
 }
 
-/// Appends an unsealed record; returns where it begins and the length of its body.
+/// Appends a record without its head, with room for a seal if it is to have one; returns where it begins
+/// and the length of its body.
 #[inline]
-pub(super) fn put_record(out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) -> (usize, u32) {
+pub(super) fn put_record(
+    out: &mut BytesMut,
+    form: Form,
+    encode: impl FnOnce(&mut BytesMut),
+) -> (usize, u32) {
     let at = out.len();
     out.put_bytes(0, HEAD);
     encode(out);
-    let len = out.len() - at - HEAD;
-    out.put_bytes(0, padded(len) - HEAD - len);
+    let len = out.len() - at - HEAD + form.room();
+    out.put_bytes(0, form.room() + padded(len) - HEAD - len);
     (
         at,
         u32::try_from(len).expect("callers keep entries below half a log file"),
@@ -73,9 +78,9 @@ pub(super) fn freeze(waiting: Waiting) -> Chunk {
 /// Counts the entries in a row of records.
 pub(super) fn count_entries(mut bytes: &[u8]) -> u64 {
     let mut count = 0;
-    while let Some((kind, len)) = record::peek(bytes) {
+    while let Some(Peek { kind, total, .. }) = record::peek(bytes) {
         count += u64::from(kind == Kind::Entry);
-        bytes = bytes.get(padded(len)..).unwrap_or_default();
+        bytes = bytes.get(total..).unwrap_or_default();
     }
     count
 }

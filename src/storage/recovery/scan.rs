@@ -4,10 +4,12 @@
 
 use alloc::vec::Vec;
 
+use bytes::{Bytes, BytesMut};
 use protocol::id::LogPos;
 
 use crate::marks::{Commit, End, Epoch, FileHead};
-use crate::record::{ALIGN, EpochNo, Kind, Parsed, Record, Site, parse};
+use crate::record::{ALIGN, EpochNo, Form, Kind, Parsed, Record, Site, parse};
+use crate::vault::Vault;
 
 /// What has been learned from the records read so far.
 #[derive(Debug)]
@@ -75,22 +77,45 @@ impl Scan {
 
     /// Reads valid records from the start of `buf`, which lies at `at`; returns their length and why
     /// they end.
-    pub(crate) fn run(&mut self, buf: &[u8], at: LogPos) -> (usize, Stop) {
-        let mut done = 0;
+    /// Sealed ones are opened: then what was read is returned as it was before that.
+    pub(crate) fn run(
+        &mut self,
+        buf: &Bytes,
+        at: LogPos,
+        vault: &mut Vault,
+    ) -> (usize, Stop, Option<BytesMut>) {
+        let (mut done, mut opened) = (0, None);
+        let stop = self.walk(buf, at, &mut done, |record, site, done| {
+            let rows = opened.get_or_insert_with(|| BytesMut::from(buf.as_ref()));
+            let rest = rows.get_mut(done..).unwrap_or_default();
+            vault.open_in_place(rest, record, site)
+        });
+        (done, stop, opened)
+    }
+
+    fn walk(
+        &mut self,
+        buf: &[u8],
+        at: LogPos,
+        done: &mut usize,
+        mut open: impl FnMut(&Record<'_>, Site, usize) -> bool,
+    ) -> Stop {
         loop {
-            let rest = buf.get(done..).unwrap_or_default();
-            let pos = LogPos(at.0 + done as u64);
-            match parse(rest, Site::log(pos.0, self.epoch)) {
-                Parsed::Short { total } => return (done, Stop::Short { total }),
-                Parsed::Invalid => return (done, Stop::Invalid),
+            let rest = buf.get(*done..).unwrap_or_default();
+            let pos = LogPos(at.0 + *done as u64);
+            let site = Site::log(pos.0, self.epoch);
+            match parse(rest, site) {
+                Parsed::Short { total } => return Stop::Short { total },
+                Parsed::Invalid => return Stop::Invalid,
                 Parsed::Valid(record) => {
-                    if !self.accepts(&record) {
-                        return (done, Stop::Invalid);
+                    let sealed = record.form == Form::Sealed;
+                    if !self.accepts(&record) || (sealed && !open(&record, site, *done)) {
+                        return Stop::Invalid;
                     }
-                    done += record.total;
+                    *done += record.total;
                     self.note(pos, &record);
                     if record.kind == Kind::End {
-                        return (done, Stop::End);
+                        return Stop::End;
                     }
                 }
             }
@@ -177,11 +202,17 @@ impl Scan {
 
     /// Looks for the first valid record in `buf`, which lies at `at`. A record must be of the present
     /// epoch or of a later one: what earlier lives left behind the end proves nothing.
-    pub(crate) fn find(&self, buf: &[u8], at: LogPos) -> Found {
+    pub(crate) fn find(&self, buf: &[u8], at: LogPos, vault: &mut Vault) -> Found {
         let mut offset = 0;
         while let Some(rest) = buf.get(offset..).filter(|rest| !rest.is_empty()) {
             let pos = at.0 + offset as u64;
-            match parse(rest, Site::log(pos, self.epoch)) {
+            let site = Site::log(pos, self.epoch);
+            match parse(rest, site) {
+                Parsed::Valid(record)
+                    if record.form == Form::Sealed && vault.open(&record, site).is_none() =>
+                {
+                    offset += record.total;
+                }
                 Parsed::Valid(record) => {
                     return Found::Record {
                         at: LogPos(pos),

@@ -15,7 +15,7 @@ use protocol::store::{Loc, SectionChange, SectionKey};
 use super::{Phase, Store};
 use crate::checkpoint::{self, Head, Sections, Writer};
 use crate::events::StoreEvent;
-use crate::flush::{self, Flush, Flushed, Order};
+use crate::flush::{self, Flush, Flushed, Order, Source};
 use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::packing::Packing;
 use crate::places::{Places, epoch_at};
@@ -175,6 +175,7 @@ impl Store {
             head,
             &bulk.sections,
             &bulk.changes,
+            self.vault.form(),
             &mut self.ids,
             &mut self.wanted,
         ));
@@ -315,10 +316,15 @@ impl Store {
             epochs: &self.epochs,
             segments: &self.bulk.segments,
         };
+        let source = Source {
+            cache: &self.cache,
+            places: &places,
+            vault: &mut self.vault,
+        };
         match drive {
-            Drive::Begin => flush.begin(&self.cache, &places, &mut self.ids, &mut self.wanted),
+            Drive::Begin => flush.begin(source, &mut self.ids, &mut self.wanted),
             Drive::Advance => {
-                flush.advance(&self.cache, &places, &mut self.ids, &mut self.wanted);
+                flush.advance(source, &mut self.ids, &mut self.wanted);
             }
         }
     }
@@ -335,7 +341,7 @@ impl Store {
             self.on_flush(outcome);
         } else if let Some(outcome) = self.bulk.writer.as_mut().and_then(|writer| {
             let result = result.as_ref().map(|_| ()).map_err(|error| *error);
-            writer.on_done(op, result, &mut self.ids, &mut self.wanted)
+            writer.on_done(op, result, &mut self.vault, &mut self.ids, &mut self.wanted)
         }) {
             self.on_checkpoint(outcome);
         } else if let Some(at) = self

@@ -215,6 +215,16 @@ impl Store {
         self.close(error);
     }
 
+    /// Whether something has been met that only a key opens. Then nothing is told of it, least of all that
+    /// it is damaged, and the store stays closed.
+    fn is_locked(&mut self) -> bool {
+        let is_locked = self.vault.is_missed;
+        if is_locked {
+            self.close(DiskError::Locked);
+        }
+        is_locked
+    }
+
     /// Gives opening up: entries may have been told that are not known to be durable, or none at all.
     fn close(&mut self, error: DiskError) {
         let Phase::Opening(opening) = &mut self.phase else {
@@ -289,8 +299,10 @@ impl Store {
             return;
         };
         if let Some(reader) = &mut opening.reader {
-            let read = reader.handle(bytes);
-            self.drive_loading(read, ops);
+            let read = reader.handle(bytes, &mut self.vault);
+            if !self.is_locked() {
+                self.drive_loading(read, ops);
+            }
         }
     }
 
@@ -389,7 +401,13 @@ impl Store {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
-        let next = opening.recovery.handle(bytes);
+        let next = opening.recovery.handle(bytes, &mut self.vault);
+        if self.is_locked() {
+            return;
+        }
+        let Phase::Opening(opening) = &mut self.phase else {
+            return;
+        };
         while let Some(run) = opening.recovery.runs.pop_front() {
             opening.report.replayed += run.entries_from(opening.from);
             self.cache.push(run.clone());
@@ -537,7 +555,7 @@ impl Store {
             opening.report = report;
         }
         let mut log = Log::open(&self.options, files, tail, epoch, entries);
-        log.pump(&mut self.ids, ops);
+        log.pump(&mut self.vault, &mut self.ids, ops);
         self.log = Some(log);
     }
 
@@ -551,7 +569,7 @@ impl Store {
             return;
         };
         if log.synced() <= opening.report.tail && log.refuses(0, 0).is_none() {
-            log.pump(&mut self.ids, ops);
+            log.pump(&mut self.vault, &mut self.ids, ops);
             return;
         }
         let report = core::mem::take(&mut opening.report);

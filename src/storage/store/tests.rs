@@ -1,5 +1,7 @@
 //! The log through writes, faults and restarts.
 
+mod sealed;
+
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;

@@ -37,8 +37,8 @@ struct Server {
 
 impl Server {
     fn start(dir: &Path) -> Self {
-        let disk = QuietDisk::open(dir).unwrap();
-        let mut session = Session::new(disk, options(), MADE);
+        let (disk, key) = QuietDisk::open(dir, &encryption_of(dir)).unwrap();
+        let mut session = Session::new(disk, StoreOptions { key, ..options() }, MADE);
         session.shard.start(session.now, &mut session.fx);
         session.do_all();
         let storage = session.shard.storage().map(|view| view.storage);
@@ -217,9 +217,31 @@ fn damage(dir: &Path) {
 
 fn make(root: &Path) {
     let (whole, damaged) = (root.join("current/whole"), root.join("current/damaged"));
-    if whole.exists() {
-        return;
+    let encrypted = root.join("current/encrypted");
+    if !whole.exists() {
+        make_whole(&whole);
+        copy(&whole.join("store"), &damaged.join("store"));
+        damage(&damaged.join("store"));
+        record(&whole);
+        record(&damaged);
     }
+    if !encrypted.exists() {
+        let store = encrypted.join("store");
+        fs::create_dir_all(&store).unwrap();
+        let encryption = Encryption {
+            key: Some("golden".into()),
+            ..Encryption::default()
+        };
+        QuietDisk::open(&store, &encryption).unwrap();
+        make_whole(&encrypted);
+        let readable = contents(&store).into_iter();
+        let readable = readable.filter(|(_, bytes)| bytes.windows(6).any(|part| part == b"order "));
+        assert_eq!(readable.map(|(name, _)| name).collect::<Vec<_>>(), [""; 0]);
+        record(&encrypted);
+    }
+}
+
+fn make_whole(whole: &Path) {
     fs::create_dir_all(whole.join("store")).unwrap();
     let mut server = Server::start(&whole.join("store"));
     fill(&mut server);
@@ -228,11 +250,6 @@ fn make(root: &Path) {
         server.session.input(Input::Timeout);
         server.session.do_all();
     }
-    drop(server);
-    copy(&whole.join("store"), &damaged.join("store"));
-    damage(&damaged.join("store"));
-    record(&whole);
-    record(&damaged);
 }
 
 fn record(dir: &Path) {
