@@ -8,7 +8,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-seeds=${SWEEP_SEEDS:-150}
+seeds=${SWEEP_SEEDS:-5000}
 target=${CARGO_TARGET_DIR:-target}
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT

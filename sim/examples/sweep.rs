@@ -1,13 +1,18 @@
-//! Explores fresh seeds: `cargo run -p sim --release --example sweep -- --seeds 1000`.
+//! Explores fresh seeds: `cargo run -p sim --release --example sweep -- --seeds 50000`.
 //!
-//! `--scenario NAME` keeps to one scenario (`damage` to all that damage files), or to one feature over many
-//! lives (`lives` to all of those), `--base N` begins with that seed (printed otherwise), and `--seed N` shows
-//! one run, twice, with its plan. The exit code says whether anything was wrong.
+//! So many runs in all, spread evenly over the scenarios, on all cores (`--jobs N` on so many).
+//! `--scenario NAME` keeps to one scenario (`damage` to all that damage files, `faults` to the others), or
+//! to one feature over many lives (`lives` to all of those), `--base N` begins with that seed (printed
+//! otherwise), and `--seed N` shows one run, twice, with its plan. The exit code says whether anything was
+//! wrong.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use sim::explorer::{FaultKind, Report, Scenario, explore};
@@ -21,6 +26,7 @@ struct Args {
     seeds: Option<u64>,
     base: Option<u64>,
     seed: Option<u64>,
+    jobs: Option<u64>,
     steps: bool,
 }
 
@@ -36,6 +42,7 @@ struct Totals {
     lives: u64,
     damaged: u64,
     missing: usize,
+    took: Duration,
     struck: BTreeMap<FaultKind, u64>,
 }
 
@@ -44,7 +51,9 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(text) => {
             println!("{text}");
-            println!("usage: sweep [--seeds N] [--base N] [--scenario NAME] [--seed N [--steps]]");
+            println!(
+                "usage: sweep [--seeds N] [--base N] [--scenario NAME] [--jobs N] [--seed N [--steps]]"
+            );
             return ExitCode::from(2);
         }
     };
@@ -58,11 +67,12 @@ fn main() -> ExitCode {
     }
     let scenarios = match args.scenario.as_deref() {
         Some("damage") => Scenario::all_damaged(),
+        Some("faults") => Scenario::all(),
         Some(name) => Scenario::named(name).into_iter().collect(),
-        None => Scenario::all(),
+        None => every_scenario(),
     };
     if scenarios.is_empty() {
-        let names = Scenario::all();
+        let names = every_scenario();
         let names: Vec<_> = names.iter().map(|scenario| scenario.name).collect();
         println!("scenarios: {}", names.join(" "));
         println!("features: {}", FEATURES.join(" "));
@@ -76,6 +86,11 @@ fn main() -> ExitCode {
         return code(good);
     }
     code(sweep(&scenarios, &args))
+}
+
+fn every_scenario() -> Vec<Scenario> {
+    let damaged = Scenario::all_damaged();
+    Scenario::all().into_iter().chain(damaged).collect()
 }
 
 fn code(good: bool) -> ExitCode {
@@ -95,6 +110,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
             "--scenario" => parsed.scenario = Some(value()?),
             "--seeds" => parsed.seeds = Some(number(value()?)?),
             "--base" => parsed.base = Some(number(value()?)?),
+            "--jobs" => parsed.jobs = Some(number(value()?)?),
             "--seed" => parsed.seed = Some(number(value()?)?),
             "--steps" => parsed.steps = true,
             _ => return Err(format!("{flag} is unknown")),
@@ -133,7 +149,7 @@ fn print(report: &Report) {
         report.delivered,
         report.lives,
         report.struck,
-        core::time::Duration::from_nanos(report.lasted.0),
+        Duration::from_nanos(report.lasted.0),
         report.trace.steps(),
         report.trace.hash()
     );
@@ -180,27 +196,55 @@ fn base(args: &Args) -> u64 {
 
 fn sweep(scenarios: &[Scenario], args: &Args) -> bool {
     let base = base(args);
-    let seeds = args.seeds.unwrap_or(100);
-    println!("base seed {base}");
+    let kinds = scenarios.len() as u64;
+    let runs = args.seeds.unwrap_or(1000).next_multiple_of(kinds);
+    println!("base seed {base}, {runs} runs of {kinds} scenarios");
     let start = Instant::now();
-    let mut good = true;
-    for scenario in scenarios {
-        let mut totals = Totals::default();
-        for seed in base..base + seeds {
-            let report = explore(scenario, seed, Keep::Hash);
-            totals.add(&report);
-            if !report.violations.is_empty() {
-                good = false;
-                print(&report);
-                println!("again: {}", report.command());
-            }
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let totals: Vec<(&Scenario, Mutex<Totals>)> = scenarios
+        .iter()
+        .map(|scenario| (scenario, Mutex::default()))
+        .collect();
+    let next = AtomicU64::new(0);
+    // A run knows no thread: what it does depends on its seed only.
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs.unwrap_or(cores) {
+            scope.spawn(|| {
+                loop {
+                    let run = next.fetch_add(1, Ordering::Relaxed);
+                    if run >= runs {
+                        return;
+                    }
+                    let at = usize::try_from(run % kinds).unwrap_or(0);
+                    if let Some((scenario, totals)) = totals.get(at) {
+                        one(scenario, base + run / kinds, totals);
+                    }
+                }
+            });
         }
+    });
+    let mut good = true;
+    for (scenario, totals) in totals {
+        let totals = totals.into_inner().expect("no run panics");
         totals.print(scenario.name);
+        good &= totals.failed == 0;
     }
-    let runs = seeds * scenarios.len() as u64;
     let seconds = start.elapsed().as_secs_f64();
     println!("{runs} runs in {seconds:.1} s");
     good
+}
+
+/// Makes one run and notes what came of it.
+fn one(scenario: &Scenario, seed: u64, totals: &Mutex<Totals>) {
+    let start = Instant::now();
+    let report = explore(scenario, seed, Keep::Hash);
+    let mut totals = totals.lock().expect("no run panics");
+    totals.add(&report);
+    totals.took += start.elapsed();
+    if !report.violations.is_empty() {
+        print(&report);
+        println!("again: {}", report.command());
+    }
 }
 
 impl Totals {
@@ -222,7 +266,7 @@ impl Totals {
     fn print(&self, name: &str) {
         println!(
             "{name:22} seeds {:5} failed {:3} published {:7} acked {:7} read {:7} delivered {:7} \
-             starts {:5} damaged {:4} cost {:5} faults {:?}",
+             starts {:5} damaged {:4} cost {:5} seeds/min {:6.0} faults {:?}",
             self.seeds,
             self.failed,
             self.published,
@@ -232,6 +276,7 @@ impl Totals {
             self.lives,
             self.damaged,
             self.missing,
+            self.seeds as f64 * 60.0 / self.took.as_secs_f64(),
             self.struck
         );
     }

@@ -10,6 +10,8 @@ use crate::oracle::{Audit, damage};
 
 /// The stream of randomness for damage.
 const RNG_DAMAGE: u64 = 15;
+/// The stream of randomness for which damage it is.
+const RNG_DRAW: u64 = 16;
 /// What a file system or a device exchanges as a whole.
 const BLOCK: u64 = 4096;
 
@@ -33,10 +35,14 @@ pub enum Damage {
     Cut,
     /// It is gone.
     Remove,
+    /// Several are gone, of those with the greatest numbers.
+    RemoveNewest,
     /// A block of it is as it was some time before: a lost write.
     StaleBlock,
     /// A block of it holds what belongs into another place: a misdirected write.
     ForeignBlock,
+    /// One of these, to a file of any kind: whatever the seed draws.
+    Any,
 }
 
 impl FileKind {
@@ -49,11 +55,32 @@ impl FileKind {
     }
 }
 
+/// Draws what is done to which kind of file.
+fn draw(seed: u64) -> (Damage, FileKind) {
+    use Damage as D;
+    use FileKind as F;
+    let mut rng = Rng::new(seed, RNG_DRAW);
+    let mut below = |count: usize| usize::try_from(rng.below(count as u64)).unwrap_or(0);
+    let damages = [
+        D::Flip,
+        D::Cut,
+        D::Remove,
+        D::RemoveNewest,
+        D::StaleBlock,
+        D::ForeignBlock,
+    ];
+    let kinds = [F::Log, F::Segment, F::Checkpoint];
+    (damages[below(damages.len())], kinds[below(kinds.len())])
+}
+
 /// Damages a file of a kind; false if there is none or nothing to damage.
 fn inflict(damage: Damage, kind: FileKind, disk: &mut SimDisk, old: &SimDisk, seed: u64) -> bool {
     let mut rng = Rng::new(seed, RNG_DAMAGE);
     let files = disk.files();
     let files = files.iter().filter(|(file, _)| FileKind::of(*file) == kind);
+    if damage == Damage::RemoveNewest {
+        return remove_newest(files.map(|(file, _)| *file).collect(), disk, &mut rng);
+    }
     let used = |file: FileName| {
         let bytes = disk.contents(file).unwrap_or_default();
         let end = bytes.iter().rposition(|&byte| byte != 0);
@@ -82,7 +109,7 @@ fn inflict(damage: Damage, kind: FileKind, disk: &mut SimDisk, old: &SimDisk, se
     match damage {
         Damage::Flip => disk.flip(file, offset, u8::try_from(rng.below(8)).unwrap_or(0)),
         Damage::Cut => disk.truncate(file, offset),
-        Damage::Remove => disk.remove(file),
+        Damage::Remove | Damage::RemoveNewest | Damage::Any => disk.remove(file),
         Damage::StaleBlock => {
             let Some(data) = block_of(old, file, block) else {
                 return false;
@@ -101,6 +128,18 @@ fn inflict(damage: Damage, kind: FileKind, disk: &mut SimDisk, old: &SimDisk, se
     true
 }
 
+/// Removes at least two of the newest of these files, if anything is left then; false if not.
+fn remove_newest(mut files: Vec<FileName>, disk: &mut SimDisk, rng: &mut Rng) -> bool {
+    files.sort_unstable();
+    let count = 2 + usize::try_from(rng.below(3)).unwrap_or(0);
+    let gone: Vec<_> = files.into_iter().rev().take(count).collect();
+    if gone.len() < 2 || gone.len() == disk.files().len() {
+        return false;
+    }
+    gone.into_iter().for_each(|file| disk.remove(file));
+    true
+}
+
 fn block_of(disk: &SimDisk, file: FileName, offset: u64) -> Option<Vec<u8>> {
     let bytes = disk.contents(file)?;
     let start = usize::try_from(offset).ok()?.min(bytes.len());
@@ -112,15 +151,17 @@ impl Explorer {
     /// Damages a file of the quiet disk, restarts the process, and lets the auditor look what is left of
     /// `before`; false if the scenario has no damage or there was nothing to damage.
     pub(super) fn damage(&mut self, before: &Audit) -> bool {
-        let Some((damage, kind)) = self.scenario.damage else {
-            return false;
+        let seed = self.node.seed();
+        let (damage, kind) = match self.scenario.damage {
+            Some((Damage::Any, _)) => draw(seed),
+            Some(damage) => damage,
+            None => return false,
         };
         self.crash(FaultKind::Kill);
         let old = self
             .old_disk
             .take()
             .unwrap_or_else(|| self.node.disk.clone());
-        let seed = self.node.seed();
         if !inflict(damage, kind, &mut self.node.disk, &old, seed) {
             return false;
         }

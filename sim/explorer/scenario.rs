@@ -108,6 +108,27 @@ impl Scenario {
             Self::new("half_open", &[F::HalfOpen], seconds(4)),
             Self::new("slow_reader", &[F::SlowReader], seconds(3)),
             Self::new("pause", &[F::Pause], seconds(8)),
+            Self::new(
+                "pause_and_power_loss",
+                &[F::Pause, F::PowerLoss, F::Kill],
+                seconds(4),
+            ),
+            Self::new(
+                "partition_and_power_loss",
+                &[F::HoldAll, F::OneWay, F::Swizzle, F::PowerLossAtOp],
+                seconds(2),
+            ),
+            Self::new(
+                "full_and_failing_disk",
+                &[
+                    F::DiskFull,
+                    F::IoError,
+                    F::SlowDisk,
+                    F::NameError,
+                    F::TooManyFiles,
+                ],
+                seconds(3),
+            ),
             Self::new("clock_jump", &[F::ClockJump, F::Kill], seconds(3)),
             Self::new("clock_drift", &[F::ClockRate, F::Kill], seconds(3)),
             at_random("rare_paths", &[F::Kill, F::PowerLossAtOp], seconds(4)),
@@ -131,6 +152,7 @@ impl Scenario {
             Self::damaged("log_rot", D::Flip, F::Log, ANY),
             Self::damaged("log_cut", D::Cut, F::Log, ANY),
             Self::damaged("log_lost", D::Remove, F::Log, ANY),
+            Self::damaged("logs_lost", D::RemoveNewest, F::Log, ANY),
             Self::damaged("log_stale_block", D::StaleBlock, F::Log, ANY),
             Self::damaged("log_foreign_block", D::ForeignBlock, F::Log, ANY),
             Self::damaged("segment_rot", D::Flip, F::Segment, 1),
@@ -141,6 +163,18 @@ impl Scenario {
             Self::damaged("checkpoint_rot", D::Flip, F::Checkpoint, ANY),
             Self::damaged("checkpoint_cut", D::Cut, F::Checkpoint, ANY),
             Self::damaged("checkpoint_lost", D::Remove, F::Checkpoint, ANY),
+            Self::damaged("checkpoints_lost", D::RemoveNewest, F::Checkpoint, ANY),
+            Self::damaged("checkpoint_stale_block", D::StaleBlock, F::Checkpoint, ANY),
+            Self::damaged(
+                "checkpoint_foreign_block",
+                D::ForeignBlock,
+                F::Checkpoint,
+                ANY,
+            ),
+            Self {
+                faults: FaultKind::ALL.to_vec(),
+                ..Self::damaged("everything_then_damage", D::Any, F::Log, ANY)
+            },
         ]
     }
 

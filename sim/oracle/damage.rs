@@ -7,6 +7,9 @@ use crate::history::Violation;
 
 use super::Audit;
 
+/// The answer to a publish when nothing is stored at all.
+const STORE_FAILED: u64 = 10077;
+
 /// What the health check said after everything had been read.
 #[derive(Clone, Debug)]
 pub struct Health {
@@ -64,6 +67,10 @@ pub fn judge(before: &Audit, after: &Audit, health: &Health) -> (Vec<Violation>,
                 "damage_is_told",
                 format!("{stream} ended at {was} and ends at {is}"),
             );
+        }
+        if now.probe == Some(Err(STORE_FAILED)) {
+            let text = format!("nothing is stored in {stream}, and {health:?}");
+            violate("damage_stays_where_it_is", text);
         }
         if let Some(Ok(seq)) = now.probe
             && seq <= contents.last_seq

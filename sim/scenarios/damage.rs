@@ -17,6 +17,20 @@ fn log_cut() {
 #[test]
 fn log_lost() {
     holds("log_lost", 1..9);
+    // All of the log, before the first checkpoint: a segment was all that was left.
+    for seed in [
+        1_795_345_195_000_268,
+        1_795_345_195_000_341,
+        1_795_345_195_000_593,
+    ] {
+        holds("log_lost", seed..seed + 1);
+    }
+}
+
+/// Several of the newest files at once.
+#[test]
+fn logs_lost() {
+    holds("logs_lost", 1..6);
 }
 
 /// A lost or a misdirected write inside the log.
@@ -46,4 +60,19 @@ fn segment_block() {
 #[test]
 fn checkpoint() {
     holds("checkpoint_lost", 5..7);
+    holds("checkpoint_rot", 5..8);
+    holds("checkpoint_stale_block", 5..7);
+    holds("checkpoint_foreign_block", 5..7);
+}
+
+/// Both of the newest, and perhaps those before that hold the rest.
+#[test]
+fn checkpoints_lost() {
+    holds("checkpoints_lost", 5..9);
+}
+
+/// Whatever happens to a process, and then whatever happens to a file.
+#[test]
+fn everything_then_damage() {
+    holds("everything_then_damage", 1..5);
 }

@@ -98,3 +98,9 @@ fn slow_disk() {
 fn stuck_disk() {
     holds("stuck_disk", 1..7);
 }
+
+/// Several kinds of failures of one disk.
+#[test]
+fn full_and_failing_disk() {
+    holds("full_and_failing_disk", 1..5);
+}

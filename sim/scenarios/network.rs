@@ -34,3 +34,9 @@ fn half_open() {
 fn slow_reader() {
     holds("slow_reader", 1..7);
 }
+
+/// Connections stand still while the power fails.
+#[test]
+fn partition_and_power_loss() {
+    holds("partition_and_power_loss", 1..5);
+}

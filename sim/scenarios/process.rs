@@ -22,3 +22,9 @@ fn everything_at_once() {
 fn pause() {
     holds("pause", 1..5);
 }
+
+/// Stopped for a while, and the power fails.
+#[test]
+fn pause_and_power_loss() {
+    holds("pause_and_power_loss", 1..5);
+}

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod checkpoint;
+mod copies;
 mod damage;
 mod events;
 mod flushing;
@@ -86,6 +87,8 @@ pub(crate) struct Streams {
     pub(crate) failure: Option<String>,
     /// Whether the state of a stream is missing: entries cannot be applied to what is left.
     incomplete: bool,
+    /// Sections of the checkpoint that are there twice.
+    copies: copies::Copies,
     pub(crate) stations: Stations,
     rng: Rng,
     /// What requests that name this server's domain begin with; empty without a domain.
@@ -135,6 +138,7 @@ impl Streams {
             report: None,
             failure: None,
             incomplete: false,
+            copies: copies::Copies::default(),
             stations: Stations::new(config, Rc::clone(&options.schemas), auth, router),
             rng: Rng::new(seed, RNG_STREAMS),
             domain_prefix: accounts::domain_prefix(config),

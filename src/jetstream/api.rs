@@ -142,7 +142,9 @@ impl JetStream {
 
     fn run(&mut self, call: &ApiCall<'_>, request: &ApiRequest<'_>, env: &mut impl Env) -> bool {
         let kind = request.kind;
-        if let Some(error) = self.is_closed(call.account, request.stream) {
+        if kind != ApiKind::StreamDelete
+            && let Some(error) = self.is_closed(call.account, request.stream)
+        {
             self.fail(call, kind, &error, env);
             return true;
         }

@@ -319,9 +319,16 @@ impl JetStream {
     }
 
     fn apply_delete(&mut self, id: StreamId, env: &mut impl Env) -> Result<Outcome, ApiError> {
-        let Some(mut stream) = self.streams.remove(&id) else {
-            return Err(errors::STREAM_NOT_FOUND);
+        let mut stream = match (self.streams.remove(&id), self.broken.take(id)) {
+            (Some(stream), _) | (None, Some(Some(stream))) => stream,
+            (None, Some(None)) => {
+                self.gone.push(id);
+                self.holes.orphans.remove(&id);
+                return Ok(Outcome::Deleted);
+            }
+            (None, None) => return Err(errors::STREAM_NOT_FOUND),
         };
+        self.holes.orphans.remove(&id);
         if !stream.core.is_memory() {
             self.gone.push(id);
         }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use bytes::{BufMut, Bytes};
 use protocol::id::{LogPos, Seq, StreamId};
 use protocol::js::enums::Compression;
-use protocol::store::{Loc, SectionChange, SectionKey};
+use protocol::store::{Loc, Place, SectionChange, SectionKey};
 
 use crate::JetStream;
 use crate::consumer::Consumers;
@@ -19,7 +19,9 @@ use crate::index::Page;
 use crate::stream::{Stream, StreamCore};
 
 /// The version written into new checkpoints.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
+/// The oldest that is read: it did not say which streams are closed.
+const VERSION_MIN: u8 = 6;
 
 /// The group of what concerns all streams; a stream's group is its id, which is never zero.
 const SHARED: SectionKey = SectionKey {
@@ -168,6 +170,7 @@ impl JetStream {
         out.put_u64_le(self.shared.next_stream);
         out.put_u64_le(self.shared.next_consumer);
         self.holes.snapshot(&mut out);
+        self.broken.snapshot(&mut out);
         out.into()
     }
 
@@ -207,7 +210,7 @@ impl JetStream {
         let id = StreamId(key.group);
         let part = Part::of(key).ok_or(DecodeError::Length)?;
         if self.broken.has(id) {
-            return Ok(());
+            return Ok(self.restore_closed(id, part, body)?);
         }
         if part == Part::Config {
             self.restore_config(id, &mut from)?;
@@ -215,6 +218,11 @@ impl JetStream {
         }
         let stream = self.streams.get_mut(&id).ok_or(DecodeError::Length)?;
         let core = &mut stream.core;
+        if matches!(part, Part::Messages(_)) && core.index.last_seq() == Seq(0) {
+            // Its state has been lost before, and so has the note that says it.
+            self.close_stream(id);
+            return Ok(self.restore_closed(id, part, body)?);
+        }
         match part {
             Part::Config => {}
             Part::State => core.restore_state(&mut from)?,
@@ -227,17 +235,24 @@ impl JetStream {
 
     fn restore_shared(&mut self, mut from: Reader) -> Result<(), RestoreError> {
         let version = from.u8()?;
-        if version != VERSION {
+        if !(VERSION_MIN..=VERSION).contains(&version) {
             return Err(RestoreError::Version(version));
         }
         self.shared.clock.observe(from.time()?);
         self.shared.next_stream = self.shared.next_stream.max(from.u64()?);
         self.shared.next_consumer = self.shared.next_consumer.max(from.u64()?);
         self.holes.restore(&mut from)?;
+        if version > VERSION_MIN {
+            self.broken.restore(&mut from)?;
+        }
         Ok(from.finish()?)
     }
 
-    fn restore_config(&mut self, id: StreamId, from: &mut Reader) -> Result<(), DecodeError> {
+    pub(crate) fn restore_config(
+        &mut self,
+        id: StreamId,
+        from: &mut Reader,
+    ) -> Result<(), DecodeError> {
         let name = String::from_utf8_lossy(&from.bytes()?).into_owned();
         let account = self.shared.accounts.by_name(&name);
         let mut core = StreamCore::restore(id, account, from)?;
@@ -260,10 +275,14 @@ impl JetStream {
 
     /// Notes that a section of a checkpoint cannot be had. Returns whether what is left can be gone on
     /// with: a page of messages is told as lost, one of message ids is no loss of messages. A stream that
-    /// lacks another section is closed.
+    /// lacks another section is closed. Without what concerns all streams, new ids are far from old ones.
     pub fn section_lost(&mut self, key: SectionKey) -> bool {
+        if key == SHARED {
+            self.leave_ids();
+            return true;
+        }
         let id = StreamId(key.group);
-        match Part::of(key).filter(|_| key.group != SHARED.group) {
+        match Part::of(key) {
             Some(Part::Messages(page)) => {
                 if let Some(stream) = self.streams.get_mut(&id) {
                     stream.core.note_missing(page.first(), page.last());
@@ -273,7 +292,7 @@ impl JetStream {
             Some(Part::Ids(_)) => true,
             Some(Part::Config | Part::State | Part::Consumers) => {
                 self.close_stream(id);
-                false
+                true
             }
             None => false,
         }
@@ -341,6 +360,7 @@ impl JetStream {
             for (seq, _) in moved {
                 orphan.in_log.remove(seq);
             }
+            self.broken.relocated(stream, moved);
         }
     }
 
@@ -359,6 +379,19 @@ impl JetStream {
             for &(seq, loc) in lost {
                 let meta = stream.core.index.meta(seq);
                 if meta.is_some_and(|meta| meta.loc == loc) {
+                    stream.core.note_lost(seq);
+                }
+            }
+        }
+    }
+
+    /// Notes that the log has rotted from one position to another: what still lies there is lost.
+    pub fn note_rotten_log(&mut self, from: LogPos, to: LogPos) {
+        let mut found = Vec::new();
+        for stream in self.streams.values_mut().filter(|s| !s.core.is_memory()) {
+            stream.core.index.unflushed(to, usize::MAX, &mut found);
+            for (seq, loc) in found.drain(..) {
+                if matches!(loc.place(), Place::Log(pos) if pos >= from) {
                     stream.core.note_lost(seq);
                 }
             }

@@ -108,8 +108,9 @@ impl JetStream {
     /// Returns how many streams are known by their messages only, and how many messages those are.
     #[must_use]
     pub fn orphans(&self) -> (u64, u64) {
-        let orphans = self.holes.orphans.values();
-        orphans.fold((0, 0), |(streams, messages), orphan| {
+        let orphans = self.holes.orphans.iter();
+        let orphans = orphans.filter(|(id, _)| !self.broken.has(**id));
+        orphans.fold((0, 0), |(streams, messages), (_, orphan)| {
             (streams + 1, messages + orphan.messages)
         })
     }
@@ -122,10 +123,21 @@ impl JetStream {
         entry: &Bytes,
         env: &mut impl Env,
     ) -> bool {
-        let Some(known_below) = self.holes.known_below else {
+        if self.holes.known_below.is_none() && !self.broken.is_any() {
+            return false;
+        }
+        let Some((id, mark)) = stream_of(entry) else {
             return false;
         };
-        let Some((id, mark)) = stream_of(entry) else {
+        if self.broken.has(id) {
+            let goes = matches!(Entry::decode(entry), Ok(Entry::StreamDelete(_)));
+            if !goes {
+                let given_out = mark.filter(|mark| *mark != UNKNOWN).map(Mark::seq_max);
+                self.keep_unapplied(id, loc, entry, given_out);
+            }
+            return !goes;
+        }
+        let Some(known_below) = self.holes.known_below else {
             return false;
         };
         if let Ok(Entry::StreamDelete(_)) = Entry::decode(entry) {
@@ -170,7 +182,7 @@ impl JetStream {
         true
     }
 
-    fn keep_orphan(&mut self, id: StreamId, loc: Loc, entry: &Bytes) {
+    pub(crate) fn keep_orphan(&mut self, id: StreamId, loc: Loc, entry: &Bytes) {
         let next = &mut self.shared.next_stream;
         *next = (*next).max(id.0 + 1);
         let orphan = self.holes.orphans.entry(id).or_default();

@@ -33,6 +33,7 @@ pub use filter::Filter;
 use held::Held;
 use moves::Search;
 pub use page::Page;
+pub(crate) use page::in_log;
 pub use protocol::subject::matches as subject_matches;
 use segments::Segments;
 use subjects::Subjects;

@@ -130,7 +130,12 @@ impl JetStream {
                 self.reach(StreamId(key.group), page);
                 self.restore(key, body)
             }
-            Some(_) | None => self.restore(key, body),
+            Some(_) => self.restore(key, body),
+            None => {
+                self.restore(key, body)?;
+                self.broken.reopen();
+                Ok(())
+            }
         }
     }
 
@@ -138,9 +143,7 @@ impl JetStream {
     pub fn go_on_without(&mut self, key: SectionKey) -> String {
         let id = StreamId(key.group);
         let Some(part) = Part::of(key).filter(|_| key.group != 0) else {
-            let shared = &mut self.shared;
-            shared.next_stream = shared.next_stream.saturating_add(IDS_UNKNOWN);
-            shared.next_consumer = shared.next_consumer.saturating_add(IDS_UNKNOWN);
+            self.leave_ids();
             return String::from(
                 "what concerns all streams is lost: new ids are far from old ones",
             );
@@ -176,8 +179,15 @@ impl JetStream {
         }
     }
 
+    /// Leaves out the ids that may have been given before.
+    pub(crate) fn leave_ids(&mut self) {
+        let shared = &mut self.shared;
+        shared.next_stream = shared.next_stream.saturating_add(IDS_UNKNOWN);
+        shared.next_consumer = shared.next_consumer.saturating_add(IDS_UNKNOWN);
+    }
+
     /// Makes a stream for sections whose configuration is lost; nothing if there is one.
-    fn stand_in(&mut self, id: StreamId) {
+    pub(crate) fn stand_in(&mut self, id: StreamId) {
         if self.streams.contains_key(&id) {
             return;
         }

@@ -299,8 +299,7 @@ impl Check {
                 want
             }
             Step::Segments(_) => {
-                let log_len = self.options.log_file_len;
-                let mut log = LogScan::new(&self.known, &self.listed, (log_len, piece));
+                let mut log = LogScan::new(&self.known, &self.listed, &self.options);
                 let want = log.begin(&mut self.report);
                 self.step = Step::Log(log);
                 want

@@ -50,6 +50,10 @@ pub(crate) struct Origin {
     pub(crate) epochs: Vec<(LogPos, EpochNo)>,
     /// No log file is longer, as far as the options say.
     pub(crate) file_len_max: u64,
+    /// About how much was written behind `from` at most: the next checkpoint is due then.
+    pub(crate) step: u64,
+    /// Whether anything but the log is left of a store: then there has been a log.
+    pub(crate) has_others: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +82,8 @@ pub(crate) struct Recovery {
     from: u64,
     keep: u64,
     file_len_max: u64,
+    step: u64,
+    has_others: bool,
     known: Vec<(LogPos, EpochNo)>,
     mode: Mode,
     file: Extent,
@@ -105,6 +111,8 @@ impl Recovery {
             from: origin.from.0,
             keep: origin.keep.min(origin.from).0,
             file_len_max: origin.file_len_max,
+            step: origin.step,
+            has_others: origin.has_others,
             known: origin.epochs,
             files: files.iter().map(|file| (file.base, file.len)).collect(),
             mode: Mode::Replay,
@@ -157,15 +165,15 @@ impl Recovery {
     }
 
     /// Of the log nothing is left from the origin on. A checkpoint's position lies in a file: that one
-    /// is gone, or cut off before it. Nothing was written behind the longest that it can have been.
+    /// is gone, or cut off before it, and so may others behind it be.
     fn begin_without_file(&mut self, from: u64) -> Next {
-        if from == 0 {
+        if from == 0 && !self.has_others {
             return self.finish(LogPos(0));
         }
         if let Some(&(_, epoch)) = self.known.last() {
             self.scan.epoch = epoch;
         }
-        let end = self.longest_end(from);
+        let end = self.end_of_lost(from);
         self.add_hole(FileName::Log(from), from, end);
         self.finish(LogPos(end))
     }
@@ -175,6 +183,13 @@ impl Recovery {
         let longest = self.files.values().copied().max().unwrap_or(0);
         let end = from.saturating_add(longest.max(self.file_len_max));
         end.next_multiple_of(crate::record::ALIGN as u64)
+    }
+
+    /// Returns where the log may have ended of which the files from `at` on are gone: as far behind the
+    /// checkpoint as the next one was due, and the longest file further, since that takes its time.
+    fn end_of_lost(&self, at: u64) -> u64 {
+        self.longest_end(self.from.saturating_add(self.step))
+            .max(at)
     }
 
     pub(crate) fn epoch(&self) -> EpochNo {
@@ -313,8 +328,10 @@ impl Recovery {
                 self.read()
             }
             None => {
-                self.add_hole(FileName::Log(at), at, next_end);
-                self.finish(LogPos(next_end))
+                // So may the files behind it be gone.
+                let end = self.end_of_lost(next_end);
+                self.add_hole(FileName::Log(at), at, end);
+                self.finish(LogPos(end))
             }
         }
     }
@@ -419,6 +436,8 @@ impl Recovery {
         if whole > file.len {
             // Cut off from outside: what is missing may have been acknowledged.
             let end = file.base.saturating_add(whole).max(proven);
+            let is_last = self.files.range(file.base + 1..).next().is_none();
+            let end = if is_last { self.end_of_lost(end) } else { end };
             self.add_hole(name, hole, end);
             return self.finish(LogPos(end));
         }

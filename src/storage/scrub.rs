@@ -1,4 +1,4 @@
-//! Reading again what lies in segments and checkpoints, at a bounded rate, so that rot is found while
+//! Reading again what lies in segments, checkpoints and closed files of the log, at a bounded rate, so that rot is found while
 //! something can be done about it, and not when somebody asks.
 //!
 //! *Invariants:* nothing is written here; one read is under way at a time; an answer about a file that
@@ -9,14 +9,16 @@ use alloc::vec::Vec;
 use core::mem;
 
 use bytes::{Buf, Bytes};
-use protocol::id::Seq;
+use protocol::id::{LogPos, Seq};
 use protocol::store::{Loc, Place, SectionKey};
 
 use crate::checkpoint::{SectionPlace, Sections};
 use crate::ids::OpIds;
+use crate::log::files::Extent;
 use crate::op::{DiskError, DiskOp, FileName, OpId};
+use crate::places::{Places, epoch_at};
 use crate::record::{ALIGN, Kind, Parsed, Record, Site, parse};
-use crate::segments::{SegmentKey, Segments, file_of};
+use crate::segments::{SegmentKey, file_of};
 
 /// How much one read fetches, but for a longer record.
 const READ_LEN: u64 = 256 << 10;
@@ -26,6 +28,8 @@ const READ_LEN: u64 = 256 << 10;
 enum Item {
     Segment(SegmentKey),
     Section(SectionKey, SectionPlace),
+    /// A file of the log that is not written to any more.
+    Log(Extent),
 }
 
 /// What has rotted.
@@ -40,6 +44,8 @@ pub(crate) enum Rot {
     },
     /// A section of the newest checkpoint.
     Section(SectionKey, SectionPlace),
+    /// A part of the log file at this base, by positions; which entries lay there, their user knows.
+    Log { base: u64, from: u64, to: u64 },
 }
 
 /// One lap after the other through everything that lies still.
@@ -87,7 +93,7 @@ impl Scrub {
     /// Lets it read on, about once a second.
     pub(crate) fn tick(
         &mut self,
-        segments: &Segments,
+        places: &Places<'_>,
         sections: &Sections,
         ids: &mut OpIds,
         ops: &mut Vec<DiskOp>,
@@ -104,12 +110,14 @@ impl Scrub {
             let sections = sections
                 .iter()
                 .map(|(key, place)| Item::Section(key, place));
-            let segments = segments.iter().map(|(key, _)| Item::Segment(key));
-            self.queue = sections.chain(segments).collect();
+            let segments = places.segments.iter();
+            let segments = segments.map(|(key, _)| Item::Segment(key));
+            let log = places.files.below(places.synced.0).map(Item::Log);
+            self.queue = log.chain(sections).chain(segments).collect();
         }
         self.budget = self.rate;
         if self.doing.is_none() {
-            self.read_on(segments, ids, ops);
+            self.read_on(places, ids, ops);
         }
     }
 
@@ -125,15 +133,19 @@ impl Scrub {
         self.queue.clear();
     }
 
-    fn read_on(&mut self, segments: &Segments, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
+    fn read_on(&mut self, places: &Places<'_>, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
         while self.budget > 0
             && let Some(item) = self.queue.front()
         {
             let (file, offset, len) = match *item {
                 Item::Segment(key) => {
-                    let end = segments.len_of(key).unwrap_or(0);
-                    let len = READ_LEN.max(self.need).min(end.saturating_sub(self.cursor));
-                    (file_of(key), self.cursor, len)
+                    let end = places.segments.len_of(key).unwrap_or(0);
+                    (file_of(key), self.cursor, self.wanted(end))
+                }
+                Item::Log(file) => {
+                    let is_there = places.files.covering(file.base) == Some(file);
+                    let end = if is_there { file.len } else { 0 };
+                    (FileName::Log(file.base), self.cursor, self.wanted(end))
                 }
                 Item::Section(_, place) => (
                     FileName::Checkpoint(place.file),
@@ -159,6 +171,11 @@ impl Scrub {
         }
     }
 
+    /// Returns how much to read at the cursor of a file that ends at `end`.
+    fn wanted(&self, end: u64) -> u64 {
+        READ_LEN.max(self.need).min(end.saturating_sub(self.cursor))
+    }
+
     fn next_item(&mut self) {
         self.queue.pop_front();
         self.laps += u64::from(self.queue.is_empty());
@@ -171,7 +188,7 @@ impl Scrub {
         &mut self,
         op: OpId,
         result: &Result<Bytes, DiskError>,
-        (segments, sections): (&Segments, &Sections),
+        (places, sections): (&Places<'_>, &Sections),
         ids: &mut OpIds,
         ops: &mut Vec<DiskOp>,
     ) -> Option<Vec<Rot>> {
@@ -181,7 +198,7 @@ impl Scrub {
         self.doing = None;
         let mut rot = Vec::new();
         match (self.queue.front().cloned(), result) {
-            (Some(Item::Segment(key)), Ok(bytes)) => match segments.len_of(key) {
+            (Some(Item::Segment(key)), Ok(bytes)) => match places.segments.len_of(key) {
                 Some(len) => self.look_at_segment(key, len, bytes, &mut rot),
                 None => self.next_item(),
             },
@@ -192,10 +209,17 @@ impl Scrub {
                 }
                 self.next_item();
             }
+            (Some(Item::Log(file)), Ok(bytes)) => {
+                if places.files.covering(file.base) == Some(file) {
+                    self.look_at_log(file, places, bytes, &mut rot);
+                } else {
+                    self.next_item();
+                }
+            }
             (_, Err(_)) => self.next_item(),
             (None, Ok(_)) => {}
         }
-        self.read_on(segments, ids, ops);
+        self.read_on(places, ids, ops);
         Some(rot)
     }
 
@@ -238,6 +262,55 @@ impl Scrub {
                     to,
                     lost,
                 });
+            }
+            self.next_item();
+        }
+    }
+
+    fn look_at_log(
+        &mut self,
+        file: Extent,
+        places: &Places<'_>,
+        bytes: &Bytes,
+        rot: &mut Vec<Rot>,
+    ) {
+        let (mut at, mut has_ended) = (0, false);
+        let start = self.cursor;
+        while let Some(rest) = bytes
+            .get(at..)
+            .filter(|rest| !rest.is_empty() && !has_ended)
+        {
+            let offset = start + at as u64;
+            let pos = file.base + offset;
+            let epoch = epoch_at(places.epochs, LogPos(pos));
+            match parse(rest, Site::log(pos, epoch)) {
+                Parsed::Valid(record) => {
+                    self.need = 0;
+                    at += record.total;
+                    has_ended = record.kind == Kind::End;
+                }
+                Parsed::Short { total }
+                    if offset + total as u64 <= file.len
+                        && (at > 0 || self.need < total as u64) =>
+                {
+                    self.need = total as u64;
+                    break;
+                }
+                Parsed::Short { .. } | Parsed::Invalid => {
+                    self.need = 0;
+                    self.note_bad(offset);
+                    at += ALIGN;
+                }
+            }
+        }
+        // A file that is shorter than it was has no more to tell.
+        let read = (at as u64).max(u64::from(bytes.is_empty()) * file.len);
+        self.cursor = start.saturating_add(read);
+        if has_ended || self.cursor >= file.len {
+            for (from, to) in mem::take(&mut self.bad) {
+                let base = file.base;
+                let (from, to) = (base + from, base + to);
+                rot.push(Rot::Log { base, from, to });
             }
             self.next_item();
         }

@@ -24,6 +24,7 @@ use crate::places::Places;
 use crate::reads::Reads;
 use crate::record::EpochNo;
 use crate::scrub::Scrub;
+use crate::segments::Segments;
 use crate::vault::Vault;
 use bulk::Bulk;
 use opening::Opening;
@@ -318,10 +319,14 @@ impl Store {
         }
         self.retry_opening(ops);
         self.retry_bulk();
-        if matches!(self.phase, Phase::Live) {
-            let (segments, sections) = (&self.bulk.segments, &self.bulk.sections);
-            self.scrub
-                .tick(segments, sections, &mut self.ids, &mut self.wanted);
+        if let (Phase::Live, Some(log)) = (&self.phase, &self.log) {
+            let places = places(log, &self.epochs, &self.bulk.segments);
+            self.scrub.tick(
+                &places,
+                &self.bulk.sections,
+                &mut self.ids,
+                &mut self.wanted,
+            );
         }
         if let Some(log) = &mut self.log {
             log.files.retry();
@@ -354,12 +359,7 @@ impl Store {
 
     fn places(&self) -> Option<Places<'_>> {
         let log = self.log.as_ref()?;
-        Some(Places {
-            files: &log.files,
-            synced: log.synced(),
-            epochs: &self.epochs,
-            segments: &self.bulk.segments,
-        })
+        Some(places(log, &self.epochs, &self.bulk.segments))
     }
 
     /// Returns why the store stores nothing any more, if so.
@@ -386,6 +386,15 @@ impl Store {
             segments: self.bulk.segments.count(),
             segment_bytes: self.bulk.segments.bytes(),
         }
+    }
+}
+
+fn places<'a>(log: &'a Log, epochs: &'a [(LogPos, EpochNo)], segments: &'a Segments) -> Places<'a> {
+    Places {
+        files: &log.files,
+        synced: log.synced(),
+        epochs,
+        segments,
     }
 }
 

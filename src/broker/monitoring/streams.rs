@@ -164,6 +164,17 @@ pub(super) fn health(shard: &Shard) -> Health {
         return health;
     };
     let name = |id: AccountId| shard.router.accounts.name(id).to_string();
+    if let Some((id, known)) = machine.closed_streams().next() {
+        let streams = machine.closed_streams().count();
+        let first = match known {
+            Some((account, stream)) => format!("{stream:?} on account {:?}", name(account)),
+            None => format!("number {}, whose configuration is lost", id.0),
+        };
+        health.found = Some(format!(
+            "JetStream has closed {streams} streams, since damage has taken a part of a checkpoint: \
+             the first is {first}"
+        ));
+    }
     for stream in machine.streams() {
         if let Some(lost) = stream.core.state(0).lost {
             health.damaged.push(Damage {

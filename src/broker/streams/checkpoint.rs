@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jetstream::JetStream;
 use protocol::store::{SectionChange, SectionKey};
 
-use super::Streams;
+use super::{Streams, copies};
 use crate::stations::Stations;
 
 /// The section of the Memphis layer, behind those of all streams.
@@ -23,6 +23,7 @@ pub(super) fn changes(machine: &mut JetStream, stations: &Stations) -> Vec<Secti
     let mut changes = machine.changes();
     let memphis = Bytes::from(stations.machine.snapshot());
     changes.push(SectionChange::Put(MEMPHIS, memphis));
+    copies::add(&mut changes);
     changes
 }
 

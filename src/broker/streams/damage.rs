@@ -1,14 +1,14 @@
 //! Damage that a start, a read or the scrub has found: what is told, and whether anything is stored on.
 //!
-//! *Invariant:* what cannot be had is told; nothing is stored on a state of which a part is missing.
+//! *Invariant:* what cannot be had is told; nothing is stored in a stream of which a part is missing.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use protocol::id::{Seq, StreamId};
+use protocol::id::{LogPos, Seq, StreamId};
 use protocol::store::{Loc, SectionKey};
-use storage::{Damage, DiskError, RecoveryReport};
+use storage::{Damage, DiskError, FileName, RecoveryReport};
 
 use super::{Storage, Streams, checkpoint, log};
 use crate::effects::Level;
@@ -27,10 +27,13 @@ impl Streams {
         if let Some((stream, lost)) = lost {
             self.machine.note_rotten(stream, &lost);
         }
+        if let FileName::Log(_) = file {
+            self.machine.note_rotten_log(LogPos(from), LogPos(to));
+        }
     }
 
-    /// A part of what the checkpoint holds cannot be had. Without most of them, what the log says would be
-    /// applied to another state than the one it was written for.
+    /// A part of what the checkpoint holds cannot be had. That closes the stream that it concerns; without what
+    /// the Memphis layer keeps, nothing is stored.
     pub(super) fn on_section_lost(&mut self, router: &mut Router, key: SectionKey, why: &str) {
         let SectionKey { group, number } = key;
         let text = format!("JetStream checkpoint: section {group}/{number:x}: {why}");

@@ -18,6 +18,15 @@ use crate::router::Router;
 
 impl Streams {
     pub(super) fn on_event(&mut self, router: &mut Router, event: StoreEvent) {
+        if !self.copies.concerns(&event) {
+            return self.on_event_sorted(router, event);
+        }
+        for event in self.copies.sort_out(event).into_iter().flatten() {
+            self.on_event_sorted(router, event);
+        }
+    }
+
+    fn on_event_sorted(&mut self, router: &mut Router, event: StoreEvent) {
         let event = match self.mending {
             Some(_) => self.on_event_mending(router, event),
             None => Some(event),
@@ -36,6 +45,8 @@ impl Streams {
             }
             StoreEvent::Section { key, body } => {
                 if let Err(error) = checkpoint::restore(key, &body, self) {
+                    // Its checksum holds: a later version may have written it.
+                    self.incomplete |= key.group == 0;
                     self.on_section_lost(router, key, &error);
                 }
             }
@@ -127,6 +138,9 @@ impl Streams {
     fn on_recovered(&mut self, router: &mut Router, report: RecoveryReport) {
         self.storage = Storage::Live;
         self.flushing.recovered(self.store.flushed(), report.tail);
+        for key in self.copies.take_stale() {
+            self.machine.touch(key);
+        }
         self.next_tick = router.now.mono + TICK;
         let (machine, mut world) = self.split(router);
         machine.close_holes(report.lost_max, &mut world);

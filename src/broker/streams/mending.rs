@@ -18,7 +18,7 @@ use storage::{DamagedPlaces, DiskOp, StoreEvent};
 
 use super::checkpoint::{self, MEMPHIS};
 use super::flushing::packing;
-use super::{Storage, Streams};
+use super::{Storage, Streams, copies};
 use crate::router::Router;
 
 /// Most messages that one flush moves.
@@ -106,6 +106,12 @@ impl Streams {
         event: StoreEvent,
     ) -> Option<StoreEvent> {
         let mending = self.mending.as_mut()?;
+        if matches!(
+            event,
+            StoreEvent::Entry { .. } | StoreEvent::Hole(_) | StoreEvent::Recovered(_)
+        ) {
+            mending.without.append(&mut self.machine.reopen_closed());
+        }
         match event {
             StoreEvent::Section { key, body } => self.restore_what_is_left(key, &body),
             StoreEvent::SectionLost(key) => self.go_on_without(key),
@@ -235,6 +241,7 @@ impl Streams {
         changes.extend(sections.map(|(key, body)| SectionChange::Put(key, body)));
         let memphis = Bytes::from(self.stations.machine.snapshot());
         changes.push(SectionChange::Put(MEMPHIS, memphis));
+        copies::add(&mut changes);
         self.store.write_checkpoint(changes, tail, tail);
     }
 }

@@ -77,7 +77,8 @@ fn stored() -> (Files, Contents) {
             STREAMS[number % 2]
         };
         let subject = format!("{name}.{}", number % 5);
-        let body = format!("{name} {number} {}", "x".repeat(number % 90));
+        // Long enough that the log's beginning is given up.
+        let body = format!("{name} {number} {}", "x".repeat(number * 7 % 290));
         let ack = request(&mut world, client, &subject, &body);
         assert!(ack.contains("\"seq\""), "{ack}");
     }
@@ -320,6 +321,58 @@ fn a_stream_whose_consumers_are_lost_keeps_its_messages() {
 }
 
 #[test]
+fn one_of_two_copies_is_enough() {
+    let (files, before) = stored();
+    for text in ["worker", "\"name\":\"IDLE\""] {
+        for nth in 0..2 {
+            let mut files = files.clone();
+            rot_sections_but(&mut files, text, |at, all| at * 2 / all != nth);
+            let (mut world, said) = mend(files);
+            assert!(said.without.is_empty(), "{text} {nth}: {:?}", said.without);
+            assert!(!said.report.findings.is_empty(), "{text} {nth}");
+            let client = world.client();
+            world.say(client, "SUB in 1\r\n");
+            assert_eq!(contents(&mut world, client), before, "{text} {nth}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_is_closed_stops_no_other_and_a_repair_has_its_messages() {
+    let (mut files, before) = stored();
+    rot_sections(&mut files, "worker");
+    let mut world = world();
+    *world.files_mut() = files;
+    for start in 0..2 {
+        if start == 0 {
+            world.recover();
+        } else {
+            world.restart();
+        }
+        let client = world.client();
+        world.say(client, "SUB in 1\r\n");
+        let info = request(&mut world, client, "$JS.API.STREAM.INFO.IDLE", "");
+        assert!(info.contains("10008"), "{start}: {info}");
+        let refused = request(&mut world, client, "IDLE.1", "no");
+        assert!(refused.contains("10008"), "{start}: {refused}");
+        for number in 0..60 {
+            let body = format!("{number} {}", "y".repeat(200));
+            let ack = request(&mut world, client, "EVENTS.new", &body);
+            assert!(ack.contains("\"seq\""), "{start}: {ack}");
+        }
+        world.wait(Duration::from_secs(2));
+        world.settle_disk();
+    }
+    let files = world.files_mut().clone();
+    let (mut world, said) = mend(files);
+    let told = said.without.join(" ");
+    assert!(told.contains("IDLE"), "{told}");
+    let client = world.client();
+    world.say(client, "SUB in 1\r\n");
+    assert_eq!(contents(&mut world, client)["IDLE"], before["IDLE"]);
+}
+
+#[test]
 fn a_stream_whose_configuration_is_lost_keeps_its_messages_under_another_name() {
     let (mut files, before) = stored();
     rot_sections(&mut files, "\"name\":\"IDLE\"");
@@ -343,13 +396,21 @@ fn a_stream_whose_configuration_is_lost_keeps_its_messages_under_another_name() 
 
 /// Damages the sections that hold `text`, in every checkpoint.
 fn rot_sections(files: &mut Files, text: &str) {
+    rot_sections_but(files, text, |_, _| false);
+}
+
+/// Does the same, but for those that are to stay, by their place among so many of a file.
+fn rot_sections_but(files: &mut Files, text: &str, stays: impl Fn(usize, usize) -> bool) {
     for (_, bytes) in files.iter_mut().filter(|(name, _)| is_checkpoint(**name)) {
         let found: Vec<usize> = (bytes.windows(text.len()).enumerate())
             .filter(|(_, part)| *part == text.as_bytes())
             .map(|(at, _)| at)
             .collect();
-        for at in found {
-            bytes[at + 1] ^= 1;
+        let all = found.len();
+        for (nth, at) in found.into_iter().enumerate() {
+            if !stays(nth, all) {
+                bytes[at + 1] ^= 1;
+            }
         }
     }
 }

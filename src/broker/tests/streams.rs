@@ -240,7 +240,13 @@ fn a_log_that_cannot_be_read_closes_jetstream_and_nothing_else() {
     }
     let storage = world.shard.storage().map(|view| view.storage);
     assert_eq!(storage, Some(Storage::Unreadable));
-    assert!(world.shard.storage_failure().unwrap().contains("log-"));
+    assert!(
+        world
+            .shard
+            .storage_failure()
+            .unwrap()
+            .contains("checkpoint-")
+    );
 
     let a = world.client();
     world.say(a, "SUB in 1\r\n");

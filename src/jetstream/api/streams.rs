@@ -85,6 +85,9 @@ impl JetStream {
         if !is_empty(call.msg.payload) {
             return Err(errors::NOT_EMPTY_REQUEST);
         }
+        if let Some(closed) = self.closed_by_name(call.account, request.stream) {
+            return self.change(call, &Entry::StreamDelete(closed), Storage::File, env);
+        }
         let core = &self.named(call, request)?.core;
         let (entry, storage) = (Entry::StreamDelete(core.id()), core.config().storage);
         self.change(call, &entry, storage, env)

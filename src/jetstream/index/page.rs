@@ -186,6 +186,24 @@ impl Summary {
     }
 }
 
+/// Returns where the messages of a page lie that are in the log.
+///
+/// # Errors
+/// If the bytes are cut short or contradict themselves.
+pub(crate) fn in_log(page: Page, from: &mut Reader) -> Result<Vec<(Seq, Loc)>, DecodeError> {
+    let summary = Summary::take(page, u64::MAX, from)?;
+    let mut found = Vec::new();
+    if summary.in_log > 0 {
+        let nameless = summary.subjects.iter().map(|_| (SubjectId(0), None));
+        summary.pack(nameless).unpack().each_loc(|seq, loc| {
+            if matches!(loc.place(), Place::Log(_)) {
+                found.push((seq, loc));
+            }
+        });
+    }
+    Ok(found)
+}
+
 /// A subject of a packed page.
 #[derive(Clone, Copy, Debug)]
 struct Local {

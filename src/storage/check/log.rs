@@ -5,6 +5,7 @@ use super::checkpoints::Known;
 use super::{CheckReport, Flaw, Want};
 use crate::log::files::Extent;
 use crate::op::FileName;
+use crate::options::StoreOptions;
 use crate::recovery::{Next, Origin, Recovery};
 use crate::report::Damage;
 use crate::vault::Vault;
@@ -19,11 +20,7 @@ pub(super) struct LogScan {
 }
 
 impl LogScan {
-    pub(super) fn new(
-        known: &Known,
-        listed: &[(FileName, u64)],
-        (file_len_max, piece): (u64, u32),
-    ) -> Self {
+    pub(super) fn new(known: &Known, listed: &[(FileName, u64)], options: &StoreOptions) -> Self {
         let files = listed.iter().filter_map(|&(name, len)| match name {
             FileName::Log(base) => Some(Extent { base, len }),
             FileName::Segment { .. } | FileName::Checkpoint(_) => None,
@@ -33,10 +30,12 @@ impl LogScan {
             from: known.needs,
             keep: known.needs,
             epochs: known.epochs.clone(),
-            file_len_max,
+            file_len_max: options.log_file_len,
+            step: options.checkpoint_step,
+            has_others: files.len() < listed.len(),
         };
         Self {
-            recovery: Recovery::new(&files, origin, piece),
+            recovery: Recovery::new(&files, origin, options.recovery_read_len),
             files,
         }
     }

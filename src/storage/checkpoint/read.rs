@@ -100,6 +100,11 @@ impl Reader {
         self.len_of(self.number)
     }
 
+    /// Returns whether its head and its end are there, so that sections can be had.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.step == Step::Sections
+    }
+
     fn len_of(&self, file: u64) -> u64 {
         self.files.get(&file).copied().unwrap_or(0)
     }

@@ -93,6 +93,13 @@ impl Files {
         (pos < file.end()).then_some(file)
     }
 
+    /// Returns the files that end at or below `pos`.
+    pub(crate) fn below(&self, pos: u64) -> impl Iterator<Item = Extent> + '_ {
+        let files = self.table.iter();
+        let files = files.map(|(&base, &(len, _))| Extent { base, len });
+        files.take_while(move |file| file.end() <= pos)
+    }
+
     /// Returns the file behind `file`, planning it if there is none.
     pub(crate) fn after(&mut self, file: Extent) -> Extent {
         let base = file.end();

@@ -12,19 +12,19 @@ use bytes::Bytes;
 use protocol::id::{LogPos, Seq, StreamId};
 use protocol::store::{Loc, SectionChange, SectionKey};
 
-use super::{Phase, Store};
+use super::{Phase, Store, places};
 use crate::checkpoint::{self, Head, Sections, Writer};
 use crate::events::StoreEvent;
 use crate::flush::{self, Flush, Flushed, Order, Source};
 use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::packing::Packing;
-use crate::places::{Places, epoch_at};
+use crate::places::epoch_at;
 use crate::report::{Damage, RecoveryReport};
 use crate::scrub::Rot;
 use crate::segments::{Segments, file_of};
 
 /// How many times as long as a checkpoint is the part of the log between two of them, at least.
-const CHECKPOINT_SHARE: u64 = 4;
+pub(super) const CHECKPOINT_SHARE: u64 = 4;
 
 /// How many times as long as the state may the files be that it lies in.
 const WASTE_MAX: u64 = 2;
@@ -188,11 +188,18 @@ impl Store {
         result: &Result<Bytes, DiskError>,
         ops: &mut Vec<DiskOp>,
     ) -> bool {
-        let tables = (&self.bulk.segments, &self.bulk.sections);
+        let Some(log) = &self.log else {
+            return false;
+        };
+        let places = places(log, &self.epochs, &self.bulk.segments);
+        let tables = (&places, &self.bulk.sections);
         let found = self.scrub.on_done(op, result, tables, &mut self.ids, ops);
         let Some(found) = found else {
             return false;
         };
+        // What the log lacks, or a section, memory has: a start must not need it.
+        let heals = |rot: &Rot| !matches!(rot, Rot::Segment { .. });
+        let wants_checkpoint = found.iter().any(heals);
         for rot in found {
             let (file, from, to, lost) = match rot {
                 Rot::Segment {
@@ -206,11 +213,12 @@ impl Store {
                     let file = FileName::Checkpoint(place.file);
                     (file, place.offset, place.end(), None)
                 }
+                Rot::Log { base, from, to } => (FileName::Log(base), from, to, None),
             };
             let damage = Damage { file, from, to };
             self.events.push(StoreEvent::Rotten { damage, lost });
         }
-        if !self.bulk.rotten.is_empty() && !self.bulk.asked_checkpoint {
+        if wants_checkpoint && !self.bulk.asked_checkpoint {
             self.bulk.asked_checkpoint = true;
             self.events.push(StoreEvent::CheckpointWanted);
         }
@@ -310,12 +318,7 @@ impl Store {
         let Some(flush) = &mut self.bulk.flush else {
             return;
         };
-        let places = Places {
-            files: &log.files,
-            synced: log.synced(),
-            epochs: &self.epochs,
-            segments: &self.bulk.segments,
-        };
+        let places = places(log, &self.epochs, &self.bulk.segments);
         let source = Source {
             cache: &self.cache,
             places: &places,
@@ -482,7 +485,10 @@ impl Store {
         let written = bulk.newest.map_or(0, |newest| newest.len);
         let step = written.saturating_mul(CHECKPOINT_SHARE);
         let step = step.max(self.options.checkpoint_step);
-        if !bulk.asked_checkpoint && synced.saturating_sub(applied) >= step {
+        // The first one is due at once: it tells, should the log be lost, that there was one.
+        let is_first = bulk.newest.is_none() && synced > 0;
+        let is_due = is_first || synced.saturating_sub(applied) >= step;
+        if !bulk.asked_checkpoint && is_due {
             bulk.asked_checkpoint = true;
             self.events.push(StoreEvent::CheckpointWanted);
         }

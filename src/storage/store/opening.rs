@@ -5,6 +5,8 @@
 //! rewritten and synced before anything is built on it: after a failed sync of an earlier life the
 //! page cache may hold, marked clean, what the disk does not.
 
+mod choosing;
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -13,7 +15,7 @@ use protocol::id::LogPos;
 
 use super::bulk::Durable;
 use super::{Phase, Store};
-use crate::checkpoint::{Head, Read, Reader, Rule, newest_first};
+use crate::checkpoint::{Head, Read, Reader, newest_first};
 use crate::events::StoreEvent;
 use crate::ids::OpIds;
 use crate::log::Log;
@@ -41,6 +43,8 @@ pub(super) struct Opening {
     /// Checkpoints that were finished and have a damaged section, the newest first, and the one before
     /// each.
     damaged: Vec<(u64, u64)>,
+    /// Of those that cannot be read whole, the ones of which something can be, the newest first.
+    readable: Vec<u64>,
     reader: Option<Reader>,
     head: Option<Head>,
     recovery: Recovery,
@@ -102,6 +106,7 @@ impl Opening {
             candidates: Vec::new(),
             broken: Vec::new(),
             damaged: Vec::new(),
+            readable: Vec::new(),
             reader: None,
             head: None,
             recovery: Recovery::new(&[], Origin::default(), 0),
@@ -267,23 +272,13 @@ impl Store {
         self.load_next(ops);
     }
 
-    /// Begins with the newest checkpoint that has not been tried, or with the log if there is none. Of
-    /// those before a damaged one only the last has all that it needs: if that is damaged, too, the
-    /// newer one gives what can be had.
+    /// Begins with the newest checkpoint that has not been tried, or with what can be had of one, or with
+    /// the log.
     fn load_next(&mut self, ops: &mut Vec<DiskOp>) {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
-        if let Some(&(_, previous)) = opening.damaged.first() {
-            opening.candidates.retain(|&(number, _)| number <= previous);
-        }
-        let candidate = opening.candidates.pop().map(|(number, _)| number);
-        let next = match (candidate, opening.damaged.as_slice()) {
-            (Some(number), []) => Some((number, Rule::Whole)),
-            (Some(number), &[(_, previous)]) if number == previous => Some((number, Rule::Whole)),
-            (_, damaged) => damaged.first().map(|&(number, _)| (number, Rule::Salvage)),
-        };
-        let Some((number, rule)) = next else {
+        let Some((number, rule)) = opening.choose() else {
             self.begin_replay(ops);
             return;
         };
@@ -342,11 +337,15 @@ impl Store {
                 opening.ask_read(read, Step::Loading, &mut self.ids, ops);
             }
             Read::Broken => {
+                if reader.has_begun() {
+                    opening.readable.push(number);
+                }
                 opening.broken.push((number, reader.len()));
                 self.events.push(StoreEvent::CheckpointGivenUp);
                 self.load_next(ops);
             }
             Read::Damaged => {
+                opening.readable.push(number);
                 opening.damaged.push((number, reader.take_head().previous));
                 self.events.push(StoreEvent::CheckpointGivenUp);
                 self.load_next(ops);
@@ -385,11 +384,14 @@ impl Store {
             return;
         };
         let head = opening.head.as_ref();
+        let is_log = |&(name, _): &(FileName, u64)| matches!(name, FileName::Log(_));
         let origin = Origin {
             from: opening.from,
             keep: head.map_or(LogPos(0), |head| head.keep),
             epochs: head.map_or_else(Vec::new, |head| head.epochs.clone()),
             file_len_max: self.options.log_file_len,
+            step: opening.step_max(self.options.checkpoint_step),
+            has_others: !opening.listed.iter().all(is_log),
         };
         let piece = self.options.recovery_read_len;
         opening.recovery = Recovery::new(&opening.log_files(), origin, piece);
@@ -575,5 +577,6 @@ impl Store {
         let report = core::mem::take(&mut opening.report);
         self.phase = Phase::Live;
         self.events.push(StoreEvent::Recovered(report));
+        self.check_bulk();
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of flushes, checkpoints and what they remove.
 
+mod gone;
 mod packed;
 mod rot;
 mod sections;

@@ -39,6 +39,34 @@ fn rot_is_found_though_nobody_reads() {
 }
 
 #[test]
+fn rot_in_the_log_is_found_and_a_start_is_kept_from_needing_it() {
+    let mut user = User::new();
+    user.publish(A, 200);
+    let (_, loc, _) = user.streams[0][10];
+    let Place::Log(pos) = loc.place() else {
+        panic!("not flushed");
+    };
+    scrub(&mut user);
+    user.rig.events.clear();
+    user.rig.disk.flip(FileName::Log(0), pos.0 + 20, 4);
+    user.checkpoint();
+    user.rig.events.clear();
+    scrub(&mut user);
+    let found = user.rig.events.iter().find_map(|event| match event {
+        StoreEvent::Rotten { damage, lost } => Some((*damage, lost.clone())),
+        _ => None,
+    });
+    let (damage, lost) = found.expect("it is found");
+    assert_eq!((damage.file, damage.from), (FileName::Log(0), pos.0));
+    assert!(
+        damage.to <= user.streams[0][11].1.to_bits(),
+        "and nothing else"
+    );
+    assert_eq!(lost, None);
+    assert!(user.rig.events.contains(&StoreEvent::CheckpointWanted));
+}
+
+#[test]
 fn rotten_section_is_written_again_from_memory() {
     let mut user = User::new();
     user.checkpoint_of(vec![put(key(1, 1), &"a".repeat(500)), put(key(1, 2), "b")]);

@@ -80,6 +80,43 @@ fn a_damaged_section_of_both_checkpoints_is_the_only_one_that_is_lost() {
 }
 
 #[test]
+fn of_two_checkpoints_that_are_damaged_the_older_gives_what_is_left_of_it() {
+    for torn_head in [false, true] {
+        let mut user = User::new();
+        // Long enough that the log's beginning has been given up.
+        for _ in 0..2 {
+            user.publish(A, 150);
+            user.flush_all_and_checkpoint();
+        }
+        let sections = |user: &mut User, name: &str| {
+            let body = name.repeat(600);
+            user.checkpoint_of(vec![put(key(1, 1), &body), put(key(1, 2), &body)]);
+        };
+        sections(&mut user, "o");
+        user.publish(A, 3);
+        sections(&mut user, "n");
+        let (older, newer) = (FileName::Checkpoint(3), FileName::Checkpoint(4));
+        let len = user.rig.disk.files[&older].len() as u64;
+        // The last section of each, or of the newer one everything.
+        user.rig.disk.flip(older, len - 100, 3);
+        let at = if torn_head { 40 } else { len - 100 };
+        user.rig.disk.flip(newer, at, 3);
+        let user = user.reopen();
+        let report = user.rig.report();
+        assert_eq!(report.checkpoint, Some(3), "{report:?}");
+        assert_eq!(report.damage.len(), 2, "{report:?}");
+        assert_eq!(user.sections()[&key(1, 1)], "o".repeat(600));
+        assert!(!user.sections().contains_key(&key(1, 2)));
+        assert!(
+            user.rig
+                .events
+                .contains(&StoreEvent::SectionLost(key(1, 2)))
+        );
+        assert_eq!(user.rig.entries().len(), 3, "the log behind it is there");
+    }
+}
+
+#[test]
 fn files_that_hold_little_are_given_up() {
     let mut user = User::new();
     let bodies: Vec<String> = (0..40).map(|n| format!("{n}").repeat(20_000)).collect();
