@@ -35,6 +35,7 @@ const MEMBERS: &[(&str, &str)] = &[
 const HEADERS: &[(&str, &str)] = &[
     ("Nats-Time-Stamp: ", "<time>"),
     ("Nats-Pin-Id: ", "<pin>"),
+    ("Nats-Stream-Identity: ", "<id>"),
     // A year follows; `purge` stays as it is.
     ("Nats-Schedule-Next: 2", "<time>"),
 ];

@@ -4,6 +4,7 @@
 //! and a reading one when all of them and the messages that were published before it have been applied:
 //! each connection reads its own writes. Requests for messages of a consumer never wait.
 
+mod accounts;
 mod batch;
 mod check;
 mod direct;
@@ -13,9 +14,10 @@ mod streams;
 
 use alloc::boxed::Box;
 
-use protocol::headers::Headers;
+use bytes::BytesMut;
+use protocol::headers::{self, Headers};
 use protocol::js::advisory::ApiLimitReached;
-use protocol::js::api::{ApiKind, ApiRequest};
+use protocol::js::api::{ApiKind, ApiRequest, is_answered_by_assets};
 use protocol::js::check::is_level_supported;
 use protocol::js::config::ConsumerCreateRequest;
 use protocol::js::enums::Retention;
@@ -33,6 +35,15 @@ pub use batch::Batch;
 
 /// The header by which a client asks for a server that is new enough.
 pub(crate) const REQUIRED_API_LEVEL: &[u8] = b"Nats-Required-Api-Level";
+
+/// Returns a message's headers without the demand for a level, which is not stored.
+pub(crate) fn headers_without_level<'a>(block: &'a [u8], scratch: &'a mut BytesMut) -> &'a [u8] {
+    match headers::remove(block, REQUIRED_API_LEVEL, scratch) {
+        headers::Removed::Nothing => block,
+        headers::Removed::Line => scratch,
+        headers::Removed::Block => &[],
+    }
+}
 
 /// How a request comes to be handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +79,16 @@ impl JetStream {
     fn dispatch(&mut self, call: &ApiCall<'_>, arrival: Arrival, env: &mut impl Env) -> bool {
         // Unknown requests are met with silence, as a newer server's clients expect.
         let Some(request) = ApiRequest::parse(call.msg.subject) else {
-            return true;
+            return !is_answered_by_assets(call.msg.subject);
         };
         let kind = request.kind;
+        if kind == ApiKind::AccountPurge && self.shared.options.system_account == Some(call.account)
+        {
+            if let Err(error) = self.purge_account(call, &request, env) {
+                self.fail(call, kind, &error, env);
+            }
+            return true;
+        }
         if is_of_cluster(kind) {
             return true;
         }
@@ -309,7 +327,7 @@ impl JetStream {
         body: &impl Fields,
         env: &mut impl Env,
     ) {
-        self.shared.respond(call, kind, body, env);
+        self.shared.respond(call, kind, &[], body, env);
     }
 
     /// Answers a request with an error.
@@ -367,7 +385,10 @@ fn is_refused_before_level(kind: ApiKind, call: &ApiCall<'_>, strictness: Strict
         ApiKind::StreamPeerRemove
             | ApiKind::StreamLeaderStepdown
             | ApiKind::StreamCancelMove
+            | ApiKind::StreamPeerEvacuate
             | ApiKind::ConsumerLeaderStepdown
+            | ApiKind::ConsumerPeerRemove
+            | ApiKind::ConsumerPeerEvacuate
     );
     let payload = call.msg.payload;
     #[expect(

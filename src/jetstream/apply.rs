@@ -23,8 +23,10 @@ use crate::{JetStream, Removals};
 /// What applying a change gave; the answer to whoever asked for it is made from this.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// The stream was made, or was there already just so.
+    /// The stream was made.
     Created(StreamId),
+    /// The stream was there already just so.
+    Found(StreamId),
     /// The stream was changed.
     Updated(StreamId),
     /// The stream is gone.
@@ -262,7 +264,7 @@ impl JetStream {
         let account = self.shared.accounts.by_name(&name);
         let config: StreamConfig = decode(&create.config, Strictness::Lax)?;
         if let Some(existing) = self.check_create(account, &config)? {
-            return Ok(Outcome::Created(existing));
+            return Ok(Outcome::Found(existing));
         }
         let core = StreamCore::new(create.stream, account, config, create.time);
         if let Some(account) = self.shared.accounts.get_mut(account) {

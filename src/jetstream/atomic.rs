@@ -22,6 +22,7 @@ use protocol::js::limits::BATCH_ID_LEN_MAX;
 use protocol::time::Instant;
 
 use crate::JetStream;
+use crate::api;
 use crate::entry::{Mark, Publish};
 use crate::env::{Env, Inbound, Purpose};
 use crate::ingest::answer;
@@ -161,7 +162,12 @@ impl JetStream {
         };
         let key = (stream, Box::from(place.id));
         match self.take_part(&key, place, msg, env) {
-            Ok(()) if place.commit == Commit::No => send_empty(account, msg.reply, env),
+            Ok(()) if place.commit == Commit::No => {
+                let stream = self.streams.get(&stream);
+                if stream.is_some_and(|stream| !stream.core.config().no_ack) {
+                    send_empty(account, msg.reply, env);
+                }
+            }
             Ok(()) => {
                 if let Some(mut open) = self.open.take(&key) {
                     if place.commit == Commit::Before {
@@ -217,7 +223,7 @@ impl JetStream {
         let seq = headers.get(BATCH_SEQUENCE).and_then(number);
         let seq = seq.ok_or(errors::ATOMIC_PUBLISH_MISSING_SEQ)?;
         let commit = match headers.get(BATCH_COMMIT) {
-            None | Some(b"") => Commit::No,
+            None => Commit::No,
             Some(b"1") => Commit::Here,
             Some(b"eob") => Commit::Before,
             // The batch is given up without a word to whoever listens.
@@ -278,7 +284,9 @@ impl JetStream {
             });
         open.deadline = deadline;
         if place.commit != Commit::Before {
-            open.messages.push(Kept::new(msg));
+            let mut scratch = BytesMut::new();
+            let headers = api::headers_without_level(msg.headers, &mut scratch);
+            open.messages.push(Kept::new(&Inbound { headers, ..*msg }));
             open.bytes += bytes;
             self.open.bytes += bytes;
         }
@@ -416,7 +424,9 @@ pub(crate) fn is_part(headers: &[u8]) -> bool {
 }
 
 fn number(value: &[u8]) -> Option<u64> {
-    core::str::from_utf8(value).ok()?.parse().ok()
+    let is_number = value.iter().all(u8::is_ascii_digit);
+    let digits = core::str::from_utf8(value).ok().filter(|_| is_number)?;
+    digits.parse().ok()
 }
 
 fn send_empty(account: AccountId, reply: &[u8], env: &mut impl Env) {

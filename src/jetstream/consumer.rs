@@ -23,6 +23,7 @@ mod priority;
 mod pull;
 mod purge;
 mod push;
+mod replay;
 mod request;
 mod routes;
 mod settings;

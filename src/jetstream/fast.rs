@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 
 use bytes::BytesMut;
-use protocol::headers::{self, Headers};
+use protocol::headers::Headers;
 use protocol::id::{AccountId, StreamId};
 use protocol::js::check::is_level_supported;
 use protocol::js::enums::Discard;
@@ -254,11 +254,7 @@ impl JetStream {
         };
         let (core, shared) = (&stream.core, &mut self.shared);
         let mut stripped = BytesMut::new();
-        let headers = match headers::remove(msg.headers, api::REQUIRED_API_LEVEL, &mut stripped) {
-            headers::Removed::Nothing => msg.headers,
-            headers::Removed::Line => &stripped,
-            headers::Removed::Block => &[],
-        };
+        let headers = api::headers_without_level(msg.headers, &mut stripped);
         let msg = Inbound { headers, ..*msg };
         let decided = shared.decide(core, &msg, env);
         let is_undecided = decided.is_none();

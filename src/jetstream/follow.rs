@@ -36,6 +36,9 @@ const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
 /// What external mirrors and sources have messages delivered below where nothing else is said.
 const MIRROR_DELIVERY: &str = "$JS.M";
 const SOURCE_DELIVERY: &str = "$JS.S";
+/// An origin is told to be missing only so long after it was first looked for: as long as nats-server's
+/// streams take to ask for it.
+const MISSING_AFTER: Duration = Duration::from_millis(125);
 /// How long a stream waits after a copy was refused.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -66,12 +69,21 @@ pub(crate) struct Upstream {
     is_reading: bool,
     is_paused: bool,
     active: Option<Instant>,
+    /// Since when the origin has been looked for in vain.
+    missing: Option<Instant>,
 }
 
 impl Followers {
     /// Takes over what a configuration says about mirror and sources.
     pub(crate) fn configure(&mut self, core: &StreamCore) {
-        let upstreams = upstreams(core.config());
+        let mut upstreams = upstreams(core.config());
+        let before = self.0.get(&core.id()).into_iter().flatten();
+        for old in before {
+            // What stays is known to be there.
+            for same in upstreams.iter_mut().filter(|new| new.key == old.key) {
+                same.active = old.active;
+            }
+        }
         if upstreams.is_empty() {
             self.0.remove(&core.id());
         } else {
@@ -110,12 +122,15 @@ impl Upstream {
             is_reading: false,
             is_paused: false,
             active: None,
+            missing: None,
         }
     }
 
     /// Begins to read from `origin` behind what was copied before.
-    fn start(&mut self, core: &StreamCore, origin: &StreamCore) {
+    fn start(&mut self, core: &StreamCore, origin: &StreamCore, now: Instant) {
         self.origin = Some(origin.id());
+        self.active = Some(now);
+        self.missing = None;
         self.last = core.copied(self.key);
         self.in_flight = 0;
         self.in_flight_bytes = 0;
@@ -178,10 +193,11 @@ impl JetStream {
         }
         let Some(origin) = self.origin_of(core, upstream) else {
             upstream.origin = None;
+            upstream.missing.get_or_insert(env.now().mono);
             return;
         };
         if upstream.origin != Some(origin.id()) {
-            upstream.start(core, origin);
+            upstream.start(core, origin, env.now().mono);
         }
         let origin = origin.id();
         // A stream in memory takes copies at once; even so others want their turn.
@@ -301,11 +317,20 @@ impl JetStream {
         let source = &upstream.source;
         let origin = self.origin_of(&stream.core, upstream);
         let copied = stream.core.copied(upstream.key);
-        let from = copied.next().max(Seq(source.opt_start_seq));
+        let mut from = copied.next().max(Seq(source.opt_start_seq));
+        if let (Some(time), Some(origin)) =
+            (source.opt_start_time.filter(|_| copied.0 == 0), origin)
+        {
+            from = origin.index.first_since(time);
+        }
         // Nothing is known before the first look at the origin.
         let seen = origin.filter(|_| upstream.origin.is_some());
         // Of another account's streams nothing is known before that.
         let asked = source.external.is_none() || upstream.exporter.is_some();
+        let asked = asked
+            && upstream
+                .missing
+                .is_some_and(|at| now.mono >= at + MISSING_AFTER);
         let active = upstream.active.map(|at| now.mono.since(at).as_nanos());
         SourceInfo {
             name: source.name.clone(),

@@ -34,7 +34,7 @@ use protocol::subject;
 use protocol::time::Wall;
 
 use crate::consumer::Consumers;
-use crate::dedup::Dedup;
+use crate::dedup::{Dedup, MsgIdHash};
 use crate::entry::{Mark, SourceKey};
 use crate::env::{Env, JsTarget};
 use crate::index::{Filter, Index, Overhead};
@@ -48,6 +48,9 @@ pub use read::MsgRead;
 pub use remove::{Cleared, Purged, Removal};
 pub(crate) use rules::Rules;
 use schedules::Schedules;
+
+/// The length of a stream's identity, as in nats-server.
+const IDENTITY_LEN: usize = 8;
 
 /// What nats-server's file store counts per message: `state.bytes` is visible to clients.
 const OVERHEAD_FILE: Overhead = Overhead {
@@ -231,6 +234,15 @@ impl StreamCore {
     #[must_use]
     pub fn created(&self) -> Wall {
         self.created
+    }
+
+    /// Returns a text that no other stream has had: one of the same name was made at another time.
+    pub(crate) fn identity(&self) -> [u8; IDENTITY_LEN] {
+        let created = alloc::format!("{} {}", self.name(), self.created.0);
+        let seed = MsgIdHash::of(created.as_bytes()).to_bits();
+        let mut text = [0; IDENTITY_LEN];
+        protocol::rng::Rng::new(seed, 0).fill_base62(&mut text);
+        text
     }
 
     /// Returns the filter of a pattern: [`Filter::All`] if no message of the stream can lie outside.

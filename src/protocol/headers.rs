@@ -206,11 +206,13 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// Splits a line at its first colon; spaces around the value do not belong to it.
+/// Splits a line at its first colon; spaces before the value do not belong to it, those behind it do.
 fn split_key(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = memchr::memchr(b':', line)?;
     let (key, value) = line.split_at_checked(colon)?;
-    Some((key, value.get(1..)?.trim_ascii()))
+    let value = value.get(1..)?;
+    let blanks = value.iter().take_while(|&&b| b == b' ').count();
+    Some((key, value.get(blanks..)?))
 }
 
 #[cfg(test)]

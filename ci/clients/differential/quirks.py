@@ -5,6 +5,10 @@
 - After a change of retention, consumers go on as under the old one, and a stream that began without acks takes none.
 - A purge or a roll-up of just one message, by a subject with a wildcard or of everything, is not taken off from
   what filtered consumers have before them. If that message was out, its place is settled in two ways at once.
+- A mirror or source that cannot take a message stays behind for ever; Beale passes over what it can never take.
+- The account's number of consumers has those of its mirrors and sources among it.
+- A time to live of more than 292 years is over at once.
+- A message of a fast batch that is refused for its expected last message id counts as stored.
 """
 
 import json

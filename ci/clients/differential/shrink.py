@@ -1,19 +1,17 @@
 """Finds the few requests of a conversation that a difference needs, and writes them as a recorded case has them."""
 
-from generate import CONSUMERS, STREAMS
-
 #: A difference that does not show again in this many tries depends on time.
 TRIES = 3
 #: After so many conversations the shortest one so far will do.
 LIMIT = 150
 
 
-def shrunk(pair, requests):
+def shrunk(pair, requests, world):
     """Returns the shortest conversation found that still ends in a difference; or None if it does not show again."""
     if not any(pair.differs_at_the_end(requests)[0] for _ in range(TRIES)):
         return None
     kept, last, asked = requests[:-1], requests[-1], 0
-    for is_likely in guesses(last):
+    for is_likely in guesses(last, world):
         fewer = [request for request in kept if is_likely(request)]
         if pair.differs_at_the_end(fewer + [last])[0]:
             kept = fewer
@@ -32,18 +30,18 @@ def shrunk(pair, requests):
         size = max(1, size // 2)
 
 
-def guesses(last):
+def guesses(last, world):
     """Returns what may tell the requests that matter: those about the same stream, and those that change something."""
     about = str(last.subject)
-    names = {name for name in STREAMS if name in about}
-    consumers = {name for name in CONSUMERS if name in about}
+    names = {name for name in world.streams if name in about}
+    consumers = {name for name in world.consumers if name in about}
 
     def is_same_stream(request):
-        found = {name for name in STREAMS if name in str(request.subject)}
+        found = {name for name in world.streams if name in str(request.subject)}
         return not names or not found or bool(found & names)
 
     def is_same_consumer(request):
-        found = {name for name in CONSUMERS if name in str(request.subject)}
+        found = {name for name in world.consumers if name in str(request.subject)}
         return not consumers or not found or bool(found & consumers)
 
     def changes(request):
@@ -58,6 +56,9 @@ def as_case(requests):
     for request in requests:
         heads = "|".join(request.headers.decode().split("\r\n")[1:-2])
         payload = request.payload.decode(errors="backslashreplace")
+        if request.kind == "several":
+            lines.append(f"# {request}")
+            continue
         if request.kind == "ack":
             lines.append(f"A ack! <{request.subject[0]}> {payload}".rstrip())
             continue

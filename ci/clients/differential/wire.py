@@ -1,4 +1,4 @@
-"""A server under test and one raw connection to it."""
+"""A server under test and raw connections to it."""
 
 import os
 import re
@@ -8,78 +8,102 @@ import subprocess
 import tempfile
 import time
 
-CONNECT = b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"protocol":1,"lang":"test","version":"1"}\r\n'
+CONNECT = b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"protocol":1,"lang":"test","version":"1","user":"%s","pass":"x"}\r\n'
 STATUS = re.compile(rb"NATS/1\.0 (\d+)")
+#: The subscriptions that watch what a server tells by itself have ids that begin so.
+WATCHING = b"w"
+SILENCE = (b"(silence)", b"", b"", b"")
 
 
 class Server:
-    """Starts a server in a folder of its own, and asks it one thing after the other."""
+    """Starts a server in a folder of its own, with one account per user."""
 
-    def __init__(self, binary, name, extra=""):
-        self.name = name
-        self.folder = tempfile.mkdtemp(prefix="differential-")
+    def __init__(self, binary, accounts):
+        self.name = binary
+        # In memory if possible: it is not the disk that is compared.
+        self.folder = tempfile.mkdtemp(prefix="differential-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
         self.port = free_port()
         path = os.path.join(self.folder, "server.conf")
         with open(path, "w") as file:
-            file.write(f"port: {self.port}\nhost: 127.0.0.1\nserver_name: test\n{extra}\n")
-            file.write('jetstream { store_dir: "store" }\n')
+            file.write(f"port: {self.port}\nhost: 127.0.0.1\nserver_name: test\n")
+            file.write('jetstream { store_dir: "store", max_mem: 1G, max_file: 4G }\naccounts {\n')
+            for user, limits in accounts.items():
+                file.write(f"  {user} {{ jetstream: {limits}, users: [ {{ user: {user}, password: x }} ] }}\n")
+            file.write("}\n")
         self.log = open(os.path.join(self.folder, "log"), "w")
         self.process = subprocess.Popen(
             [binary, "-c", path], cwd=self.folder, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL
         )
-        self.socket = self._dial()
-        self.buffer = b""
-        self.inboxes = 0
-        self.socket.sendall(CONNECT + b"PING\r\n")
-        self._until_pong()
-
-    def _dial(self):
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                found = socket.create_connection(("127.0.0.1", self.port), timeout=1)
-                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return found
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
 
     def close(self):
         self.process.kill()
         self.process.wait()
-        self.socket.close()
         self.log.close()
         shutil.rmtree(self.folder)
 
-    def ask(self, subject, headers, payload, is_last, silence):
-        """Returns the frames that answer a request, up to the one that `is_last` says ends them."""
-        self.send(subject, headers, payload)
-        return self.answer(is_last, silence)
 
-    def send(self, subject, headers, payload):
-        """Sends a request; `answer` has to follow."""
+class Connection:
+    """Asks a server one thing after the other, as one user."""
+
+    def __init__(self, server, user):
+        self.name = server.name
+        self.socket = dialled(server.port)
+        self.buffer = b""
+        self.inboxes = 0
+        #: What came on watching subscriptions.
+        self.watched = []
+        self.socket.sendall(CONNECT % user.encode() + b"PING\r\n")
+        self._until_pong()
+
+    def close(self):
+        self.socket.close()
+
+    def watch(self, subjects):
+        for number, subject in enumerate(subjects):
+            self.socket.sendall(b"SUB %s %s%d\r\n" % (subject.encode(), WATCHING, number))
+        self.socket.sendall(b"PING\r\n")
+        self._until_pong()
+
+    def ask(self, subject, patience):
+        """Returns the body of the answer to a request without a body."""
+        self.send([(subject, "", b"", b"")])
+        return self.answer(any, time.monotonic() + patience)[0][3]
+
+    def send(self, parts):
+        """Sends what a request consists of, each with its own end of the reply subject; `answer` has to follow."""
         self.inboxes += 1
-        inbox, sid = f"_INBOX.{self.inboxes}", b"%d" % self.inboxes
-        self.socket.sendall(b"SUB %s %s\r\n" % (inbox.encode(), sid) + publish(subject, inbox, headers, payload))
+        inbox = f"_INBOX.{self.inboxes}"
+        lines = [publish(subject, inbox + end, headers, payload) for subject, end, headers, payload in parts]
+        wide = ".>" if parts[0][1] else ""
+        self.socket.sendall(b"SUB %s %d\r\n" % ((inbox + wide).encode(), self.inboxes) + b"".join(lines))
+        self.frames = []
 
-    def answer(self, is_last, silence):
-        """Returns the frames that answer what was sent last."""
+    def answer(self, is_last, deadline):
+        """Returns the frames that answered what was sent last; it ends in silence if more was awaited. May be asked again."""
         sid = b"%d" % self.inboxes
-        frames, deadline = [], time.monotonic() + silence
-        while not frames or not is_last(frames):
+        if self.frames and self.frames[-1] is SILENCE:
+            self.frames.pop()
+        while not self.frames or not is_last(self.frames):
             frame = self._frame(deadline)
             if frame is None:
-                frames.append((b"(silence)", b"", b"", b""))
+                self.frames.append(SILENCE)
                 break
             # What comes too late for the request before is not part of this answer.
             if frame != "PONG" and frame[0] == sid:
-                frames.append(frame[1:])
-        self.socket.sendall(b"UNSUB %s\r\n" % sid)
-        return frames
+                self.frames.append(frame[1:])
+        return self.frames
+
+    def done(self):
+        self.socket.sendall(b"UNSUB %d\r\n" % self.inboxes)
+
+    def listen(self, seconds):
+        """Takes in what comes by itself."""
+        deadline = time.monotonic() + seconds
+        while self._frame(deadline) is not None:
+            pass
 
     def _until_pong(self):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while True:
             frame = self._frame(deadline)
             if frame is None:
@@ -88,16 +112,14 @@ class Server:
                 return
 
     def _more(self, deadline):
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return False
-        self.socket.settimeout(left)
+        # What is there already is read in any case.
+        self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
         try:
             data = self.socket.recv(1 << 16)
-        except (TimeoutError, socket.timeout):
+        except TimeoutError:
             return False
         if not data:
-            raise RuntimeError(f"{self.name} closed the connection; its log is in {self.folder}")
+            raise RuntimeError(f"{self.name} closed the connection")
         self.buffer += data
         return True
 
@@ -120,7 +142,11 @@ class Server:
                 body = self.buffer[end + 2 : end + 2 + total]
                 self.buffer = self.buffer[end + 2 + total + 2 :]
                 address = words[3:-2] if verb == b"HMSG" else words[3:-1]
-                return words[2], words[1], b" ".join(address), body[:heads], body[heads:]
+                frame = words[2], words[1], b" ".join(address), body[:heads], body[heads:]
+                if frame[0].startswith(WATCHING):
+                    self.watched.append(frame[1:])
+                    continue
+                return frame
             self.buffer = self.buffer[end + 2 :]
             if verb == b"PING":
                 self.socket.sendall(b"PONG\r\n")
@@ -128,6 +154,19 @@ class Server:
                 return "PONG"
             elif verb == b"-ERR":
                 raise RuntimeError(f"{self.name}: {b' '.join(words)}")
+
+
+def dialled(port):
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            found = socket.create_connection(("127.0.0.1", port), timeout=5)
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return found
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def publish(subject, reply, headers, payload):

@@ -37,11 +37,29 @@ impl JetStream {
         }
         let find = |name: &str| self.stream(call.account, name).map(|s| s.core.config());
         let rules = self.rules(call.account, body.pedantic, &find);
-        let mut config = check_stream_create(body.config, request.stream, &rules)?;
+        let old = self.stream(call.account, &body.config.name);
+        let old = old.map(|stream| &stream.core);
+        let check_room = |config: &StreamConfig| self.check_room(call.account, config, old);
+        // What is asked for has to fit before it is looked at closely, and again with what is filled in;
+        // of bytes nothing is known before it is said where they are kept.
+        let is_placed = memchr::memmem::find(call.msg.payload, b"\"storage\"").is_some();
+        let check_asked = |asked: &StreamConfig| {
+            if is_placed {
+                return check_room(asked);
+            }
+            check_room(&StreamConfig {
+                max_bytes: 0,
+                max_consumers: asked.max_consumers,
+                name: asked.name.clone(),
+                ..StreamConfig::default()
+            })
+        };
+        let mut config = check_stream_create(body.config, request.stream, &rules, &check_asked)?;
         set_stream_level(&mut config);
-        if self.check_create(call.account, &config)?.is_none() {
-            self.check_room(call.account, &config, None)?;
+        if old.is_none() {
+            check_room(&config)?;
         }
+        self.check_create(call.account, &config)?;
         Ok(config)
     }
 

@@ -13,7 +13,7 @@ use protocol::js::enums::Storage;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::json::{decode, to_vec};
 use protocol::js::request::{MsgDeleteRequest, PurgeRequest, is_empty, is_object};
-use protocol::js::response::{self, Purged, Success};
+use protocol::js::response::{self, Initiated, Purged, Success};
 
 use super::info::Cluster;
 use crate::JetStream;
@@ -22,7 +22,7 @@ use crate::entry::{Entry, MsgDelete, Purge, StreamCreate, StreamUpdate};
 use crate::env::{ApiCall, Env, Purpose};
 use crate::shared::{Answer, Scope, Waiter};
 
-type Done = Result<(), ApiError>;
+pub(super) type Done = Result<(), ApiError>;
 
 /// Returns whether a new stream depends on no other one, nor on how much others are promised, so that it
 /// can be made beside others. Of two that want the same name or subject, applying refuses the second.
@@ -181,8 +181,16 @@ impl JetStream {
         };
         let kind = request.kind;
         match outcome {
-            Ok(Outcome::Created(id)) => self.answer_info(&call, kind, id, env),
-            Ok(Outcome::Updated(id)) => self.answer_info(&call, kind, id, env),
+            Ok(Outcome::Created(id)) => {
+                self.advise_created(&call, id, env);
+                self.answer_info(&call, kind, id, env);
+            }
+            Ok(Outcome::Found(id) | Outcome::Updated(id)) => {
+                self.answer_info(&call, kind, id, env);
+            }
+            Ok(Outcome::Deleted) if kind == ApiKind::AccountPurge => {
+                self.succeed(&call, kind, &Initiated { initiated: true }, env);
+            }
             Ok(Outcome::Deleted) => {
                 let domain = self.shared.options.domain.clone();
                 let event = StreamDeleted {
@@ -207,6 +215,19 @@ impl JetStream {
         }
     }
 
+    fn advise_created(&mut self, call: &ApiCall<'_>, id: StreamId, env: &mut impl Env) {
+        let Some(stream) = self.streams.get(&id) else {
+            return;
+        };
+        let domain = self.shared.options.domain.clone();
+        let event = StreamCreated {
+            stream: stream.core.name(),
+            action: Action::Create,
+            domain: &domain,
+        };
+        self.shared.advise(call.account, &event, env);
+    }
+
     fn answer_info(&mut self, call: &ApiCall<'_>, kind: ApiKind, id: StreamId, env: &mut impl Env) {
         let Some(stream) = self.streams.get(&id) else {
             return self.fail(call, kind, &errors::STREAM_NOT_FOUND, env);
@@ -219,12 +240,6 @@ impl JetStream {
             for source in info.mirror.iter_mut().chain(&mut info.sources) {
                 source.error = None;
             }
-            let event = StreamCreated {
-                stream,
-                action: Action::Create,
-                domain,
-            };
-            self.shared.advise(call.account, &event, env);
             self.succeed(call, kind, &response::StreamCreated(&info), env);
         } else {
             let event = StreamUpdated {

@@ -45,7 +45,7 @@ pub(super) fn check_request(msg: &Inbound<'_>) -> Result<(), Refused> {
 
 pub(super) fn check_commit(msg: &Inbound<'_>) -> Result<(), Refused> {
     match Headers::new(msg.headers).get(BATCH_COMMIT) {
-        None | Some(b"" | b"1" | b"eob") => Ok(()),
+        None | Some(b"1" | b"eob") => Ok(()),
         Some(_) => Err(errors::ATOMIC_PUBLISH_INVALID_BATCH_COMMIT.into()),
     }
 }

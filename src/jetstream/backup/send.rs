@@ -238,7 +238,7 @@ impl JetStream {
             state: Some(state.clone()),
         };
         self.shared
-            .respond(call, ApiKind::StreamSnapshot, &started, env);
+            .respond(call, ApiKind::StreamSnapshot, &[], &started, env);
         let domain = self.shared.options.domain.clone();
         let event = SnapshotCreated {
             stream: request.stream,

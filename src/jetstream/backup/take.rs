@@ -99,7 +99,7 @@ impl JetStream {
             deliver_subject: alloc::format!("$JS.SNAPSHOT.RESTORE.{name}.{token}"),
         };
         self.shared
-            .respond(call, ApiKind::StreamRestore, &started, env);
+            .respond(call, ApiKind::StreamRestore, &[], &started, env);
     }
 
     /// A piece of an archive has come; an empty one says that it was the last.

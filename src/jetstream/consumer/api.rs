@@ -5,6 +5,7 @@
 
 mod change;
 mod create;
+mod identity;
 
 use alloc::vec::Vec;
 
@@ -44,8 +45,12 @@ impl<E: Env> Request<'_, E> {
     }
 
     fn respond(&mut self, body: &impl protocol::js::json::Fields) {
+        self.respond_with(&[], body);
+    }
+
+    fn respond_with(&mut self, headers: &[u8], body: &impl protocol::js::json::Fields) {
         self.shared
-            .respond(self.call, self.api.kind, body, self.env);
+            .respond(self.call, self.api.kind, headers, body, self.env);
     }
 }
 

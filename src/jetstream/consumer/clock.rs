@@ -11,6 +11,7 @@ use protocol::time::{Instant, Wall};
 use super::cx::{Cx, Scratch};
 use super::machine::{Consumer, Mode};
 use super::pull::{self, LastDelivered, Supply};
+use super::settings::Settings;
 use super::{advisory, status};
 use crate::env::{Env, Outgoing};
 use crate::stream::StreamCore;
@@ -162,6 +163,23 @@ impl Consumer {
             let passed = now.wall.0.saturating_sub(p.since.0);
             let left = wait.saturating_add(p.put_off_ns.saturating_sub(passed));
             p.due = Instant(now.mono.0.saturating_add(left));
+            self.last_due = self.last_due.max(p.due);
+        }
+        self.deadlines.rebuild(&self.state);
+    }
+
+    /// Lets messages that are out wait as long as the configuration says now, from when they were sent.
+    pub(super) fn move_deadlines(&mut self, before: &Settings) {
+        if self.settings.has_ack_waits_of(before) {
+            return;
+        }
+        self.last_due = Instant(0);
+        for p in self.state.pending_iter_mut() {
+            let (old, new) = (
+                before.ack_wait_ns(p.deliveries),
+                self.settings.ack_wait_ns(p.deliveries),
+            );
+            p.due = Instant(p.due.0.saturating_sub(old).saturating_add(new));
             self.last_due = self.last_due.max(p.due);
         }
         self.deadlines.rebuild(&self.state);

@@ -10,7 +10,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use protocol::id::Seq;
 use protocol::store::ReadError;
-use protocol::time::{Instant, Now};
+use protocol::time::{Instant, Now, Wall};
 
 use super::cx::{Cx, Scratch};
 use super::delta::Op;
@@ -88,6 +88,7 @@ impl Consumer {
     fn step<E: Env>(&mut self, cx: &mut Cx<'_, E>, scratch: &mut Scratch) -> Step {
         let now = cx.env.now();
         if self.ending || !self.has_credit() {
+            self.end_replay();
             return Step::Idle;
         }
         if now.wall < self.settings.pause_until {
@@ -99,9 +100,13 @@ impl Consumer {
         }
         let candidate = match self.pick(cx) {
             Pick::Message(candidate) => candidate,
-            Pick::Stalled => return Step::Idle,
+            Pick::Stalled => {
+                self.end_replay();
+                return Step::Idle;
+            }
             Pick::Empty => {
-                self.on_empty(cx, scratch);
+                self.end_replay();
+                self.end_no_waits(cx, scratch);
                 return Step::Idle;
             }
         };
@@ -121,14 +126,30 @@ impl Consumer {
             self.give_up(candidate, now, cx);
             return Step::Done;
         };
-        if let Mode::Push(push) = &self.mode
-            && let Some(at) = push.wait_until(msg.time, now.mono)
-        {
+        let at = self.sendable_at(msg.time, now.mono);
+        if at > now.mono {
             self.arm(at, cx);
             self.loading = Loading::Done(candidate.seq, Ok(entry));
             return Step::Idle;
         }
         self.send(candidate, &msg, now, cx, scratch)
+    }
+
+    /// Nothing more is under way: from here on messages come as they are published.
+    fn end_replay(&mut self) {
+        if self.replay.is_some_and(|replay| replay.is_over(self.next)) {
+            self.replay = None;
+        }
+    }
+
+    /// Returns when a message of `time` may be sent.
+    fn sendable_at(&mut self, time: Wall, now: Instant) -> Instant {
+        let replay = self.replay.as_mut();
+        let replayed = replay.map_or(Instant(0), |replay| replay.due(time, now));
+        match &self.mode {
+            Mode::Push(push) => replayed.max(push.paid_at()),
+            Mode::Pull(_) => replayed,
+        }
     }
 
     /// Returns whether someone wants a message.
@@ -209,7 +230,7 @@ impl Consumer {
             self.settle(candidate.seq, cx);
         } else {
             self.pass_gone(candidate.seq);
-            self.on_empty(cx, scratch);
+            self.end_no_waits(cx, scratch);
         }
     }
 
@@ -223,15 +244,6 @@ impl Consumer {
         }
         self.on_delivered(candidate, now, cx);
         self.change(Op::Exhaust { seq }, now.wall);
-    }
-
-    fn on_empty<E: Env>(&mut self, cx: &mut Cx<'_, E>, scratch: &mut Scratch) {
-        self.end_no_waits(cx, scratch);
-        if let Mode::Push(push) = &mut self.mode
-            && push.replay.is_some_and(|r| self.next.0 > r.until)
-        {
-            push.replay = None;
-        }
     }
 
     /// Nobody gets anything now: requests that take no for an answer get it.
@@ -341,9 +353,12 @@ impl Consumer {
         cx: &mut Cx<'_, E>,
         scratch: &mut Scratch,
     ) {
+        if let Some(replay) = &mut self.replay {
+            replay.on_sent(msg.time);
+        }
         match &mut self.mode {
             Mode::Push(push) => {
-                if push.on_sent(size, msg.time, now.mono) == Ask::Yes {
+                if push.on_sent(size, now.mono) == Ask::Yes {
                     self.ask_flow(cx, &mut scratch.status);
                 }
             }

@@ -22,6 +22,7 @@ use super::delta::{Op, Recorder};
 use super::pending::Stage;
 use super::pull::Pull;
 use super::push::Push;
+use super::replay::Replay;
 use super::settings::{Settings, ns};
 use super::start::SkipList;
 use super::state::ConsumerState;
@@ -64,6 +65,8 @@ pub struct Consumer {
     /// The latest deadline that any message got.
     pub(super) last_due: Instant,
     pub(super) mode: Mode,
+    /// While messages are sent with the pauses they came with.
+    pub(super) replay: Option<Replay>,
     pub(super) loading: Loading,
     /// The ack subject up to the numbers.
     pub(super) ack_prefix: Box<[u8]>,
@@ -151,6 +154,7 @@ impl Consumer {
             deadlines: Deadlines::default(),
             last_due: Instant(0),
             mode,
+            replay: None,
             loading: Loading::Idle,
             ack_prefix: alloc::format!("$JS.ACK.{}.{name}.", core.name())
                 .into_bytes()
@@ -189,7 +193,8 @@ impl Consumer {
     /// Takes a new configuration.
     pub(super) fn configure<E: Env>(&mut self, config: ConsumerConfig, cx: &mut Cx<'_, E>) {
         let threshold_changed = self.config.inactive_threshold != config.inactive_threshold;
-        self.settings = Settings::new(&config, cx.core);
+        let before = core::mem::replace(&mut self.settings, Settings::new(&config, cx.core));
+        self.move_deadlines(&before);
         self.stop_listening(cx);
         match &mut self.mode {
             Mode::Pull(pull) => pull.configure(&config),
@@ -204,7 +209,6 @@ impl Consumer {
         }
         self.recount(cx.core);
         self.refresh_interest(cx);
-        // Ack waits that begin later follow the new configuration.
         self.ready = true;
         self.arm_all(cx);
     }

@@ -8,9 +8,8 @@ use alloc::vec::Vec;
 
 use protocol::id::AccountId;
 use protocol::js::config::ConsumerConfig;
-use protocol::js::enums::ReplayPolicy;
 use protocol::rng::Rng;
-use protocol::time::{Instant, Wall};
+use protocol::time::Instant;
 
 use super::settings::ns;
 use crate::env::Env;
@@ -37,7 +36,6 @@ pub(super) struct Push {
     pub(super) sent_at: Instant,
     pub(super) flow: Option<Flow>,
     rate: Option<Rate>,
-    pub(super) replay: Option<Replay>,
 }
 
 /// How much is under way.
@@ -57,15 +55,6 @@ struct Rate {
     paid_at: Instant,
 }
 
-/// The pauses of the publisher, repeated.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Replay {
-    /// Messages after this one come at once.
-    pub(super) until: u64,
-    /// The last message's time, and when it was sent.
-    last: Option<(Wall, Instant)>,
-}
-
 impl Push {
     pub(super) fn new(config: &ConsumerConfig) -> Self {
         let mut push = Self {
@@ -81,7 +70,6 @@ impl Push {
                 asked: None,
             }),
             rate: None,
-            replay: None,
         };
         push.configure(config);
         push
@@ -94,14 +82,6 @@ impl Push {
         self.rate = (config.rate_limit_bps >= 8).then(|| Rate {
             bytes_per_second: config.rate_limit_bps / 8,
             paid_at: self.rate.map_or(Instant(0), |r| r.paid_at),
-        });
-    }
-
-    /// Repeats the publisher's pauses for messages up to `last`.
-    pub(super) fn replay_until(&mut self, config: &ConsumerConfig, last: u64) {
-        self.replay = (config.replay_policy == ReplayPolicy::Original).then_some(Replay {
-            until: last,
-            last: None,
         });
     }
 
@@ -120,19 +100,14 @@ impl Push {
         self.flow.as_ref().is_some_and(|f| f.outstanding > f.window)
     }
 
-    /// Returns when the next message may be sent, if not now.
-    pub(super) fn wait_until(&self, time: Wall, now: Instant) -> Option<Instant> {
-        let paid = self.rate.map_or(Instant(0), |r| r.paid_at);
-        let replayed = self.replay.map_or(Instant(0), |r| r.due(time));
-        Some(paid.max(replayed)).filter(|at| *at > now)
+    /// Returns when the next message may be sent.
+    pub(super) fn paid_at(&self) -> Instant {
+        self.rate.map_or(Instant(0), |r| r.paid_at)
     }
 
     /// Counts a message that was sent; returns whether it is time to ask how far the client is.
-    pub(super) fn on_sent(&mut self, size: u64, time: Wall, now: Instant) -> Ask {
+    pub(super) fn on_sent(&mut self, size: u64, now: Instant) -> Ask {
         self.sent_at = now;
-        if let Some(replay) = &mut self.replay {
-            replay.last = Some((time, now));
-        }
         if let Some(rate) = &mut self.rate {
             rate.charge(size, now);
         }
@@ -205,22 +180,6 @@ impl Rate {
         };
         let from = self.paid_at.0.max(now.0.saturating_sub(cost(BURST_BYTES)));
         self.paid_at = Instant(from.saturating_add(cost(size)));
-    }
-}
-
-impl Replay {
-    /// Returns when a message of `time` is due.
-    fn due(&self, time: Wall) -> Instant {
-        /// Shorter pauses are not worth a timer.
-        const PAUSE_MIN_NS: u64 = 1_000_000;
-        let Some((last, sent_at)) = self.last else {
-            return Instant(0);
-        };
-        let pause = time.0.saturating_sub(last.0);
-        if pause <= PAUSE_MIN_NS {
-            return Instant(0);
-        }
-        Instant(sent_at.0.saturating_add(pause))
     }
 }
 

@@ -52,6 +52,11 @@ impl Settings {
         }
     }
 
+    /// Reports whether acks are waited for as long as with other settings.
+    pub(super) fn has_ack_waits_of(&self, other: &Self) -> bool {
+        self.ack_waits_ns == other.ack_waits_ns
+    }
+
     /// Returns how long a message that was delivered `deliveries` times waits for its ack.
     pub(super) fn ack_wait_ns(&self, deliveries: u32) -> u64 {
         let at = usize::try_from(deliveries.saturating_sub(1)).unwrap_or(usize::MAX);

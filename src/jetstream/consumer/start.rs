@@ -7,7 +7,8 @@ use protocol::id::Seq;
 use protocol::js::config::ConsumerConfig;
 use protocol::js::enums::DeliverPolicy;
 
-use super::machine::{Consumer, Mode};
+use super::machine::Consumer;
+use super::replay::Replay;
 use super::state::ConsumerState;
 use crate::index::Filter;
 use crate::stream::StreamCore;
@@ -56,9 +57,7 @@ impl Consumer {
             self.next = self.skip.front().unwrap_or(last.max(first));
         }
         self.state = ConsumerState::new(self.settings.acks, self.next);
-        if let Mode::Push(push) = &mut self.mode {
-            push.replay_until(&self.config, core.index.last_seq().0);
-        }
+        self.replay = Replay::new(&self.config, core.index.last_seq());
         self.recount(core);
     }
 

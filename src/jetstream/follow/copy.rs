@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 use super::Upstream;
 use crate::JetStream;
 use crate::counters::{Copied, Counted, Sum};
-use crate::dedup::MsgIdHash;
 use crate::entry::{Origin, Publish, Stored};
 use crate::env::{Env, Inbound, Purpose};
 use crate::stream::StreamCore;
@@ -25,8 +24,6 @@ const STREAM_SOURCE: &[u8] = b"Nats-Stream-Source";
 const EXPECTED: &[u8] = b"Nats-Expected-";
 /// Nor does the batch that brought it there.
 const BATCH: &[u8] = b"Nats-Batch-";
-/// Digits of a stream's identity.
-const IDENTITY_LEN: usize = 8;
 
 impl JetStream {
     /// Proposes the copy of a message, or stores it at once in a stream in memory. False if there is no
@@ -207,8 +204,8 @@ impl Upstream {
 fn kept_headers(block: &[u8], source: Option<&[u8]>) -> BytesMut {
     let mut out = BytesMut::new();
     let is_kept = |key: &[u8]| {
-        let is_of_origin = key == STREAM_SOURCE || key.starts_with(BATCH);
-        !key.starts_with(EXPECTED) && (source.is_none() || !is_of_origin)
+        let is_of_origin = source.is_some() && key == STREAM_SOURCE;
+        !key.starts_with(EXPECTED) && !key.starts_with(BATCH) && !is_of_origin
     };
     if Headers::new(block).iter().all(|(key, _)| is_kept(key)) {
         match source {
@@ -257,7 +254,7 @@ fn source_value(upstream: &Upstream, seq: Seq, msg: &Stored<'_>, from: &StreamCo
     let mut value = head.into_bytes();
     value.extend_from_slice(msg.subject);
     value.push(b' ');
-    value.extend_from_slice(&identity(from));
+    value.extend_from_slice(&from.identity());
     value
 }
 
@@ -267,15 +264,6 @@ fn src_of(transform: &protocol::js::config::SubjectTransform) -> &str {
 
 fn dest_of(transform: &protocol::js::config::SubjectTransform) -> &str {
     &transform.dest
-}
-
-/// Returns a text that no other stream has had: one of the same name was made at another time.
-fn identity(core: &StreamCore) -> [u8; IDENTITY_LEN] {
-    let created = alloc::format!("{} {}", core.name(), core.created().0);
-    let seed = MsgIdHash::of(created.as_bytes()).to_bits();
-    let mut text = [0; IDENTITY_LEN];
-    protocol::rng::Rng::new(seed, 0).fill_base62(&mut text);
-    text
 }
 
 /// Returns what the header calls a source: with a hash of the API that it is reached by, if that is another

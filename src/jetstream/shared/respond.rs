@@ -9,24 +9,23 @@ use super::Shared;
 use crate::env::{ApiCall, Env, Outgoing};
 
 impl Shared {
-    /// Answers a request.
+    /// Answers a request; the header block may be empty.
     pub fn respond(
         &mut self,
         call: &ApiCall<'_>,
         kind: ApiKind,
+        headers: &[u8],
         body: &impl protocol::js::json::Fields,
         env: &mut impl Env,
     ) {
         let response = encode_response(kind, body);
-        send(call.account, call.msg.reply, &response, env);
-        // A message that was found is neither counted nor audited, as in NATS.
-        if kind == ApiKind::MsgGet {
+        send_with(call.account, call.msg.reply, headers, &response, env);
+        // A message that was found is neither counted nor audited, as in NATS; nor is a reset, for which
+        // the consumer answers itself.
+        if matches!(kind, ApiKind::MsgGet | ApiKind::ConsumerReset) {
             return;
         }
-        // A consumer answers for its reset itself, which the API does not see.
-        if kind != ApiKind::ConsumerReset {
-            self.count(call.account, 0);
-        }
+        self.count(call.account, 0);
         self.audit(call, &response, env);
     }
 
@@ -45,9 +44,10 @@ impl Shared {
             || (kind == ApiKind::MsgDelete
                 && error.is(&errors::STREAM_MSG_DELETE_FAILED)
                 && !error.description.contains("not permitted"));
-        if kind != ApiKind::ConsumerReset {
-            self.count(call.account, u64::from(!is_told));
+        if kind == ApiKind::ConsumerReset {
+            return;
         }
+        self.count(call.account, u64::from(!is_told));
         self.audit(call, &response, env);
     }
 
@@ -63,11 +63,16 @@ impl Shared {
 
 /// Sends a body to a reply subject, if there is one.
 pub fn send(account: AccountId, reply: &[u8], body: &[u8], env: &mut impl Env) {
+    send_with(account, reply, &[], body, env);
+}
+
+fn send_with(account: AccountId, reply: &[u8], headers: &[u8], body: &[u8], env: &mut impl Env) {
     if reply.is_empty() {
         return;
     }
     let msg = Outgoing {
         subject: reply,
+        headers,
         payload: body,
         ..Outgoing::default()
     };

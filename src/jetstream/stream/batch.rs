@@ -10,8 +10,9 @@ use protocol::js::errors;
 use protocol::store::Loc;
 
 use super::limits::Ahead;
-use super::publish::{Refusal, refuse};
+use super::publish::{Refusal, check_source, refuse};
 use super::{PublishHeaders, StreamCore};
+use crate::dedup::MsgIdHash;
 use crate::entry::Stored;
 
 /// What the messages of the batch before the one being checked add to the stream.
@@ -43,14 +44,23 @@ impl StreamCore {
 
     fn check_part<'a>(&mut self, msg: &Stored<'a>, before: &mut Before<'a>) -> Result<(), Refusal> {
         let headers = self.headers_of(msg);
-        check_against(msg, &headers, before)?;
-        let duplicate = self.check_headers(msg, &headers)?.is_some();
-        if duplicate || headers.msg_id.is_some_and(|id| !before.ids.insert(id)) {
-            return refuse(errors::ATOMIC_PUBLISH_CONTAINS_DUPLICATE_MESSAGE);
+        if headers.expected_last_msg_id.is_some() {
+            let key = "Nats-Expected-Last-Msg-Id";
+            return refuse(errors::ATOMIC_PUBLISH_UNSUPPORTED_HEADER_BATCH.with(key));
         }
+        self.check_addressed(&headers)?;
+        self.check_lifetime(&headers)?;
+        if let Some(id) = headers.msg_id {
+            let is_on = self.dedup.is_on();
+            let stored = is_on && self.dedup.find(MsgIdHash::of(id), msg.time).is_some();
+            if stored || !before.ids.insert(id) {
+                return refuse(errors::ATOMIC_PUBLISH_CONTAINS_DUPLICATE_MESSAGE);
+            }
+        }
+        check_source(&headers)?;
         self.check_increment(&headers)?;
+        self.check_against(msg, &headers, before)?;
         self.check_size(msg)?;
-        self.check_ttl(&headers)?;
         let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
         let len = u32::try_from(len).unwrap_or(u32::MAX >> 1);
         let size = self.index.size_of(len, !msg.headers.is_empty());
@@ -68,36 +78,51 @@ impl StreamCore {
         before.bytes += u64::from(size);
         Ok(())
     }
-}
 
-/// Refuses what no message may ask for behind others of its batch.
-fn check_against(
-    msg: &Stored<'_>,
-    headers: &PublishHeaders<'_>,
-    before: &Before<'_>,
-) -> Result<(), Refusal> {
-    if headers.expected_last_msg_id.is_some() {
-        let key = "Nats-Expected-Last-Msg-Id";
-        return refuse(errors::ATOMIC_PUBLISH_UNSUPPORTED_HEADER_BATCH.with(key));
-    }
-    if headers.expected_last_seq.is_some() && before.messages > 0 {
-        return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
-    }
-    let expected_of = headers.expected_last_subject_seq_subject;
-    if headers.expected_last_subject_seq.is_some()
-        && before
-            .subjects
-            .contains_key(expected_of.unwrap_or(msg.subject))
-    {
-        return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
-    }
-    match headers.rollup {
-        Some(b"all") if before.messages > 0 => {
-            refuse(errors::STREAM_ROLLUP_FAILED.with("batch rollup all invalid"))
+    /// Refuses a time to live where there are none, whatever it says, and one that says nothing.
+    fn check_lifetime(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
+        let is_zero = headers
+            .ttl
+            .is_some_and(|ttl| ttl.iter().all(|&b| b == b'0'));
+        if headers.ttl.is_some() && !is_zero && !self.config.allow_msg_ttl {
+            return refuse(errors::MESSAGE_TTL_DISABLED);
         }
-        Some(b"sub") if before.subjects.contains_key(msg.subject) => {
-            refuse(errors::STREAM_ROLLUP_FAILED.with("batch rollup sub invalid"))
+        self.check_ttl(headers)
+    }
+
+    /// Refuses what is not as a message expects it, or cannot be asked for behind others of its batch.
+    fn check_against(
+        &self,
+        msg: &Stored<'_>,
+        headers: &PublishHeaders<'_>,
+        before: &Before<'_>,
+    ) -> Result<(), Refusal> {
+        self.check_expected_last(headers)?;
+        if headers.expected_last_seq.is_some() && before.messages > 0 {
+            return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
         }
-        Some(_) | None => Ok(()),
+        let expected_of = headers.expected_last_subject_seq_subject;
+        let expected_of = expected_of.unwrap_or(msg.subject);
+        if headers.expected_last_subject_seq.is_some() && before.subjects.contains_key(expected_of)
+        {
+            return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
+        }
+        self.check_expected_of_subject(msg, headers)?;
+        if headers.concerns_schedules {
+            self.check_schedule(msg, headers)?;
+        }
+        let Some(rollup) = headers.rollup else {
+            return Ok(());
+        };
+        self.check_rollup(rollup)?;
+        match rollup {
+            b"all" if before.messages > 0 => {
+                refuse(errors::STREAM_ROLLUP_FAILED.with("batch rollup all invalid"))
+            }
+            b"sub" if before.subjects.contains_key(msg.subject) => {
+                refuse(errors::STREAM_ROLLUP_FAILED.with("batch rollup sub invalid"))
+            }
+            _ => Ok(()),
+        }
     }
 }

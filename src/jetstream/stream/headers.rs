@@ -42,6 +42,7 @@ impl<'a> PublishHeaders<'a> {
         if block.is_empty() {
             return found;
         }
+        let (mut last_seq, mut last_subject_seq) = (None, None);
         for (key, value) in Headers::new(block) {
             let Some(key) = key.strip_prefix(b"Nats-") else {
                 if key == b"msg-id" {
@@ -53,10 +54,8 @@ impl<'a> PublishHeaders<'a> {
             match key {
                 b"Msg-Id" => first(&mut found.msg_id, value),
                 b"Expected-Stream" => first(&mut found.expected_stream, value),
-                b"Expected-Last-Sequence" => first_number(&mut found.expected_last_seq, value),
-                b"Expected-Last-Subject-Sequence" => {
-                    first_number(&mut found.expected_last_subject_seq, value);
-                }
+                b"Expected-Last-Sequence" => first(&mut last_seq, value),
+                b"Expected-Last-Subject-Sequence" => first(&mut last_subject_seq, value),
                 b"Expected-Last-Subject-Sequence-Subject" => {
                     first(&mut found.expected_last_subject_seq_subject, value);
                 }
@@ -69,6 +68,23 @@ impl<'a> PublishHeaders<'a> {
                 _ => found.concerns_schedules |= key.starts_with(b"Schedule"),
             }
         }
+        for slot in [
+            &mut found.msg_id,
+            &mut found.memphis_msg_id,
+            &mut found.expected_stream,
+            &mut found.expected_last_subject_seq_subject,
+            &mut found.expected_last_msg_id,
+            &mut found.rollup,
+            &mut found.ttl,
+            &mut found.increment,
+            &mut found.source,
+            &mut last_seq,
+            &mut last_subject_seq,
+        ] {
+            drop_empty(slot);
+        }
+        found.expected_last_seq = last_seq.map(number);
+        found.expected_last_subject_seq = last_subject_seq.map(number);
         found
     }
 }
@@ -96,18 +112,18 @@ pub(super) fn is_partition(stream: &str) -> bool {
     number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// Of keys that repeat the first one counts, also if it says nothing.
 fn first<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
-    if slot.is_none() && !value.is_empty() {
-        *slot = Some(value);
-    }
+    slot.get_or_insert(value);
+}
+
+fn drop_empty(slot: &mut Option<&[u8]>) {
+    *slot = slot.filter(|value| !value.is_empty());
 }
 
 /// A value that is no number asks for a sequence that never exists.
-fn first_number(slot: &mut Option<u64>, value: &[u8]) {
-    if slot.is_none() && !value.is_empty() {
-        let number = core::str::from_utf8(value)
-            .ok()
-            .and_then(|v| v.parse().ok());
-        *slot = Some(number.unwrap_or(u64::MAX));
-    }
+fn number(value: &[u8]) -> u64 {
+    let digits = core::str::from_utf8(value).ok();
+    let digits = digits.filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
+    digits.and_then(|v| v.parse().ok()).unwrap_or(u64::MAX)
 }

@@ -178,6 +178,22 @@ impl StreamCore {
 
     /// Checks what every message has to fulfil.
     fn check_asked(&self, msg: &Stored<'_>, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
+        self.check_addressed(headers)?;
+        // One that says nothing is found out only when all else is in order.
+        let has_ttl = headers.ttl.is_some_and(|ttl| Ttl::parse(ttl).is_some());
+        if has_ttl && !self.config.allow_msg_ttl {
+            return refuse(errors::MESSAGE_TTL_DISABLED);
+        }
+        self.check_expected_of_subject(msg, headers)?;
+        self.check_expected_last(headers)?;
+        if headers.concerns_schedules {
+            self.check_schedule(msg, headers)?;
+        }
+        check_source(headers)
+    }
+
+    /// Checks whether a message counts only where that is done, and is for this stream.
+    pub(super) fn check_addressed(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
         if let Some(increment) = headers.increment.filter(|text| !text.is_empty())
             && !self.config.allow_msg_counter
         {
@@ -190,18 +206,6 @@ impl StreamCore {
             && stream != self.name().as_bytes()
         {
             return refuse(errors::STREAM_NOT_MATCH);
-        }
-        // One that says nothing is found out only when all else is in order.
-        let has_ttl = headers.ttl.is_some_and(|ttl| Ttl::parse(ttl).is_some());
-        if has_ttl && !self.config.allow_msg_ttl {
-            return refuse(errors::MESSAGE_TTL_DISABLED);
-        }
-        self.check_expected_sequences(msg, headers)?;
-        if headers.concerns_schedules {
-            self.check_schedule(msg, headers)?;
-        }
-        if headers.source.is_some() {
-            return refuse(errors::MESSAGE_SOURCE_HDR_NOT_ALLOWED);
         }
         Ok(())
     }
@@ -257,7 +261,7 @@ impl StreamCore {
         Ok(())
     }
 
-    fn check_expected_sequences(
+    pub(super) fn check_expected_of_subject(
         &self,
         msg: &Stored<'_>,
         headers: &PublishHeaders<'_>,
@@ -272,6 +276,10 @@ impl StreamCore {
         } else if headers.expected_last_subject_seq_subject.is_some() {
             return refuse(errors::STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_INVALID);
         }
+        Ok(())
+    }
+
+    pub(super) fn check_expected_last(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
         let last = self.index.last_seq().0;
         if headers.expected_last_seq.is_some_and(|seq| seq != last) {
             return refuse(errors::STREAM_WRONG_LAST_SEQUENCE.with(last));
@@ -279,7 +287,7 @@ impl StreamCore {
         Ok(())
     }
 
-    fn check_rollup(&self, rollup: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn check_rollup(&self, rollup: &[u8]) -> Result<(), Refusal> {
         if !self.config.allow_rollup_hdrs || self.config.deny_purge {
             return refuse(errors::STREAM_ROLLUP_FAILED.with("rollup not permitted"));
         }
@@ -390,6 +398,13 @@ impl StreamCore {
             Some(b"sub") => self.roll_up_below(subject, seq, removal),
             Some(_) | None => {}
         }
+    }
+}
+
+pub(super) fn check_source(headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
+    match headers.source {
+        Some(_) => refuse(errors::MESSAGE_SOURCE_HDR_NOT_ALLOWED),
+        None => Ok(()),
     }
 }
 

@@ -204,6 +204,13 @@ fn info_tells_how_far_a_stream_is_behind() {
         info.contains("{\"name\":\"S\",\"lag\":0,\"seq\":5,\"active\":7000000}"),
         "{info}"
     );
+    // It takes a while until it is known that there is none.
+    assert!(
+        info.contains("{\"name\":\"NONE\",\"lag\":0,\"active\":-1}"),
+        "{info}"
+    );
+    bench.world.advance_ms(120);
+    let info = bench.ask("STREAM.INFO.C", "");
     assert!(
         info.contains("{\"name\":\"NONE\",\"lag\":0,\"active\":-1,\"error\":{\"code\":404"),
         "{info}"

@@ -5,6 +5,14 @@ use core::str;
 /// What every API subject of the local domain starts with.
 pub const API_PREFIX: &str = "$JS.API.";
 
+/// Reports whether a subject is one that streams and consumers answer themselves: where none does, whoever
+/// asks is told that nobody is there, and not left waiting.
+#[must_use]
+pub fn is_answered_by_assets(subject: &[u8]) -> bool {
+    let prefixes: [&[u8]; 2] = [b"$JS.API.CONSUMER.MSG.NEXT.", b"$JS.API.DIRECT.GET"];
+    prefixes.iter().any(|prefix| subject.starts_with(prefix))
+}
+
 /// A request, told by its subject. Slices that a request does not have are empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiRequest<'a> {

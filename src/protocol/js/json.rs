@@ -1,8 +1,8 @@
 //! JSON as the JetStream API speaks it: keys in a fixed order, Go's escapes, and error texts that
 //! clients and their users have seen before.
 //!
-//! *Invariant:* decoding reports the first fault in document order; a syntax fault anywhere wins over
-//! every fault of types. Nothing recurses deeper than [`DEPTH_MAX`].
+//! *Invariant:* decoding reports the first fault in document order; within a value, a syntax fault anywhere
+//! wins over every fault of types. Nothing recurses deeper than [`DEPTH_MAX`].
 //!
 //! Types are declared by `json_struct!` and `json_enum!`, which write both directions from one list of
 //! fields; [`decode`] and [`to_vec`] drive them.

@@ -4,6 +4,7 @@
 
 use alloc::boxed::Box;
 
+use bytes::Bytes;
 use protocol::id::{ConsumerId, LogPos, Seq};
 use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::check::set_consumer_level;
@@ -15,12 +16,13 @@ use protocol::js::response::{ConsumerWasReset, Empty, Paused, Success};
 use protocol::text::duration::Nanos;
 use protocol::time::Wall;
 
+use super::super::advisory;
 use super::super::cx::Cx;
 use super::super::delta::Op;
 use super::super::machine::Consumer;
 use super::super::{Consumers, after};
 use super::create::propose;
-use super::{Request, unpin_request};
+use super::{Request, identity, unpin_request};
 use crate::entry::Entry;
 use crate::env::Env;
 use crate::shared::{Answer, Scope, Shared};
@@ -160,16 +162,39 @@ impl Consumers {
             return request.respond(&paused);
         }
         let (name, reset_seq) = (consumer.owned_name(), consumer.reset_seq);
+        let tells = if kind == ApiKind::ConsumerReset {
+            identity::is_asked_for(request.call)
+        } else {
+            identity::is_told_to(&consumer.config)
+        };
         let Some(info) = self.shown(&name, request) else {
             return;
         };
+        let headers = if tells {
+            identity::headers(request.core)
+        } else {
+            Bytes::new()
+        };
         if kind == ApiKind::ConsumerReset {
-            return request.respond(&ConsumerWasReset {
+            let body = ConsumerWasReset {
                 info: &info,
                 reset_seq: reset_seq.0,
-            });
+            };
+            return request.respond_with(&headers, &body);
         }
-        request.respond(&info);
+        request.respond_with(&headers, &info);
+        self.tell_pause(id, request);
+    }
+
+    /// Tells of a consumer that starts paused, or is found so by whoever asks for it.
+    fn tell_pause<E: Env>(&mut self, id: ConsumerId, request: &mut Request<'_, E>) {
+        let found = self.by_id.get(&id).and_then(|key| self.table.get(*key));
+        let is_paused =
+            |consumer: &&Consumer| consumer.pause_remaining_ns(request.env.now().wall) > 0;
+        if let Some(consumer) = found.filter(is_paused) {
+            let mut cx = Cx::new(request.core, request.shared, request.env);
+            advisory::paused(consumer, &mut cx);
+        }
     }
 }
 

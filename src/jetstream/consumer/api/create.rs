@@ -18,7 +18,7 @@ use protocol::js::json::{decode, to_vec};
 
 use super::super::Consumers;
 use super::super::machine::{Identity, is_logged};
-use super::Request;
+use super::{Request, identity};
 use crate::entry::{ConsumerCreate, Entry};
 use crate::env::Env;
 use crate::shared::{Answer, Scope};
@@ -32,6 +32,9 @@ impl Consumers {
         let mut body: ConsumerCreateRequest = decode(payload, request.strictness())?;
         resolve_consumer_request(request.api, &mut body)?;
         let mut config = body.config;
+        if identity::is_told_to(&config) {
+            identity::check(request.call, request.core)?;
+        }
         if let Some(old) = self.get(name_of(&config)) {
             // Only a request to pause changes that.
             config.pause_until = old.config.pause_until;

@@ -343,3 +343,25 @@ fn a_message_that_a_limit_pushes_out_no_longer_waits_for_its_ack() {
 
     assert_eq!(numbers(&bench), [1, 1, 1, 1, 0, 0, 2]);
 }
+
+#[test]
+fn a_changed_ack_wait_counts_for_messages_that_are_out_already() {
+    let mut bench = bench(1);
+    create(
+        &mut bench,
+        r#""ack_policy":"explicit","ack_wait":60000000000"#,
+    );
+    pull(&mut bench, "in.1", "1");
+    wait_ms(&mut bench, 1000);
+
+    create(
+        &mut bench,
+        r#""ack_policy":"explicit","ack_wait":2000000000"#,
+    );
+    pull(&mut bench, "in.1", r#"{"expires":60000000000}"#);
+    wait_ms(&mut bench, 900);
+    assert!(take(&mut bench, "in.1").is_empty());
+    wait_ms(&mut bench, 100);
+
+    assert_eq!(bodies(&take(&mut bench, "in.1")), ["m0"]);
+}

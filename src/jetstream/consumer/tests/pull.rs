@@ -319,3 +319,26 @@ fn publish_kept(bench: &mut Bench, messages: usize) {
         bench.sync();
     }
 }
+
+#[test]
+fn a_pull_consumer_repeats_the_publishers_pauses_if_asked_to() {
+    let mut bench = bench(1);
+    for i in 1..3 {
+        bench.world.advance_ms(500);
+        bench.publish_acked("s.a", &[], &format!("m{i}"));
+    }
+    create(
+        &mut bench,
+        r#""ack_policy":"explicit","replay_policy":"original""#,
+    );
+
+    let first = pull(&mut bench, "in.1", r#"{"batch":3,"no_wait":true}"#);
+    assert_eq!(bodies(&first), ["m0"]);
+    wait_ms(&mut bench, 499);
+    assert!(take(&mut bench, "in.1").is_empty());
+    wait_ms(&mut bench, 1);
+    assert_eq!(bodies(&take(&mut bench, "in.1")), ["m1"]);
+    wait_ms(&mut bench, 500);
+
+    assert_eq!(bodies(&take(&mut bench, "in.1")), ["m2"]);
+}

@@ -3,7 +3,8 @@
 use crate::js::config::StreamConfig;
 use crate::js::enums::Storage;
 use crate::js::errors::{
-    ApiError, MAXIMUM_STREAMS_LIMIT, MEMORY_RESOURCES_EXCEEDED, STORAGE_RESOURCES_EXCEEDED,
+    ApiError, MAXIMUM_CONSUMERS_LIMIT, MAXIMUM_STREAMS_LIMIT, MEMORY_RESOURCES_EXCEEDED,
+    STORAGE_RESOURCES_EXCEEDED,
 };
 use crate::js::info::AccountLimits;
 
@@ -31,6 +32,9 @@ pub fn check_resources(
 ) -> Result<(), ApiError> {
     if limits.max_streams > 0 && reserved.streams >= limits.max_streams {
         return Err(MAXIMUM_STREAMS_LIMIT);
+    }
+    if limits.max_consumers > 0 && config.max_consumers > limits.max_consumers {
+        return Err(MAXIMUM_CONSUMERS_LIMIT);
     }
     let (limit, error) = match config.storage {
         Storage::Memory => (limits.max_memory, MEMORY_RESOURCES_EXCEEDED),

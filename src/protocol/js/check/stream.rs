@@ -40,8 +40,9 @@ pub struct StreamRules<'a> {
     pub find: &'a dyn Fn(&str) -> Option<&'a StreamConfig>,
 }
 
-/// Checks a request to make the stream called `name` in its subject, and fills in defaults. Overlap
-/// with other streams and what is left of the account's resources are the caller's to check.
+/// Checks a request to make the stream called `name` in its subject, and fills in defaults. `check_room`
+/// sees what is asked for before its details are looked at: an account that is full tells only that.
+/// Overlap with other streams is the caller's to check.
 ///
 /// # Errors
 /// The first rule that is broken.
@@ -49,6 +50,7 @@ pub fn check_stream_create(
     config: StreamConfig,
     name: &str,
     rules: &StreamRules<'_>,
+    check_room: &dyn Fn(&StreamConfig) -> Result<(), ApiError>,
 ) -> Result<StreamConfig, ApiError> {
     if config.name != name {
         return Err(errors::STREAM_MISMATCH);
@@ -62,6 +64,7 @@ pub fn check_stream_create(
     if config.mirror_direct && config.mirror.is_none() {
         return Err(invalid("stream has no mirror but does have mirror direct"));
     }
+    check_room(&config)?;
     let config = check_stream(config, rules)?;
     if config.num_replicas > 1 {
         return Err(errors::STREAM_REPLICAS_NOT_SUPPORTED);

@@ -128,7 +128,7 @@ fn stream(case: &Value) -> Result<String, ApiError> {
     let mut request = decode_stream(text(case, "body"))?;
     set_stream_level(&mut request.config);
     let rules = rules(&find, pedantic(request.pedantic));
-    let config = check_stream_create(request.config, text(case, "name"), &rules)?;
+    let config = check_stream_create(request.config, text(case, "name"), &rules, &|_| Ok(()))?;
     if others
         .iter()
         .any(|other| overlaps_any(&config.subjects, &other.subjects))

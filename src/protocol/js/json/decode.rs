@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::go::{go_quote, time_error};
-use super::parse::{Node, SyntaxError, Value, parse};
+use super::parse::{Node, SyntaxError, Value, Values, parse};
 use super::record::Flags;
 use crate::text::duration::Nanos;
 use crate::text::rfc3339;
@@ -88,22 +88,34 @@ pub trait Record: Default {
     ) -> Result<bool, DecodeError>;
 }
 
-/// Decodes one JSON object. An empty body and `null` give the default value.
+/// Decodes a JSON object. An empty body and `null` give the default value. If strict, more objects may
+/// follow: each changes what it names.
 ///
 /// # Errors
-/// When the body is no JSON, has a key that is not known (if strict), or a value of another type.
+/// When the body is no JSON, has a key that is not known (if strict), or a value of another type. A fault
+/// of types is told if the value it is in is JSON, whatever follows that.
 pub fn decode<T: Record>(body: &[u8], strictness: Strictness) -> Result<T, DecodeError> {
     let mut value = T::default();
-    let Some(node) = parse(body).map_err(|error| DecodeError::syntax(error, strictness))? else {
-        return Ok(value);
-    };
     let mut cx = Context {
         root: T::GO,
         path: String::new(),
         strictness,
         int: false,
     };
-    cx.read_record(&mut value, &node)?;
+    let fault = |error| DecodeError::syntax(error, strictness);
+    match strictness {
+        Strictness::Strict => {
+            let mut values = Values::new(body);
+            while let Some(node) = values.next().map_err(fault)? {
+                cx.read_record(&mut value, &node)?;
+            }
+        }
+        Strictness::Lax => {
+            if let Some(node) = parse(body).map_err(fault)? {
+                cx.read_record(&mut value, &node)?;
+            }
+        }
+    }
     Ok(value)
 }
 

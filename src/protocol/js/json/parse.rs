@@ -72,23 +72,40 @@ pub enum SyntaxError {
     },
 }
 
-/// Reads the first value of `text`; none if there is only white space. What follows it must be
-/// nothing or another value, which is ignored.
+/// Reads the one value of `text`; none if there is only white space.
 ///
 /// # Errors
-/// When the text is no JSON.
+/// When the text is no JSON, or something follows the value.
 pub fn parse(text: &[u8]) -> Result<Option<Node<'_>>, SyntaxError> {
-    let mut parser = Parser { text, at: 0 };
-    parser.skip_space();
-    if parser.peek().is_none() {
+    let mut values = Values::new(text);
+    let Some(node) = values.next()? else {
         return Ok(None);
-    }
-    let node = parser.node(0)?;
+    };
+    let parser = &mut values.0;
     parser.skip_space();
     if parser.peek().is_some() {
-        parser.node(0)?;
+        return Err(parser.unexpected("after top-level value"));
     }
     Ok(Some(node))
+}
+
+/// The values of a text, one after the other.
+pub(super) struct Values<'a>(Parser<'a>);
+
+impl<'a> Values<'a> {
+    /// Starts with the first one.
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self(Parser { text, at: 0 })
+    }
+
+    /// Reads the next value; none at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Node<'a>>, SyntaxError> {
+        self.0.skip_space();
+        if self.0.peek().is_none() {
+            return Ok(None);
+        }
+        self.0.node(0).map(Some)
+    }
 }
 
 struct Parser<'a> {

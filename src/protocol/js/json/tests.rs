@@ -40,6 +40,20 @@ fn syntax_errors_win_over_what_stands_before_them() {
 }
 
 #[test]
+fn more_values_may_follow_and_change_what_they_name() {
+    let found: StreamConfig =
+        decode(br#"{"name":"a"} {"name":"b"}null"#, Strictness::Strict).unwrap();
+    assert_eq!(found.name, "b");
+    let after = "invalid character 'x' looking for beginning of value at offset 13";
+    assert_eq!(error(r#"{"name":"a"}x"#), after);
+    let wrong = "json: cannot unmarshal number into Go struct field StreamConfigRequest.name of type string";
+    assert_eq!(error(r#"{"name":1}x"#), wrong);
+    let lax: Result<StreamConfig, _> = decode(b"{}{}", Strictness::Lax);
+    let text = "invalid character '{' after top-level value";
+    assert_eq!(lax.unwrap_err().to_string(), text);
+}
+
+#[test]
 fn the_first_of_several_faults_is_told() {
     assert_eq!(
         error(r#"{"bogus":1,"name":1}"#),
