@@ -97,9 +97,16 @@ impl StreamCore {
         headers: &PublishHeaders<'_>,
         before: &Before<'_>,
     ) -> Result<(), Refusal> {
-        self.check_expected_last(headers)?;
-        if headers.expected_last_seq.is_some() && before.messages > 0 {
-            return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
+        // Messages of the batch count as stored here, and yet only the first one may expect something.
+        let last = self.index.last_seq().0 + before.messages;
+        match headers.expected_last_seq {
+            Some(expected) if expected != last => {
+                return refuse(errors::STREAM_WRONG_LAST_SEQUENCE.with(last));
+            }
+            Some(_) if before.messages > 0 => {
+                return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
+            }
+            Some(_) | None => {}
         }
         let expected_of = headers.expected_last_subject_seq_subject;
         let expected_of = expected_of.unwrap_or(msg.subject);

@@ -279,7 +279,7 @@ impl StreamCore {
         Ok(())
     }
 
-    pub(super) fn check_expected_last(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
+    fn check_expected_last(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
         let last = self.index.last_seq().0;
         if headers.expected_last_seq.is_some_and(|seq| seq != last) {
             return refuse(errors::STREAM_WRONG_LAST_SEQUENCE.with(last));

@@ -69,7 +69,7 @@ fn a_batch_can_end_with_a_message_that_is_not_stored() {
 fn one_bad_message_refuses_the_whole_batch() {
     type Headers<'a> = &'a [(&'a str, &'a str)];
     let cases: [(Headers<'_>, u32); 7] = [
-        (&[("Nats-Expected-Last-Sequence", "1")], 10164),
+        (&[("Nats-Expected-Last-Sequence", "2")], 10164),
         (&[("Nats-Expected-Last-Msg-Id", "m")], 10177),
         (&[("Nats-Expected-Stream", "T")], 10060),
         (&[("Nats-Msg-Id", "known")], 10201),
