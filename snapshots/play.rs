@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -29,16 +29,27 @@ pub fn play(binary: &Path, case: &Case) -> io::Result<String> {
         process: Process::start(binary, case)?,
         conns: BTreeMap::new(),
         names: Normaliser::default(),
+        reads_next: false,
         answer: String::new(),
         out: format!("{}\n\n", case.title),
     };
     let mut lines = case.steps.iter().peekable();
     while let Some(line) = lines.next() {
         let _ok = writeln!(player.out, "{}", line.text);
-        let ends_block = lines.peek().is_none_or(|next| !continues(line, next));
+        let next = lines.peek();
+        let ends_block = next.is_none_or(|next| !continues(line, next));
+        player.reads_next = next.is_some_and(|next| is_read_by(line, next));
         player.step(line, ends_block)?;
     }
     Ok(player.out)
+}
+
+/// Whether the second of two neighbouring lines reads what the first may bring about.
+fn is_read_by(line: &Line, next: &Line) -> bool {
+    match (&line.step, &next.step) {
+        (Step::On(a, Action::Send { .. }), Step::On(b, Action::Read(_))) => a == b,
+        _ => false,
+    }
 }
 
 /// Whether two neighbouring lines are sent in one write.
@@ -57,6 +68,9 @@ struct Player<'a> {
     process: Process,
     conns: BTreeMap<String, Peer>,
     names: Normaliser,
+    /// Whether the next step reads frames: then it shows what comes before a PONG, too, as what is
+    /// delivered to a new subscription may do.
+    reads_next: bool,
     /// The payload of the last answer to a request.
     answer: String,
     out: String,
@@ -189,15 +203,18 @@ impl Player<'_> {
         let deadline = Instant::now() + PATIENCE;
         self.peer(name)?.conn.send(b"PING\r\n");
         self.show_queue(name)?;
+        let mut kept = VecDeque::new();
         loop {
             match self.peer(name)?.conn.next(deadline)? {
                 Got::Frame(frame) if frame.line == "PONG" => {
                     if pongs_before == 0 {
+                        self.peer(name)?.conn.queue = kept;
                         return Ok(());
                     }
                     pongs_before -= 1;
                     self.show(name, &frame);
                 }
+                Got::Frame(frame) if self.reads_next => kept.push_back(frame),
                 Got::Frame(frame) => self.show(name, &frame),
                 end @ (Got::Closed | Got::Nothing) => return self.note_end(name, &end),
             }

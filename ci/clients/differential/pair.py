@@ -47,6 +47,16 @@ class Pair:
         while b"account_info" not in side.ask("$JS.API.INFO", 0.5) and time.monotonic() < deadline:
             side.done()
         side.done()
+        Pair.until_told(side, deadline)
+
+    @staticmethod
+    def until_told(side, deadline):
+        """Waits until a server has told that the account was asked about, and forgets what it told before."""
+        while time.monotonic() < deadline:
+            if any(b'"$JS.API.INFO"' in frame[3] for frame in side.watched):
+                break
+            side.listen(0.005)
+        side.watched.clear()
 
     def ask(self, request):
         """Returns what each server answers; ack subjects differ between them in their times."""
@@ -116,21 +126,13 @@ class Pair:
             names = json.loads(side.ask("$JS.API.STREAM.NAMES", PATIENCE)).get("streams") or []
             side.done()
             side.watched.clear()
-            awaited = set()
             for name in names:
                 side.ask(f"$JS.API.STREAM.DELETE.{name}", PATIENCE)
                 side.done()
-                awaited.add(f"$JS.EVENT.ADVISORY.STREAM.DELETED.{name}".encode())
             side.ask("$JS.API.INFO", PATIENCE)
             side.done()
-            # What is told comes after the answer: last that the account was asked about.
-            deadline = time.monotonic() + PATIENCE
-            while time.monotonic() < deadline:
-                told = {frame[0] for frame in side.watched}
-                if awaited <= told and any(b'"$JS.API.INFO"' in frame[3] for frame in side.watched):
-                    break
-                side.listen(0.005)
-            side.watched.clear()
+            # What is told comes after the answer.
+            self.until_told(side, time.monotonic() + PATIENCE)
         for name in self.origins:
             self.exchange(Request(f"$JS.API.STREAM.CREATE.{name}", {"name": name, "subjects": self.origins[name]}))
 
