@@ -121,6 +121,9 @@ impl JetStream {
                 self.parts.clear();
                 shared.clock.observe(msg.time);
                 if let Some(stream) = self.streams.get_mut(&msg.stream) {
+                    if !shared.live {
+                        stream.core.keep_up(msg.mark);
+                    }
                     stream.core.landed(1);
                     let publisher = publisher.map(|account| Publisher {
                         account,

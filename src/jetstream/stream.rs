@@ -387,6 +387,14 @@ impl StreamCore {
         &self.missing
     }
 
+    /// Before a message of the log is applied that was proposed when the stream had come as far as `mark`: where
+    /// damage has taken what messages before it depended on, those were refused, and their numbers stay theirs.
+    pub(crate) fn keep_up(&mut self, mark: Option<Mark>) {
+        if let Some(mark) = mark {
+            self.skip_lost(mark.last);
+        }
+    }
+
     /// Gives up the sequences up to `last`: their messages are lost.
     pub(crate) fn skip_lost(&mut self, last: Seq) {
         let first = self.index.last_seq().next();

@@ -91,6 +91,10 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&last.stream) else {
             return no_responders(publisher, env);
         };
+        if !self.shared.live {
+            let first = parts.first().and_then(|(_, entry)| Stored::of(entry).ok());
+            stream.core.keep_up(first.and_then(|first| first.mark));
+        }
         // Together, as they are stored: a message that is proposed in between comes after all of them.
         let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
         stream.core.landed(count);

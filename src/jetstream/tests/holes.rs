@@ -151,6 +151,36 @@ fn plain(streams: usize, count: usize) -> Bench {
     bench
 }
 
+/// As where damage has taken what a message depended on, so that it is refused.
+#[test]
+fn nobody_has_to_tell_of_a_hole_for_numbers_to_stay() {
+    let mut bench = Bench::new();
+    bench.ask("STREAM.CREATE.S", "{\"name\":\"S\",\"subjects\":[\"s\"]}");
+    for _ in 0..20 {
+        bench.publish("s", &[], "x");
+        bench.sync();
+    }
+    let log = bench.world.log;
+    let whole = held(&Bench::with_log(log.clone()));
+    for gone in 1..log.len() - 1 {
+        let mut after = Bench::with_log(Vec::new());
+        after.js = machine();
+        for (at, entry) in log.iter().enumerate().filter(|(at, _)| *at != gone) {
+            let pos = LogPos(at as u64 + 1);
+            after.js.apply(&mut after.world, pos, Loc::log(pos), entry);
+        }
+        for (stream, (mut messages, last)) in whole.clone() {
+            messages.retain(|_, loc| loc.to_bits() != gone as u64 + 1);
+            assert_eq!(held(&after)[&stream], (messages, last), "{gone}");
+        }
+        let lost = after
+            .js
+            .streams()
+            .filter_map(|stream| stream.core.state(0).lost);
+        assert_eq!(lost.map(|lost| lost.msgs.len()).sum::<usize>(), 1);
+    }
+}
+
 #[test]
 fn everything_around_a_hole_is_there_and_what_was_in_it_is_told() {
     let log = plain(3, 90).world.log;
