@@ -1,7 +1,7 @@
 //! JWTs: as they come, and with claims that somebody has signed, as far as an account's configuration.
 
-use ::config::options::Tls;
-use ::config::{Surroundings, load};
+use ::config::fake::Fake;
+use ::config::load;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use identity::{KeyKind, KeyPair, decode, undecorated};
@@ -55,29 +55,5 @@ fn start(operator: &KeyPair, account: &KeyPair, token: &str) {
         "operator: {operator}\nresolver: MEMORY\nresolver_preload {{ {account}: {token} }}"
     );
     let args = [String::from("-c"), String::from("nats.conf")];
-    let _ = load("nats-server", &args, &mut File(text));
-}
-
-struct File(String);
-
-impl Surroundings for File {
-    fn read(&mut self, _: &str) -> Result<String, String> {
-        Ok(self.0.clone())
-    }
-
-    fn variable(&mut self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn seconds(&mut self) -> i64 {
-        1_700_000_000
-    }
-
-    fn tokens(&mut self, _: &str) -> Result<Vec<String>, String> {
-        Ok(Vec::new())
-    }
-
-    fn check_tls(&mut self, _: &Tls) -> Result<String, String> {
-        Ok(String::new())
-    }
+    let _ = load("nats-server", &args, &mut Fake::with_config(&text));
 }

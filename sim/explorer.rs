@@ -37,6 +37,7 @@ pub use faults::FaultKind;
 use link::{End, Links};
 use nemesis::Nemesis;
 use node::Node;
+pub(crate) use node::plain_connection;
 pub use report::Report;
 pub use scenario::{Cheat, Scenario};
 pub(crate) use sizes::small_files;

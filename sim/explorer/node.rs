@@ -262,15 +262,8 @@ impl Node {
     pub(super) fn accept(&mut self, now: Instant) -> Option<ConnId> {
         let life = self.life.as_ref().filter(|life| life.shard.is_ready())?;
         let clock = self.clocks(now, life.since);
-        let accepted = Accepted {
-            peer: SocketAddr::from(([10, 0, 0, 1], 40_000)),
-            local: SocketAddr::from(([10, 0, 0, 2], 4222)),
-            rules: Rules::Nats,
-            security: Security::Plain,
-            websocket: None,
-        };
         let life = self.life.as_mut()?;
-        let id = life.shard.accept(clock, accepted, &mut self.fx);
+        let id = life.shard.accept(clock, plain_connection(), &mut self.fx);
         self.collect(now);
         Some(id)
     }
@@ -407,4 +400,15 @@ fn trace_op(now: Instant, op: &DiskOp, trace: &mut Trace) {
         DiskOp::Remove { .. } => ("op remove", b""),
     };
     trace.step(now.0, kind, op.id().0, data);
+}
+
+/// A client's connection without TLS.
+pub(crate) fn plain_connection() -> Accepted {
+    Accepted {
+        peer: SocketAddr::from(([10, 0, 0, 1], 40_000)),
+        local: SocketAddr::from(([10, 0, 0, 2], 4222)),
+        rules: Rules::Nats,
+        security: Security::Plain,
+        websocket: None,
+    }
 }

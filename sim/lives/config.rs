@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use broker::ShardOptions;
-use config::options::Tls;
-use config::{Launch, Options, Surroundings, load};
+use config::fake::Fake;
+use config::{Launch, Options, load};
 use protocol::time::Now;
 use schemas::Languages;
 
@@ -24,30 +24,6 @@ const IMPORTS: &str = "imports = [
     {service: {account: P, subject: \"$JS.FC.>\"}}
     {stream: {account: P, subject: \"deliver.c.>\"}}
 ]";
-
-struct File(String);
-
-impl Surroundings for File {
-    fn read(&mut self, _: &str) -> Result<String, String> {
-        Ok(self.0.clone())
-    }
-
-    fn variable(&mut self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn seconds(&mut self) -> i64 {
-        1_700_000_000
-    }
-
-    fn tokens(&mut self, _: &str) -> Result<Vec<String>, String> {
-        Ok(Vec::new())
-    }
-
-    fn check_tls(&mut self, _: &Tls) -> Result<String, String> {
-        Ok(String::new())
-    }
-}
 
 /// Returns what is configured.
 pub(super) fn configured(bridge: Bridge) -> Options {
@@ -72,7 +48,7 @@ pub(super) fn configured(bridge: Bridge) -> Options {
         }}"
     );
     let args = ["-c".to_owned(), "nats.conf".to_owned()];
-    match load("nats-server", &args, &mut File(text)) {
+    match load("nats-server", &args, &mut Fake::with_config(&text)) {
         Ok(Launch::Serve(setup)) => setup.options,
         other => panic!("the configuration is no configuration: {other:?}"),
     }

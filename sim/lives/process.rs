@@ -3,12 +3,11 @@
 //! *Invariant:* time passes only here; each disk operation takes some of it, and before each the process
 //! may die.
 
-use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use base64::Engine;
-use broker::{Accepted, ConnId, Effects, Gone, Input, Rules, Security, Shard, Storage};
+use broker::{ConnId, Effects, Gone, Input, Shard, Storage};
 use bytes::BytesMut;
 use protocol::rng::Rng;
 use protocol::time::{Instant, Now, Wall};
@@ -21,6 +20,7 @@ use super::Summary;
 use super::config::{Bridge, configured, options};
 use crate::client::jetstream::api_answer;
 use crate::disk::{Condition, SimDisk};
+use crate::explorer::plain_connection;
 
 /// The stream of randomness of a run.
 const RNG_LIFE: u64 = 20;
@@ -226,14 +226,9 @@ impl Server {
     }
 
     fn connect(&mut self, number: usize) -> Life {
-        let accepted = Accepted {
-            peer: SocketAddr::from(([10, 0, 0, 1], 40_000)),
-            local: SocketAddr::from(([10, 0, 0, 2], 4222)),
-            rules: Rules::Nats,
-            security: Security::Plain,
-            websocket: None,
-        };
-        let conn = self.shard.accept(self.now, accepted, &mut self.fx);
+        let conn = self
+            .shard
+            .accept(self.now, plain_connection(), &mut self.fx);
         self.take_effects();
         let reader = Reader::default();
         self.clients[number] = Some(Client { conn, reader });

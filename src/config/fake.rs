@@ -1,4 +1,4 @@
-//! Files and variables for tests.
+//! Files and variables that exist in memory only: what a configuration is tested with, here and in other crates.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -8,15 +8,18 @@ use crate::Surroundings;
 use crate::options::Tls;
 
 /// Files and variables that exist in memory only.
-#[derive(Default)]
-pub(crate) struct Fake {
-    pub(crate) files: BTreeMap<&'static str, String>,
-    pub(crate) env: BTreeMap<&'static str, &'static str>,
+#[derive(Debug, Default)]
+pub struct Fake {
+    /// What stands in each file, by its path.
+    pub files: BTreeMap<&'static str, String>,
+    /// The environment.
+    pub env: BTreeMap<&'static str, &'static str>,
 }
 
 impl Fake {
     /// Returns a world whose only file is `nats.conf`.
-    pub(crate) fn with_config(text: &str) -> Self {
+    #[must_use]
+    pub fn with_config(text: &str) -> Self {
         Self {
             files: BTreeMap::from([("nats.conf", text.to_string())]),
             env: BTreeMap::new(),

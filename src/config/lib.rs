@@ -16,8 +16,7 @@ mod cli;
 mod digest;
 mod duration;
 pub mod error;
-#[cfg(test)]
-mod fake;
+pub mod fake;
 mod load;
 pub mod options;
 mod parse;

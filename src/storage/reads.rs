@@ -15,7 +15,7 @@ use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::options::StoreOptions;
 use crate::packing::unpack;
 use crate::places::Target;
-use crate::record::{Form, HEAD, Kind, Parsed, Site, parse};
+use crate::record::{HEAD, Kind, Parsed, Site, parse};
 use crate::vault::Vault;
 
 /// A read that fails is repeated with a record's head, which tells the record's length, and then with
@@ -269,22 +269,23 @@ impl Reads {
 /// Verifies the record at `rest`, a part of `block`.
 fn look(block: &Bytes, rest: &[u8], site: Site, vault: &mut Vault) -> Look {
     match parse(rest, site) {
-        Parsed::Valid(record) if record.form == Form::Sealed => match vault.open(&record, site) {
-            Some(entry) if record.kind == Kind::Entry => Look::Entry(entry.into()),
-            Some(packed) if record.kind == Kind::Packed => {
-                unpack(&packed).map_or(Look::Damaged, Look::Entry)
-            }
-            Some(_) | None => Look::Damaged,
-        },
-        Parsed::Valid(record) if record.kind == Kind::Entry => {
-            debug_assert!(rest.len() >= HEAD + record.body.len());
-            Look::Entry(block.slice_ref(record.body))
-        }
-        Parsed::Valid(record) if record.kind == Kind::Packed => {
-            unpack(record.body).map_or(Look::Damaged, Look::Entry)
+        Parsed::Valid(record) => {
+            let contents = vault.contents(block, &record, site);
+            let entry = match record.kind {
+                Kind::Entry => contents,
+                Kind::Packed => contents.and_then(|packed| unpack(&packed)),
+                Kind::Commit
+                | Kind::End
+                | Kind::Epoch
+                | Kind::File
+                | Kind::Index
+                | Kind::Part
+                | Kind::Checkpointed => None,
+            };
+            entry.map_or(Look::Damaged, Look::Entry)
         }
         Parsed::Short { total } => Look::Longer(total),
-        Parsed::Valid(_) | Parsed::Invalid => Look::Damaged,
+        Parsed::Invalid => Look::Damaged,
     }
 }
 

@@ -238,8 +238,27 @@ impl Vault {
         out.freeze()
     }
 
-    /// Returns the contents of a record that was read at `site`; none if it was not sealed there under
-    /// this key.
+    /// Returns the contents of a verified record of `block` that was read at `site`: a part of the block if
+    /// they are in the clear, none if they were not sealed there under this key.
+    pub(crate) fn contents(
+        &mut self,
+        block: &Bytes,
+        record: &Record<'_>,
+        site: Site,
+    ) -> Option<Bytes> {
+        match record.form {
+            Form::Clear => Some(block.slice_ref(record.body)),
+            Form::Sealed => self.open(record, site).map(Bytes::from),
+        }
+    }
+
+    /// Returns whether a verified record that was read at `site` can be read.
+    pub(crate) fn can_read(&mut self, record: &Record<'_>, site: Site) -> bool {
+        record.form == Form::Clear || self.open(record, site).is_some()
+    }
+
+    /// Returns the contents of a sealed record that was read at `site`; none if it was not sealed there
+    /// under this key.
     pub(crate) fn open(&mut self, record: &Record<'_>, site: Site) -> Option<Vec<u8>> {
         let (text, _) = record.body.split_last_chunk::<SEAL>()?;
         let mut text = text.to_vec();

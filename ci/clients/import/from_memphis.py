@@ -16,7 +16,7 @@ import urllib.parse
 import nats
 from nats.js.api import ConsumerConfig, RetentionPolicy, StreamConfig
 
-from harness import BEALE, NATS_SERVER, Server, check, free_port, within
+from harness import BEALE, NATS_SERVER, Server, World, check, free_port, within
 
 JSON_SCHEMA = '{"type":"object","required":["id"]}'
 STRICTER = '{"type":"object","required":["id","name"]}'
@@ -56,8 +56,10 @@ def call(port, method, route, fields, token=""):
     return response.status, said
 
 
-class MemphisWorld:
+class MemphisWorld(World):
     """Two brokers that answer as Memphis does."""
+
+    patience = 600
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -71,24 +73,6 @@ class MemphisWorld:
     def command(self, *more):
         return [BEALE, "import", "memphis", "--from", self.old.url, "--api", self.old.api_url,
                 "--to", self.new.url, "--spool", str(self.spool), *more]
-
-    def run(self, *more, expected=0):
-        done = subprocess.run(self.command(*more), capture_output=True, text=True, timeout=600)
-        assert done.returncode == expected, (done.returncode, done.stderr)
-        return done.stderr
-
-    def stop(self):
-        self.old.kill()
-        self.new.kill()
-
-    @contextlib.asynccontextmanager
-    async def clients(self):
-        old, new = await self.old.connect(), await self.new.connect()
-        try:
-            yield old.jetstream(timeout=30), new.jetstream(timeout=30)
-        finally:
-            await old.close()
-            await new.close()
 
 
 async def group(js, stream, name, acked):

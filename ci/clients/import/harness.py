@@ -76,6 +76,9 @@ class Server:
 class World:
     """Two servers, and the command that carries streams from the one to the other."""
 
+    #: How long the command may take, in seconds.
+    patience = 1200
+
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.old = Server(NATS_SERVER, self.folder / "old")
@@ -87,7 +90,7 @@ class World:
                 "--spool", str(self.spool), *more]
 
     def run(self, *more, expected=0):
-        done = subprocess.run(self.command(*more), capture_output=True, text=True, timeout=1200)
+        done = subprocess.run(self.command(*more), capture_output=True, text=True, timeout=self.patience)
         assert done.returncode == expected, (done.returncode, done.stderr)
         return done.stderr
 

@@ -2,10 +2,10 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::time::Duration;
 
-use config::{Launch, Options, Surroundings};
+use config::fake::Fake;
+use config::{Launch, Options};
 use identity::claims::Standard;
 use identity::{KeyKind, KeyPair, encode};
 use protocol::errors::CloseReason;
@@ -84,36 +84,9 @@ fn free_and(with: Value) -> Value {
     all
 }
 
-struct File(String);
-
-impl Surroundings for File {
-    fn read(&mut self, path: &str) -> Result<String, String> {
-        match path {
-            "nats.conf" => Ok(self.0.clone()),
-            _ => Err("no such file or directory".to_string()),
-        }
-    }
-
-    fn variable(&mut self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn seconds(&mut self) -> i64 {
-        NOW
-    }
-
-    fn tokens(&mut self, _: &str) -> Result<Vec<String>, String> {
-        Ok(Vec::new())
-    }
-
-    fn check_tls(&mut self, _: &config::options::Tls) -> Result<String, String> {
-        Ok(String::new())
-    }
-}
-
 pub(super) fn options(text: &str) -> Options {
     let args = ["-c", "nats.conf"].map(ToString::to_string);
-    match config::load("nats-server", &args, &mut File(text.to_string())) {
+    match config::load("nats-server", &args, &mut Fake::with_config(text)) {
         Ok(Launch::Serve(setup)) => setup.options,
         other => panic!("{other:?}"),
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::checkpoints::Known;
 use super::{CheckReport, Flaw, Want};
 use crate::op::FileName;
-use crate::record::{ALIGN, Form, Parsed, Site, parse};
+use crate::record::{ALIGN, Parsed, Site, parse};
 use crate::segments::{SegmentKey, file_of};
 use crate::vault::Vault;
 
@@ -77,9 +77,7 @@ impl Segments {
             let offset = start + at as u64;
             let site = Site::segment(key.0, key.1, offset);
             match parse(rest, site) {
-                Parsed::Valid(record)
-                    if record.form == Form::Sealed && vault.open(&record, site).is_none() =>
-                {
+                Parsed::Valid(record) if !vault.can_read(&record, site) => {
                     self.need = 0;
                     self.note_bad(offset, offset + record.total as u64);
                     at += record.total;

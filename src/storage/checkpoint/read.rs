@@ -13,7 +13,7 @@ use protocol::store::SectionKey;
 
 use super::{Head, SectionPlace};
 use crate::op::FileName;
-use crate::record::{Form, HEAD, Kind, Parsed, Site, padded, parse};
+use crate::record::{Kind, Parsed, Site, padded, parse};
 use crate::vault::Vault;
 
 /// How many bytes all windows take together, about.
@@ -146,13 +146,8 @@ impl Reader {
         let site = Site::checkpoint(self.number, 0);
         match parse(bytes, site) {
             Parsed::Valid(record) if record.kind == Kind::Part => {
-                let head = match record.form {
-                    Form::Clear => Head::decode(record.body),
-                    Form::Sealed => vault
-                        .open(&record, site)
-                        .and_then(|body| Head::decode(&body)),
-                };
-                match head {
+                let body = vault.contents(bytes, &record, site);
+                match body.and_then(|body| Head::decode(&body)) {
                     Some(head) => self.head = head,
                     None => return Read::Broken,
                 }
@@ -232,10 +227,7 @@ impl Reader {
             Parsed::Valid(record)
                 if record.kind == Kind::Part && record.body.len() == place.len as usize =>
             {
-                if record.form == Form::Sealed {
-                    return vault.open(&record, site).map(Bytes::from);
-                }
-                Some(bytes.slice(at + HEAD..at + HEAD + record.body.len()))
+                vault.contents(bytes, &record, site)
             }
             Parsed::Valid(_) | Parsed::Short { .. } | Parsed::Invalid => None,
         }

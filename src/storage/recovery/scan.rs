@@ -208,9 +208,7 @@ impl Scan {
             let pos = at.0 + offset as u64;
             let site = Site::log(pos, self.epoch);
             match parse(rest, site) {
-                Parsed::Valid(record)
-                    if record.form == Form::Sealed && vault.open(&record, site).is_none() =>
-                {
+                Parsed::Valid(record) if !vault.can_read(&record, site) => {
                     offset += record.total;
                 }
                 Parsed::Valid(record) => {
