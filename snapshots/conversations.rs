@@ -25,7 +25,7 @@ fn difference(binary: &Path, case: &Case, wanted: &[Difference]) -> Option<Strin
         Ok(text) => text,
         Err(e) => return Some(format!("not recorded: {e}\n")),
     };
-    match play::play(binary, case) {
+    match play::play(binary, case, Some(&recorded)) {
         Ok(ours) => compare::compare(&case.id, &recorded, &ours, wanted),
         Err(e) => Some(format!("{e}\n")),
     }

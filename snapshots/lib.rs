@@ -20,6 +20,7 @@ mod memphis;
 pub mod normalise;
 pub mod play;
 pub mod process;
+mod proofs;
 pub mod step;
 mod text;
 

@@ -19,37 +19,68 @@ use crate::text::{body_lines, connect_line, expand, header_block};
 /// How long nothing may come where nothing is expected.
 const SILENCE: Duration = Duration::from_millis(250);
 
-/// Plays `case` against `binary`.
+/// Plays `case` against `binary`. Where frames are waited for without a number of theirs, as many as
+/// the `recorded` transcript has are waited for with patience: how long a server takes is no difference.
 ///
 /// # Errors
 /// When the server can not be started or a socket fails. What the server answers is never an error.
-pub fn play(binary: &Path, case: &Case) -> io::Result<String> {
+pub fn play(binary: &Path, case: &Case, recorded: Option<&str>) -> io::Result<String> {
     let mut player = Player {
         case,
         process: Process::start(binary, case)?,
         conns: BTreeMap::new(),
         names: Normaliser::default(),
         reads_next: false,
+        expected: 0,
         answer: String::new(),
         out: format!("{}\n\n", case.title),
     };
-    let mut lines = case.steps.iter().peekable();
-    while let Some(line) = lines.next() {
+    let expected = recorded.map_or_else(Vec::new, |text| frames_of_steps(&case.steps, text));
+    for (number, line) in case.steps.iter().enumerate() {
         let _ok = writeln!(player.out, "{}", line.text);
-        let next = lines.peek();
-        let ends_block = next.is_none_or(|next| !continues(line, next));
-        player.reads_next = next.is_some_and(|next| is_read_by(line, next));
+        let behind = case.steps.get(number + 1..).unwrap_or_default();
+        let ends_block = behind.first().is_none_or(|next| !continues(line, next));
+        player.reads_next = is_read_by(line, behind);
+        player.expected = expected.get(number).copied().unwrap_or_default();
         player.step(line, ends_block)?;
     }
     Ok(player.out)
 }
 
-/// Whether the second of two neighbouring lines reads what the first may bring about.
-fn is_read_by(line: &Line, next: &Line) -> bool {
-    match (&line.step, &next.step) {
-        (Step::On(a, Action::Send { .. }), Step::On(b, Action::Read(_))) => a == b,
-        _ => false,
+/// Whether what the line brings about is shown by the next thing that its connection does: by the very
+/// next step, or by a later one that shows all that came.
+fn is_read_by(line: &Line, behind: &[Line]) -> bool {
+    let Step::On(name, _) = &line.step else {
+        return false;
+    };
+    let next = behind.iter().enumerate().find_map(|(steps, line)| {
+        let Step::On(other, action) = &line.step else {
+            return None;
+        };
+        (other == name).then_some((steps, action))
+    });
+    match next {
+        Some((steps, Action::Read(_))) => steps == 0,
+        Some((_, action)) => matches!(action, Action::Quiet(_) | Action::Closed),
+        None => false,
     }
+}
+
+/// How many frames a transcript shows below each step.
+fn frames_of_steps(steps: &[Line], transcript: &str) -> Vec<usize> {
+    let mut frames = vec![0; steps.len()];
+    let mut reached = 0;
+    for line in transcript.lines() {
+        if steps.get(reached).is_some_and(|step| step.text == line) {
+            reached += 1;
+        } else if let Some((name, _)) = line.split_once("< ")
+            && name.bytes().all(|b| b.is_ascii_alphanumeric())
+            && let Some(count) = reached.checked_sub(1).and_then(|at| frames.get_mut(at))
+        {
+            *count += 1;
+        }
+    }
+    frames
 }
 
 /// Whether two neighbouring lines are sent in one write.
@@ -68,9 +99,11 @@ struct Player<'a> {
     process: Process,
     conns: BTreeMap<String, Peer>,
     names: Normaliser,
-    /// Whether the next step reads frames: then it shows what comes before a PONG, too, as what is
-    /// delivered to a new subscription may do.
+    /// Whether the next step of the connection shows frames: then it shows what comes before a PONG,
+    /// too, as what is delivered to a new subscription may do.
     reads_next: bool,
+    /// How many frames the recorded transcript has below this step.
+    expected: usize,
     /// The payload of the last answer to a request.
     answer: String,
     out: String,
@@ -237,13 +270,21 @@ impl Player<'_> {
         Ok(())
     }
 
+    /// Shows what comes in `time`, which goes on as long as fewer frames came than were recorded.
     fn drain(&mut self, name: &str, time: Duration) -> io::Result<()> {
-        let deadline = Instant::now() + time;
-        self.show_queue(name)?;
+        let start = Instant::now();
+        let mut deadline = start + time;
+        let mut shown = self.show_queue(name)?;
         loop {
             match self.peer(name)?.conn.next(deadline)? {
-                Got::Frame(frame) => self.show(name, &frame),
+                Got::Frame(frame) => {
+                    shown += 1;
+                    self.show(name, &frame);
+                }
                 Got::Closed => return self.note_end(name, &Got::Closed),
+                Got::Nothing if shown < self.expected && start.elapsed() < PATIENCE => {
+                    deadline = Instant::now() + time;
+                }
                 Got::Nothing if time == PATIENCE => return self.note_end(name, &Got::Nothing),
                 Got::Nothing => return Ok(()),
             }
@@ -329,11 +370,14 @@ impl Player<'_> {
         self.barrier(name, 0)
     }
 
-    fn show_queue(&mut self, name: &str) -> io::Result<()> {
+    /// Shows what was read before, and says how many frames that were.
+    fn show_queue(&mut self, name: &str) -> io::Result<usize> {
+        let mut shown = 0;
         while let Some(frame) = self.peer(name)?.conn.queue.pop_front() {
+            shown += 1;
             self.show(name, &frame);
         }
-        Ok(())
+        Ok(shown)
     }
 
     fn note_end(&mut self, name: &str, end: &Got) -> io::Result<()> {

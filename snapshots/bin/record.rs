@@ -60,14 +60,15 @@ fn main() -> io::Result<ExitCode> {
 }
 
 fn record(binary: &Path, version: &str, case: &Case) -> io::Result<()> {
-    let transcript = play::play(binary, case)?;
+    let transcript = play::play(binary, case, None)?;
     if transcript.contains("(nothing more came)") {
         return Err(io::Error::other(format!(
             "waits for what never comes\n{transcript}"
         )));
     }
     for _ in 1..PLAYS {
-        if let Some(report) = compare(&case.id, &transcript, &play::play(binary, case)?, &[]) {
+        let again = play::play(binary, case, Some(&transcript))?;
+        if let Some(report) = compare(&case.id, &transcript, &again, &[]) {
             return Err(io::Error::other(format!(
                 "differs from run to run\n{report}"
             )));
