@@ -87,9 +87,11 @@ func resolverRestart(s *server) error {
 func resolverListLookupPack(s *server) error {
 	w := newWorld()
 	name := public(w.account)
+	// Encoded once: a claim tells the second in which that was done.
+	token := w.accountJWT()
 	return all(
 		func() error { return s.start(w.directory("")) },
-		func() error { return w.update(s) },
+		func() error { return w.changes(s, "$SYS.REQ.CLAIMS.UPDATE", token, "jwt updated") },
 		func() error {
 			msg, err := w.ask(s, "$SYS.REQ.CLAIMS.LIST", "")
 			if err != nil || !bytes.Contains(msg.Data, []byte(`"`+name+`"`)) {
@@ -99,7 +101,7 @@ func resolverListLookupPack(s *server) error {
 		},
 		func() error {
 			msg, err := w.ask(s, "$SYS.REQ.ACCOUNT."+name+".CLAIMS.LOOKUP", "")
-			if err != nil || string(msg.Data) != w.accountJWT() {
+			if err != nil || string(msg.Data) != token {
 				return fmt.Errorf("looked up: %v %v", msg, err)
 			}
 			return nil
@@ -111,7 +113,7 @@ func resolverListLookupPack(s *server) error {
 			}
 			return nil
 		},
-		func() error { return packed(s, w, name+"|"+w.accountJWT()) },
+		func() error { return packed(s, w, name+"|"+token) },
 	)
 }
 
