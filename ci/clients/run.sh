@@ -155,12 +155,12 @@ operator() {
     stop_all
 }
 
-# A Memphis SDK gets both ways in: nats-server has only one.
+# A Memphis SDK gets both ways in, where nats-server has only one, and what goes with them.
 memphis() {
-    local port
-    port=$(free_port)
-    if serve "memphis { listen: \"127.0.0.1:$port\" }"; then
-        client "$@" "$port" "$url"
+    local port management pages
+    port=$(free_port) management=$(free_port) pages=$(free_port)
+    if serve "memphis { listen: \"127.0.0.1:$port\", ui_port: $management, ws_port: $pages }"; then
+        client "$@" "$port" "$url" "$management" "$pages"
     else
         echo "FAIL $1/program: the server did not start"
     fi

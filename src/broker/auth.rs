@@ -27,6 +27,7 @@ use crate::accounts::Accounts;
 use crate::auth::delegated::{Delegate, without_questions};
 use crate::auth::dn::Dn;
 use crate::auth::memphis::Tenants;
+pub(crate) use crate::auth::memphis::web_password;
 use crate::auth::operator::Signers;
 pub(crate) use crate::auth::operator::{Standing, seconds};
 use crate::auth::secret::Secret;
@@ -156,7 +157,12 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
-    pub(crate) fn new(options: &Options, accounts: &mut Accounts, seed: u64) -> Self {
+    pub(crate) fn new(
+        options: &Options,
+        accounts: &mut Accounts,
+        seed: u64,
+        secret: &[u8; 32],
+    ) -> Self {
         let mut auth = Self {
             users: BTreeMap::new(),
             nkeys: BTreeMap::new(),
@@ -213,7 +219,7 @@ impl Auth {
         auth.memphis = options
             .memphis
             .as_ref()
-            .map(|memphis| Tenants::new(memphis, accounts, seed));
+            .map(|memphis| Tenants::new(memphis, accounts, seed, secret));
         auth
     }
 

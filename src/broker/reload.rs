@@ -43,7 +43,12 @@ impl Shard {
         self.router.bounds = Bounds::new(config);
         self.router.tracing = Tracing::new(config);
         self.router.accounts.reload(config, self.seed);
-        let auth = Auth::new(config, &mut self.router.accounts, self.seed);
+        let auth = Auth::new(
+            config,
+            &mut self.router.accounts,
+            self.seed,
+            &self.options.secret,
+        );
         let auth = core::mem::replace(&mut self.auth, auth);
         if let Some(streams) = &mut self.streams {
             streams.reload(config, &self.identity, &mut self.router);

@@ -100,7 +100,7 @@ impl Shard {
         let config = &options.config;
         let rng = Rng::new(seed, RNG_SHARD);
         let mut accounts = Accounts::new(config, seed);
-        let auth = Auth::new(config, &mut accounts, seed);
+        let auth = Auth::new(config, &mut accounts, seed, &options.secret);
         let bounds = Bounds::new(config);
         let identity = Identity::new(config, options.secret);
         let mut router = Router::new(accounts, bounds, &identity.name, seed);

@@ -19,7 +19,7 @@ use crate::turns::Topic;
 use crate::work::Work;
 
 /// Subjects whose messages go to [`Memphis::request`](crate::machine::Memphis::request).
-pub const SUBJECTS: [&str; 14] = [
+pub const SUBJECTS: [&str; 15] = [
     STATION_CREATIONS,
     STATION_DESTRUCTIONS,
     PRODUCER_CREATIONS,
@@ -34,6 +34,7 @@ pub const SUBJECTS: [&str; 14] = [
     PM_ACKS,
     NOTIFICATIONS,
     "$memphis_api.*.*",
+    "$memphis_ws_subs.>",
 ];
 pub(crate) const STATION_CREATIONS: &str = "$memphis_station_creations";
 pub(crate) const STATION_DESTRUCTIONS: &str = "$memphis_station_destructions";

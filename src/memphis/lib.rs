@@ -31,5 +31,6 @@ mod reply;
 pub mod request;
 mod schema;
 pub mod station;
+mod throughput;
 mod turns;
 mod work;

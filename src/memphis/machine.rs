@@ -8,6 +8,7 @@ mod aliases;
 mod consequence;
 mod guards;
 mod managing;
+mod pulse;
 mod resend;
 mod rights;
 mod sweep;
@@ -26,17 +27,21 @@ use crate::book::{Book, Change, Entry, EntryError, UserRow};
 use crate::clients::Clients;
 use crate::dispatch;
 use crate::guard::SchemaLibrary;
-use crate::manage::{Answer, CallId, PublisherFacts, StreamFacts, View};
+use crate::manage::{Answer, CallId, PublisherFacts, StreamFacts, TrafficFacts, View};
 use crate::turns::{Topic, Turns};
 use crate::work::{Cx, Event, Step, Work};
 use consequence::Consequence;
 use guards::Guards;
+use pulse::Pulse;
 use resend::Underway;
 
 pub use crate::dispatch::SUBJECTS;
 pub use guards::{Guard, Misfit, SCHEMA_ERR_CODE};
+pub(crate) use pulse::BROKER;
 pub use resend::ResendError;
 
+/// Who the web interface connects as, to watch pages.
+pub const WEB_USER: &str = "$memphis_user";
 /// Who Memphis' REST gateway logs in as.
 const USER_GATEWAY: &str = "$$memphis";
 
@@ -124,6 +129,12 @@ pub trait Host {
     /// Returns the NATS clients that publish to a station.
     fn publishers(&self, account: AccountId, station: &str) -> Vec<PublisherFacts>;
 
+    /// Returns how much has gone in and out of an account.
+    fn traffic(&self, account: AccountId) -> TrafficFacts;
+
+    /// Returns the accounts that Memphis' users are of.
+    fn tenants(&self) -> Vec<AccountId>;
+
     /// Names each of the account's streams.
     fn streams(&self, account: AccountId, each: &mut dyn FnMut(&str));
 
@@ -161,6 +172,7 @@ pub struct Memphis {
     next_sweep: Instant,
     next_resend: Instant,
     underway: Underway,
+    pulse: Pulse,
     /// Set once recovery is over: until then entries are applied and nothing is begun.
     is_live: bool,
     /// Set when the log takes no more entries: why.
@@ -209,6 +221,7 @@ impl Memphis {
             next_sweep: Instant::NEVER,
             next_resend: Instant::NEVER,
             underway: Underway::new(),
+            pulse: Pulse::default(),
             is_live: false,
             poisoned: None,
         }
@@ -245,7 +258,10 @@ impl Memphis {
 
     /// Handles a message on one of [`SUBJECTS`], or on one that was asked for by [`Host::bind`].
     pub fn request(&mut self, account: AccountId, request: &Request<'_>, host: &mut impl Host) {
-        if self.pass_on(account, request, host) || self.manage_by_message(account, request, host) {
+        if self.pass_on(account, request, host)
+            || self.manage_by_message(account, request, host)
+            || self.watch(account, request, host)
+        {
             return;
         }
         let Ok(subject) = core::str::from_utf8(request.subject) else {
@@ -368,6 +384,24 @@ impl Memphis {
         }
     }
 
+    /// Returns what work on an account can look at and reach.
+    fn cx<'a, H: Host>(
+        &'a self,
+        account: AccountId,
+        tenant: &'a str,
+        host: &'a mut H,
+    ) -> Cx<'a, H> {
+        Cx {
+            account,
+            tenant,
+            book: &self.book,
+            clients: &self.clients,
+            library: self.guards.library(),
+            throughput: self.pulse.throughput(account),
+            host,
+        }
+    }
+
     /// Runs one task until it waits or ends; returns the tasks whose turn has come.
     fn step(&mut self, id: TaskId, event: &Event<'_>, host: &mut impl Host) -> Vec<TaskId> {
         let Some(mut task) = self.tasks.remove(&id) else {
@@ -377,15 +411,7 @@ impl Memphis {
         let tenant = host.account_name(account);
         let mut event = event;
         loop {
-            let mut cx = Cx {
-                account,
-                tenant: &tenant,
-                book: &self.book,
-                clients: &self.clients,
-                library: self.guards.library(),
-                host,
-            };
-            match task.work.on(event, &mut cx) {
+            match task.work.on(event, &mut self.cx(account, &tenant, host)) {
                 Step::Become(work) => {
                     task.work = *work;
                     event = &Event::Begin;

@@ -21,9 +21,10 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
-pub use facts::{ConsumerFacts, PublisherFacts, StreamFacts};
+pub use facts::{ConsumerFacts, PublisherFacts, StreamFacts, TrafficFacts};
 pub use ids::{seal_of, user_id};
 pub(crate) use plan::{Plan, plan};
+pub(crate) use show::time;
 pub(crate) use view::View;
 
 /// Names a call that the driver made.

@@ -23,6 +23,7 @@ use crate::producer::{Ending, Producing};
 use crate::removing::Removing;
 use crate::reply;
 use crate::schema::{Attaching, Versioning};
+use crate::throughput::Throughput;
 
 /// What a task waited for.
 #[derive(Debug)]
@@ -155,6 +156,7 @@ pub(crate) struct Cx<'a, H> {
     pub(crate) book: &'a Book,
     pub(crate) clients: &'a Clients,
     pub(crate) library: &'a dyn SchemaLibrary,
+    pub(crate) throughput: Option<&'a Throughput>,
     pub(crate) host: &'a mut H,
 }
 

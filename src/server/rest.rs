@@ -15,15 +15,17 @@ mod tokens;
 use std::io;
 use std::rc::Rc;
 
-use broker::Level;
+use broker::{Level, Rules};
 use config::Options;
-use config::options::Listen;
+use config::options::{Listen, WebSocket};
 use tokio::task::JoinSet;
 
+use crate::door::{Door, Entrance};
 use crate::driver::Driver;
 use crate::net::Net;
 use crate::tls::TlsDoor;
 use crate::web::serve_site;
+use crate::websocket::WebSocketDoor;
 use gateway::Gateway;
 use management::Management;
 
@@ -44,7 +46,8 @@ impl<N: Net> RestDoors<N> {
         let rest = config.memphis.as_ref().map(|memphis| &memphis.rest);
         let management = rest.and_then(|rest| rest.management.as_ref());
         let gateway = rest.and_then(|rest| rest.gateway.as_ref());
-        let is_on = management.is_some() || gateway.is_some();
+        let pages = rest.and_then(|rest| rest.websocket.as_ref());
+        let is_on = management.is_some() || gateway.is_some() || pages.is_some();
         let tls = config.tls.as_ref().filter(|_| is_on);
         let tls = tls.map(TlsDoor::open_to_all).transpose()?;
         Ok(Self {
@@ -52,6 +55,43 @@ impl<N: Net> RestDoors<N> {
             gateway: listener::<N>(gateway).await?,
             tls: tls.map(Rc::new),
         })
+    }
+
+    /// Binds the listener of pages that watch, if there is to be one: they speak NATS.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub(crate) async fn bind_pages(
+        &self,
+        config: &Options,
+        driver: &Rc<Driver>,
+    ) -> io::Result<Option<Door<N>>> {
+        let rest = config.memphis.as_ref().map(|memphis| &memphis.rest);
+        let Some(listen) = rest.and_then(|rest| rest.websocket.as_ref()) else {
+            return Ok(None);
+        };
+        let Some((listener, at)) = listener::<N>(Some(listen)).await? else {
+            return Ok(None);
+        };
+        let protocol = if self.tls.is_some() { "wss" } else { "ws" };
+        let text = format!("Listening for pages of Memphis on {protocol}://{at}");
+        driver.log(Level::Info, text);
+        let options = WebSocket {
+            listen: listen.clone(),
+            no_tls: self.tls.is_none(),
+            ..WebSocket::default()
+        };
+        let entrance = Entrance {
+            driver: Rc::clone(driver),
+            local: N::local_addr(&listener)?,
+            rules: Rules::Memphis,
+            tls: self.tls.clone(),
+            websocket: Some(Rc::new(WebSocketDoor::new(
+                &options,
+                config.limits.payload_max,
+            ))),
+        };
+        Ok(Some(Door::new(listener, entrance)))
     }
 
     /// Begins to serve.

@@ -146,6 +146,7 @@ pub async fn serve<N: Net, D: Disk>(
         &mut bound,
     )
     .await?;
+    let pages = rest.bind_pages(&asked_for, &driver).await?;
     let closed = bind_closed::<N>(doors, &mut bound).await?;
     let parts = Parts::<N, D> {
         driver,
@@ -153,7 +154,7 @@ pub async fn serve<N: Net, D: Disk>(
         worked,
         asked,
         listeners,
-        websocket,
+        websockets: websocket.into_iter().chain(pages).collect(),
         closed,
         monitoring,
         bound,
@@ -289,7 +290,7 @@ struct Parts<N: Net, D: Disk> {
     /// Gets one for each reload that is asked for.
     asked: UnboundedReceiver<()>,
     listeners: Vec<(N::Listener, Rules)>,
-    websocket: Option<Door<N>>,
+    websockets: Vec<Door<N>>,
     /// Listeners that let nobody in yet.
     closed: Vec<(N::Listener, Peers)>,
     monitoring: Option<(N::Listener, Option<Rc<TlsDoor>>)>,
@@ -335,7 +336,7 @@ impl<N: Net, D: Disk> Parts<N, D> {
         let mut open = Vec::new();
         let mut doors = JoinSet::new();
         let shut = shut::<N>(&driver, self.listeners, &self.bound, &self.tls);
-        for door in shut.into_iter().chain(self.websocket) {
+        for door in shut.into_iter().chain(self.websockets) {
             let (keep, closing) = oneshot::channel();
             open.push(keep);
             doors.spawn_local(door.run(closing));

@@ -1,6 +1,6 @@
 // memphis-dev, unmodified: stations, producers, consumers and dead letters, beside a NATS client.
 //
-// Usage: node checks.mjs MEMPHIS_PORT NATS_URL. Prints `ok NAME` or `FAIL NAME: why` per check; exits 1 if one
+// Usage: node checks.mjs MEMPHIS_PORT NATS_URL MANAGEMENT_PORT PAGES_PORT. Prints `ok NAME` or `FAIL NAME: why` per check; exits 1 if one
 // failed. RESTART, if set, is a program that kills the server and starts it again.
 
 import assert from "node:assert/strict";
@@ -11,8 +11,10 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import memphisModule from "memphis-dev";
 import { connect as dial } from "nats";
+import { connect as dialPage } from "nats.ws";
+import { WebSocket } from "ws";
 
-const [port, url] = process.argv.slice(2);
+const [port, url, management, pages] = process.argv.slice(2);
 const { createMemphisInstance, Memphis, retentionTypes } = memphisModule;
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const text = (message) => Buffer.from(message.getData()).toString();
@@ -25,6 +27,16 @@ async function open(more = { password: "memphis" }) {
   });
   return memphis;
 }
+
+async function api(method, route, fields, jwt) {
+  const headers = { "Content-Type": "application/json", ...(jwt && { Authorization: `Bearer ${jwt}` }) };
+  const answer = await fetch(`http://127.0.0.1:${management}/api/${route}`, { method, headers, body: JSON.stringify(fields) });
+  const said = await answer.json();
+  assert.equal(answer.status, 200, `${route}: ${JSON.stringify(said)}`);
+  return said;
+}
+
+const login = () => api("POST", "usermgmt/login", { username: "root", password: "memphis" });
 
 async function refused(promise, part = "") {
   await assert.rejects(promise, (error) => {
@@ -56,6 +68,33 @@ const checks = {
     await (await open({ password: "memphis", accountId: 1 })).close();
     await refused(open({ password: "memphis", accountId: 2 }));
     await (await open({ connectionToken: "memphis" })).close();
+  },
+
+  async management_users({ memphis }) {
+    const { jwt } = await login();
+    const password = "Passw0rd!";
+    for (const [username, user_type] of [["js.app", "application"], ["js.manager", "management"]]) {
+      await api("POST", "usermgmt/addUser", { username, password, user_type }, jwt);
+    }
+    await (await open({ username: "js.app", password })).close();
+    await refused(open({ username: "js.manager", password }), "Authorization");
+    assert.ok(memphis.isConnected());
+  },
+
+  async watched_page({ memphis }) {
+    await memphis.station({ name: "js.watched" });
+    const said = await login();
+    assert.equal(said.ws_port, Number(pages));
+    globalThis.WebSocket ??= WebSocket;
+    const servers = `ws://127.0.0.1:${pages}`;
+    const user = `$memphis_user$${said.account_id}`;
+    const page = await dialPage({ servers, user, pass: said.internal_ws_pass });
+    const topic = "station_overview_data.js#watched.-1";
+    const { name } = (await page.request(`$memphis_ws_subs.${topic}`, "SUB")).json();
+    const sub = page.subscribe(`$memphis_ws_pubs.${topic}.${name}`, { max: 1, timeout: 30_000 });
+    for await (const message of sub) assert.equal(message.json().name, "js.watched");
+    await page.close();
+    await refused(dialPage({ servers, user, pass: "memphis" }), "Authorization");
   },
 
   async station_twice({ memphis, jsm }) {
@@ -163,6 +202,30 @@ const checks = {
     await memphis.detachSchema({ stationName: "js-schemas" });
     await sleep(300);
     await send(producer, '{"n":1}');
+  },
+
+  async schema_versions({ memphis }) {
+    const file = join(tmpdir(), `js-versions-${process.pid}.json`);
+    const write = (key) => writeFileSync(file, `{"type":"object","required":["${key}"]}`);
+    const create = () => memphis.createSchema({ schemaName: "js-versions", schemaType: "json", schemaFilePath: file });
+    write("a");
+    await create();
+    await create();
+    await memphis.station({ name: "js-versions", schemaName: "js-versions" });
+    const producer = await memphis.producer({ stationName: "js-versions", producerName: "p" });
+    await send(producer, '{"a":1}');
+    write("b");
+    await create();
+    // Another version counts for nobody until it is activated and the station follows it.
+    await refused(send(producer, '{"b":1}'), "Schema validation has failed");
+    const { jwt } = await login();
+    const shown = await api("PUT", "schemas/rollBackVersion", { schema_name: "js-versions", version_number: 2 }, jwt);
+    assert.deepEqual(shown.versions.map((version) => version.active), shown.versions.map((v) => v.version_number === 2));
+    await api("POST", "stations/useSchema", { station_names: ["js-versions"], schema_name: "js-versions" }, jwt);
+    await until(() => send(producer, '{"b":1}').then(() => true, () => false));
+    await refused(send(producer, '{"a":1}'), "Schema validation has failed");
+    const late = await memphis.producer({ stationName: "js-versions", producerName: "late" });
+    await send(late, '{"b":1}');
   },
 
   async schemas_for_nats_clients({ memphis, js, jsm }) {

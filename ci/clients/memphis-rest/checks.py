@@ -328,6 +328,19 @@ async def overview_and_logs(api):
                             ("monitoring/getAvailableReplicas", {"available_replicas": 1})]:
         assert api("GET", route) == expected, route
     assert api("GET", "functions/getAllFunctions")["installed"] == []
+    # Traffic is measured in steps: what a client does now is in one of the next.
+    nc = await client()
+
+    async def busy():
+        await nc.publish("busy", bytes(100_000))
+        shown = api("GET", "monitoring/getMainOverviewData")["brokers_throughput"]
+        assert [broker["name"] for broker in shown] == ["total", "memphis-0"], shown
+        return any(sample["write"] > 1000 for sample in shown[0]["write"])
+    deadline = time.monotonic() + 30
+    while not await busy():
+        assert time.monotonic() < deadline, "no throughput"
+        await asyncio.sleep(0.2)
+    await nc.close()
 
 
 class Gateway:

@@ -9,9 +9,13 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use core::cell::RefCell;
 
-use config::options::Memphis;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use config::options::{Memphis, PermissionList, Permissions};
 use memphis::book::UserRow;
+use memphis::machine::WEB_USER;
 use protocol::id::AccountId;
+use sha2::{Digest as _, Sha256};
 
 use crate::accounts::Accounts;
 use crate::auth::secret::Secret;
@@ -45,7 +49,12 @@ struct Tenant {
 }
 
 impl Tenants {
-    pub(crate) fn new(memphis: &Memphis, accounts: &mut Accounts, seed: u64) -> Self {
+    pub(crate) fn new(
+        memphis: &Memphis,
+        accounts: &mut Accounts,
+        seed: u64,
+        secret: &[u8; 32],
+    ) -> Self {
         let mut first = Tenant {
             account: accounts.global,
             users: BTreeMap::new(),
@@ -57,6 +66,7 @@ impl Tenants {
         for user in &memphis.users {
             first.insert_user(user);
         }
+        first.insert_watcher(&web_password(secret, TENANT_DEFAULT));
         let mut by_id = BTreeMap::from([(TENANT_DEFAULT, first)]);
         for tenant in &memphis.tenants {
             let mut entry = Tenant {
@@ -67,6 +77,7 @@ impl Tenants {
             for user in &tenant.users {
                 entry.insert_user(user);
             }
+            entry.insert_watcher(&web_password(secret, tenant.id));
             by_id.insert(tenant.id, entry);
         }
         Self {
@@ -185,6 +196,15 @@ impl Tenants {
     }
 }
 
+/// Returns what pages that watch a tenant log in with. It is drawn at each start, as `secret` is.
+pub(crate) fn web_password(secret: &[u8; 32], tenant: u32) -> String {
+    let mut digest = Sha256::new();
+    digest.update(b"web");
+    digest.update(secret);
+    digest.update(tenant.to_le_bytes());
+    URL_SAFE_NO_PAD.encode(digest.finalize())
+}
+
 /// Splits `user$ACCOUNT_ID`. Names may hold a `$` themselves, so the last one counts, and only with a
 /// number behind it.
 fn split_account(user: &str) -> Option<(u32, &str)> {
@@ -212,6 +232,25 @@ impl Tenant {
         let user = Rc::new(User::new(name, self.account, None, 0));
         self.users
             .insert(name.to_ascii_lowercase(), (Secret::new(password), user));
+    }
+
+    /// Lets pages of the web interface in, to watch and for nothing else.
+    fn insert_watcher(&mut self, password: &str) {
+        let only = |subjects: &[&str]| {
+            let subjects = subjects.iter().map(|subject| String::from(*subject));
+            Some(PermissionList {
+                allow: Some(subjects.collect()),
+                ..PermissionList::default()
+            })
+        };
+        let permissions = Permissions {
+            publish: only(&["$memphis_ws_subs.>"]),
+            subscribe: only(&["$memphis_ws_pubs.>", "_INBOX.>"]),
+            ..Permissions::default()
+        };
+        let user = Rc::new(User::new(WEB_USER, self.account, Some(&permissions), 0));
+        let entry = (Secret::new(password), user);
+        self.users.insert(String::from(WEB_USER), entry);
     }
 
     fn accept(&self, user: &Rc<User>) -> Verdict {
@@ -251,7 +290,7 @@ mod tests {
             }],
             ..Memphis::default()
         };
-        Tenants::new(&memphis, &mut accounts, 0)
+        Tenants::new(&memphis, &mut accounts, 0, &[0; 32])
     }
 
     /// Returns who the credentials are, as `user@account number`.

@@ -9,7 +9,7 @@ use memphis::book::UserKind;
 use memphis::manage::{seal_of, user_id};
 
 use super::Shard;
-use crate::auth::Verdict;
+use crate::auth::{Verdict, web_password};
 
 /// The user that is always there.
 const ROOT: &str = "root";
@@ -35,6 +35,8 @@ pub struct Manager {
     pub id: u32,
     /// Another number once its password is another one; 0 for passwords of the configuration.
     pub seal: u64,
+    /// What pages that watch the account log in with.
+    pub web_password: String,
 }
 
 /// Whether a password is a manager's.
@@ -72,6 +74,7 @@ impl Shard {
             kind: UserKind::Root,
             avatar_id: 1,
             id: user_id(user),
+            web_password: web_password(&self.options.secret, account_id),
             ..Manager::default()
         };
         if user == ROOT {

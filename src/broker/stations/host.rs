@@ -12,7 +12,7 @@ use jetstream::env::{ApiCall, Env, Inbound, NameRules};
 use memphis::book::UserRow;
 use memphis::clients::connection_id;
 use memphis::machine::{self, Request, TaskId};
-use memphis::manage::{Answer, CallId, PublisherFacts, StreamFacts};
+use memphis::manage::{Answer, CallId, PublisherFacts, StreamFacts, TrafficFacts};
 use memphis::name::station_of_stream;
 use protocol::id::{AccountId, ConnId, LogPos, Seq};
 use protocol::message::Message;
@@ -201,6 +201,21 @@ impl machine::Host for Host<'_> {
             })
         })
         .collect()
+    }
+
+    fn traffic(&self, account: AccountId) -> TrafficFacts {
+        let router = &*self.world.router;
+        let entry = router.accounts.get(account);
+        let (mut received, mut sent) = entry.map_or((0, 0), |a| (a.received.bytes, a.sent.bytes));
+        for conn in router.conns.iter().filter(|conn| conn.account == account) {
+            received += conn.received.bytes;
+            sent += conn.sent.bytes;
+        }
+        TrafficFacts { received, sent }
+    }
+
+    fn tenants(&self) -> Vec<AccountId> {
+        self.world.router.tenants.iter().copied().collect()
     }
 
     fn streams(&self, account: AccountId, each: &mut dyn FnMut(&str)) {

@@ -36,6 +36,7 @@ pub(crate) struct Draft {
 struct RestDraft {
     ui_port: Option<u16>,
     rest_gw_port: Option<u16>,
+    ws_port: Option<u16>,
     jwt_secret: Option<String>,
     refresh_jwt_secret: Option<String>,
     jwt_minutes: Option<u32>,
@@ -49,6 +50,7 @@ impl Draft {
             rest: RestDraft {
                 ui_port: Some(Rest::MANAGEMENT_PORT),
                 rest_gw_port: Some(Rest::GATEWAY_PORT),
+                ws_port: Some(Rest::WEBSOCKET_PORT),
                 ..RestDraft::default()
             },
             ..Self::default()
@@ -88,7 +90,7 @@ impl Draft {
             "gc_producer_consumer_retention_hours" => {
                 self.gc_retention_hours = within(read, key, node, 1, 168);
             }
-            "ui_port" | "rest_gw_port" => return self.rest.read(read, key, node),
+            "ui_port" | "rest_gw_port" | "ws_port" => return self.rest.read(read, key, node),
             "k8s_namespace"
             | "ui_host"
             | "rest_gw_host"
@@ -106,6 +108,7 @@ impl Draft {
         self.gc_retention_hours = self.gc_retention_hours.or(outside.gc_retention_hours);
         self.rest.ui_port = self.rest.ui_port.or(outside.rest.ui_port);
         self.rest.rest_gw_port = self.rest.rest_gw_port.or(outside.rest.rest_gw_port);
+        self.rest.ws_port = self.rest.ws_port.or(outside.rest.ws_port);
         self
     }
 
@@ -158,6 +161,7 @@ impl RestDraft {
         match key {
             "ui_port" => self.ui_port = port(read, key, node),
             "rest_gw_port" => self.rest_gw_port = port(read, key, node),
+            "ws_port" => self.ws_port = port(read, key, node),
             "jwt_secret" => set(&mut self.jwt_secret, read.secret(node)),
             "refresh_jwt_secret" => set(&mut self.refresh_jwt_secret, read.secret(node)),
             "jwt_expires_in_minutes" => {
@@ -193,6 +197,7 @@ impl RestDraft {
         Rest {
             management: on(self.ui_port),
             gateway: on(self.rest_gw_port),
+            websocket: on(self.ws_port),
             jwt_secret: self.jwt_secret.or_else(|| variable("JWT_SECRET")),
             refresh_jwt_secret: self
                 .refresh_jwt_secret

@@ -305,11 +305,12 @@ fn tenants_of_memphis_have_limits_in_the_words_of_accounts() {
 fn memphis_over_http_is_off_until_it_is_given_ports() {
     let rest = options("memphis: true").memphis.expect("on").rest;
     assert_eq!((rest.management, rest.gateway), (None, None));
-    let text = "ui_port: 9000\nmemphis { root_password: pw, rest_gw_port: 4444, jwt_secret: s }";
+    let text = "ui_port: 9000\nmemphis { root_password: pw, rest_gw_port: 4444, ws_port: 7770, jwt_secret: s }";
     let rest = options(text).memphis.expect("on").rest;
     let shown = |listen: Option<crate::options::Listen>| listen.map(|listen| listen.to_string());
     assert_eq!(shown(rest.management).as_deref(), Some("0.0.0.0:9000"));
     assert_eq!(shown(rest.gateway).as_deref(), Some("0.0.0.0:4444"));
+    assert_eq!(shown(rest.websocket).as_deref(), Some("0.0.0.0:7770"));
     assert_eq!(rest.jwt_secret.as_deref(), Some("s"));
     let off = options("memphis { ui_port: 0 }").memphis.expect("on").rest;
     assert_eq!(off.management, None);

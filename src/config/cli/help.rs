@@ -88,7 +88,8 @@ Other:
 
 Started without options, it serves Memphis SDKs and NATS clients on port 6666, user root, password
 memphis (or ROOT_PASSWORD), stores in ./beale-data, and serves monitoring on port 8222, Memphis'
-management API on port 9000 and its REST gateway on port 4444.
+management API on port 9000, its REST gateway on port 4444 and its WebSockets
+on port 7770.
 ";
 
 pub(crate) const TLS: &str = "

@@ -81,10 +81,12 @@ fn without_arguments_it_is_what_memphis_users_expect() {
     let Rest {
         management,
         gateway,
+        websocket,
         ..
     } = memphis.rest;
     assert_eq!(management.expect("on").to_string(), "127.0.0.1:9000");
     assert_eq!(gateway.expect("on").to_string(), "127.0.0.1:4444");
+    assert_eq!(websocket.expect("on").to_string(), "127.0.0.1:7770");
     assert_eq!(options.listen, None);
     assert_eq!(options.http.expect("on").to_string(), "127.0.0.1:8222");
     assert_eq!(

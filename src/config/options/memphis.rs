@@ -40,6 +40,8 @@ pub struct Rest {
     pub management: Option<Listen>,
     /// Where messages are produced and consumed; none when off.
     pub gateway: Option<Listen>,
+    /// Where pages connect that watch; none when off.
+    pub websocket: Option<Listen>,
     /// What access tokens are signed with; drawn at each start if none is set.
     pub jwt_secret: Option<String>,
     /// What refresh tokens are signed with; drawn at each start if none is set.
@@ -53,6 +55,8 @@ pub struct Rest {
 impl Rest {
     /// The port of Memphis' management interface.
     pub const MANAGEMENT_PORT: u16 = 9000;
+    /// The port of Memphis' WebSockets.
+    pub const WEBSOCKET_PORT: u16 = 7770;
     /// The port of Memphis' REST gateway.
     pub const GATEWAY_PORT: u16 = 4444;
 }
@@ -62,6 +66,7 @@ impl Default for Rest {
         Self {
             management: None,
             gateway: None,
+            websocket: None,
             jwt_secret: None,
             refresh_jwt_secret: None,
             jwt_expires_in_minutes: 15,

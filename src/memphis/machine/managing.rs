@@ -7,7 +7,7 @@ use protocol::id::AccountId;
 use super::{Host, Memphis, Reply, Request, TASKS_MAX, Task, To, resend};
 use crate::book::{Change, DeadLetterId};
 use crate::manage::{Answer, Call, CallId, Plan, Refusal, View, plan};
-use crate::work::{Cx, Work};
+use crate::work::Work;
 
 /// What the subjects of the management interface start with.
 pub(super) const SUBJECT_PREFIX: &str = "$memphis_api.";
@@ -42,14 +42,7 @@ impl Memphis {
 
     fn on_call(&mut self, account: AccountId, call: Call<'_>, to: To, host: &mut impl Host) {
         let tenant = host.account_name(account);
-        let cx = Cx {
-            account,
-            tenant: &tenant,
-            book: &self.book,
-            clients: &self.clients,
-            library: self.guards.library(),
-            host,
-        };
+        let cx = self.cx(account, &tenant, host);
         let planned = match &self.poisoned {
             Some(text) => Err(Refusal::Showable(text.clone())),
             None if self.tasks.len() >= TASKS_MAX => Err(Refusal::Busy),
@@ -105,14 +98,7 @@ impl Memphis {
             Reply::Subject(to) => super::answer(account, to, payload, host),
             Reply::Managed(to, view) => {
                 let tenant = host.account_name(account);
-                let cx = Cx {
-                    account,
-                    tenant: &tenant,
-                    book: &self.book,
-                    clients: &self.clients,
-                    library: self.guards.library(),
-                    host,
-                };
+                let cx = self.cx(account, &tenant, host);
                 let seen = view.render(payload, &cx);
                 answer(account, to, &seen, host);
             }

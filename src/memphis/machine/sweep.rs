@@ -76,13 +76,16 @@ impl Memphis {
             }
         }
         self.send_wanted(host);
-        self.next_sweep = host.now().mono + SWEEP;
+        let now = host.now().mono;
+        self.next_sweep = now + SWEEP;
+        self.pulse.begin(now);
     }
 
     /// Returns when [`Memphis::handle_timeout`] is wanted.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
-        self.next_sweep.min(self.next_resend)
+        let pulse = self.pulse.next();
+        self.next_sweep.min(self.next_resend).min(pulse)
     }
 
     /// Does what is due.
@@ -90,6 +93,9 @@ impl Memphis {
         let now = host.now();
         if now.mono >= self.next_resend {
             self.send_wanted(host);
+        }
+        if now.mono >= self.pulse.next() {
+            self.beat(host);
         }
         if now.mono < self.next_sweep {
             return;

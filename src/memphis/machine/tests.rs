@@ -6,6 +6,7 @@ mod dead_letters;
 mod groups;
 mod managing;
 mod producers;
+mod pulse;
 mod schemas;
 mod stations;
 mod world;

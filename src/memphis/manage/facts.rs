@@ -26,6 +26,15 @@ pub struct StreamFacts {
     pub consumers: Vec<ConsumerFacts>,
 }
 
+/// How many bytes have gone in and out of an account since the process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrafficFacts {
+    /// What clients published.
+    pub received: u64,
+    /// What clients were sent.
+    pub sent: u64,
+}
+
 /// A connection of a NATS client that publishes to a station.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublisherFacts {

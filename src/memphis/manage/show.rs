@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::ids::id_of;
 use super::{ConsumerFacts, StreamFacts};
 use crate::book::{Client, DeadLetter, DeadLetterId, StationRow, Tagged, Tenant};
-use crate::machine::Host;
+use crate::machine::{BROKER, Host};
 use crate::name::Name;
 use crate::station::StationRetention;
 use crate::work::{Cx, Partition, numbers};
@@ -24,10 +24,12 @@ pub(super) use people::{attached, root, schema, tag, tag_of, user};
 
 /// The version of stations with partitions.
 const VERSION: u32 = 2;
+/// What all brokers are called together.
+const TOTAL: &str = "total";
 /// A producer that nobody named.
 const UNKNOWN: &str = "Unknown";
 
-pub(super) fn time(stamp: u64) -> String {
+pub(crate) fn time(stamp: u64) -> String {
     rfc3339::Rfc3339(Wall(stamp)).to_string()
 }
 
@@ -348,6 +350,12 @@ fn consumer_group(group: &str, durable: &str, streams: &Streams, dead: usize) ->
     })
 }
 
+/// Returns how much goes in and out: all together, and of each broker.
+fn throughput<H: Host>(cx: &Cx<'_, H>) -> Vec<Value> {
+    let of = |broker| Some(cx.throughput?.shown(broker));
+    [TOTAL, BROKER].into_iter().filter_map(of).collect()
+}
+
 pub(super) fn main<H: Host>(stations: &[Name], cx: &Cx<'_, H>) -> Value {
     let shown: Vec<Value> = stations
         .iter()
@@ -363,7 +371,7 @@ pub(super) fn main<H: Host>(stations: &[Name], cx: &Cx<'_, H>) -> Value {
         "total_dls_messages": cx.rows().map_or(0, |rows| rows.dead_letters.iter().count()),
         "stations": shown,
         "system_components": [],
-        "brokers_throughput": [],
+        "brokers_throughput": throughput(cx),
         "k8s_env": false,
         "metrics_enabled": true,
         "delayed_cgs": [],

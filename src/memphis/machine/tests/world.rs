@@ -14,7 +14,9 @@ use crate::book::{DyingKey, UserRow};
 use crate::dead::death;
 use crate::guard::{Compiled, SchemaLibrary, SchemaText, Validator};
 use crate::machine::*;
-use crate::manage::{Answer, Call, CallId, ConsumerFacts, PublisherFacts, StreamFacts};
+use crate::manage::{
+    Answer, Call, CallId, ConsumerFacts, PublisherFacts, StreamFacts, TrafficFacts,
+};
 
 pub(super) const ACCOUNT: AccountId = AccountId(3);
 const INBOX: &str = "inbox";
@@ -57,6 +59,8 @@ pub(super) struct FakeHost {
     pub(super) users_changed: Vec<(String, bool)>,
     /// What was published, inbox and all.
     pub(super) published: Vec<(String, Stored)>,
+    /// What has gone in and out.
+    pub(super) traffic: TrafficFacts,
     pub(super) now: Now,
     queue: VecDeque<Happening>,
     log: Vec<(LogPos, Vec<u8>)>,
@@ -180,6 +184,14 @@ impl Host for FakeHost {
             messages: 2,
             ..PublisherFacts::default()
         }])
+    }
+
+    fn traffic(&self, _: AccountId) -> TrafficFacts {
+        self.traffic
+    }
+
+    fn tenants(&self) -> Vec<AccountId> {
+        Vec::from([ACCOUNT])
     }
 
     fn record(&mut self, entry: &[u8]) -> LogPos {
