@@ -28,7 +28,7 @@ var requests = []string{
 	`STREAM.NAMES`, `STREAM.LIST`, `STREAM.INFO.S {"deleted_details":true,"subjects_filter":">"}`,
 	`STREAM.INFO.M`, `STREAM.INFO.C`, `STREAM.INFO.NONE`,
 	`STREAM.MSG.GET.S {"seq":1}`, `STREAM.MSG.GET.S {"seq":99}`, `STREAM.MSG.DELETE.S {"seq":2}`,
-	`CONSUMER.CREATE.S.P {"stream_name":"S","config":{"durable_name":"P","ack_policy":"explicit","max_deliver":1,"ack_wait":50000000,"sample_freq":"100"}}`,
+	`CONSUMER.CREATE.S.P {"stream_name":"S","config":{"durable_name":"P","ack_policy":"explicit","max_deliver":1,"ack_wait":1000000000,"sample_freq":"100"}}`,
 	`CONSUMER.CREATE.S.G {"stream_name":"S","config":{"name":"G","ack_policy":"explicit","priority_groups":["g"],"priority_policy":"pinned_client"}}`,
 	`CONSUMER.CREATE.S.D {"stream_name":"S","config":{"durable_name":"D","deliver_subject":"push","idle_heartbeat":1000000000,"flow_control":true}}`,
 	`CONSUMER.NAMES.S`, `CONSUMER.LIST.S`, `CONSUMER.INFO.S.P`, `CONSUMER.INFO.S.NONE`,
@@ -106,6 +106,7 @@ func fill(nc *nats.Conn) {
 func work(nc *nats.Conn) {
 	inbox := nc.NewRespInbox()
 	sub, _ := nc.SubscribeSync(inbox)
+	tooOften, _ := nc.SubscribeSync("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.S.P")
 	_ = nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.S.P", inbox, []byte(`{"batch":4,"no_wait":true}`))
 	for _, verb := range []string{"+ACK", "-NAK", "+TERM a reason"} {
 		if msg, err := sub.NextMsg(2 * time.Second); err == nil {
@@ -114,7 +115,7 @@ func work(nc *nats.Conn) {
 	}
 	_ = nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.S.G", inbox, []byte(`{"group":"g","expires":1000000000}`))
 	// The fourth message is not acknowledged in time.
-	time.Sleep(300 * time.Millisecond)
+	_, _ = tooOften.NextMsg(10 * time.Second)
 	_, _ = nc.Request("$JS.API.CONSUMER.MSG.NEXT.S.P", []byte(`{"no_wait":true}`), time.Second)
 }
 
