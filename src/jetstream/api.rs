@@ -78,7 +78,8 @@ impl JetStream {
 
     fn dispatch(&mut self, call: &ApiCall<'_>, arrival: Arrival, env: &mut impl Env) -> bool {
         // Unknown requests are met with silence, as a newer server's clients expect.
-        let Some(request) = ApiRequest::parse(call.msg.subject) else {
+        let stand_in;
+        let Some(mut request) = ApiRequest::parse(call.msg.subject) else {
             return !is_answered_by_assets(call.msg.subject);
         };
         let kind = request.kind;
@@ -117,7 +118,11 @@ impl JetStream {
         if matches!(kind, ApiKind::DirectGet | ApiKind::DirectGetLast)
             && !self.serves_direct(call, &request)
         {
-            return false;
+            let Some(mirror) = self.mirror_for(call.account, request.stream) else {
+                return false;
+            };
+            stand_in = mirror;
+            request.stream = &stand_in;
         }
         if kind == ApiKind::StreamInfo
             && let Some(id) = self.shared.accounts.stream(call.account, request.stream)

@@ -68,6 +68,8 @@ pub(crate) struct Upstream {
     in_flight_bytes: usize,
     is_reading: bool,
     is_paused: bool,
+    /// Whether it has had all that the origin held at some time.
+    has_caught_up: bool,
     active: Option<Instant>,
     /// Since when the origin has been looked for in vain.
     missing: Option<Instant>,
@@ -82,6 +84,7 @@ impl Followers {
             // What stays is known to be there.
             for same in upstreams.iter_mut().filter(|new| new.key == old.key) {
                 same.active = old.active;
+                same.has_caught_up = old.has_caught_up;
             }
         }
         if upstreams.is_empty() {
@@ -121,6 +124,7 @@ impl Upstream {
             in_flight_bytes: 0,
             is_reading: false,
             is_paused: false,
+            has_caught_up: false,
             active: None,
             missing: None,
         }
@@ -223,6 +227,7 @@ impl JetStream {
         };
         let Some(seq) = from.index.next_any(&upstream.filters, upstream.next) else {
             upstream.next = upstream.next.max(from.index.last_seq().next());
+            upstream.has_caught_up = true;
             return false;
         };
         match from.read(seq, env) {
@@ -296,6 +301,19 @@ impl JetStream {
                 self.shared.timers.set_earlier(TimerKind::Follow(id), at);
             }
         }
+    }
+
+    /// Returns the name of a mirror that answers direct gets in the name of its origin, which does not.
+    pub(crate) fn mirror_for(&self, account: AccountId, origin: &str) -> Option<String> {
+        let stands_in = |upstream: &Upstream| {
+            upstream.is_mirror && upstream.has_caught_up && upstream.source.name == origin
+        };
+        let mut streams = self.followers.0.iter().filter_map(|(id, upstreams)| {
+            let core = &self.streams.get(id)?.core;
+            (upstreams.iter().any(stands_in) && core.account() == account).then_some(core)
+        });
+        let mirror = streams.find(|core| core.config().mirror_direct)?;
+        Some(mirror.name().into())
     }
 
     /// Returns what INFO tells about the mirror and the sources of a stream.

@@ -167,7 +167,17 @@ fn findings(source: &dyn Source, options: &HealthzOptions) -> Vec<Finding> {
         return Vec::from([finding(503, Kind::JetStream, reason)]);
     }
     if let Some((kind, error)) = missing(source, options) {
-        return Vec::from([finding(404, kind, error)]);
+        let mut missing = finding(404, kind, error);
+        // Below what is missing, nothing has been looked at.
+        match kind {
+            Kind::Account => {
+                missing.error.stream.clear();
+                missing.error.consumer.clear();
+            }
+            Kind::Stream => missing.error.consumer.clear(),
+            Kind::BadRequest | Kind::JetStream | Kind::Consumer => {}
+        }
+        return Vec::from([missing]);
     }
     let asked = |asked: &str, name: &str| asked.is_empty() || asked == name;
     let damaged = health.damaged.into_iter().filter(|damage| {

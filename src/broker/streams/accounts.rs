@@ -33,6 +33,7 @@ pub(super) fn machine_options(
             duplicate_window: Nanos(i64::try_from(window).unwrap_or(i64::MAX)),
             max_ack_pending: signed(js.limits.ack_pending_max.map(u64::from)),
             max_request_batch: signed(js.limits.request_batch_max.map(u64::from)),
+            default_max_consumers: i64::from(js.limits.default_max_consumers),
         },
         version: String::from(config::NATS_VERSION),
         store_bytes_max: js.file_max.map_or(i64::MAX, |max| signed(Some(max))),

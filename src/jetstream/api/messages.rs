@@ -69,9 +69,16 @@ impl JetStream {
         env: &mut impl Env,
     ) {
         let call = answer.call();
-        let Some(request) = ApiRequest::parse(&answer.subject) else {
+        let Some(mut request) = ApiRequest::parse(&answer.subject) else {
             return;
         };
+        let stand_in;
+        if self.named(&call, &request).is_err()
+            && let Some(mirror) = self.mirror_for(call.account, request.stream)
+        {
+            stand_in = mirror;
+            request.stream = &stand_in;
+        }
         let answered = match result {
             Ok(entry) => self.answer_read(&call, &request, seq, entry, env),
             Err(error) => Err(self.lost(&call, &request, seq, *error)),

@@ -7,8 +7,9 @@ use alloc::string::String;
 
 use bytes::Bytes;
 use protocol::js::check::{
-    ConsumerRules, check_consumer, check_consumer_update, check_name_length, check_work_queue,
-    resolve_consumer_request, set_consumer_level, settle_ephemeral, settle_inactivity,
+    ConsumerRules, NameRules, check_consumer, check_consumer_update, check_name_length,
+    check_work_queue, resolve_consumer_request, set_consumer_level, settle_ephemeral,
+    settle_inactivity,
 };
 use protocol::js::config::{ConsumerConfig, ConsumerCreateRequest};
 use protocol::js::enums::{ConsumerAction, Retention};
@@ -107,7 +108,14 @@ impl Consumers {
         limits: &AccountLimits,
         request: &mut Request<'_, E>,
     ) -> Result<(), ApiError> {
-        let most = [request.core.config().max_consumers, limits.max_consumers];
+        let own = request.core.config().max_consumers;
+        // Memphis knows no such limit of its stations.
+        let own = if own > 0 || request.call.rules == NameRules::Memphis {
+            own
+        } else {
+            request.shared.options.limits.default_max_consumers
+        };
+        let most = [own, limits.max_consumers];
         let most = most.into_iter().filter(|max| *max > 0).min();
         let count = i64::try_from(self.count()).unwrap_or(i64::MAX);
         if !config.direct && most.is_some_and(|most| count >= most) {

@@ -25,6 +25,8 @@ pub struct ServerLimits {
     pub max_ack_pending: i64,
     /// Largest batch of a pull request.
     pub max_request_batch: i64,
+    /// Most consumers of a stream that does not say how many.
+    pub default_max_consumers: i64,
 }
 
 /// What a stream's configuration is checked against.

@@ -23,6 +23,7 @@ const SERVER: ServerLimits = ServerLimits {
     duplicate_window: crate::text::duration::Nanos(0),
     max_ack_pending: 0,
     max_request_batch: 0,
+    default_max_consumers: 0,
 };
 
 #[test]
