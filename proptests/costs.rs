@@ -132,6 +132,7 @@ impl World {
             local: SocketAddr::from(([127, 0, 0, 1], 4222)),
             rules: Rules::Nats,
             security: Security::Plain,
+            origin_follows: false,
             websocket: None,
         };
         world.client = Some(world.shard.accept(world.now, accepted, &mut world.fx));

@@ -409,6 +409,7 @@ pub(crate) fn plain_connection() -> Accepted {
         local: SocketAddr::from(([10, 0, 0, 2], 4222)),
         rules: Rules::Nats,
         security: Security::Plain,
+        origin_follows: false,
         websocket: None,
     }
 }

@@ -98,6 +98,7 @@ impl Server {
             local: SocketAddr::from(([10, 0, 0, 2], 6666)),
             rules: Rules::Memphis,
             security: Security::Plain,
+            origin_follows: false,
             websocket: None,
         };
         self.client = Some(self.shard.accept(self.now, accepted, &mut self.fx));

@@ -6,6 +6,7 @@ mod delegated;
 pub(crate) mod dn;
 mod memphis;
 mod operator;
+mod proxies;
 mod secret;
 mod user;
 
@@ -20,6 +21,7 @@ use config::Options;
 use config::options::{ConnectionType, WebSocket};
 use identity::{PublicKey, decode_signature};
 use protocol::connect::Connect;
+use protocol::errors::CloseReason;
 use protocol::id::AccountId;
 use protocol::time::Wall;
 
@@ -30,6 +32,8 @@ use crate::auth::memphis::Tenants;
 pub(crate) use crate::auth::memphis::web_password;
 use crate::auth::operator::Signers;
 pub(crate) use crate::auth::operator::{Standing, seconds};
+pub(crate) use crate::auth::proxies::Route;
+use crate::auth::proxies::TrustedProxies;
 use crate::auth::secret::Secret;
 pub(crate) use crate::auth::user::{Expiry, User};
 use crate::conn::Conn;
@@ -57,6 +61,8 @@ pub(crate) struct Credentials<'a> {
     pub(crate) now: Wall,
     /// Its certificate, if it showed one.
     pub(crate) cert: Option<&'a PeerCert>,
+    /// Whether it comes through a proxy that is trusted.
+    pub(crate) proxied: bool,
     /// Whether it named an account in the way of servers before 2.0.
     pub(crate) legacy_account: bool,
 }
@@ -75,6 +81,7 @@ impl<'a> Credentials<'a> {
             pass: &said.pass,
             token: &said.auth_token,
             name,
+            proxied: conn.proxy.is_some(),
             cert: conn.tls.as_ref().and_then(|tls| tls.certs.first()),
             legacy_account: !said.account.is_empty() || said.new_account,
         }
@@ -97,7 +104,29 @@ pub(crate) enum Verdict {
         user: Option<Rc<User>>,
     },
     /// It may not.
-    Refused,
+    Refused(Refusal),
+}
+
+/// Why a client may not connect. It is told the same each time: only the operator learns more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// What it showed is not good.
+    Credentials,
+    /// Its proxy is not trusted.
+    ProxyNotTrusted,
+    /// It has to come through a proxy.
+    ProxyRequired,
+}
+
+impl Refusal {
+    /// Returns what monitoring shows as the reason.
+    pub(crate) fn reason(self) -> CloseReason {
+        match self {
+            Self::Credentials => CloseReason::AuthenticationViolation,
+            Self::ProxyNotTrusted => CloseReason::ProxyNotTrusted,
+            Self::ProxyRequired => CloseReason::ProxyRequired,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -106,6 +135,8 @@ struct Entry {
     user: Rc<User>,
     /// The kinds of connection that it may use; empty allows all.
     types: Vec<ConnectionType>,
+    /// Whether it has to come through a proxy.
+    proxy_required: bool,
 }
 
 impl Entry {
@@ -119,6 +150,7 @@ impl Entry {
 struct KeyEntry {
     user: Rc<User>,
     types: Vec<ConnectionType>,
+    proxy_required: bool,
 }
 
 /// How clients of one listener get in, beside as users that have a name.
@@ -145,6 +177,9 @@ pub(crate) struct Auth {
     /// All users are the system account's: everybody else needs no credentials.
     system_only: bool,
     memphis: Option<Tenants>,
+    proxies: TrustedProxies,
+    /// Whether clients that are no user with a name have to come through a proxy.
+    proxy_required: bool,
     /// Operator mode, where nobody else gets in.
     signers: Option<Signers>,
     /// Whether anybody is configured at all, even in a way that nobody can log in.
@@ -179,6 +214,8 @@ impl Auth {
                 .is_some_and(WebSocket::overrides_auth),
             system_only: true,
             memphis: None,
+            proxies: TrustedProxies::new(options.proxies.as_ref()),
+            proxy_required: options.auth.proxy_required,
             signers: None,
             configured: options.auth.token.is_some(),
             system: accounts.system,
@@ -199,6 +236,7 @@ impl Auth {
             let single = config::options::User {
                 name: name.clone(),
                 password: options.auth.password.clone(),
+                proxy_required: options.auth.proxy_required,
                 ..Default::default()
             };
             auth.insert(&single, accounts.global, defaults, seed);
@@ -282,7 +320,7 @@ impl Auth {
         shown: &Credentials<'_>,
     ) -> Verdict {
         if shown.legacy_account {
-            return Verdict::Refused;
+            return Verdict::Refused(Refusal::Credentials);
         }
         if let (Rules::Memphis, Some(tenants)) = (rules, &self.memphis) {
             return tenants.check(shown);
@@ -303,7 +341,7 @@ impl Auth {
         if door.by_cert && !self.users.is_empty() {
             return match shown.cert.and_then(|cert| self.certified(cert, kind)) {
                 Some(entry) => Self::judge(entry, shown),
-                None => Verdict::Refused,
+                None => Verdict::Refused(Refusal::Credentials),
             };
         }
         let anonymous = shown.user.is_empty() && shown.token.is_empty();
@@ -320,15 +358,18 @@ impl Auth {
         if let Some(entry) = self.users.get(shown.user) {
             return match entry.allows(kind) {
                 true => Self::judge(entry, shown),
-                false => Verdict::Refused,
+                false => Verdict::Refused(Refusal::Credentials),
             };
+        }
+        if self.proxy_required && !shown.proxied {
+            return Verdict::Refused(Refusal::ProxyRequired);
         }
         match (&door.token, &door.single) {
             (Some(token), _) => token.judge(shown.token, self.global, None),
             (None, Some((name, secret))) if name == shown.user => {
                 secret.judge(shown.pass, self.global, None)
             }
-            (None, _) => Verdict::Refused,
+            (None, _) => Verdict::Refused(Refusal::Credentials),
         }
     }
 
@@ -347,11 +388,14 @@ impl Auth {
         let allowed = |entry: &KeyEntry| entry.types.is_empty() || entry.types.contains(&kind);
         if !shown.nkey.is_empty() {
             let Some((key, entry)) = find(shown.nkey).filter(|(_, entry)| allowed(entry)) else {
-                return Some(Verdict::Refused);
+                return Some(Verdict::Refused(Refusal::Credentials));
             };
+            if entry.proxy_required && !shown.proxied {
+                return Some(Verdict::Refused(Refusal::ProxyRequired));
+            }
             return Some(match has_signed(key, shown) {
                 true => Self::accept(&entry.user),
-                false => Verdict::Refused,
+                false => Verdict::Refused(Refusal::Credentials),
             });
         }
         let nothing = [shown.user, shown.pass, shown.token];
@@ -372,9 +416,19 @@ impl Auth {
         self.signers.as_ref()?.missing_account(token, now)
     }
 
+    /// Returns which way a client came.
+    pub(crate) fn route(&self, said: &Connect, conn: &Conn) -> Route {
+        self.proxies.route(&said.proxy_sig, &conn.nonce)
+    }
+
+    /// Says whether a proxy is trusted.
+    pub(crate) fn trusts_proxy(&self, proxy: &str) -> bool {
+        self.proxies.trusts(proxy)
+    }
+
     /// Says whether clients need something to sign.
     pub(crate) fn wants_signatures(&self) -> bool {
-        !self.nkeys.is_empty() || self.signers.is_some()
+        !self.nkeys.is_empty() || self.signers.is_some() || !self.proxies.is_empty()
     }
 
     fn anybody(&self) -> Verdict {
@@ -403,6 +457,9 @@ impl Auth {
     }
 
     fn judge(entry: &Entry, shown: &Credentials<'_>) -> Verdict {
+        if entry.proxy_required && !shown.proxied {
+            return Verdict::Refused(Refusal::ProxyRequired);
+        }
         let user = Some(Rc::clone(&entry.user));
         entry.secret.judge(shown.pass, entry.user.account, user)
     }
@@ -427,6 +484,7 @@ impl Auth {
             let entry = KeyEntry {
                 user: Rc::new(User::new(text, account, permissions, seed)),
                 types: user.allowed_connection_types.clone(),
+                proxy_required: user.proxy_required,
             };
             self.nkeys.insert(key, entry);
             return;
@@ -441,6 +499,7 @@ impl Auth {
             secret: Secret::new(password),
             user: Rc::new(User::new(&user.name, account, permissions, seed)),
             types: user.allowed_connection_types.clone(),
+            proxy_required: user.proxy_required,
         };
         self.users.insert(user.name.clone(), entry);
     }

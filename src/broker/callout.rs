@@ -8,6 +8,8 @@
 mod answer;
 mod question;
 
+use answer::Objection;
+
 pub(crate) use question::raw_user;
 
 use alloc::boxed::Box;
@@ -27,7 +29,7 @@ use protocol::id::{AccountId, ConnId};
 use protocol::message::Message;
 use sha2::{Digest as _, Sha256};
 
-use crate::auth::User;
+use crate::auth::{Refusal, User};
 use crate::conn::{Conn, Login, State};
 use crate::effects::{Level, LogLine};
 use crate::publish::Inline;
@@ -86,7 +88,7 @@ impl Shard {
         match (self.auth.decider(conn.rules, &said, account), found) {
             (Some(decider), _) => self.ask_about(id, said, decider),
             (None, Some((account, user))) => self.admit(id, account, user, &said),
-            (None, None) => self.turn_away(id, &said),
+            (None, None) => self.turn_away(id, &said, Refusal::Credentials),
         }
     }
 
@@ -94,7 +96,7 @@ impl Shard {
         let user = KeyPair::from_entropy(KeyKind::User, self.fresh_digest());
         let user = user.public().to_string();
         let Some(question) = self.question(id, &said, &decider, &user) else {
-            return self.turn_away(id, &said);
+            return self.turn_away(id, &said, Refusal::Credentials);
         };
         let token = URL_SAFE_NO_PAD.encode(self.fresh_digest());
         let now = self.router.now.mono;
@@ -211,14 +213,14 @@ impl Shard {
                 let account = user.account;
                 self.admit(id, account, Some(Rc::new(user)), &said);
             }
-            Err(why) => {
+            Err(Objection { why, refusal }) => {
                 let mut text = why;
                 if let Some(first) = text.get_mut(..1) {
                     first.make_ascii_uppercase();
                 }
                 let level = Level::Warn;
                 self.router.fx.log.push(LogLine { level, text });
-                self.turn_away(id, &login.said);
+                self.turn_away(id, &login.said, refusal);
             }
         }
         self.arm(id);
@@ -238,7 +240,8 @@ impl Shard {
             .get_mut(id)
             .and_then(|conn| conn.login.take());
         self.router.fx.gate.push((id, false));
-        self.turn_away(id, &login.map(|login| login.said).unwrap_or_default());
+        let said = login.map(|login| login.said).unwrap_or_default();
+        self.turn_away(id, &said, Refusal::Credentials);
         true
     }
 }

@@ -140,6 +140,8 @@ pub(crate) struct Conn {
     pub(crate) security: Security,
     /// What the client is given to sign; empty where nobody has to.
     pub(crate) nonce: String,
+    /// The key of the trusted proxy that it comes through, if it does.
+    pub(crate) proxy: Option<Rc<str>>,
     /// What it began with, if it is a WebSocket.
     pub(crate) websocket: Option<Box<WebSocketClient>>,
     /// Its encryption, once it has one.
@@ -148,7 +150,10 @@ pub(crate) struct Conn {
     pub(crate) expires: Instant,
     /// Whether it has had its first INFO.
     pub(crate) told_info: bool,
+    /// Where it comes from, as far as is known.
     pub(crate) peer: SocketAddr,
+    /// Whether it may yet tell otherwise.
+    pub(crate) origin_follows: bool,
     pub(crate) local: SocketAddr,
     pub(crate) start: Now,
     pub(crate) received: Flow,
@@ -198,11 +203,13 @@ impl Conn {
             rules: accepted.rules,
             security: accepted.security,
             nonce: String::new(),
+            proxy: None,
             websocket: accepted.websocket,
             tls,
             expires: Instant::NEVER,
             told_info: false,
             peer: accepted.peer,
+            origin_follows: accepted.origin_follows,
             local: accepted.local,
             start: now,
             received: Flow::default(),

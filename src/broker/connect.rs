@@ -14,7 +14,7 @@ use protocol::time::Instant;
 use protocol::websocket::upgrade::Cookies;
 use routing::permissions::Permit;
 
-use crate::auth::{Credentials, User, Verdict};
+use crate::auth::{Credentials, Refusal, Route, User, Verdict};
 use crate::conn::{Conn, Login, State, Wishes};
 use crate::effects::{Level, WorkOp};
 use crate::shard::Shard;
@@ -46,14 +46,21 @@ impl Shard {
 
     /// Judges who a client says it is.
     pub(crate) fn log_in(&mut self, id: ConnId, said: Connect) {
-        let Some(conn) = self.router.conns.get(id) else {
+        let Some(conn) = self.router.conns.get_mut(id) else {
             return;
         };
+        match self.auth.route(&said, conn) {
+            Route::Direct => conn.proxy = None,
+            Route::Through(proxy) => conn.proxy = Some(proxy),
+            Route::Untrusted => return self.turn_away(id, &said, Refusal::ProxyNotTrusted),
+        }
         let credentials = Credentials::new(&said, &said.name, conn, self.router.now.wall);
         let verdict = self.auth.check(conn.rules, conn.kind(), &credentials);
         match verdict {
             Verdict::Accepted { account, user } => self.decide(id, Some((account, user)), said),
-            Verdict::Refused => self.decide(id, None, said),
+            Verdict::Refused(Refusal::Credentials) => self.decide(id, None, said),
+            // No service can let it in.
+            Verdict::Refused(refusal) => self.turn_away(id, &said, refusal),
             Verdict::Unclear {
                 hash,
                 account,
@@ -102,13 +109,13 @@ impl Shard {
         if fits && again {
             self.keep(id, account, user);
         } else if again {
-            self.turn_away(id, &said);
+            self.turn_away(id, &said, Refusal::Credentials);
         } else {
             self.decide(id, fits.then_some((account, user)), said);
         }
     }
 
-    pub(crate) fn turn_away(&mut self, id: ConnId, said: &Connect) {
+    pub(crate) fn turn_away(&mut self, id: ConnId, said: &Connect, refusal: Refusal) {
         let now = self.router.now.mono;
         if let Some(conn) = self.router.conns.get_mut(id)
             && !conn.connected
@@ -116,6 +123,14 @@ impl Shard {
             // Monitoring shows who it said it was.
             conn.wishes = Wishes::new(said, false);
             conn.pulse.rtt = now.since(conn.start.mono).max(Duration::from_nanos(1));
+        }
+        let why = match refusal {
+            Refusal::Credentials => None,
+            Refusal::ProxyNotTrusted => Some("proxy is not trusted"),
+            Refusal::ProxyRequired => Some("proxy connection required"),
+        };
+        if let Some(why) = why {
+            self.log_conn(id, Level::Debug, |cid| format!("{cid} - {why}"));
         }
         let who = match (said.user.as_str(), said.auth_token.as_str()) {
             ("", "") => String::new(),
@@ -126,7 +141,7 @@ impl Shard {
             format!("{cid} - authentication error{who}")
         });
         self.router.tell(id, &ProtocolError::AuthorizationViolation);
-        self.close(id, CloseReason::AuthenticationViolation);
+        self.close(id, refusal.reason());
     }
 
     /// Lets a client in whose credentials are good.

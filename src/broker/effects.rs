@@ -59,6 +59,20 @@ pub enum Input<'a> {
         /// What came of it.
         session: Box<TlsSession>,
     },
+    /// What a connection began with has told where it comes from.
+    Origin {
+        /// The connection.
+        conn: ConnId,
+        /// Where that is, if it is not where its socket comes from.
+        origin: Option<SocketAddr>,
+    },
+    /// What a connection began with was to tell that, and did not.
+    NoOrigin {
+        /// The connection.
+        conn: ConnId,
+        /// What is wrong with it, if that is worth a line.
+        why: Option<&'a str>,
+    },
     /// A connection's handshake came to nothing.
     HandshakeFailed {
         /// The connection.
@@ -109,6 +123,8 @@ pub struct Accepted {
     pub rules: Rules,
     /// What it has to do with TLS.
     pub security: Security,
+    /// Whether it may begin with a header that tells where it comes from.
+    pub origin_follows: bool,
     /// What it began with, if it is a WebSocket, whose handshake is over by then.
     pub websocket: Option<Box<WebSocketClient>>,
 }

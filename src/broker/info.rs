@@ -135,7 +135,11 @@ impl Shard {
             tls_available: conn.security == Security::Optional || secured,
             max_payload: i64::from(config.limits.payload_max),
             jetstream: config.jetstream.enabled,
-            client_ip: conn.peer.ip().to_string(),
+            // A proxy's address is no client's business.
+            client_ip: match conn.origin_follows {
+                true => String::new(),
+                false => conn.peer.ip().to_string(),
+            },
             client_id: conn.cid,
             nonce: match known {
                 true => String::new(),

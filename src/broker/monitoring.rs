@@ -201,6 +201,7 @@ fn connection(view: ConnView, until: Wall) -> Connection {
         account: view.account,
         account_label: view.account_label,
         signed: view.signed.map(|signed| *signed),
+        proxy: view.proxy,
         websocket: view.websocket,
         tls: view.tls.map(|session| tls(*session)),
         last_subs: Vec::new(),

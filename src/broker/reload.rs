@@ -15,7 +15,7 @@ use protocol::errors::{CloseReason, ProtocolError};
 use protocol::id::{AccountId, ConnId};
 use routing::permissions::Permit;
 
-use crate::auth::{Auth, Credentials, Standing, User, Verdict};
+use crate::auth::{Auth, Credentials, Refusal, Standing, User, Verdict};
 use crate::conn::{Conn, Login, State};
 use crate::effects::{Level, LogLine, WorkOp};
 use crate::router::Bounds;
@@ -32,7 +32,7 @@ enum Fate {
     /// Its user is gone, or has another account now: it may come back as whoever it is then.
     Moves,
     /// It may not be here any more.
-    Leaves,
+    Leaves(Refusal),
 }
 
 impl Shard {
@@ -115,12 +115,12 @@ impl Shard {
                 }
             }
             Some(Fate::Moves) => self.close(id, CloseReason::ClientClosed),
-            Some(Fate::Leaves) => {
+            Some(Fate::Leaves(refusal)) => {
                 if let Some((error, reason)) = self.why_it_leaves(id) {
                     return self.fail(id, &error, reason);
                 }
                 let said = self.router.conns.get_mut(id).and_then(|c| c.said.take());
-                self.turn_away(id, &said.map(|said| *said).unwrap_or_default());
+                self.turn_away(id, &said.map(|said| *said).unwrap_or_default(), refusal);
             }
         }
     }
@@ -139,11 +139,16 @@ impl Shard {
 
     fn fate(&self, id: ConnId, before: &Auth) -> Option<Fate> {
         let conn = self.router.conns.get(id)?;
+        if let Some(proxy) = &conn.proxy
+            && !self.auth.trusts_proxy(proxy)
+        {
+            return Some(Fate::Leaves(Refusal::ProxyNotTrusted));
+        }
         if let Some(user) = conn.user.as_ref().filter(|user| user.is_delegated) {
             let name = self.router.accounts.name(conn.account);
             return Some(match self.auth.still_delegates(name) {
                 true => Fate::Stays(conn.account, Some(Rc::clone(user))),
-                false => Fate::Leaves,
+                false => Fate::Leaves(Refusal::Credentials),
             });
         }
         if let Some(user) = &conn.user
@@ -156,7 +161,7 @@ impl Shard {
         let shown = Credentials::new(&said, name, conn, self.router.now.wall);
         Some(match self.auth.check(conn.rules, conn.kind(), &shown) {
             Verdict::Accepted { account, user } => Self::place(conn, account, user),
-            Verdict::Refused => Fate::Leaves,
+            Verdict::Refused(refusal) => Fate::Leaves(refusal),
             Verdict::Unclear {
                 hash,
                 account,
@@ -165,7 +170,7 @@ impl Shard {
                 Verdict::Unclear { hash: same, .. } if same == hash => {
                     Self::place(conn, account, user)
                 }
-                Verdict::Unclear { .. } | Verdict::Accepted { .. } | Verdict::Refused => {
+                Verdict::Unclear { .. } | Verdict::Accepted { .. } | Verdict::Refused(_) => {
                     let shown = said.shown_secret();
                     let op = WorkOp::CheckPassword {
                         conn: id,

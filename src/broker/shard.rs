@@ -33,7 +33,7 @@ use storage::{DiskOp, StoreOptions};
 
 use crate::Rules;
 use crate::accounts::Accounts;
-use crate::auth::{Auth, User};
+use crate::auth::{Auth, Refusal, User};
 use crate::closed::ClosedRing;
 use crate::conn::{Conn, State};
 use crate::effects::{Accepted, Effects, Input, Level, LogLine, ManageCall, WorkDone};
@@ -211,6 +211,8 @@ impl Shard {
                 self.on_secured(conn, session);
                 self.arm(conn);
             }
+            Input::Origin { conn, origin } => self.on_origin(conn, origin),
+            Input::NoOrigin { conn, why } => self.on_no_origin(conn, why),
             Input::HandshakeFailed { conn, level, why } => {
                 self.on_handshake_failed(conn, level, why);
             }
@@ -429,7 +431,8 @@ impl Shard {
         let theirs: Vec<ConnId> = theirs.map(|conn| conn.id).collect();
         for id in theirs {
             let said = self.router.conns.get_mut(id).and_then(|c| c.said.take());
-            self.turn_away(id, &said.map(|said| *said).unwrap_or_default());
+            let said = said.map(|said| *said).unwrap_or_default();
+            self.turn_away(id, &said, Refusal::Credentials);
         }
     }
 

@@ -59,6 +59,8 @@ pub struct ConnView {
     pub account_label: String,
     /// What was signed about its user, if something was.
     pub signed: Option<Box<Signed>>,
+    /// The key of the trusted proxy that it comes through, if it does.
+    pub proxy: Option<Box<str>>,
     /// Whether it is a WebSocket.
     pub websocket: bool,
     /// Its encryption, if it has one.
@@ -209,6 +211,7 @@ impl Shard {
             account: String::from(account),
             account_label: String::from(self.options.config.account_label(account)),
             signed: signed(conn).map(Box::new),
+            proxy: conn.proxy.as_deref().map(Box::from),
             websocket: conn.websocket.is_some(),
             tls: conn.tls.clone(),
         })

@@ -11,6 +11,7 @@ mod lame_duck;
 mod limits;
 mod login;
 mod mending;
+mod proxies;
 mod pubsub;
 mod reload;
 mod sharing;

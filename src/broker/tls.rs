@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use config::options::ConnectionType;
@@ -17,7 +18,7 @@ use protocol::time::Instant;
 
 use crate::auth::dn::Dn;
 use crate::conn::{Conn, State};
-use crate::effects::Level;
+use crate::effects::{Level, LogLine};
 use crate::limits::AUTH_TIMEOUT;
 use crate::shard::Shard;
 
@@ -122,6 +123,28 @@ impl Shard {
             conn.account = self.router.accounts.global;
             Self::join(&mut self.router, id);
         }
+    }
+
+    /// Notes where a connection comes from.
+    pub(crate) fn on_origin(&mut self, id: ConnId, origin: Option<SocketAddr>) {
+        if let Some(conn) = self.router.conns.get_mut(id) {
+            conn.origin_follows = false;
+            conn.peer = origin.unwrap_or(conn.peer);
+        }
+    }
+
+    /// Ends a connection that was to tell where it comes from and did not.
+    pub(crate) fn on_no_origin(&mut self, id: ConnId, why: Option<&str>) {
+        let Some(conn) = self.router.conns.get(id).filter(|conn| !conn.is_closing()) else {
+            return;
+        };
+        if let Some(why) = why {
+            let peer = conn.peer;
+            let text = format!("Error reading PROXY protocol header from {peer}: {why}");
+            let level = Level::Warn;
+            self.router.fx.log.push(LogLine { level, text });
+        }
+        self.close(id, CloseReason::ProtocolViolation);
     }
 
     /// Notes that a handshake begins, unless there have been too many of late.

@@ -24,6 +24,7 @@ pub(crate) mod listen;
 pub(crate) mod memphis;
 mod operator;
 mod peers;
+mod proxies;
 mod reader;
 mod schema;
 mod sharing;
@@ -126,6 +127,7 @@ impl File {
             "http_port" | "monitor_port" => self.http.get_or_insert_default().port(read, node),
             "https_port" => self.https.get_or_insert_default().port(read, node),
             "http_base_path" => set(&mut o.http_base_path, read.text(node)),
+            "proxy_protocol" => set(&mut o.proxy_protocol, read.boolean(node)),
             "allow_non_tls" => set(&mut o.allow_non_tls, read.boolean(node)),
             _ => return false,
         }
@@ -192,6 +194,7 @@ impl File {
             "accounts" => o.accounts = accounts::accounts(read, node),
             "mappings" | "maps" => o.mappings = accounts::mappings(read, node),
             "no_auth_user" => set(&mut o.no_auth_user, read.name(node)),
+            "proxies" => o.proxies = Some(proxies::proxies(read, node)),
             "system_account" | "system" => set(&mut o.system_account, read.name(node)),
             "no_system_account" | "no_system" | "no_sys_acc" => {
                 set(&mut o.no_system_account, read.boolean(node));

@@ -18,7 +18,7 @@ mod websocket;
 pub use access::{
     Account, AccountLimits, Auth, AuthCallout, CONNECTION_TYPES, ConnectionType, Export,
     ExportKind, Import, ImportKind, Latency, MapDestination, Mapping, PermissionList, Permissions,
-    ResponseLimits, ResponseType, Sampling, Trace, User,
+    Proxies, ResponseLimits, ResponseType, Sampling, Trace, User,
 };
 pub use jetstream::{
     AccountJetStream, BatchLimits, Encryption, JetStream, ServerLimits, StoreCipher, SyncInterval,
@@ -84,6 +84,10 @@ pub struct Options {
     pub mappings: Vec<Mapping>,
     /// The user that clients without credentials become.
     pub no_auth_user: Option<String>,
+    /// Whether clients' connections may begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
+    /// The proxies that clients may come through.
+    pub proxies: Option<Proxies>,
     /// The account that system requests and events belong to; `$SYS` when not set.
     pub system_account: Option<String>,
     /// Whether the server runs without a system account.
@@ -186,6 +190,8 @@ impl Default for Options {
             operators: None,
             mappings: Vec::new(),
             no_auth_user: None,
+            proxies: None,
+            proxy_protocol: false,
             system_account: None,
             no_system_account: false,
             jetstream: JetStream::default(),

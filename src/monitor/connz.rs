@@ -176,6 +176,13 @@ struct ConnectionDocument {
     name_tag: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<ProxyDocument>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProxyDocument {
+    key: Box<str>,
 }
 
 /// Returns the document.
@@ -396,6 +403,7 @@ fn document(
         issuer_key: signed.issuer_key,
         name_tag: shown(conn.account_label),
         tags: signed.tags,
+        proxy: conn.proxy.map(|key| ProxyDocument { key }),
     }
 }
 

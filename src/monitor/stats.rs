@@ -1,5 +1,6 @@
 //! The statistics that the broker hands over.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -245,6 +246,8 @@ pub struct Connection {
     pub account_label: String,
     /// What was signed about the user, if something was.
     pub signed: Option<Signed>,
+    /// The key of the trusted proxy that it comes through, if it does.
+    pub proxy: Option<Box<str>>,
     /// Whether it is a WebSocket.
     pub websocket: bool,
     /// Its encryption, if it has one.

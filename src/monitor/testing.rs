@@ -117,6 +117,7 @@ fn connection(cid: u64, user: &str, sent: u64) -> Connection {
         account: user.to_uppercase(),
         account_label: user.to_uppercase(),
         signed: None,
+        proxy: None,
         websocket: false,
         tls: None,
         last_subs: Vec::new(),

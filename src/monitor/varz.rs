@@ -203,6 +203,19 @@ struct Configuration {
     trusted_operators_claim: Vec<Box<RawValue>>,
     #[serde(skip_serializing_if = "String::is_empty")]
     system_account: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxies: Option<ProxiesDocument>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProxiesDocument {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trusted: Vec<ProxyDocument>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProxyDocument {
+    key: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -363,6 +376,11 @@ fn configuration(source: &dyn Source) -> Configuration {
         trusted_operators_claim: tokens.iter().filter_map(|t| json::claims(t)).collect(),
         trusted_operators_jwt: tokens,
         system_account: source.server().system_account,
+        proxies: options.proxies.as_ref().map(|proxies| {
+            let keys = proxies.trusted.iter().cloned();
+            let trusted = keys.map(|key| ProxyDocument { key }).collect();
+            ProxiesDocument { trusted }
+        }),
     }
 }
 

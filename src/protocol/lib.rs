@@ -18,6 +18,7 @@ pub mod info;
 pub mod js;
 pub mod message;
 pub mod parser;
+pub mod proxy;
 pub mod rng;
 pub mod store;
 pub mod subject;

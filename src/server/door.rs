@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::conn_io::drive_conn;
 use crate::driver::{Driver, Standing};
 use crate::net::Net;
+use crate::origin::take_origin;
 use crate::tls::{CLIENT_HELLO, Insecure, Peeked, Secured, TlsDoor, secure};
 use crate::websocket::{WebSocketDoor, drive_websocket};
 
@@ -30,6 +31,8 @@ pub(crate) struct Entrance {
     /// Where the listener is bound.
     pub(crate) local: SocketAddr,
     pub(crate) rules: Rules,
+    /// Whether a header may tell where a connection comes from.
+    pub(crate) takes_origin: bool,
     /// Its certificates, if it may have some.
     pub(crate) tls: Option<Rc<TlsDoor>>,
     /// What its WebSockets share, if it is for them.
@@ -85,7 +88,10 @@ impl Entrance {
         match self.tls.as_ref().filter(|tls| tls.is_on()) {
             None => {
                 let id = self.accept(peer, Security::Plain);
-                conns.spawn_local(drive_conn(driver, id, stream));
+                match self.takes_origin {
+                    false => conns.spawn_local(drive_conn(driver, id, stream)),
+                    true => conns.spawn_local(drive_forwarded(driver, id, Peeked::new(stream))),
+                };
             }
             Some(tls) => {
                 let security = match (tls.first(), tls.optional) {
@@ -99,6 +105,7 @@ impl Entrance {
                     tls: Rc::clone(tls),
                     id,
                     first: security == Security::First,
+                    takes_origin: self.takes_origin,
                 };
                 conns.spawn_local(guarded.run(Peeked::new(stream)));
             }
@@ -111,8 +118,37 @@ impl Entrance {
             local: self.local,
             rules: self.rules,
             security,
+            origin_follows: self.takes_origin,
             websocket: None,
         })
+    }
+}
+
+/// Runs a connection in the clear whose beginning may tell where it comes from.
+async fn drive_forwarded<S>(driver: Rc<Driver>, id: ConnId, mut stream: Peeked<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    send_greeting(&driver, id, &mut stream).await;
+    if take_origin(&driver, id, &mut stream).await {
+        drive_conn(driver, id, stream).await;
+    }
+}
+
+/// Writes what the shard has for the client before anything of it is read: INFO.
+async fn send_greeting<S>(driver: &Driver, id: ConnId, stream: &mut Peeked<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if driver.standing(id) != Standing::Open {
+        return;
+    }
+    let mut out = BytesMut::new();
+    while driver.take_outbound(id, &mut out) {
+        // A peer that is gone is noticed by what is read next.
+        if stream.write_all(&out).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -123,6 +159,8 @@ struct Guarded {
     id: ConnId,
     /// Whether the handshake comes before INFO.
     first: bool,
+    /// Whether a header may tell where it comes from.
+    takes_origin: bool,
 }
 
 impl Guarded {
@@ -136,12 +174,15 @@ impl Guarded {
             self.first = false;
             self.driver.greet(self.id);
         }
-        let sent = self.send_greeting(&mut stream);
+        let sent = send_greeting(&self.driver, self.id, &mut stream);
         if tokio::time::timeout(self.tls.timeout(), sent)
             .await
             .is_err()
         {
             return self.driver.closed(self.id, Gone::WriteFailed);
+        }
+        if self.takes_origin && !take_origin(&self.driver, self.id, &mut stream).await {
+            return;
         }
         let optional = self.tls.optional && !self.first;
         let hello = !optional || self.begins_handshake(&mut stream).await;
@@ -178,23 +219,6 @@ impl Guarded {
                 self.driver.closed(self.id, Gone::Told);
             }
             None => self.driver.closed(self.id, Gone::Told),
-        }
-    }
-
-    /// Writes what the shard has for the client before its handshake: INFO.
-    async fn send_greeting<S>(&self, stream: &mut Peeked<S>)
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        if self.driver.standing(self.id) != Standing::Open {
-            return;
-        }
-        let mut out = BytesMut::new();
-        while self.driver.take_outbound(self.id, &mut out) {
-            // A peer that is gone is noticed by what is read next.
-            if stream.write_all(&out).await.is_err() {
-                return;
-            }
         }
     }
 

@@ -231,6 +231,16 @@ impl Driver {
         self.input(Some(conn), Input::Secured { conn, session });
     }
 
+    /// Says where a client comes from, if not where its socket does.
+    pub(crate) fn origin(&self, conn: ConnId, origin: Option<SocketAddr>) {
+        self.input(Some(conn), Input::Origin { conn, origin });
+    }
+
+    /// Says that a client was to tell where it comes from and did not.
+    pub(crate) fn no_origin(&self, conn: ConnId, why: Option<&str>) {
+        self.input(Some(conn), Input::NoOrigin { conn, why });
+    }
+
     /// Says that a client's handshake came to nothing.
     pub(crate) fn handshake_failed(&self, conn: ConnId, level: Level, why: &str) {
         self.input(Some(conn), Input::HandshakeFailed { conn, level, why });

@@ -21,6 +21,7 @@ pub mod launch;
 pub mod log;
 mod log_file;
 pub mod net;
+mod origin;
 mod ports_file;
 pub mod process;
 mod process_stats;

@@ -76,9 +76,7 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
     };
     let setup = with_system_account(setup)?;
     let mut options = serve_options(setup)?;
-    let tls = options.config.tls.clone();
-    let allow_non_tls = options.config.allow_non_tls;
-    let ports_dir = options.config.ports_file_dir.clone();
+    let config = options.config.clone();
     let ready = |bound: &Bound| {
         if let Some(address) = bound.websocket_tls {
             log.info(format!(
@@ -91,12 +89,15 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
         }
         for address in &bound.clients {
             log.info(format!("Listening for client connections on {address}"));
-            tls_lines(tls.as_ref(), allow_non_tls, log);
+            if config.proxy_protocol && bound.clients.first() == Some(address) {
+                log.info("PROXY protocol enabled for client connections");
+            }
+            tls_lines(config.tls.as_ref(), config.allow_non_tls, log);
         }
         for (peers, address) in &bound.closed {
             log.info(format!("Listening for {} on {address}", visitors(*peers)));
         }
-        files.write_ports(bound, ports_dir.as_deref());
+        files.write_ports(bound, config.ports_file_dir.as_deref());
         log.info("Server is ready");
     };
     let disk = match options.config.jetstream.enabled {

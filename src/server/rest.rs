@@ -85,6 +85,7 @@ impl<N: Net> RestDoors<N> {
             driver: Rc::clone(driver),
             local: N::local_addr(&listener)?,
             rules: Rules::Memphis,
+            takes_origin: false,
             tls: self.tls.clone(),
             websocket: Some(Rc::new(WebSocketDoor::new(
                 &options,

@@ -216,6 +216,7 @@ async fn bind_websocket<N: Net>(
         driver: Rc::clone(driver),
         local,
         rules: Rules::Nats,
+        takes_origin: false,
         tls,
         websocket: Some(Rc::new(WebSocketDoor::new(options, payload_max))),
     };
@@ -335,7 +336,13 @@ impl<N: Net, D: Disk> Parts<N, D> {
         // Dropping a door's half of its channel closes it.
         let mut open = Vec::new();
         let mut doors = JoinSet::new();
-        let shut = shut::<N>(&driver, self.listeners, &self.bound, &self.tls);
+        let shut = shut::<N>(
+            &driver,
+            self.listeners,
+            &self.bound,
+            &self.tls,
+            &self.config,
+        );
         for door in shut.into_iter().chain(self.websockets) {
             let (keep, closing) = oneshot::channel();
             open.push(keep);
@@ -381,6 +388,7 @@ fn shut<N: Net>(
     listeners: Vec<(N::Listener, Rules)>,
     bound: &Bound,
     tls: &Rc<TlsDoor>,
+    config: &Options,
 ) -> Vec<Door<N>> {
     let listeners = listeners.into_iter().zip(bound.clients.iter().copied());
     let doors = listeners.map(|((listener, rules), local)| {
@@ -388,6 +396,7 @@ fn shut<N: Net>(
             driver: Rc::clone(driver),
             local,
             rules,
+            takes_origin: config.proxy_protocol && rules == Rules::Nats,
             tls: Some(Rc::clone(tls)),
             websocket: None,
         };

@@ -21,6 +21,7 @@ use crate::ports_file::Bound;
 use crate::reload::Reload;
 use crate::serve::{Ends, ServeOptions, Surroundings, serve};
 
+mod origin;
 mod reload;
 mod tls;
 mod websocket;

@@ -129,6 +129,7 @@ async fn talk<S>(
         local: entrance.local,
         rules: entrance.rules,
         security: Security::Plain,
+        origin_follows: false,
         websocket: Some(Box::new(WebSocketClient {
             forwarded_for: upgrade.forwarded_for,
             cookies: upgrade.cookies,

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::accounts::Accounts;
 use crate::auth::secret::Secret;
-use crate::auth::{Credentials, User, Verdict};
+use crate::auth::{Credentials, Refusal, User, Verdict};
 use crate::stations::Fence;
 
 /// The tenant of clients that name none.
@@ -129,7 +129,7 @@ impl Tenants {
         }
         let Some((tenant, name)) = self.split_tenant(shown.user) else {
             self.remember(shown.name);
-            return Verdict::Refused;
+            return Verdict::Refused(Refusal::Credentials);
         };
         let names_no_tenant = name.len() == shown.user.len();
         if names_no_tenant
@@ -139,11 +139,11 @@ impl Tenants {
                 .iter()
                 .any(|stray| **stray == *shown.name)
         {
-            return Verdict::Refused;
+            return Verdict::Refused(Refusal::Credentials);
         }
         match tenant.user(&name.to_ascii_lowercase()) {
             Some((secret, user)) => secret.judge(shown.pass, tenant.account, Some(Rc::clone(user))),
-            None => Verdict::Refused,
+            None => Verdict::Refused(Refusal::Credentials),
         }
     }
 
@@ -165,15 +165,15 @@ impl Tenants {
             None => (None, shown),
         };
         if !self.token.as_ref().is_some_and(|own| own.is(token)) {
-            return Verdict::Refused;
+            return Verdict::Refused(Refusal::Credentials);
         }
         let user = user.or_else(|| conn_name.split_once("::").map(|(_, user)| user));
         let Some((tenant, name)) = self.split_tenant(user.unwrap_or(ROOT)) else {
-            return Verdict::Refused;
+            return Verdict::Refused(Refusal::Credentials);
         };
         match tenant.user(&name.to_ascii_lowercase()) {
             Some((_, user)) => tenant.accept(user),
-            None => Verdict::Refused,
+            None => Verdict::Refused(Refusal::Credentials),
         }
     }
 
@@ -307,6 +307,7 @@ mod tests {
             sig: "",
             nonce: "",
             cert: None,
+            proxied: false,
             legacy_account: false,
         };
         match tenants().check(&shown) {
@@ -315,7 +316,7 @@ mod tests {
                 user.map(|u| u.name.clone()).unwrap_or_default(),
                 account.0
             )),
-            Verdict::Refused | Verdict::Unclear { .. } => None,
+            Verdict::Refused(_) | Verdict::Unclear { .. } => None,
         }
     }
 
@@ -366,9 +367,10 @@ mod tests {
                 sig: "",
                 nonce: "",
                 cert: None,
+                proxied: false,
                 legacy_account: false,
             };
-            !matches!(tenants.check(&shown), Verdict::Refused)
+            !matches!(tenants.check(&shown), Verdict::Refused(_))
         };
         assert!(!accepted("root$2", "u1::root"));
         assert!(!accepted("root", "u1::root"));

@@ -3,6 +3,7 @@
 //! *Invariant:* nobody gets in whose token does not hold now, or whose account does not; and nobody
 //! with a token of somebody else, unless that one says that whoever bears it may.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -17,7 +18,7 @@ use protocol::time::Wall;
 use crate::accounts::Accounts;
 use crate::auth::delegated::without_questions;
 use crate::auth::user::{Claimed, Expiry, User, UserLimits};
-use crate::auth::{Credentials, Verdict, has_signed};
+use crate::auth::{Credentials, Refusal, Verdict, has_signed};
 
 mod template;
 mod times;
@@ -180,23 +181,39 @@ impl Signers {
 
     /// Judges a client.
     pub(crate) fn check(&self, kind: ConnectionType, shown: &Credentials<'_>) -> Verdict {
-        match self.user(kind, shown) {
+        let Some((standard, claims)) = self.shown_claims(shown) else {
+            return Verdict::Refused(Refusal::Credentials);
+        };
+        if claims.limits.proxy_required && !shown.proxied {
+            return Verdict::Refused(Refusal::ProxyRequired);
+        }
+        match self.user(kind, shown, standard, claims) {
             Some(user) => Verdict::Accepted {
                 account: user.account,
                 user: Some(Rc::new(user)),
             },
-            None => Verdict::Refused,
+            None => Verdict::Refused(Refusal::Credentials),
+        }
+    }
+
+    /// Returns what the token of a client says of its user, or that of those who show none.
+    fn shown_claims(&self, shown: &Credentials<'_>) -> Option<(Standard, Box<claims::User>)> {
+        let token = decode(shown.jwt).ok();
+        let token = token.or_else(|| decode(self.sentinel.as_deref()?).ok())?;
+        match token.body {
+            Body::User(claims) => Some((token.standard, claims)),
+            Body::Operator(_) | Body::Account(_) | Body::Activation(_) | Body::Other(..) => None,
         }
     }
 
     /// Returns the user that a client is; none if it is none.
-    fn user(&self, kind: ConnectionType, shown: &Credentials<'_>) -> Option<User> {
-        let token = decode(shown.jwt).ok();
-        let token = token.or_else(|| decode(self.sentinel.as_deref()?).ok())?;
-        let Body::User(claims) = token.body else {
-            return None;
-        };
-        let standard = token.standard;
+    fn user(
+        &self,
+        kind: ConnectionType,
+        shown: &Credentials<'_>,
+        standard: Standard,
+        claims: Box<claims::User>,
+    ) -> Option<User> {
         let now = seconds(shown.now);
         if !holds(&standard, now) {
             return None;
@@ -222,7 +239,7 @@ impl Signers {
             let key = PublicKey::parse_as(KeyKind::User, &standard.sub)?;
             has_signed(&key, shown).then_some(())?;
         }
-        if is_revoked(account, &standard) || limits.proxy_required {
+        if is_revoked(account, &standard) || limits.proxy_required && !shown.proxied {
             return None;
         }
         if !is_kind_allowed(&limits, kind) || !is_source_allowed(&limits, shown.ip) {

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use protocol::id::AccountId;
 
-use crate::auth::{User, Verdict};
+use crate::auth::{Refusal, User, Verdict};
 
 /// A configured secret.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl Secret {
                 user,
             },
             Self::Plain(_) if self.is(shown) => Verdict::Accepted { account, user },
-            Self::Plain(_) => Verdict::Refused,
+            Self::Plain(_) => Verdict::Refused(Refusal::Credentials),
         }
     }
 

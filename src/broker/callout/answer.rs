@@ -7,16 +7,48 @@ use identity::claims::{self, AuthorizationResponse, Standard};
 use identity::{Body, decode};
 
 use super::{Open, TOKEN_START};
-use crate::auth::User;
+use crate::auth::{Refusal, User};
 use crate::shard::Shard;
+
+/// Why nobody gets in.
+#[derive(Debug)]
+pub(super) struct Objection {
+    /// What the log says.
+    pub(super) why: String,
+    pub(super) refusal: Refusal,
+}
+
+impl From<String> for Objection {
+    fn from(why: String) -> Self {
+        let refusal = Refusal::Credentials;
+        Self { why, refusal }
+    }
+}
 
 impl Shard {
     /// Returns the user that an answer vouches for, and the name that it gives it.
     ///
     /// # Errors
     /// Why nobody gets in.
-    pub(super) fn vouched(&self, open: &Open, payload: &[u8]) -> Result<(User, String), String> {
+    pub(super) fn vouched(&self, open: &Open, payload: &[u8]) -> Result<(User, String), Objection> {
         let (standard, claims) = self.vouched_claims(open, payload)?;
+        let conn = self.router.conns.get(open.conn);
+        if claims.limits.proxy_required && conn.is_none_or(|conn| conn.proxy.is_none()) {
+            return Err(Objection {
+                why: "proxy connection required".to_string(),
+                refusal: Refusal::ProxyRequired,
+            });
+        }
+        Ok(self.vouched_user(open, standard, &claims)?)
+    }
+
+    /// Returns the user that claims are about, and the name that they give it.
+    fn vouched_user(
+        &self,
+        open: &Open,
+        standard: Standard,
+        claims: &claims::User,
+    ) -> Result<(User, String), String> {
         let account = self.router.accounts.name(open.decider.account);
         if standard.sub != open.user {
             let (expected, got) = (&open.user, &standard.sub);
@@ -32,7 +64,7 @@ impl Shard {
         let user = match open.decider.is_operator {
             true => self
                 .auth
-                .vouched_by_account(&open.decider, &standard, &claims, (kind, now)),
+                .vouched_by_account(&open.decider, &standard, claims, (kind, now)),
             false => {
                 if !claims.issuer_account.is_empty() {
                     return Err(format!(
@@ -52,7 +84,7 @@ impl Shard {
                     ));
                 };
                 self.auth
-                    .vouched_by_service(placed, &standard, &claims, (kind, now))
+                    .vouched_by_service(placed, &standard, claims, (kind, now))
             }
         }?;
         Ok((user, standard.name))

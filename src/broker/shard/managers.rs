@@ -81,7 +81,7 @@ impl Shard {
             let proof = match self.auth.check_root(account_id, password)? {
                 Verdict::Accepted { .. } => Proof::Fits,
                 Verdict::Unclear { hash, .. } => Proof::Hash(hash),
-                Verdict::Refused => Proof::Wrong,
+                Verdict::Refused(_) => Proof::Wrong,
             };
             return Some((manager, proof));
         }

@@ -68,13 +68,18 @@ impl Question {
 
     /// Returns an answer about `user`, signed by `signer`, that puts the user in APP.
     fn answer(&self, user: &str, server: &str, signer: &KeyPair) -> String {
+        self.answer_with(user, server, signer, free())
+    }
+
+    /// The same, with these claims.
+    fn answer_with(&self, user: &str, server: &str, signer: &KeyPair, claims: Value) -> String {
         let about = |sub: &str, aud: &str| Standard {
             sub: sub.to_string(),
             aud: aud.to_string(),
             name: "bob".to_string(),
             ..Standard::default()
         };
-        let vouched = encode(about(user, "APP"), &typed("user", free()), signer);
+        let vouched = encode(about(user, "APP"), &typed("user", claims), signer);
         let said = typed("authorization_response", json!({"jwt": vouched}));
         let body = encode(about(user, server), &said, signer);
         format!("PUB {} {}\r\n{body}\r\n", self.reply, body.len())
@@ -94,6 +99,19 @@ fn whom_the_service_vouches_for_gets_in() {
     );
     world.hear(client);
     assert_eq!(world.ask(client, "PING\r\n").lines().next(), Some("PONG"));
+}
+
+#[test]
+fn whom_the_service_wants_to_come_through_a_proxy_has_to() {
+    let (mut world, service) = world();
+    let client = world.accept(Rules::Nats);
+    world.say(client, BOB);
+    let asked = question(&mut world, service);
+    let mut claims = free();
+    claims["proxy_required"] = true.into();
+    let answer = asked.answer_with(&asked.user(), &asked.server(), &account(1), claims);
+    world.say(service, &answer);
+    assert_eq!(world.reason(client), Some(CloseReason::ProxyRequired));
 }
 
 #[test]

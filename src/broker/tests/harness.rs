@@ -118,6 +118,7 @@ impl World {
             local: SocketAddr::from(([127, 0, 0, 1], 4222)),
             rules,
             security: Security::Plain,
+            origin_follows: false,
             websocket: None,
         };
         let id = self.shard.accept(self.now, accepted, &mut self.fx);

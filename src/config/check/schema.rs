@@ -40,8 +40,6 @@ const TOP: &[(&str, Without, Inside)] = &[
     ("mqtt", PassOver, Keys(MQTT)),
     ("ocsp", PassOver, Any),
     ("ocsp_cache", PassOver, Any),
-    ("proxies", Refuse, Any),
-    ("proxy_protocol", Refuse, Any),
     ("prof_port", PassOver, Any),
     ("prof_block_rate", PassOver, Any),
     ("write_timeout", PassOver, Any),

@@ -1,6 +1,7 @@
 //! What keys mean, and what nats-server 2.15.1 says when they are wrong.
 
 mod encryption;
+mod proxies;
 mod releases;
 
 use alloc::string::{String, ToString};

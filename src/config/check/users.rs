@@ -28,9 +28,7 @@ pub(super) fn authorization(read: &mut Reader, node: &Node) -> Auth {
                 auth.default_permissions = Some(permissions(read, node));
             }
             "auth_callout" | "auth_hook" => auth.callout = callout::callout(read, node),
-            "proxy_required" => {
-                read.refused(&format!("authorization.{key}"), node);
-            }
+            "proxy_required" => set(&mut auth.proxy_required, read.boolean(node)),
             _ => return false,
         }
         true

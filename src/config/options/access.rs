@@ -23,6 +23,15 @@ pub struct Auth {
     pub default_permissions: Option<Permissions>,
     /// The service that decides who may connect.
     pub callout: Option<AuthCallout>,
+    /// Whether clients that are none of the users have to come through a trusted proxy.
+    pub proxy_required: bool,
+}
+
+/// The `proxies` block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// The public keys of the proxies that may vouch for where a client comes from.
+    pub trusted: Vec<String>,
 }
 
 /// The `auth_callout` block.

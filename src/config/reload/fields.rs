@@ -32,13 +32,15 @@ enum Rule {
         differs: fn(&Options, &Options) -> bool,
         line: fn(&Options) -> String,
     },
+    /// It is adopted, and the line, if there is one, tells of the difference.
+    Compared(fn(&Options, &Options) -> Option<String>),
     /// It counts as changed each time.
     Always,
     /// It depends.
     Judged(fn(&Options, &Options) -> Result<(), ReloadError>),
 }
 
-use Rule::{Always, Fixed, Judged, Shown, Told};
+use Rule::{Always, Compared, Fixed, Judged, Shown, Told};
 
 impl Field {
     /// Returns the line that tells of a change; none where there is none.
@@ -51,6 +53,7 @@ impl Field {
         match self.rule {
             Always => told(self.name.to_string()),
             Judged(judge) => judge(old, new).map(|()| None),
+            Compared(line) => Ok(line(old, new)),
             Told { differs, line } if differs(old, new) => Ok(Some(line(new))),
             Told { .. } => Ok(None),
             Shown(show) => match show(new) {
@@ -238,6 +241,14 @@ pub(super) const FIELDS: &[Field] = &[
         differs: |old, new| old.server_metadata != new.server_metadata,
         line: |_| "Reloaded: metadata".to_string(),
     }),
+    field("ProxyProtocol", Fixed(|o| o.proxy_protocol.to_string())),
+    field("ProxyRequired", Fixed(|o| o.auth.proxy_required.to_string())),
+    field("proxies that are trusted no more", Compared(|old, new| {
+        keys_told(&trusted_only_by(old, new), "removed")
+    })),
+    field("proxies that are trusted now", Compared(|old, new| {
+        keys_told(&trusted_only_by(new, old), "added")
+    })),
     field("FeatureFlags", Fixed(|o| map(&o.feature_flags))),
     field("the memphis block", Judged(|old, new| match old.memphis == new.memphis {
         true => Ok(()),
@@ -254,6 +265,22 @@ pub(super) fn judge_streams(old: &JetStream, new: &JetStream) -> Result<(), Relo
         ));
     }
     Ok(())
+}
+
+/// Returns the keys of proxies that `one` trusts and `other` does not.
+fn trusted_only_by<'o>(one: &'o Options, other: &Options) -> Vec<&'o String> {
+    let keys = one.proxies.iter().flat_map(|proxies| &proxies.trusted);
+    let is_there = |key: &str| {
+        let proxies = other.proxies.as_ref();
+        proxies.is_some_and(|proxies| proxies.trusted.iter().any(|known| known == key))
+    };
+    keys.filter(|key| !is_there(key)).collect()
+}
+
+fn keys_told(keys: &[&String], what: &str) -> Option<String> {
+    let quoted: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
+    let list = quoted.join(" ");
+    (!keys.is_empty()).then(|| format!("Reloaded: proxies trusted keys [{list}] were {what}"))
 }
 
 /// A limit of the storage may rise, if it was set and not measured.

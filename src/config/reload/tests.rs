@@ -53,6 +53,33 @@ fn users_and_accounts_count_as_changed_with_anything_else() {
 }
 
 #[test]
+fn proxies_that_come_and_go_are_named() {
+    let (one, other) = (
+        "UDVEU3DD4KOFECV66VIHWEZOYX4ZKR3WV27L464SIIPOU2IUI3JCYSJF",
+        "UAJZR5RMNUNEK7CRXJVEWXZ5XUXWT7FJGILCDDOITF7EC26RPWJ4VH26",
+    );
+    let trusting = |key| format!("proxies {{ trusted = [ {{key: {key}}} ] }}");
+    let notes = change(&trusting(one), &trusting(other)).expect("adopted");
+    let told = [
+        format!("Reloaded: proxies trusted keys [\"{one}\"] were removed"),
+        format!("Reloaded: proxies trusted keys [\"{other}\"] were added"),
+    ];
+    assert_eq!(notes.get(2..), Some(told.as_slice()));
+    // nats-server falls over when the block goes.
+    let notes = change(&trusting(one), "").expect("adopted");
+    assert_eq!(notes.get(2..), told.get(..1));
+    let user = "user: a, password: b";
+    let refused = change(
+        &format!("authorization {{{user}}}"),
+        &format!("authorization {{{user}, proxy_required: true}}"),
+    );
+    assert_eq!(
+        refused.expect_err("refused"),
+        "config reload not supported for ProxyRequired: old=false, new=true"
+    );
+}
+
+#[test]
 fn changes_are_told_in_nats_servers_order() {
     let new = "max_connections: 5\nmax_payload: 5000\ndebug: true\nping_max: 4\nlogtime_utc: true\n\
                trace: true\nclient_advertise: \"a:2\"\nmax_control_line: 2000\nwrite_deadline: 4s\n\

@@ -7,6 +7,7 @@ use core::task::{Context, Poll};
 use std::io;
 
 use broker::{Level, TlsSession};
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls::{Error, PeerIncompatible, ProtocolVersion, ServerConnection};
 use tokio_rustls::server::TlsStream;
@@ -16,26 +17,43 @@ use super::{TlsDoor, certificate};
 /// The first byte of a handshake.
 pub(crate) const CLIENT_HELLO: u8 = 0x16;
 
-/// A stream whose first byte can be looked at before it is read.
+/// A stream whose first bytes can be looked at before they are read.
 pub(crate) struct Peeked<S> {
     stream: S,
-    first: Option<u8>,
+    /// What has been looked at.
+    seen: BytesMut,
 }
 
 impl<S: AsyncRead + Unpin> Peeked<S> {
     pub(crate) fn new(stream: S) -> Self {
-        let first = None;
-        Self { stream, first }
+        let seen = BytesMut::new();
+        Self { stream, seen }
     }
 
     /// Waits for the first byte; none when the peer has closed. Nothing is lost when it is given up.
     pub(crate) async fn peek(&mut self) -> io::Result<Option<u8>> {
-        if self.first.is_none() {
+        if self.seen.is_empty() {
             let mut byte = [0];
             let read = self.stream.read(&mut byte).await?;
-            self.first = (read > 0).then_some(byte[0]);
+            self.seen
+                .extend_from_slice(byte.get(..read).unwrap_or(&byte));
         }
-        Ok(self.first)
+        Ok(self.seen.first().copied())
+    }
+
+    /// Waits for bytes behind those that have been looked at; false when the peer has closed.
+    pub(crate) async fn peek_more(&mut self) -> io::Result<bool> {
+        Ok(self.stream.read_buf(&mut self.seen).await? > 0)
+    }
+
+    /// Returns what has been looked at.
+    pub(crate) fn seen(&self) -> &[u8] {
+        &self.seen
+    }
+
+    /// Drops the first `len` bytes of that.
+    pub(crate) fn skip(&mut self, len: usize) {
+        self.seen.advance(len);
     }
 }
 
@@ -45,8 +63,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Peeked<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(first) = self.first.take_if(|_| buf.remaining() > 0) {
-            buf.put_slice(&[first]);
+        if !self.seen.is_empty() {
+            let len = self.seen.len().min(buf.remaining());
+            buf.put_slice(&self.seen.split_to(len));
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_read(cx, buf)

@@ -48,6 +48,7 @@ impl Server {
             local: SocketAddr::from(([127, 0, 0, 1], 4222)),
             rules: Rules::Nats,
             security: Security::Plain,
+            origin_follows: false,
             websocket: None,
         };
         let mut fx = Effects::default();

@@ -161,6 +161,7 @@ impl Sessions {
             local: peer,
             rules: Rules::Memphis,
             security: Security::Plain,
+            origin_follows: false,
             websocket: None,
         });
         tokio::task::spawn_local(drive_conn(Rc::clone(&self.driver), conn, there));
