@@ -169,10 +169,12 @@ memphis() {
 
 # Memphis over HTTP.
 memphis_rest() {
-    local port management gateway
-    port=$(free_port) management=$(free_port) gateway=$(free_port)
-    if serve "memphis { listen: \"127.0.0.1:$port\", ui_port: $management, rest_gw_port: $gateway }"; then
-        client memphis-rest "$cache/python/bin/python" "$here/memphis-rest/checks.py" "$management" "$gateway" "$port"
+    local port management gateway slack
+    port=$(free_port) management=$(free_port) gateway=$(free_port) slack=$(free_port)
+    if serve "memphis { listen: \"127.0.0.1:$port\", ui_port: $management, rest_gw_port: $gateway
+        slack_url: \"http://127.0.0.1:$slack/api\" }"; then
+        client memphis-rest "$cache/python/bin/python" "$here/memphis-rest/checks.py" \
+            "$management" "$gateway" "$port" "$slack"
     else
         echo "FAIL memphis-rest/program: the server did not start"
     fi

@@ -11,6 +11,7 @@ use core::net::{IpAddr, SocketAddr};
 use bytes::{Bytes, BytesMut};
 use config::Options;
 use config::options::{ConnectionType, WebAccounts};
+use memphis::machine::Notice;
 use memphis::manage::{Answer, CallId};
 use monitor::stats::Process;
 use protocol::errors::CloseReason;
@@ -242,6 +243,13 @@ pub enum WorkOp {
         /// The account's key.
         key: String,
     },
+    /// Tell a service outside, as far as it listens.
+    Notify {
+        /// The address of the service.
+        url: String,
+        /// What it is told, in order.
+        notices: Vec<Notice>,
+    },
     /// Change the files of a directory of accounts, durably. What is asked for is done in order.
     ChangeFiles {
         /// The directory.
@@ -276,6 +284,8 @@ impl core::fmt::Debug for WorkOp {
             // Passwords stay out of logs.
             Self::CheckPassword { conn, .. } => write!(f, "CheckPassword({conn:?})"),
             Self::FetchAccount { key, .. } => write!(f, "FetchAccount({key:?})"),
+            // Tokens too.
+            Self::Notify { url, .. } => write!(f, "Notify({url:?})"),
             Self::ChangeFiles { directory, .. } => write!(f, "ChangeFiles({directory:?})"),
         }
     }
@@ -298,6 +308,8 @@ pub enum WorkDone {
         /// Its token, or why there is none.
         token: Result<String, String>,
     },
+    /// A service was told, or why it was not.
+    Notified(Result<(), String>),
     /// Files were changed, or why they were not.
     FilesChanged(Result<(), String>),
 }

@@ -10,6 +10,7 @@ mod mending;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -369,6 +370,12 @@ impl Shard {
                 self.on_account_fetched(&key, token);
                 self.end_input();
             }
+            WorkDone::Notified(Err(why)) => {
+                let text = format!("A service could not be told of events: {why}");
+                let level = Level::Error;
+                self.router.fx.log.push(LogLine { level, text });
+            }
+            WorkDone::Notified(Ok(())) => {}
             WorkDone::FilesChanged(outcome) => {
                 self.on_files_changed(outcome);
                 self.end_input();

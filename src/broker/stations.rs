@@ -53,6 +53,8 @@ pub(crate) struct Stations {
     pub(crate) is_on: bool,
     pub(crate) guarded: Guarded,
     pub(crate) publishers: Publishers,
+    /// Where events are told.
+    pub(crate) slack_url: String,
 }
 
 /// What waits for the layer. It is a copy, since it outlives the turn that made it; how much there is
@@ -195,6 +197,7 @@ impl Stations {
             is_on: options.memphis.is_some(),
             guarded: Guarded::default(),
             publishers: Publishers::default(),
+            slack_url: config.slack_url,
         }
     }
 

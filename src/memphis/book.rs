@@ -8,6 +8,8 @@ mod apply;
 mod change;
 mod dead;
 mod dying;
+mod ids;
+mod integration;
 mod people;
 mod rows;
 mod schema;
@@ -21,6 +23,10 @@ pub use change::{Change, Entry, EntryError};
 pub(crate) use dead::hex;
 pub use dead::{DeadLetter, DeadLetterId, DeadLetterKind, DeadLettersKept, Letter};
 pub use dying::{Dying, DyingKey};
+pub use ids::{Ids, seal_of};
+pub(crate) use ids::{Numbered, free, id_of};
+pub use integration::Integration;
+pub(crate) use integration::{AUTH_TOKEN, Alert, CHANNEL_ID, SLACK};
 pub use people::{Audit, PeopleChange, Permissions, Tag, Tagged, Trails, UserKind, UserRow};
 pub(crate) use rows::stamp;
 pub use rows::{Attached, Client, Consumer, Group, Phase, Producer, Start, StationRow};
@@ -50,6 +56,12 @@ pub struct Tenant {
     /// Tags by name.
     #[serde(default)]
     pub tags: BTreeMap<String, Tag>,
+    /// Services outside by name.
+    #[serde(default)]
+    pub integrations: BTreeMap<String, Integration>,
+    /// Numbers of names.
+    #[serde(default)]
+    pub ids: Ids,
     /// Who did what to stations.
     #[serde(default)]
     pub trails: Trails,
@@ -67,6 +79,14 @@ impl Book {
         self.tenants
             .iter()
             .map(|(name, rows)| (name.as_str(), rows))
+    }
+
+    /// Returns the number of a user.
+    #[must_use]
+    pub fn user_id(&self, account: &str, user: &str) -> u32 {
+        let ids = self.tenant(account).map(|rows| &rows.ids);
+        let of = |ids: &Ids| ids.of(Numbered::User, user);
+        ids.map_or_else(|| of(&Ids::default()), of)
     }
 
     /// Returns the row of a station.

@@ -31,7 +31,7 @@ const PRODUCED_BY: &str = "$memphis_producedBy";
 /// The producer of messages that were sent again from the dead letters.
 pub(crate) const PRODUCER_DLS: &str = "$memphis_dls";
 /// The producer of messages that name none.
-const PRODUCER_UNKNOWN: &str = "Unknown";
+pub(crate) const PRODUCER_UNKNOWN: &str = "Unknown";
 
 /// A message dies.
 #[derive(Debug)]

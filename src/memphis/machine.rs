@@ -4,6 +4,7 @@
 //! the same station run one after the other. After a crash, [`Memphis::recovered`] takes up what was
 //! begun, so that a station or group is whole or absent.
 
+pub(crate) mod alerts;
 mod aliases;
 mod consequence;
 mod guards;
@@ -30,12 +31,14 @@ use crate::guard::SchemaLibrary;
 use crate::manage::{Answer, CallId, PublisherFacts, StreamFacts, TrafficFacts, View};
 use crate::turns::{Topic, Turns};
 use crate::work::{Cx, Event, Step, Work};
+use alerts::Waiting;
 use consequence::Consequence;
 use guards::Guards;
 use pulse::Pulse;
 use resend::Underway;
 
 pub use crate::dispatch::SUBJECTS;
+pub use alerts::Notice;
 pub use guards::{Guard, Misfit, SCHEMA_ERR_CODE};
 pub(crate) use pulse::BROKER;
 pub use resend::ResendError;
@@ -123,6 +126,9 @@ pub trait Host {
     /// A user was made, changed or, without a row, removed.
     fn user_changed(&mut self, account: AccountId, user: &str, row: Option<&UserRow>);
 
+    /// Tells a service outside.
+    fn notify(&mut self, notices: Vec<Notice>);
+
     /// Returns what a stream is and holds.
     fn stream(&self, account: AccountId, stream: &str) -> Option<StreamFacts>;
 
@@ -173,6 +179,7 @@ pub struct Memphis {
     next_resend: Instant,
     underway: Underway,
     pulse: Pulse,
+    alerts: BTreeMap<AccountId, Waiting>,
     /// Set once recovery is over: until then entries are applied and nothing is begun.
     is_live: bool,
     /// Set when the log takes no more entries: why.
@@ -222,6 +229,7 @@ impl Memphis {
             next_resend: Instant::NEVER,
             underway: Underway::new(),
             pulse: Pulse::default(),
+            alerts: BTreeMap::new(),
             is_live: false,
             poisoned: None,
         }
@@ -261,6 +269,7 @@ impl Memphis {
         if self.pass_on(account, request, host)
             || self.manage_by_message(account, request, host)
             || self.watch(account, request, host)
+            || self.notified(account, request, host)
         {
             return;
         }
@@ -363,6 +372,7 @@ impl Memphis {
     /// A client that had logged in is gone.
     pub fn disconnected(&mut self, account: AccountId, name: &str) {
         self.clients.disconnected(account, name);
+        self.alert_gone(account, name);
     }
 
     /// Queues a task behind those that concern the same.

@@ -7,7 +7,7 @@
 //! others are tasks like those of SDKs, and are answered when what they did is in the log.
 
 mod facts;
-mod ids;
+mod integrations;
 mod letters;
 mod people;
 mod plan;
@@ -22,7 +22,6 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 pub use facts::{ConsumerFacts, PublisherFacts, StreamFacts, TrafficFacts};
-pub use ids::{seal_of, user_id};
 pub(crate) use plan::{Plan, plan};
 pub(crate) use show::time;
 pub(crate) use view::View;

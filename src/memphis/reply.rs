@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
-use crate::book::{StationRow, Tenant};
+use crate::book::{Alert, StationRow, Tenant};
+use crate::machine::alerts;
 use crate::name::Name;
 
 /// Where SDKs listen for what concerns all stations.
@@ -38,7 +39,7 @@ pub(crate) fn producer(
         "schema_update": schema(tenant, row),
         "partitions_update": partitions_update(partitions),
         "schemaverse_to_dls": schemaverse.unwrap_or_default(),
-        "send_notification": false,
+        "send_notification": alerts::wants(tenant, Alert::Schema),
         "station_version": version,
         "station_partitions_first_functions": {},
         "error": "",
@@ -100,6 +101,11 @@ pub(crate) fn remove_station_push(station: &Name) -> Vec<u8> {
         "type": "remove_station",
         "update": null,
     }))
+}
+
+/// Writes what makes SDKs tell of messages that break a schema, or not.
+pub(crate) fn notification_push(is_wanted: bool) -> Vec<u8> {
+    to_vec(&json!({"station_name": "", "type": "send_notification", "update": is_wanted}))
 }
 
 fn partitions_update(partitions: &[u32]) -> Value {

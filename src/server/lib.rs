@@ -29,11 +29,12 @@ mod reload;
 mod rest;
 mod serve;
 mod signal_sender;
+mod slack;
 mod syslog;
 mod tls;
 mod token_files;
 mod web;
-mod web_accounts;
+mod web_client;
 mod websocket;
 mod work;
 

@@ -24,7 +24,7 @@ use crate::net::TokioNet;
 use crate::ports_file::Bound;
 use crate::reload::Reload;
 use crate::serve::{Ends, ServeOptions, Surroundings, serve};
-use crate::web_accounts;
+use crate::web_client;
 use configuration::{Files, Source};
 
 /// Serves until a signal ends it, and says how it went.
@@ -278,9 +278,9 @@ fn with_system_account(mut setup: Setup) -> anyhow::Result<Setup> {
     let Some(Resolver::Web(server)) = operators.map(|operators| &operators.resolver) else {
         return Ok(setup);
     };
-    web_accounts::fetch(server, "").map_err(anyhow::Error::msg)?;
+    web_client::fetch(server, "").map_err(anyhow::Error::msg)?;
     if let Some(key) = &setup.options.system_account {
-        let fetched = web_accounts::fetch(server, key).map_err(anyhow::Error::msg);
+        let fetched = web_client::fetch(server, key).map_err(anyhow::Error::msg);
         let taken = fetched.and_then(|token| {
             let now = i64::try_from(system_wall().0 / 1_000_000_000)?;
             Ok(config::replaced(&setup.options, token.trim(), now)?)

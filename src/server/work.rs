@@ -10,14 +10,14 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use broker::{FileChange, WorkDone, WorkOp};
+use broker::{FileChange, Notice, WorkDone, WorkOp};
 use config::options::WebAccounts;
 use tokio::sync::{mpsc as answers, oneshot};
 
 /// How much work a new hash is: as much as Memphis takes.
 const HASH_COST: u32 = 10;
 
-use crate::{reason, token_files, web_accounts};
+use crate::{reason, slack, token_files, web_client};
 
 const NO_THREAD: &str = "no thread can be started";
 
@@ -57,6 +57,9 @@ impl Worker {
         if let WorkOp::FetchAccount { server, key } = op {
             return self.fetch(server, key);
         }
+        if let WorkOp::Notify { url, notices } = op {
+            return self.notify(url, notices);
+        }
         let Err(Job::Shard(op)) = self.send(Job::Shard(op)) else {
             return;
         };
@@ -65,6 +68,7 @@ impl Worker {
         let _ = self.done.send(match op {
             WorkOp::CheckPassword { conn, .. } => WorkDone::PasswordChecked { conn, fits: false },
             WorkOp::ChangeFiles { .. } => WorkDone::FilesChanged(Err(NO_THREAD.to_owned())),
+            WorkOp::Notify { .. } => WorkDone::Notified(Err(NO_THREAD.to_owned())),
             WorkOp::FetchAccount { key, .. } => WorkDone::AccountFetched {
                 key,
                 token: Err(NO_THREAD.to_owned()),
@@ -77,7 +81,7 @@ impl Worker {
     fn fetch(&self, server: WebAccounts, key: String) {
         let (done, wanted) = (self.done.clone(), key.clone());
         let ask = move || {
-            let token = web_accounts::fetch(&server, &wanted);
+            let token = web_client::fetch(&server, &wanted);
             // Nobody waits for it any more when the server is gone.
             let _ = done.send(WorkDone::AccountFetched { key: wanted, token });
         };
@@ -89,6 +93,22 @@ impl Worker {
             let token = Err(NO_THREAD.to_owned());
             // The same.
             let _ = self.done.send(WorkDone::AccountFetched { key, token });
+        }
+    }
+
+    /// Tells a service outside, on a thread of its own, which may take long. The layer bounds how much it is
+    /// told in a time.
+    fn notify(&self, url: String, notices: Vec<Notice>) {
+        let done = self.done.clone();
+        let tell = move || {
+            // Nobody waits for it any more when the server is gone.
+            let _ = done.send(WorkDone::Notified(slack::tell(&url, &notices)));
+        };
+        let thread = thread::Builder::new().name("notify".to_owned());
+        if thread.spawn(tell).is_err() {
+            // The same.
+            let failed = Err(NO_THREAD.to_owned());
+            let _ = self.done.send(WorkDone::Notified(failed));
         }
     }
 
@@ -167,9 +187,10 @@ fn carry_out(op: WorkOp) -> WorkDone {
             WorkDone::PasswordChecked { conn, fits }
         }
         WorkOp::FetchAccount { server, key } => {
-            let token = web_accounts::fetch(&server, &key);
+            let token = web_client::fetch(&server, &key);
             WorkDone::AccountFetched { key, token }
         }
+        WorkOp::Notify { url, notices } => WorkDone::Notified(slack::tell(&url, &notices)),
         WorkOp::ChangeFiles { directory, change } => {
             let outcome = change_files(Path::new(&directory), &change);
             WorkDone::FilesChanged(outcome.map_err(|error| reason(&error)))

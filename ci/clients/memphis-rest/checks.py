@@ -1,19 +1,21 @@
 """Memphis over HTTP: the management API by plain requests, beside a NATS client.
 
-Usage: checks.py MANAGEMENT_PORT GATEWAY_PORT MEMPHIS_PORT. Prints `ok NAME` or `FAIL NAME: why` per check;
-exits 1 if one failed.
+Usage: checks.py MANAGEMENT_PORT GATEWAY_PORT MEMPHIS_PORT SLACK_PORT. Prints `ok NAME` or `FAIL NAME: why` per
+check; exits 1 if one failed. Slack is this program's.
 """
 
 import asyncio
 import http.client
+import http.server
 import json
 import sys
+import threading
 import time
 import urllib.parse
 
 import nats
 
-MANAGEMENT, GATEWAY, MEMPHIS = (int(port) for port in sys.argv[1:4])
+MANAGEMENT, GATEWAY, MEMPHIS, SLACK = (int(port) for port in sys.argv[1:5])
 CHECKS = []
 
 
@@ -221,6 +223,60 @@ async def the_journey_of_a_message(api):
     assert dead() == []
     assert overview()["total_messages"] == 2
     await nc.close()
+
+
+class Slack(http.server.BaseHTTPRequestHandler):
+    """Takes messages as Slack does."""
+
+    told = []
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.told.append((self.path, self.headers["Authorization"], body["channel"], body["text"]))
+        answer = b'{"ok": true}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+@check
+async def slack_is_told(api):
+    server = http.server.HTTPServer(("127.0.0.1", SLACK), Slack)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    keys = {"auth_token": "xoxb-secret", "channel_id": "C1"}
+    wanted = {"poison_message_alert": True, "schema_validation_fail_alert": True, "disconnection_events_alert": True}
+    shown = api("POST", "integrations/createIntegration", name="slack", keys=keys, properties=wanted)
+    assert shown["keys"] == {"auth_token": "xoxb-****", "channel_id": "C1"}, shown
+    assert api("GET", "integrations/getAllIntegrations") == [shown]
+    api("POST", "schemas/createNewSchema", name="rest-slack", type="json", schema_content='{"required": ["id"]}')
+    api.station("rest-slack", schema_name="rest-slack")
+    nc = await client()
+    js = nc.jetstream()
+    # What SDKs send after they have refused a message themselves.
+    said = {"title": "Schema validation has failed", "msg": "Station: x\nProducer: p\nError: sdk says no",
+            "type": "schema_validation_fail_alert", "code": "{}"}
+    await nc.publish("$memphis_notifications", json.dumps(said).encode())
+    try:
+        await js.publish("rest-slack$1.final", b"{}")
+        raise AssertionError("was not refused")
+    except nats.js.errors.APIError:
+        pass
+    await js.publish("rest-slack$1.final", b'{"id": 1}')
+    config = nats.js.api.ConsumerConfig(durable_name="g", ack_wait=0.2, max_deliver=1)
+    sub = await js.pull_subscribe("rest-slack$1.final", "g", stream="rest-slack$1", config=config)
+    await sub.fetch(1, timeout=5)
+    parts = ["sdk says no", "Station: rest-slack\nProducer: Unknown", "Consumer group: g"]
+    heard = lambda: all(any(part in text for _, _, _, text in Slack.told) for part in parts)
+    await until(heard, 30)
+    assert {line[:3] for line in Slack.told} == {("/api", "Bearer xoxb-secret", "C1")}, Slack.told
+    assert api("DELETE", "integrations/disconnectIntegration", name="slack") == {}
+    assert api("GET", "integrations/getAllIntegrations") == []
+    await nc.close()
+    server.shutdown()
 
 
 @check

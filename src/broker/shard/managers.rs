@@ -5,8 +5,7 @@
 
 use alloc::string::String;
 
-use memphis::book::UserKind;
-use memphis::manage::{seal_of, user_id};
+use memphis::book::{UserKind, seal_of};
 
 use super::Shard;
 use crate::auth::{Verdict, web_password};
@@ -73,10 +72,13 @@ impl Shard {
             user: user.into(),
             kind: UserKind::Root,
             avatar_id: 1,
-            id: user_id(user),
             web_password: web_password(&self.options.secret, account_id),
             ..Manager::default()
         };
+        if let Some(streams) = &self.streams {
+            let book = streams.stations.machine.book();
+            manager.id = book.user_id(&manager.account, user);
+        }
         if user == ROOT {
             let proof = match self.auth.check_root(account_id, password)? {
                 Verdict::Accepted { .. } => Proof::Fits,

@@ -11,7 +11,7 @@ use jetstream::entry::Entry;
 use jetstream::env::{ApiCall, Env, Inbound, NameRules};
 use memphis::book::UserRow;
 use memphis::clients::connection_id;
-use memphis::machine::{self, Request, TaskId};
+use memphis::machine::{self, Notice, Request, TaskId};
 use memphis::manage::{Answer, CallId, PublisherFacts, StreamFacts, TrafficFacts};
 use memphis::name::station_of_stream;
 use protocol::id::{AccountId, ConnId, LogPos, Seq};
@@ -19,6 +19,7 @@ use protocol::message::Message;
 use protocol::time::Now;
 
 use super::{ANSWERS, Publishers, facts};
+use crate::effects::WorkOp;
 use crate::router::{Onward, Target};
 use crate::streams::World;
 
@@ -35,6 +36,7 @@ pub(crate) struct Host<'a> {
     pub(crate) world: World<'a>,
     pub(crate) users: &'a BTreeSet<(AccountId, String)>,
     pub(crate) publishers: &'a Publishers,
+    pub(crate) slack_url: &'a str,
 }
 
 impl Host<'_> {
@@ -201,6 +203,12 @@ impl machine::Host for Host<'_> {
             })
         })
         .collect()
+    }
+
+    fn notify(&mut self, notices: Vec<Notice>) {
+        let url = self.slack_url.into();
+        let op = WorkOp::Notify { url, notices };
+        self.world.router.fx.work.push(op);
     }
 
     fn traffic(&self, account: AccountId) -> TrafficFacts {

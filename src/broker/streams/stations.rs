@@ -101,6 +101,7 @@ impl Streams {
             },
             users: &stations.users,
             publishers: &stations.publishers,
+            slack_url: &stations.slack_url,
         };
         turn(&mut stations.machine, &mut host);
     }

@@ -29,6 +29,7 @@ pub(crate) struct Draft {
     logs_retention_days: Option<u32>,
     gc_retention_hours: Option<u32>,
     rest: RestDraft,
+    slack_url: Option<String>,
 }
 
 /// What it says about HTTP. A port of 0 stands for "off".
@@ -68,6 +69,7 @@ impl Draft {
                 "user_pass_based_auth" => {
                     draft.user_pass_based_auth = read.boolean(node);
                 }
+                "slack_url" => draft.slack_url = read.text(node),
                 "users" => draft.users = users::users(read, node),
                 "tenants" | "accounts" => draft.tenants = tenants(read, node),
                 _ => {
@@ -140,6 +142,7 @@ impl Draft {
                 .user_pass_based_auth
                 .or_else(|| Some(variable("USER_PASS_BASED_AUTH")? != "false"))
                 .unwrap_or(default.user_pass_based_auth),
+            slack_url: self.slack_url.unwrap_or(default.slack_url),
             users: self.users,
             limits: self.limits,
             tenants: self.tenants,

@@ -31,6 +31,8 @@ pub struct Memphis {
     pub gc_producer_consumer_retention_hours: u32,
     /// What is served over HTTP.
     pub rest: Rest,
+    /// Where Slack takes messages.
+    pub slack_url: String,
 }
 
 /// Memphis over HTTP: management, and the gateway for messages.
@@ -109,6 +111,8 @@ impl Memphis {
         Some(&tenant.limits)
     }
 
+    /// Where Slack takes messages unless it is said to be elsewhere.
+    pub const SLACK_URL: &'static str = "https://slack.com/api/chat.postMessage";
     /// The account of tenant 1.
     pub const GLOBAL: &'static str = "$G";
     /// The password that stands until another is set; with it the listener stays on the loopback
@@ -136,6 +140,7 @@ impl Default for Memphis {
             logs_retention_days: 7,
             gc_producer_consumer_retention_hours: 3,
             rest: Rest::default(),
+            slack_url: String::from(Self::SLACK_URL),
         }
     }
 }

@@ -10,6 +10,8 @@ use alloc::vec::Vec;
 use super::change::{Change, Entry};
 use super::dead::DeadLetter;
 use super::dying::{DYING_MAX, Dying, DyingKey};
+use super::ids::Numbered;
+use super::integration::Integration;
 use super::people::{Audit, Tagged};
 use super::rows::{Attached, Consumer, Group, Phase, Producer, StationRow};
 use super::schema::{Schema, SchemaKind, Version};
@@ -79,6 +81,7 @@ impl Book {
             Change::DlsStation(station, dls) => {
                 tenant.row(station, time).copies_to = Some(dls);
             }
+            Change::Integration(name, known) => tenant.set_integration(name, known),
             Change::People(change) => tenant.apply_people(change),
             Change::Dying(dying) => tenant.add_dying(dying),
             Change::Buried(key, dead) => tenant.buried(&key, dead, time),
@@ -103,10 +106,25 @@ impl Book {
 impl Tenant {
     /// Returns the row of a station; a NATS client's gets its row now.
     fn row(&mut self, station: String, time: u64) -> &mut StationRow {
+        if !self.stations.contains_key(&station) {
+            self.number_station(&station);
+        }
         self.stations.entry(station).or_insert_with(|| StationRow {
             created: time,
             ..StationRow::default()
         })
+    }
+
+    fn set_integration(&mut self, name: String, known: Option<Integration>) {
+        match known {
+            Some(integration) => self.integrations.insert(name, integration),
+            None => self.integrations.remove(&name),
+        };
+    }
+
+    fn number_station(&mut self, name: &str) {
+        let others = self.stations.keys().map(String::as_str);
+        self.ids.settle(Numbered::Station, name, others);
     }
 
     /// Takes a message off the dying; it is a dead letter now, or none is kept of it.
@@ -138,6 +156,7 @@ impl Tenant {
             created: time,
             ..StationRow::default()
         };
+        self.number_station(&name);
         self.stations.insert(name, row);
     }
 
@@ -202,6 +221,7 @@ impl Tenant {
 
     fn forget_schema(&mut self, name: &str) {
         self.schemas.remove(name);
+        self.ids.forget(Numbered::Schema, name);
         self.untag(Tagged::Schema, name);
         for row in self.stations.values_mut() {
             row.schema = row.schema.take().filter(|attached| attached.schema != name);
@@ -228,7 +248,7 @@ impl Tenant {
         if let (Phase::Making, Some(user)) = (was, maker) {
             let text = format!("Station {name} has been created by user {user}");
             self.note(name, text, &user, time);
-            let tag = self.tags.entry(TAG_DEFAULT.into()).or_default();
+            let tag = self.tag_named(TAG_DEFAULT);
             if tag.color.is_empty() {
                 tag.color = TAG_DEFAULT_COLOR.into();
             }
@@ -238,6 +258,7 @@ impl Tenant {
 
     fn forget_station(&mut self, name: &str) {
         self.stations.remove(name);
+        self.ids.forget(Numbered::Station, name);
         self.trails.forget(name);
         self.untag(Tagged::Station, name);
         self.dying
@@ -267,6 +288,8 @@ impl Tenant {
     }
 
     fn add_version(&mut self, name: String, kind: SchemaKind, version: Version) {
+        let others = self.schemas.keys().map(String::as_str);
+        self.ids.settle(Numbered::Schema, &name, others);
         let schema = self.schemas.entry(name).or_insert_with(|| Schema {
             kind,
             active: 1,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dead::{DeadLetter, DeadLetterId};
 use super::dying::{Dying, DyingKey};
+use super::integration::Integration;
 use super::people::PeopleChange;
 use super::rows::{Consumer, Producer};
 use super::schema::{SchemaKind, Version};
@@ -99,6 +100,8 @@ pub enum Change {
     DeadLettersKept(String, DeadLetters),
     /// A station's dead letters are copied to another station, or to none.
     DlsStation(String, Option<Name>),
+    /// A service outside is told of what happens, or is not any more.
+    Integration(String, Option<Integration>),
     /// Users or tags change.
     People(PeopleChange),
     /// A message died.

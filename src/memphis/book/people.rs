@@ -9,7 +9,10 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::Tenant;
+use super::ids::Numbered;
 
+/// The user that is always there, and has no row.
+const ROOT: &str = "root";
 /// Most lines of a station's audit trail.
 const AUDIT_MAX: usize = 1000;
 /// How long lines are kept: three days.
@@ -185,15 +188,19 @@ impl Tenant {
     pub(super) fn apply_people(&mut self, change: PeopleChange) {
         match change {
             PeopleChange::User(name, user) => {
+                let others = self.users.keys().map(String::as_str).chain([ROOT]);
+                self.ids.settle(Numbered::User, &name, others);
                 self.users.insert(name, user);
             }
             PeopleChange::UserGone(name) => {
                 self.users.remove(&name);
+                self.ids.forget(Numbered::User, &name);
                 self.untag(Tagged::User, &name);
             }
-            PeopleChange::Tag(name, color) => self.tags.entry(name).or_default().color = color,
+            PeopleChange::Tag(name, color) => self.tag_named(&name).color = color,
             PeopleChange::TagGone(name) => {
                 self.tags.remove(&name);
+                self.ids.forget(Numbered::Tag, &name);
             }
             PeopleChange::Tagged {
                 kind,
@@ -204,9 +211,18 @@ impl Tenant {
         }
     }
 
+    /// Returns a tag, which is made if there is none of that name.
+    pub(super) fn tag_named(&mut self, name: &str) -> &mut Tag {
+        if !self.tags.contains_key(name) {
+            let others = self.tags.keys().map(String::as_str);
+            self.ids.settle(Numbered::Tag, name, others);
+        }
+        self.tags.entry(name.into()).or_default()
+    }
+
     fn tag(&mut self, kind: Tagged, name: &str, add: &[String], remove: &[String]) {
         for tag in add {
-            let tag = self.tags.entry(tag.clone()).or_default();
+            let tag = self.tag_named(tag);
             tag.carriers_mut(kind).insert(name.into());
         }
         for tag in remove {

@@ -1,15 +1,17 @@
 //! What applying an entry leads to, beside what the task behind it does.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use protocol::id::AccountId;
 
 use super::aliases::Alias;
-use super::{Host, Memphis, Reply, Task};
-use crate::book::{Change, DeadLetterId, Dying, DyingKey, Entry, PeopleChange};
+use super::{Host, Memphis, Reply, Task, alerts};
+use crate::book::{Alert, Change, DeadLetter, DeadLetterId, Dying, DyingKey, Entry, PeopleChange};
 use crate::dead;
 use crate::name::station_of_stream;
+use crate::reply::{self, CLIENTS_UPDATES};
 use crate::turns::Topic;
 use crate::work::Work;
 
@@ -28,6 +30,8 @@ enum Then {
     Resend,
     User(String),
     Resent(DeadLetterId, String),
+    Dead(Box<DeadLetter>),
+    Integration,
 }
 
 impl Consequence {
@@ -50,6 +54,10 @@ impl Consequence {
             Change::Dying(dying) => (false, Then::Bury(dying.key.clone())),
             Change::Resend(..) => (false, Then::Resend),
             Change::Resent { id, group, .. } => (false, Then::Resent(*id, group.clone())),
+            Change::DeadLetter(dead) | Change::Buried(_, Some(dead)) => {
+                (false, Then::Dead(Box::new(dead.clone())))
+            }
+            Change::Integration(..) => (false, Then::Integration),
             Change::Producer(..)
             | Change::ProducerGone { .. }
             | Change::GroupMaking(..)
@@ -58,8 +66,7 @@ impl Consequence {
             | Change::GroupGone(..)
             | Change::SchemaVersion { .. }
             | Change::SchemaActivated(..)
-            | Change::DeadLetter(_)
-            | Change::Buried(..)
+            | Change::Buried(_, None)
             | Change::DeadLetterAcked(..)
             | Change::DeadLettersDropped(_)
             | Change::DeadLettersExpired(_)
@@ -103,6 +110,14 @@ impl Memphis {
                         .tenant(&name)
                         .and_then(|rows| rows.users.get(&user));
                     host.user_changed(account, &user, row);
+                }
+            }
+            Then::Dead(dead) => self.alert_death(&name, &dead, host),
+            Then::Integration => {
+                if let Some(account) = host.account_named(&name) {
+                    let is_wanted = alerts::wants(self.book.tenant(&name), Alert::Schema);
+                    let push = reply::notification_push(is_wanted);
+                    super::answer(account, CLIENTS_UPDATES.as_bytes(), &push, host);
                 }
             }
             Then::Resend => self.send_wanted(host),

@@ -156,6 +156,9 @@ impl Memphis {
     /// awaits its acknowledgement is told once that is safe.
     pub fn misfit(&mut self, account: AccountId, misfit: Misfit<'_>, host: &mut impl Host) {
         let refusal = refusal(misfit.stream, misfit.reason);
+        let (station, _) = station_of_stream(misfit.stream);
+        let what = (misfit.reason, misfit.payload);
+        self.alert_misfit(account, (&station, misfit.client), what, host);
         let burial = dead::misfit(misfit, refusal.clone());
         let is_busy = self.poisoned.is_some() || self.tasks.len() >= TASKS_MAX;
         let Some(burial) = burial.filter(|_| !is_busy) else {

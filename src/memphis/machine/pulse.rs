@@ -130,6 +130,7 @@ impl Memphis {
             let throughput = self.pulse.throughput.entry(account).or_default();
             throughput.add(totals, BEAT, now.wall);
         }
+        self.tell_alerts(host);
         let mut due: Vec<(AccountId, String)> = Vec::new();
         self.pulse.watched.retain(|(account, topic), watch| {
             if host.has_interest(*account, &pushed(topic)) {

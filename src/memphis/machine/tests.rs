@@ -1,6 +1,7 @@
 //! Whole requests against a host that plays log and JetStream.
 
 mod abuse;
+mod alerts;
 mod crashes;
 mod dead_letters;
 mod groups;

@@ -83,7 +83,9 @@ fn filters<H: Host>(page: &str, cx: &Cx<'_, H>) -> Value {
     let tags = |kind: Tagged| -> Vec<Value> {
         let all = rows.into_iter().flat_map(|rows| &rows.tags);
         let carried = all.filter(|(_, tag)| !tag.carriers(kind).is_empty());
-        carried.map(|(name, tag)| show::tag_of(name, tag)).collect()
+        carried
+            .map(|(name, tag)| show::tag_of(name, tag, rows))
+            .collect()
     };
     match page.to_lowercase().as_str() {
         "stations" => {
@@ -218,12 +220,12 @@ pub(super) fn tags<H: Host>(route: &str, fields: &Fields, cx: &Cx<'_, H>) -> Res
     let all = rows.into_iter().flat_map(|rows| &rows.tags);
     match route {
         "getTags" => {
-            let shown = all.map(|(name, tag)| show::tag_of(name, tag));
+            let shown = all.map(|(name, tag)| show::tag_of(name, tag, rows));
             Ok(Plan::Now(json!(shown.collect::<Vec<Value>>())))
         }
         "getUsedTags" => {
             let used = all.filter(|(_, tag)| tag.is_used());
-            let shown = used.map(|(name, tag)| show::tag_of(name, tag));
+            let shown = used.map(|(name, tag)| show::tag_of(name, tag, rows));
             Ok(Plan::Now(json!(shown.collect::<Vec<Value>>())))
         }
         "createNewTag" => {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
-use super::{Call, Refusal, View, letters, people, schemas, stations};
+use super::{Call, Refusal, View, integrations, letters, people, schemas, stations};
 use crate::book::UserKind;
 use crate::machine::Host;
 use crate::name::Name;
@@ -61,6 +61,7 @@ pub(crate) fn plan<H: Host>(call: &Call<'_>, cx: &Cx<'_, H>) -> Result<Plan, Ref
         "schemas" => schemas::plan(name, &fields, cx),
         "usermgmt" => people::users(name, call.user, &fields, cx),
         "tags" => people::tags(name, &fields, cx),
+        "integrations" => integrations::plan(name, &fields, cx),
         _ => Err(Refusal::NoRoute),
     }
 }

@@ -3,6 +3,7 @@
 mod letters;
 mod people;
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -10,11 +11,12 @@ use protocol::text::rfc3339;
 use protocol::time::Wall;
 use serde_json::{Value, json};
 
-use super::ids::id_of;
 use super::{ConsumerFacts, StreamFacts};
-use crate::book::{Client, DeadLetter, DeadLetterId, StationRow, Tagged, Tenant};
+use crate::book::{
+    Client, DeadLetter, DeadLetterId, Ids, Numbered, StationRow, Tagged, Tenant, free, id_of,
+};
 use crate::machine::{BROKER, Host};
-use crate::name::Name;
+use crate::name::{Name, station_of_stream};
 use crate::station::StationRetention;
 use crate::work::{Cx, Partition, numbers};
 
@@ -31,6 +33,33 @@ const UNKNOWN: &str = "Unknown";
 
 pub(crate) fn time(stamp: u64) -> String {
     rfc3339::Rfc3339(Wall(stamp)).to_string()
+}
+
+/// Returns the number of a station. Streams of NATS clients of which nothing is noted make room for stations, and
+/// for each other in the order of their names.
+fn station_id<H: Host>(name: &Name, cx: &Cx<'_, H>) -> u32 {
+    let no_ids = Ids::default();
+    let ids = cx.rows().map_or(&no_ids, |rows| &rows.ids);
+    let of = |name: &str| ids.of(Numbered::Station, name);
+    let id = of(name.external());
+    if cx.row(name).is_some() {
+        return id;
+    }
+    let noted = cx.rows().into_iter().flat_map(|rows| rows.stations.keys());
+    let mut taken: BTreeSet<u32> = noted.map(|name| of(name)).collect();
+    let mut before = BTreeSet::new();
+    cx.host.streams(cx.account, &mut |stream| {
+        let (other, _) = station_of_stream(stream);
+        let is_noted = cx.book.station(cx.tenant, &other).is_some();
+        if !is_noted && of(&other) == id && *other < *name.external() {
+            before.insert(other);
+        }
+    });
+    for _ in before {
+        let theirs = free(id, |id| taken.contains(&id));
+        taken.insert(theirs);
+    }
+    free(id, |id| taken.contains(&id))
 }
 
 /// What a station's streams say together.
@@ -85,7 +114,7 @@ pub(super) fn station<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
     let list = numbers(&streams.partitions);
     let in_memory = facts.is_some_and(|facts| facts.in_memory);
     json!({
-        "id": id_of("station", &[name.external()]),
+        "id": station_id(name, cx),
         "name": name.external(),
         "retention_type": retention_type,
         "retention_value": retention_value,
@@ -133,7 +162,7 @@ pub(super) fn station_in_list<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
 pub(super) fn station_in_short<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
     let attached = cx.row(name).and_then(|row| row.schema.as_ref());
     json!({
-        "id": id_of("station", &[name.external()]),
+        "id": station_id(name, cx),
         "name": name.external(),
         "dls_messages": dead_of(name, cx.rows()).count(),
         "schema_name": attached.map_or("", |attached| attached.schema.as_str()),

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString as _};
 
 use serde_json::{Value, json};
 
-use super::{Answer, Refusal, show};
+use super::{Answer, Refusal, integrations, show};
 use crate::answer;
 use crate::machine::Host;
 use crate::name::Name;
@@ -27,6 +27,8 @@ pub(crate) enum View {
     User(String),
     /// A tag.
     Tag(String),
+    /// An integration.
+    Integration(String),
     /// A stored message of a station: the task's own answer.
     Message {
         station: Name,
@@ -70,6 +72,7 @@ impl View {
             Self::Attached(station) => show::attached(cx.row(station), cx.rows()),
             Self::User(name) => show::user(name, cx.rows()),
             Self::Tag(name) => show::tag(name, cx.rows()),
+            Self::Integration(name) => integrations::details(name, cx),
         })
     }
 }

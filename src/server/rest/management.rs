@@ -209,7 +209,6 @@ impl Management {
     fn same(&self, same: Same) -> Value {
         match same {
             Same::Nothing => json!({}),
-            Same::NoList => json!([]),
             Same::AsyncTasks => json!({"async_tasks": []}),
             Same::Functions => json!({
                 "scm_integrated": false, "other": [], "installed": [], "connected_repos": [],

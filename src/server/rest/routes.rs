@@ -44,7 +44,6 @@ pub(super) enum Open {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Same {
     Nothing,
-    NoList,
     AsyncTasks,
     Functions,
     Replicas,
@@ -213,10 +212,16 @@ const SCHEMA: &[Field] = &[
     field("tags", Kind::Objects),
     text("message_struct_name"),
 ];
+const INTEGRATION: &[Field] = &[
+    text("name"),
+    field("keys", Kind::Object),
+    field("properties", Kind::Object),
+    text("ui_url"),
+];
 const LOGS: &[Field] = &[text("log_type"), text("log_source"), integer("start_index")];
 
 use By::{Machine, MachineWithHash, Open as O, Same as S};
-use Same::{AsyncTasks, ClusterConfig, Functions, NoList, Nothing, Replicas};
+use Same::{AsyncTasks, ClusterConfig, Functions, Nothing, Replicas};
 
 /// All routes.
 #[rustfmt::skip]
@@ -272,8 +277,11 @@ pub(super) static ROUTES: &[Route] = &[
     put("schemas/rollBackVersion", Machine, "Activate a version", &[text("schema_name"), integer("version_number")]),
     delete("schemas/removeSchema", Machine, "Remove schemas", &[texts("schema_names")]),
     post("schemas/validateSchema", Machine, "Check a schema", &[text("schema_type"), text("schema_content")]),
-    get("integrations/getAllIntegrations", S(NoList), "There are none", &[]),
-    get("integrations/getIntegrationDetails", S(Nothing), "There are none", &[text("name")]),
+    post("integrations/createIntegration", Machine, "Have Slack told of events", INTEGRATION),
+    post("integrations/updateIntegration", Machine, "Change what it is told", INTEGRATION),
+    delete("integrations/disconnectIntegration", Machine, "Tell it nothing more", &[text("name")]),
+    get("integrations/getAllIntegrations", Machine, "List who is told of events", &[]),
+    get("integrations/getIntegrationDetails", Machine, "Show who is told of events", &[text("name")]),
     get("configurations/getClusterConfig", S(ClusterConfig), "Show the configuration", &[]),
     get("asyncTasks/getAsyncTasks", S(AsyncTasks), "There are none", &[]),
     get("functions/getAllFunctions", S(Functions), "There are none", &[]),

@@ -436,3 +436,56 @@ fn tags_are_made_carried_and_removed() {
     world.manage("tags/removeTag", &json!({"name": "hot"}));
     assert_eq!(world.manage("tags/getUsedTags", &json!({})), json!([]));
 }
+
+#[test]
+fn two_names_that_come_to_the_same_number_are_told_apart() {
+    let mut world = World::new();
+    // Found by trying: each pair comes to one number.
+    let number = |world: &mut World, name: &str| {
+        let shown = world.manage("stations/getStation", &json!({"station_name": name}));
+        shown["id"].as_u64().expect("a number")
+    };
+    for name in ["x22357", "x76200"] {
+        world.manage("stations/createStation", &station(name, 1));
+    }
+    let (first, second) = (number(&mut world, "x22357"), number(&mut world, "x76200"));
+    assert_eq!(second, first + 1);
+    world.crash();
+    assert_eq!(
+        number(&mut world, "x76200"),
+        second,
+        "it stays over a restart"
+    );
+    let gone = json!({"station_names": ["x22357"]});
+    world.manage("stations/removeStation", &gone);
+    assert_eq!(
+        number(&mut world, "x76200"),
+        second,
+        "it stays when the first goes"
+    );
+    // A NATS client's stream has no row, and makes room.
+    world.host.streams.entry("x22357".into()).or_default();
+    assert_eq!(number(&mut world, "x22357"), first);
+    world.manage(
+        "stations/removeStation",
+        &json!({"station_names": ["x76200"]}),
+    );
+    world.host.streams.entry("x76200".into()).or_default();
+    assert_eq!(number(&mut world, "x76200"), second);
+    for (name, kind) in [("x1815", "application"), ("x23304", "management")] {
+        let password = "Passw0rd!";
+        let secret = format!("$2b$10${}", "x".repeat(53));
+        let user =
+            json!({"username": name, "password": password, "secret": secret, "user_type": kind});
+        world.manage("usermgmt/addUser", &user);
+    }
+    let all = world.manage("usermgmt/getAllUsers", &json!({}));
+    let first = all["application_users"][0]["id"]
+        .as_u64()
+        .expect("a number");
+    assert_eq!(all["management_users"][1]["id"], first + 1);
+    assert_eq!(
+        u64::from(world.memphis.book().user_id("$memphis", "x23304")),
+        first + 1
+    );
+}

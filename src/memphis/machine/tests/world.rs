@@ -59,6 +59,8 @@ pub(super) struct FakeHost {
     pub(super) users_changed: Vec<(String, bool)>,
     /// What was published, inbox and all.
     pub(super) published: Vec<(String, Stored)>,
+    /// What was told outside.
+    pub(super) notices: Vec<Notice>,
     /// What has gone in and out.
     pub(super) traffic: TrafficFacts,
     pub(super) now: Now,
@@ -184,6 +186,10 @@ impl Host for FakeHost {
             messages: 2,
             ..PublisherFacts::default()
         }])
+    }
+
+    fn notify(&mut self, notices: Vec<Notice>) {
+        self.notices.extend(notices);
     }
 
     fn traffic(&self, _: AccountId) -> TrafficFacts {

@@ -6,10 +6,17 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use super::time;
-use crate::book::{StationRow, Tag, Tagged, Tenant};
+use crate::book::{Ids, Numbered, StationRow, Tag, Tagged, Tenant, id_of};
 use crate::machine::Host;
-use crate::manage::ids::{id_of, user_id};
 use crate::work::Cx;
+
+/// Returns the number of a name.
+fn id(kind: Numbered, name: &str, rows: Option<&Tenant>) -> u32 {
+    match rows {
+        Some(rows) => rows.ids.of(kind, name),
+        None => Ids::default().of(kind, name),
+    }
+}
 
 pub(in crate::manage) fn schema<H: Host>(name: &str, cx: &Cx<'_, H>) -> Value {
     let rows = cx.rows();
@@ -41,7 +48,7 @@ pub(in crate::manage) fn schema<H: Host>(name: &str, cx: &Cx<'_, H>) -> Value {
     });
     let maker = schema.versions.first().map_or("", |v| v.username.as_str());
     json!({
-        "id": id_of("schema", &[name]),
+        "id": id(Numbered::Schema, name, rows),
         "schema_name": name,
         "name": name,
         "type": schema.kind.as_str(),
@@ -74,7 +81,7 @@ pub(in crate::manage) fn user(name: &str, rows: Option<&Tenant>) -> Value {
     };
     let about = |key: &str| user.about.get(key).map_or("", String::as_str);
     json!({
-        "id": user_id(name),
+        "id": id(Numbered::User, name, rows),
         "username": name,
         "user_type": user.kind.as_str(),
         "created_at": time(user.created),
@@ -95,17 +102,17 @@ pub(in crate::manage) fn user(name: &str, rows: Option<&Tenant>) -> Value {
 }
 
 pub(in crate::manage) fn root() -> Value {
-    json!({"id": user_id("root"), "username": "root", "user_type": "root", "pending": false})
+    json!({"id": id(Numbered::User, "root", None), "username": "root", "user_type": "root", "pending": false})
 }
 
 pub(in crate::manage) fn tag(name: &str, rows: Option<&Tenant>) -> Value {
     let tag = rows.and_then(|rows| rows.tags.get(name));
-    tag.map_or_else(|| json!({}), |tag| tag_of(name, tag))
+    tag.map_or_else(|| json!({}), |tag| tag_of(name, tag, rows))
 }
 
-pub(in crate::manage) fn tag_of(name: &str, tag: &Tag) -> Value {
+pub(in crate::manage) fn tag_of(name: &str, tag: &Tag, rows: Option<&Tenant>) -> Value {
     json!({
-        "id": id_of("tag", &[name]),
+        "id": id(Numbered::Tag, name, rows),
         "name": name,
         "color": tag.color,
         "stations": tag.stations,

@@ -1,6 +1,6 @@
-//! Asks a web server for the token of an account.
+//! Asks web servers: for the tokens of accounts, and to pass on what has happened.
 //!
-//! *Invariant:* an answer is bounded in size, and comes within [`ANSWER_MAX`] or not at all, whatever the other side
+//! *Invariant:* an answer is bounded in size, and comes within a time or not at all, whatever the other side
 //! does; it blocks its thread so long.
 
 use core::time::Duration;
@@ -18,8 +18,10 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream
 
 use crate::reason;
 
-/// How long an answer may take: as long as nats-server waits.
-const ANSWER_MAX: Duration = Duration::from_millis(1900);
+/// How long a token may take: as long as nats-server waits.
+const TOKEN_MAX: Duration = Duration::from_millis(1900);
+/// How long it may take to pass on a message.
+const POST_MAX: Duration = Duration::from_secs(10);
 /// How long an answer may be.
 const BYTES_MAX: u64 = 1 << 20;
 /// Where systems keep the authorities that everybody believes.
@@ -37,8 +39,37 @@ pub(crate) fn fetch(server: &WebAccounts, key: &str) -> Result<String, String> {
     let url = format!("{}{key}", server.url);
     let failed = |why: String| format!("could not fetch <{:?}>: {why}", redacted(&url));
     let place = Place::of(&url).map_err(failed)?;
-    let answer = ask(&place, server).map_err(|error| failed(told(&error)))?;
-    body(&answer).map_err(failed)
+    let login = place.login.map(|login| STANDARD.encode(login));
+    let login = login.map(|login| format!("Authorization: Basic {login}\r\n"));
+    // An answer of this version ends where the connection does, and comes in one piece.
+    let request = format!(
+        "GET {} HTTP/1.0\r\nHost: {}\r\nUser-Agent: beale\r\nAccept: */*\r\n{}\r\n",
+        place.path,
+        place.authority,
+        login.unwrap_or_default()
+    );
+    let answer = ask(&place, server, request.as_bytes(), TOKEN_MAX);
+    body(&answer.map_err(|error| failed(told(&error)))?).map_err(failed)
+}
+
+/// Sends JSON in the name of whom a token stands for, and returns the answer.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn post(url: &str, token: &str, json: &str) -> Result<String, String> {
+    let place = Place::of(url)?;
+    let path = if place.path.is_empty() {
+        "/"
+    } else {
+        place.path
+    };
+    let (authority, length) = (place.authority, json.len());
+    let request = format!(
+        "POST {path} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: beale\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {length}\r\n\r\n{json}"
+    );
+    let trusted = WebAccounts::default();
+    let answer = ask(&place, &trusted, request.as_bytes(), POST_MAX);
+    body(&answer.map_err(|error| told(&error))?)
 }
 
 /// What a URL names.
@@ -122,16 +153,21 @@ impl Write for Timely {
 }
 
 /// Returns the whole answer.
-fn ask(place: &Place<'_>, server: &WebAccounts) -> io::Result<Vec<u8>> {
-    let until = std::time::Instant::now() + ANSWER_MAX;
+fn ask(
+    place: &Place<'_>,
+    server: &WebAccounts,
+    request: &[u8],
+    patience: Duration,
+) -> io::Result<Vec<u8>> {
+    let until = std::time::Instant::now() + patience;
     let mut failure = io::Error::from(io::ErrorKind::NotFound);
     for address in (place.host, place.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, ANSWER_MAX) {
+        match TcpStream::connect_timeout(&address, patience) {
             Ok(stream) => {
                 let stream = Timely { stream, until };
                 return match place.is_encrypted {
-                    true => converse(place, encrypted(place, server, stream)?),
-                    false => converse(place, stream),
+                    true => converse(request, encrypted(place, server, stream)?),
+                    false => converse(request, stream),
                 };
             }
             Err(error) => failure = error,
@@ -140,17 +176,8 @@ fn ask(place: &Place<'_>, server: &WebAccounts) -> io::Result<Vec<u8>> {
     Err(failure)
 }
 
-fn converse(place: &Place<'_>, mut stream: impl Read + Write) -> io::Result<Vec<u8>> {
-    let login = place.login.map(|login| STANDARD.encode(login));
-    let login = login.map(|login| format!("Authorization: Basic {login}\r\n"));
-    // An answer of this version ends where the connection does, and comes in one piece.
-    let request = format!(
-        "GET {} HTTP/1.0\r\nHost: {}\r\nUser-Agent: beale\r\nAccept: */*\r\n{}\r\n",
-        place.path,
-        place.authority,
-        login.unwrap_or_default()
-    );
-    stream.write_all(request.as_bytes())?;
+fn converse(request: &[u8], mut stream: impl Read + Write) -> io::Result<Vec<u8>> {
+    stream.write_all(request)?;
     stream.flush()?;
     let mut answer = Vec::new();
     match stream.take(BYTES_MAX).read_to_end(&mut answer) {
