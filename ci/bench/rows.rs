@@ -126,6 +126,9 @@ pub(crate) const ROWS: &[Row] = &[
 /// How many publishes may wait for their ack, per client: what `nats bench js pub async` allows by
 /// default is 500; clients allow 4,000.
 const WINDOW: u64 = 4000;
+/// How many bytes they may have together: with twice as many, nats-server says that there are too many
+/// requests.
+const WINDOW_BYTES: u64 = 64 << 20;
 /// Publishes per write, so that one system call carries a batch as client libraries' flushers do.
 const BATCH: u64 = 500;
 
@@ -281,15 +284,17 @@ fn js_async(addr: &str, each: u64, clients: usize, payload: usize) -> Result<Mea
     })
 }
 
-/// Publishes with at most [`WINDOW`] acks outstanding; every reply subject is another one, as with
+/// Publishes with at most [`WINDOW`] acks outstanding, fewer where messages are long; every reply subject is another one, as with
 /// the client libraries.
 fn publish_async(mut client: Client, id: usize, each: u64, payload: usize) -> Result<()> {
     let body = vec![b'x'; payload];
-    let batch_len = BATCH.min((1 << 20) / u64::try_from(payload)?).max(1);
+    let len = u64::try_from(payload)?;
+    let batch_len = BATCH.min((1 << 20) / len).max(1);
+    let window = WINDOW.min(WINDOW_BYTES / len).max(batch_len);
     let mut out = Vec::new();
     let (mut sent, mut acked) = (0, 0);
     while acked < each {
-        while sent < each && sent - acked + batch_len <= WINDOW {
+        while sent < each && sent - acked + batch_len <= window {
             out.clear();
             for _ in 0..batch_len.min(each - sent) {
                 sent += 1;

@@ -17,8 +17,8 @@ use rustix::fs::OFlags;
 const BLOCK: usize = 4096;
 /// Shorter writes take less time in the page cache than a turn of the device.
 pub(super) const DIRECT_MIN: usize = 512 << 10;
-/// How much is written at once.
-const PIECE: usize = 1 << 20;
+/// How much is written at once: a device that gets a mebibyte at a time takes a quarter longer for all.
+const PIECE: usize = 2 << 20;
 
 thread_local! {
     /// What is being written, moved to an address that the device can read from.
@@ -45,26 +45,58 @@ pub(super) fn whole_blocks(offset: u64, len: usize) -> Range<usize> {
     }
 }
 
-/// Writes whole blocks.
-pub(super) fn write_blocks(file: &File, blocks: &[u8], offset: u64) -> io::Result<()> {
+/// Returns what lies within `range` of a row of pieces.
+pub(super) fn within<'a>(
+    pieces: &'a [&'a [u8]],
+    range: Range<usize>,
+) -> impl Iterator<Item = &'a [u8]> {
+    let mut at = 0;
+    pieces.iter().filter_map(move |piece| {
+        let start = at;
+        at += piece.len();
+        let (from, to) = (range.start.max(start), range.end.min(at));
+        (from < to).then(|| piece.get(from - start..to - start).unwrap_or_default())
+    })
+}
+
+/// Writes whole blocks, wherever the pieces that they come in begin and end; tells `wrote` how much each time.
+pub(super) fn write_blocks<'a>(
+    file: &File,
+    pieces: impl Iterator<Item = &'a [u8]>,
+    mut offset: u64,
+    wrote: impl Fn(usize),
+) -> io::Result<()> {
     BOUNCE.with_borrow_mut(|bounce| {
         bounce.resize(PIECE + BLOCK, 0);
         let from = bounce.as_ptr().align_offset(BLOCK);
-        let mut at = offset;
-        for piece in blocks.chunks(PIECE) {
-            let Some(aligned) = bounce.get_mut(from..from + piece.len()) else {
-                return Err(io::ErrorKind::InvalidInput.into());
-            };
-            aligned.copy_from_slice(piece);
-            file.write_all_at(aligned, at)?;
-            at += piece.len() as u64;
+        let Some(aligned) = bounce.get_mut(from..from + PIECE) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let mut filled = 0;
+        for mut piece in pieces {
+            while let Some((now, rest)) = piece.split_at_checked((PIECE - filled).min(piece.len()))
+                && let Some(free) = aligned.get_mut(filled..filled + now.len())
+                && !now.is_empty()
+            {
+                free.copy_from_slice(now);
+                (filled, piece) = (filled + now.len(), rest);
+                if filled == PIECE {
+                    file.write_all_at(aligned, offset)?;
+                    wrote(PIECE);
+                    (filled, offset) = (0, offset + PIECE as u64);
+                }
+            }
         }
+        file.write_all_at(aligned.get(..filled).unwrap_or_default(), offset)?;
+        wrote(filled);
         Ok(())
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use core::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -74,6 +106,16 @@ mod tests {
         assert_eq!(whole_blocks(4097, 8191), 4095..8191);
         assert_eq!(whole_blocks(100, 4096), 0..0);
         assert_eq!(whole_blocks(100, 10), 0..0);
+    }
+
+    #[test]
+    fn a_part_of_a_row_is_taken_out_of_its_pieces() {
+        let pieces: [&[u8]; 4] = [b"ab", b"", b"cdef", b"g"];
+        let taken = |range| within(&pieces, range).collect::<Vec<_>>().concat();
+        assert_eq!(taken(0..7), b"abcdefg");
+        assert_eq!(taken(1..3), b"bc");
+        assert_eq!(taken(6..7), b"g");
+        assert_eq!(taken(3..3), b"");
     }
 
     #[test]
@@ -90,7 +132,12 @@ mod tests {
             return;
         };
         let blocks = whole_blocks(0, data.len());
-        write_blocks(&direct, &data[blocks.clone()], 4096).unwrap();
+        let (first, second) = data.split_at(1_234_567);
+        let pieces = [first, second];
+        let wrote = Cell::new(0);
+        let note = |len| wrote.set(wrote.get() + len);
+        write_blocks(&direct, within(&pieces, blocks.clone()), 4096, note).unwrap();
+        assert_eq!(wrote.get(), blocks.len());
         let read = std::fs::read(&path).unwrap();
         assert_eq!(read[..4096], [7; 4096]);
         assert_eq!(read[4096..4096 + blocks.len()], data[blocks.clone()]);

@@ -5,13 +5,16 @@
 //! process that can open no more files goes on storing. A name appears in the directory only
 //! when the file under it is complete and durable.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use rustix::fs::{FallocateFlags, fallocate};
@@ -23,13 +26,18 @@ use super::quiet::store_files;
 
 /// How many files are kept open; files with unsynced writes and those of the log are, beyond that.
 const OPEN_MAX: usize = 256;
-/// Zeroes are written and synced in pieces of this length, so that the making of a file does not fill
-/// the device's queue in front of the log's syncs.
-const ZERO_PIECE: usize = 4 << 20;
+/// Zeroes are synced when so many have been written, so that the making of a file does not fill the
+/// device's queue in front of the log's syncs.
+const ZERO_PIECE: u64 = 4 << 20;
+/// They are written in smaller ones, so that it shows soon when the log waits for the file.
+static ZEROES: [u8; 256 << 10] = [0; 256 << 10];
 /// A log that is written to faster than this share of the speed at which its next file is zero-filled
 /// needs the disk for itself: the rest of that file is only reserved. Syncs cost more there until the file
 /// is used again, which batches as long as such a log's do not feel.
 const OUTPACED_SHARE: u64 = 16;
+/// A log that has been given so many bytes in every microsecond since the file before was made needs the next
+/// one at once: nothing of it is zero-filled.
+const POURING: u64 = 64;
 /// The ending of files that are being made.
 const UNFINISHED: &str = ".new";
 
@@ -50,6 +58,8 @@ pub(super) struct Directory {
     open: Mutex<BTreeMap<FileName, Open>>,
     /// Bytes written to the log so far.
     logged: AtomicU64,
+    /// When the last file was begun to be made, and how many they were then.
+    made: Mutex<(Instant, u64)>,
     /// Whether the file system has refused a direct write.
     refuses_direct: AtomicBool,
     /// Held as long as any thread may still write.
@@ -79,6 +89,7 @@ impl Directory {
             handle,
             open: Mutex::default(),
             logged: AtomicU64::new(0),
+            made: Mutex::new((Instant::now(), 0)),
             refuses_direct: AtomicBool::new(false),
             _lock: lock,
         })
@@ -93,7 +104,7 @@ impl Directory {
             DiskOp::Create { file, len, .. } => self.create(*file, *len).map(done),
             DiskOp::Write {
                 file, offset, data, ..
-            } => self.write(*file, *offset, data).map(done),
+            } => self.write(*file, *offset, &[data]).map(done),
             DiskOp::Sync { file, .. } => self.sync(*file).map(done),
             DiskOp::Recycle { from, to, .. } => self.rename(*from, *to).map(done),
             DiskOp::Remove { file, .. } => self.remove(*file).map(done),
@@ -121,27 +132,53 @@ impl Directory {
         Ok(bytes.into())
     }
 
-    fn write(&self, file: FileName, offset: u64, data: &[u8]) -> io::Result<()> {
-        if matches!(file, FileName::Log(_)) {
-            self.logged.fetch_add(data.len() as u64, Ordering::Relaxed);
+    /// Runs writes that lie in one file, each where the one before ends, as one.
+    pub(super) fn write_row(&self, ops: &[DiskOp]) -> Result<DiskAnswer, DiskError> {
+        let mut place = None;
+        let mut pieces = Vec::with_capacity(ops.len());
+        for op in ops {
+            if let DiskOp::Write {
+                file, offset, data, ..
+            } = op
+            {
+                place.get_or_insert((*file, *offset));
+                pieces.push(&**data);
+            }
         }
-        let handle = self.handle_of(file, Access::Write)?;
-        let blocks = direct::whole_blocks(offset, data.len());
-        let Some(whole) = data.get(blocks.clone()) else {
-            return handle.write_all_at(data, offset);
-        };
-        if whole.len() < DIRECT_MIN
-            || !self.write_direct(file, whole, offset + blocks.start as u64)?
-        {
-            return handle.write_all_at(data, offset);
-        }
-        let (before, behind) = (data.get(..blocks.start), data.get(blocks.end..));
-        handle.write_all_at(before.unwrap_or_default(), offset)?;
-        handle.write_all_at(behind.unwrap_or_default(), offset + blocks.end as u64)
+        let written = place.map_or(Ok(()), |(file, at)| self.write(file, at, &pieces));
+        written.map(done).map_err(|error| disk_error(&error))
     }
 
-    /// Writes a part of the log past the page cache; false if that cannot be done.
-    fn write_direct(&self, file: FileName, blocks: &[u8], offset: u64) -> io::Result<bool> {
+    fn write(&self, file: FileName, offset: u64, pieces: &[&[u8]]) -> io::Result<()> {
+        let len = pieces.iter().map(|piece| piece.len()).sum();
+        let handle = self.handle_of(file, Access::Write)?;
+        let through_cache = |range: Range<usize>| {
+            let mut at = offset + range.start as u64;
+            for piece in direct::within(pieces, range) {
+                handle.write_all_at(piece, at)?;
+                at += piece.len() as u64;
+                self.note_written(file, piece.len());
+            }
+            Ok(())
+        };
+        let blocks = direct::whole_blocks(offset, len);
+        if blocks.len() < DIRECT_MIN
+            || !self.write_direct(file, pieces, (blocks.clone(), offset))?
+        {
+            return through_cache(0..len);
+        }
+        through_cache(0..blocks.start)?;
+        through_cache(blocks.end..len)
+    }
+
+    /// Writes the part of a write at `offset` of the log that consists of whole blocks past the page cache;
+    /// false if that cannot be done.
+    fn write_direct(
+        &self,
+        file: FileName,
+        pieces: &[&[u8]],
+        (blocks, offset): (Range<usize>, u64),
+    ) -> io::Result<bool> {
         // What lies in segments is read soon, or much later: the page cache knows better.
         if !matches!(file, FileName::Log(_)) || self.refuses_direct.load(Ordering::Relaxed) {
             return Ok(false);
@@ -149,12 +186,20 @@ impl Directory {
         let Some(handle) = self.direct_handle_of(file) else {
             return Ok(false);
         };
-        match direct::write_blocks(&handle, blocks, offset) {
+        let at = offset + blocks.start as u64;
+        let wrote = |len| self.note_written(file, len);
+        match direct::write_blocks(&handle, direct::within(pieces, blocks), at, wrote) {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 self.refuses_direct.store(true, Ordering::Relaxed);
                 Ok(false)
             }
             result => result.map(|()| true),
+        }
+    }
+
+    fn note_written(&self, file: FileName, len: usize) {
+        if matches!(file, FileName::Log(_)) {
+            self.logged.fetch_add(len as u64, Ordering::Relaxed);
         }
     }
 
@@ -196,24 +241,36 @@ impl Directory {
         let mut options = File::options();
         let options = options.read(true).write(true).create(true).truncate(true);
         let file = options.open(path)?;
-        let zeroes = vec![0; ZERO_PIECE.min(usize::try_from(len).unwrap_or(ZERO_PIECE))];
-        let before = self.logged.load(Ordering::Relaxed);
+        // Only the log's files have a length from the beginning.
+        let (before, is_pouring) = match len {
+            0 => (0, false),
+            _ => self.pace(),
+        };
         let mut at = 0;
         while at < len {
             let logged = self.logged.load(Ordering::Relaxed) - before;
             // Not every file system can reserve.
-            if is_outpaced(at, logged) && reserve(&file, at, len).is_ok() {
+            if (is_pouring || is_outpaced(at, logged)) && reserve(&file, at, len).is_ok() {
                 break;
             }
-            let piece = zeroes
-                .len()
-                .min(usize::try_from(len - at).unwrap_or(ZERO_PIECE));
-            file.write_all_at(zeroes.get(..piece).unwrap_or_default(), at)?;
-            file.sync_data()?;
-            at += piece as u64;
+            let left = usize::try_from(len - at).unwrap_or(usize::MAX);
+            let zeroes = ZEROES.get(..left).unwrap_or(&ZEROES);
+            file.write_all_at(zeroes, at)?;
+            at += zeroes.len() as u64;
+            if at.is_multiple_of(ZERO_PIECE) {
+                file.sync_data()?;
+            }
         }
         file.sync_all()?;
         Ok(file)
+    }
+
+    /// Returns how many bytes have been written to the log, and whether that is [`POURING`].
+    fn pace(&self) -> (u64, bool) {
+        let now = (Instant::now(), self.logged.load(Ordering::Relaxed));
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let (then, logged) = core::mem::replace(&mut *made, now);
+        (now.1, is_pouring(now.1 - logged, now.0 - then))
     }
 
     fn rename(&self, from: FileName, to: FileName) -> io::Result<()> {
@@ -283,7 +340,12 @@ fn is_unfinished(name: &str) -> bool {
 /// Whether a log that has been given so many bytes, while so many zeroes were written, needs its next file
 /// sooner than those are.
 fn is_outpaced(zeroes: u64, logged: u64) -> bool {
-    logged > zeroes.max(ZERO_PIECE as u64) / OUTPACED_SHARE
+    logged > zeroes.max(ZERO_PIECE) / OUTPACED_SHARE
+}
+
+/// Whether so many bytes of the log in so long are [`POURING`].
+fn is_pouring(logged: u64, time: Duration) -> bool {
+    logged >= ZERO_PIECE && time < Duration::from_micros(logged / POURING)
 }
 
 /// Has the file system keep room for what lies between, which reads as zeroes.
@@ -313,6 +375,14 @@ mod tests {
         assert!(!is_outpaced(16 << 20, 1 << 20));
         assert!(is_outpaced(0, 2 << 20));
         assert!(is_outpaced(16 << 20, 8 << 20));
+    }
+
+    #[test]
+    fn only_a_log_that_was_written_to_fast_since_the_last_file_is_pouring() {
+        let second = Duration::from_secs(1);
+        assert!(is_pouring(100_000_000, second));
+        assert!(!is_pouring(50_000_000, second));
+        assert!(!is_pouring(100, Duration::ZERO));
     }
 
     #[test]

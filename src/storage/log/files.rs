@@ -50,6 +50,9 @@ pub(crate) struct Files {
 }
 
 impl Files {
+    /// How many times as long as the one before it a file is, up to the longest: a log that is written to
+    /// fast waits for the end of each of the short ones.
+    const GROWTH: u64 = 4;
     /// How many files that are not needed are kept for reuse, at most.
     const SPARES_MAX: u64 = 8;
 
@@ -103,7 +106,7 @@ impl Files {
     /// Returns the file behind `file`, planning it if there is none.
     pub(crate) fn after(&mut self, file: Extent) -> Extent {
         let base = file.end();
-        let grown = file.len.saturating_mul(2);
+        let grown = file.len.saturating_mul(Self::GROWTH);
         let len = grown.clamp(self.len_first, self.len_max);
         let (len, _) = *self.table.entry(base).or_insert((len, State::Wanted));
         Extent { base, len }
