@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use crate::case::Case;
 use crate::proofs::{self, Proof};
-use crate::{case, lists, memphis};
+use crate::{case, clients, lists, memphis};
 
 /// One line of `rows.txt`.
 struct Row {
@@ -75,6 +75,7 @@ pub fn document() -> io::Result<String> {
         let names = names.join(", ");
         let _ok = writeln!(out, "| {id} | {feature} | {since} | {status} | {names} |");
     }
+    clients::append(&mut out)?;
     memphis::append(&mut out)?;
     Ok(out)
 }

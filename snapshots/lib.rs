@@ -12,6 +12,7 @@
 #![allow(missing_docs, reason = "a test tool: fields explain themselves")]
 
 pub mod case;
+mod clients;
 pub mod compare;
 pub mod compat;
 pub mod conn;

@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { connect as dial, createInbox, headers as newHeaders, nanos } from "@nats-io/transport-node";
 import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
+import { Objm } from "@nats-io/obj";
 import { extensions } from "./extensions.mjs";
 
 const url = process.argv[2];
@@ -350,7 +351,8 @@ const checks = {
 const nc = await open();
 const env = { nc, js: jetstream(nc), jsm: await jetstreamManager(nc) };
 const kvm = ({ nc }) => new Kvm(nc);
-Object.assign(checks, extensions({ stream, filled, consumer, refused, text, sleep, kvm }));
+const objm = ({ nc }) => new Objm(nc);
+Object.assign(checks, extensions({ stream, filled, consumer, refused, text, sleep, kvm, objm }));
 let failed = 0;
 for (const [name, run] of Object.entries(checks)) {
   let timer;

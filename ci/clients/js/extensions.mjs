@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import internal from "@nats-io/jetstream/internal";
 import { headers as newHeaders, nanos } from "@nats-io/transport-node";
 
-export const extensions = ({ stream, filled, consumer, refused, text, sleep, kvm }) => {
+export const extensions = ({ stream, filled, consumer, refused, text, sleep, kvm, objm }) => {
   const grouped = async (env, name, count, priority_policy) => {
     await filled(env, name, count);
     return await consumer(env, name, { priority_policy, priority_groups: ["g"], priority_timeout: nanos(30_000) });
@@ -151,6 +151,25 @@ export const extensions = ({ stream, filled, consumer, refused, text, sleep, kvm
       await kv.put("long", "x");
       await until(async () => (await kv.get("short"))?.operation !== "PUT");
       assert.equal(text({ data: (await kv.get("long")).value }), "x");
+    },
+
+    async object_store(env) {
+      await env.jsm.streams.delete("OBJ_jsobj").catch(() => {});
+      const store = await objm(env).create("jsobj");
+      const big = Uint8Array.from({ length: 300_000 }, (_, i) => i * 7);
+      const info = await store.putBlob({ name: "big", options: { max_chunk_size: 100_000 } }, big);
+      assert.deepEqual([info.size, info.chunks, info.revision], [300_000, 3, 4]);
+      assert.deepEqual(Buffer.from(await store.getBlob("big")), Buffer.from(big));
+      await store.putBlob({ name: "big" }, big.slice(0, 9));
+      await store.link("other name", await store.info("big"));
+      assert.deepEqual(Buffer.from(await store.getBlob("other name")), Buffer.from(big.slice(0, 9)));
+      assert.deepEqual((await store.list()).map((entry) => entry.name).sort(), ["big", "other name"]);
+      await store.delete("big");
+      assert.equal(await store.get("big"), null);
+      // What stood there before is purged, the link and the record of the deletion stay.
+      assert.equal((await store.status()).streamInfo.state.messages, 2);
+      assert.equal((await store.seal()).sealed, true);
+      await assert.rejects(store.putBlob({ name: "late" }, big.slice(0, 9)));
     },
   };
 };

@@ -1,5 +1,5 @@
 """What newer servers add to streams, as far as nats-py has it: batches, counters, lifetimes, schedules,
-direct get. `checks.py` runs these checks with its own.
+direct get, objects. `checks.py` runs these checks with its own.
 """
 
 import asyncio
@@ -8,7 +8,8 @@ import json
 import time
 
 from nats.js.api import Header, KeyValueConfig, PersistMode
-from nats.js.errors import APIError, KeyNotFoundError, NotFoundError
+from nats.js.api import ObjectMeta, ObjectMetaOptions
+from nats.js.errors import APIError, KeyNotFoundError, NotFoundError, ObjectNotFoundError
 
 EXTENSIONS = []
 
@@ -169,3 +170,32 @@ async def persist_async(nc, js):
     assert [ack.seq for ack in acks] == list(range(1, 51))
     info = await js.stream_info("pypersist")
     assert (info.state.messages, info.config.persist_mode) == (50, PersistMode.ASYNC)
+
+
+@check
+async def object_store(nc, js):
+    try:
+        await js.delete_object_store("pyobj")
+    except NotFoundError:
+        pass
+    store = await js.create_object_store("pyobj")
+    big = bytes(i * 7 % 256 for i in range(300_000))
+    meta = ObjectMeta(options=ObjectMetaOptions(max_chunk_size=100_000))
+    info = await store.put("big", big, meta=meta)
+    assert (info.size, info.chunks) == (300_000, 3), info
+    assert (await store.get("big")).data == big
+    await store.put("big", big[:9])
+    await store.put("small", b"other")
+    assert (await store.get("big")).data == big[:9]
+    assert sorted(entry.name for entry in await store.list()) == ["big", "small"]
+    await store.delete("big")
+    try:
+        await store.get("big")
+    except ObjectNotFoundError:
+        pass
+    else:
+        raise AssertionError("got what is deleted")
+    # What stood there before is purged, the record of the deletion stays.
+    assert await messages(js, "OBJ_pyobj") == 3
+    await store.seal()
+    await refused(store.put("late", b"x"), 10109)

@@ -7,6 +7,7 @@ mod consumers;
 mod extensions;
 mod kv;
 mod messaging;
+mod objects;
 mod streams;
 
 use std::env;
@@ -60,6 +61,7 @@ async fn main() -> Result<ExitCode> {
         streams::{account_info, stream_create_update_delete, replicas_refused, stream_listing, publish_ack, publish_many, publish_dedup, publish_expected, purge_and_delete_message, direct_get},
         consumers::{pull_fetch, pull_messages, ack_verbs, redelivery, ordered_push, ordered_pull, push, deliver_policies, consumers_listed_and_deleted},
         kv::{kv_basics, kv_history_keys, kv_watch},
+        objects::{object_store},
         extensions::{priority_overflow, priority_pinned, priority_prioritized, atomic_batch, counter, message_ttl, scheduled, kv_ttl, persist_async},
         messaging::{reconnect},
     );
