@@ -193,7 +193,7 @@ mixed() {
     stop_all
 }
 
-# The migration guides of Memphis. nats-server needs a server for each form of credentials.
+# The migration guides of Memphis and those of README. nats-server needs a server for each form of credentials.
 walkthroughs() {
     local add=("$here/walkthroughs/stream_add.py" guide "$cache/bin/nats")
     if [ "$server" = beale ]; then
@@ -202,6 +202,8 @@ walkthroughs() {
         if serve "memphis { listen: \"127.0.0.1:$memphis\" }"; then
             url=nats://127.0.0.1:$memphis
             guides
+            # It starts servers of its own.
+            client readme "$cache/python/bin/python" "$here/walkthroughs/readme.py" "$binary" "$cache/bin/nats"
         else
             echo "FAIL guide/program: the server did not start"
         fi

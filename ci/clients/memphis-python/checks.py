@@ -7,6 +7,7 @@ failed. RESTART, if set, is a program that kills the server and starts it again.
 import asyncio
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,9 @@ import time
 import nats
 from memphis import Headers, Memphis
 from memphis.types import Retention, Storage
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import report  # noqa: E402 - beside this folder
 
 CHECKS = []
 PORT = int(sys.argv[1])
@@ -583,20 +587,12 @@ async def killed_server(memphis, js):
 
 
 async def main():
-    failed = 0
     memphis = await connected()
     nc = await nats.connect(sys.argv[2], reconnect_time_wait=0.1, max_reconnect_attempts=100)
-    for function in CHECKS:
-        name = f"memphis-python/{function.__name__}"
-        try:
-            await asyncio.wait_for(function(memphis, nc.jetstream()), 60)
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # noqa: BLE001 - every failure is one line of the report
-            failed += 1
-            print(f"FAIL {name}: {type(error).__name__} {error}".replace("\n", " "), flush=True)
+    status = await report.run_all("memphis-python", CHECKS, memphis, nc.jetstream())
     await nc.close()
     await memphis.close()
-    return 1 if failed else 0
+    return status
 
 
 if __name__ == "__main__":

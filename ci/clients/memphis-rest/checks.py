@@ -8,12 +8,16 @@ import asyncio
 import http.client
 import http.server
 import json
+import pathlib
 import sys
 import threading
 import time
 import urllib.parse
 
 import nats
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import report  # noqa: E402 - beside this folder
 
 MANAGEMENT, GATEWAY, MEMPHIS, SLACK = (int(port) for port in sys.argv[1:5])
 CHECKS = []
@@ -512,17 +516,8 @@ async def pages_of_other_hosts(api):
 
 
 async def main():
-    failed = 0
     api = Api()
-    for function in CHECKS:
-        name = f"memphis-rest/{function.__name__}"
-        try:
-            await asyncio.wait_for(function(api), 60)
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # noqa: BLE001 - every failure is one line of the report
-            failed += 1
-            print(f"FAIL {name}: {type(error).__name__} {error}".replace("\n", " "), flush=True)
-    return 1 if failed else 0
+    return await report.run_all("memphis-rest", CHECKS, api)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ if one failed.
 import asyncio
 import http.client
 import json
+import pathlib
 import sys
 import tempfile
 import time
@@ -16,6 +17,9 @@ import nats
 from memphis import Memphis
 from nats.js.api import ConsumerConfig
 from nats.js.errors import APIError
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import report  # noqa: E402 - beside this folder
 
 PORT, MANAGEMENT, GO = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 URL = f"nats://root:memphis@127.0.0.1:{PORT}"
@@ -237,23 +241,15 @@ async def another_version_of_a_schema(memphis, js, api):
 
 
 async def main():
-    failed = 0
     api = Api()
     memphis = Memphis()
     await memphis.connect(host="127.0.0.1", port=PORT, username="root", password="memphis")
     nc = await nats.connect(URL, name="nats-py-client")
     js = nc.jetstream()
-    for function in CHECKS:
-        name = f"mixed/{function.__name__}"
-        try:
-            await asyncio.wait_for(function(memphis, js, api), 60)
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # noqa: BLE001 - every failure is one line of the report
-            failed += 1
-            print(f"FAIL {name}: {type(error).__name__} {error}".replace("\n", " "), flush=True)
+    status = await report.run_all("mixed", CHECKS, memphis, js, api)
     await nc.close()
     await memphis.close()
-    return 1 if failed else 0
+    return status
 
 
 if __name__ == "__main__":

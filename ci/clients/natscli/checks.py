@@ -3,12 +3,17 @@
 Usage: checks.py NATS-CLI URL. Prints `ok NAME` or `FAIL NAME: why` per check; exits 1 if one failed.
 """
 
+import asyncio
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import report  # noqa: E402 - beside this folder
 
 CLI, URL = sys.argv[1], sys.argv[2]
 HOME = tempfile.TemporaryDirectory()
@@ -270,16 +275,7 @@ def bench():
 
 
 def main():
-    failed = 0
-    for function in CHECKS:
-        name = f"natscli/{function.__name__}"
-        try:
-            function()
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # noqa: BLE001 - every failure is one line of the report
-            failed += 1
-            print(f"FAIL {name}: {type(error).__name__} {error}".replace("\n", " "), flush=True)
-    return 1 if failed else 0
+    return asyncio.run(report.run_all("natscli", CHECKS))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Usage: checks.py NSC NATS-CLI SERVER, where SERVER is the server's program. Prin
 check; exits 1 if one failed. The checks build on each other.
 """
 
+import asyncio
 import http.server
 import json
 import os
@@ -18,6 +19,9 @@ import tempfile
 import threading
 import time
 import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import report  # noqa: E402 - beside this folder
 
 NSC, CLI, SERVER = (os.path.abspath(path) for path in sys.argv[1:4])
 HOME = pathlib.Path(tempfile.mkdtemp(prefix="nsc"))
@@ -272,18 +276,10 @@ def accounts_are_fetched_from_the_web_when_somebody_of_theirs_comes():
 
 
 def main():
-    failed = 0
-    for function in CHECKS:
-        name = f"nsc/{function.__name__}"
-        try:
-            function()
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # noqa: BLE001 - every failure is one line of the report
-            failed += 1
-            print(f"FAIL {name}: {type(error).__name__} {error}".replace("\n", " "), flush=True)
+    status = asyncio.run(report.run_all("nsc", CHECKS))
     if server:
         server.kill()
-    return 1 if failed else 0
+    return status
 
 
 if __name__ == "__main__":
