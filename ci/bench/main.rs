@@ -10,6 +10,7 @@
     reason = "a tool: a wrong index ends the run, and it lives on std"
 )]
 
+mod counts;
 mod many;
 mod memory;
 mod paced;
@@ -57,6 +58,9 @@ struct Args {
     /// All rows, also those that take long
     #[arg(long, conflicts_with = "rows")]
     long: bool,
+    /// In the table of scale, count instructions instead of CPU time, below valgrind, of beale alone
+    #[arg(long)]
+    counts: bool,
     /// A factor on the number of messages
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     scale: f64,

@@ -1,6 +1,7 @@
 //! What an operation costs when there is little and when there is much: a thousand subjects and a
 //! million, ten streams and ten thousand. The server's CPU time is counted, not the clock: it says what
-//! an operation makes it do, also on a machine that is busy with other things.
+//! an operation makes it do, also on a machine that is busy with other things. With `--counts` its
+//! instructions are counted instead.
 
 use std::io::Write;
 
@@ -10,6 +11,7 @@ use ci::load::client::{Client, append_publish, publish};
 use ci::load::server::{Candidate, Server};
 
 use crate::Args;
+use crate::counts;
 use crate::many::{self, fill, publishes, requests, settle, streams};
 use crate::rows::api;
 
@@ -109,16 +111,19 @@ const ROWS: &[Row] = &[
 /// Prints the table.
 pub(crate) fn print(args: &Args) -> Result<()> {
     let mut out = std::io::stdout();
+    let unit = if args.counts { "instructions" } else { "us" };
     writeln!(
         out,
-        "| operation; what there is more of | server | few | us | many | us | growth |"
+        "| operation; what there is more of | server | few | {unit} | many | {unit} | growth |"
     )?;
     writeln!(out, "|---|---|---:|---:|---:|---:|---:|")?;
     for row in ROWS.iter().filter(|row| args.wants(row.name, false)) {
-        for candidate in &args.defaults() {
+        let counted = |candidate: &&Candidate| !args.counts || candidate.name == "beale";
+        for candidate in args.defaults().iter().filter(counted) {
             let context = || format!("{} against {}", row.name, candidate.name);
-            let few = cost_us(candidate, row, row.few, args).with_context(context)?;
-            let many = cost_us(candidate, row, row.many, args).with_context(context)?;
+            let cost = if args.counts { instructions } else { cost_us };
+            let few = cost(candidate, row, row.few, args).with_context(context)?;
+            let many = cost(candidate, row, row.many, args).with_context(context)?;
             let growth = many / few;
             let mark = if growth > GROWTH_MAX { " (!)" } else { "" };
             writeln!(
@@ -153,8 +158,20 @@ fn cost_us(candidate: &Candidate, row: &Row, size: u64, args: &Args) -> Result<f
     Ok(spent_s * 1e6 / operations)
 }
 
+/// Returns how many instructions the server executes per operation, once it knows what there is.
+fn instructions(candidate: &Candidate, row: &Row, size: u64, args: &Args) -> Result<f64> {
+    let dir = tempfile::tempdir_in(&args.dir)?;
+    let server = counts::start(candidate, dir.path())?;
+    let mut client = many::client(&server)?;
+    (row.prepare)(&mut client, size)?;
+    (row.run)(&mut client, size)?;
+    settle(&server)?;
+    counts::per_operation(&server, dir.path(), || (row.run)(&mut client, size))
+}
+
 fn stream(client: &mut Client, subjects: &str) -> Result<()> {
-    let config = format!("{{\"name\":\"S\",\"subjects\":[{subjects}]}}");
+    // More consumers than nats-server gives a stream that does not say how many it has.
+    let config = format!("{{\"name\":\"S\",\"subjects\":[{subjects}],\"max_consumers\":100000}}");
     api(client, "STREAM.CREATE.S", &config)
 }
 

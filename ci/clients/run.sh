@@ -94,7 +94,7 @@ clients() {
     if wanted python; then each python "$cache/python/bin/python" "$here/python/checks.py"; fi
     if wanted go; then each go "$cache/bin/go-checks"; fi
     if wanted accounts; then accounts; fi
-    if wanted schemas; then each schemas "$cache/bin/schema-checks"; fi
+    if wanted schemas; then schemas; fi
     if wanted js; then each js node "$here/js/checks.mjs"; fi
     if wanted rust; then each rust "$cache/rust/debug/rust-checks"; fi
     if wanted natscli; then
@@ -111,6 +111,26 @@ clients() {
         if wanted memphis-rest; then memphis_rest; fi
         if wanted mixed; then mixed; fi
     fi
+}
+
+# What says its type: the program needs a system account, and accounts that share a service.
+schemas() {
+    if serve 'accounts {
+        SYS { users = [ {user: sys, password: p} ] }
+        A {
+            jetstream: enabled, users = [ {user: a, password: p} ]
+            exports = [ {service: help, latency: {sampling: 100, subject: latency}} ]
+        }
+        B { users = [ {user: b, password: p} ], imports = [ {service: {account: A, subject: help}} ] }
+        C { jetstream: enabled, users = [ {user: c, password: p} ] }
+    }
+    system_account: SYS
+    no_auth_user: a'; then
+        client schemas "$cache/bin/schema-checks" "$url"
+    else
+        echo "FAIL schemas/program: the server did not start"
+    fi
+    stop_all
 }
 
 # Who may connect: each check starts a server of its own.

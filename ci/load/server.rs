@@ -169,6 +169,11 @@ impl Server {
         bail!("server did not answer within 20 s")
     }
 
+    /// Returns the process's id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Reads CPU time and memory.
     pub fn usage(&self) -> Result<Usage> {
         let pid = self.child.id();
