@@ -88,7 +88,9 @@ impl Index {
             Some((id, chunk.next_link(subject.last)))
         });
         let packed = summary.pack(subjects);
-        if let Some(held) = self.held_mut(page.first().0) {
+        if packed.is_handy()
+            && let Some(held) = self.held_mut(page.first().0)
+        {
             held.put_packed(packed);
         }
     }
@@ -132,7 +134,7 @@ impl Index {
         let cold = self.is_cold(page, &summary);
         let packed = summary.pack(ids.into_iter());
         let held = self.held_for_push(first);
-        if cold {
+        if cold && packed.is_handy() {
             held.put_packed(packed);
             return Ok(());
         }

@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::mem::size_of;
 
@@ -18,11 +19,9 @@ use protocol::store::{Loc, Place};
 use protocol::time::Wall;
 
 use super::chunk::{CHUNK_LEN, Chunk, Slot};
+use super::locals::Locals;
 use super::{NewMsg, Overhead, SubjectId};
 use crate::entry::{DecodeError, Reader, put_bytes, put_step, put_varint, take_step, take_varint};
-
-/// A page of more subjects is kept unpacked: its names would take as much memory as its messages.
-const SUBJECTS_MAX: usize = 512;
 
 /// Names a page: its messages are those of the chunk of this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,26 +160,24 @@ impl Summary {
 
     /// Returns whether the page may stay packed: what lies in the log moves soon.
     pub(super) fn is_cold(&self) -> bool {
-        self.in_log == 0 && self.subjects.len() <= SUBJECTS_MAX
+        self.in_log == 0
     }
 
     /// Returns the page, packed; `subjects` are the ids of its subjects, in their order, and for each the
     /// message that follows its last one here.
     pub(super) fn pack(&self, subjects: impl Iterator<Item = (SubjectId, Option<u64>)>) -> Packed {
         let counts = self.subjects.iter().map(|subject| subject.count);
-        let locals = subjects.zip(counts).map(|((id, next), count)| Local {
-            id,
-            count: u32::try_from(count).unwrap_or(u32::MAX),
-            next,
-        });
+        let subjects = subjects.zip(counts);
+        let locals = subjects.map(|((id, next), count)| (id, count, next));
+        let first = self.first();
         Packed {
             // A slice would keep all that was read or written with it.
             rows: Box::from(&*self.rows),
-            first: self.first(),
+            first,
             last: self.last(),
             last_time: self.last_time,
             live: u32::try_from(self.all.messages).unwrap_or(u32::MAX),
-            locals: locals.collect(),
+            locals: Locals::new(first, locals),
             segments: self.segments.iter().map(|(number, _)| *number).collect(),
         }
     }
@@ -204,15 +201,6 @@ pub(crate) fn in_log(page: Page, from: &mut Reader) -> Result<Vec<(Seq, Loc)>, D
     Ok(found)
 }
 
-/// A subject of a packed page.
-#[derive(Clone, Copy, Debug)]
-struct Local {
-    id: SubjectId,
-    count: u32,
-    /// The message that follows its last one here.
-    next: Option<u64>,
-}
-
 /// A chunk that is not unpacked.
 #[derive(Debug)]
 pub(super) struct Packed {
@@ -221,7 +209,7 @@ pub(super) struct Packed {
     pub(super) last: u64,
     pub(super) last_time: Wall,
     pub(super) live: u32,
-    locals: Box<[Local]>,
+    locals: Locals,
     /// The segments that the messages lie in.
     segments: Box<[u32]>,
 }
@@ -229,13 +217,18 @@ pub(super) struct Packed {
 impl Packed {
     /// Returns how many messages are on subjects that are wanted.
     pub(super) fn count(&self, mut wanted: impl FnMut(SubjectId) -> bool) -> u64 {
-        let locals = self.locals.iter().filter(|local| wanted(local.id));
-        locals.map(|local| u64::from(local.count)).sum()
+        let locals = self.locals.iter().filter(|(id, _)| wanted(*id));
+        locals.map(|(_, count)| count).sum()
     }
 
     /// Returns whether a message is on a subject that is wanted.
     pub(super) fn has(&self, mut wanted: impl FnMut(SubjectId) -> bool) -> bool {
-        self.locals.iter().any(|local| wanted(local.id))
+        self.locals.iter().any(|(id, _)| wanted(id))
+    }
+
+    /// Returns whether it is worth to keep: what is asked of it is found soon.
+    pub(super) fn is_handy(&self) -> bool {
+        self.locals.is_searchable()
     }
 
     /// Returns whether a message lies in a segment.
@@ -245,15 +238,13 @@ impl Packed {
 
     /// Records that `next` follows the last message here on a subject.
     pub(super) fn link(&mut self, id: SubjectId, next: u64) {
-        if let Some(local) = self.locals.iter_mut().find(|local| local.id == id) {
-            local.next = Some(next);
-        }
+        self.locals.link(id, self.first, next);
     }
 
     pub(super) fn memory(&self) -> usize {
         size_of::<Self>()
             + self.rows.len()
-            + self.locals.len() * size_of::<Local>()
+            + self.locals.memory()
             + self.segments.len() * size_of::<u32>()
     }
 
@@ -262,21 +253,21 @@ impl Packed {
         let slots = usize::try_from(self.last + 1 - self.first).unwrap_or(0);
         let mut chunk = Chunk::new(self.first, slots);
         let mut rows = Rows::new(&self.rows, self.first, self.locals.len());
-        let mut ends: Vec<u64> = self.locals.iter().map(|_| 0).collect();
+        let mut ends: Vec<u64> = vec![0; self.locals.len()];
         while let Some((seq, msg, number)) = rows.next() {
-            let (Some(local), Some(end)) = (self.locals.get(number), ends.get_mut(number)) else {
+            let (Some(id), Some(end)) = (self.locals.id(number), ends.get_mut(number)) else {
                 break;
             };
             chunk.pad(seq);
-            chunk.push(seq, msg, local.id);
+            chunk.push(seq, msg, id);
             let before = core::mem::replace(end, seq);
             if before > 0 {
                 chunk.link(before, seq);
             }
         }
         debug_assert_eq!(chunk.live(), self.live, "its checksum was right");
-        for (local, end) in self.locals.iter().zip(ends) {
-            if let Some(next) = local.next {
+        for (number, end) in ends.into_iter().enumerate() {
+            if let Some(next) = self.locals.next(number, self.first) {
                 chunk.link(end, next);
             }
         }

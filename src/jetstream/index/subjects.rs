@@ -1,9 +1,13 @@
 //! The subjects of a stream: their texts, and per subject the count and the ends of its messages.
 //!
+//! A million of them is a usual number: what a subject takes is what it needs, and what outgrows that lies
+//! aside.
+//!
 //! *Invariant:* an id is reused only when no live message carries it. `first` is a lower bound and
 //! `last` an upper bound of where the subject's live messages are; both are exact unless a message at
 //! that end was removed.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 use core::mem::size_of;
@@ -14,7 +18,7 @@ use protocol::id::Seq;
 
 use protocol::subject::matches as subject_matches;
 
-use super::name::Name;
+use super::names::{Name, Texts};
 
 /// A subject of one stream, while it has live messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,13 +45,27 @@ pub struct SubjectInfo {
     pub last: Seq,
 }
 
-#[derive(Debug)]
-pub(super) struct Subject {
-    name: Name,
+/// The same, but that the ends are as exact as they are known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
     pub(super) count: u64,
     pub(super) first: u64,
     pub(super) last: u64,
 }
+
+/// A place in the table.
+#[derive(Debug)]
+struct Subject {
+    name: Name,
+    last: u64,
+    /// How far before the last message the first one is.
+    span: u32,
+    /// How many there are; [`ASIDE`] when that or the span lies aside.
+    count: u32,
+}
+
+/// Marks a subject whose numbers are too large for its place.
+const ASIDE: u32 = u32::MAX;
 
 /// The subject table of one stream.
 #[derive(Debug, Default)]
@@ -55,6 +73,9 @@ pub(super) struct Subjects {
     by_name: HashTable<u32>,
     hasher: FixedState,
     entries: Vec<Subject>,
+    texts: Texts,
+    /// The numbers that are too large for an entry, by id.
+    aside: BTreeMap<u32, Counted>,
     free: Vec<u32>,
 }
 
@@ -72,24 +93,21 @@ impl Subjects {
     pub(super) fn find(&self, name: &[u8]) -> Option<SubjectId> {
         let hash = self.hasher.hash_one(name);
         self.by_name
-            .find(hash, |&id| named(&self.entries, id, name))
+            .find(hash, |&id| self.text(id) == name)
             .map(|&id| SubjectId(id))
     }
 
     /// Returns the id of a subject that is about to get a message.
     pub(super) fn intern(&mut self, name: &[u8]) -> SubjectId {
         let hash = self.hasher.hash_one(name);
-        if let Some(&id) = self
-            .by_name
-            .find(hash, |&id| named(&self.entries, id, name))
-        {
+        if let Some(&id) = self.by_name.find(hash, |&id| self.text(id) == name) {
             return SubjectId(id);
         }
         let subject = Subject {
-            name: Name::new(name),
-            count: 0,
-            first: 0,
+            name: self.texts.put(name),
             last: 0,
+            span: 0,
+            count: 0,
         };
         let id = match self.free.pop() {
             Some(id) => {
@@ -107,26 +125,19 @@ impl Subjects {
             by_name,
             hasher,
             entries,
+            texts,
             ..
         } = self;
         by_name.insert_unique(hash, id, |&id| {
-            entries
-                .get(index(id))
-                .map_or(0, |subject| hasher.hash_one(&*subject.name))
+            let subject = entries.get(index(id));
+            subject.map_or(0, |subject| hasher.hash_one(texts.get(&subject.name)))
         });
         SubjectId(id)
     }
 
     /// Counts the message `seq`; returns the one before it on the subject, live or not.
     pub(super) fn pushed(&mut self, id: SubjectId, seq: u64) -> Option<u64> {
-        let subject = self.entries.get_mut(index(id.0))?;
-        subject.count += 1;
-        let previous = core::mem::replace(&mut subject.last, seq);
-        if subject.count == 1 {
-            subject.first = seq;
-            return None;
-        }
-        Some(previous)
+        self.found(id, 1, seq, seq)
     }
 
     /// Counts messages of a page, from `first` to `last`, behind all others; returns the one before them on
@@ -138,42 +149,87 @@ impl Subjects {
         first: u64,
         last: u64,
     ) -> Option<u64> {
-        let subject = self.entries.get_mut(index(id.0))?;
-        let known = subject.count > 0;
-        subject.count += count;
-        let previous = core::mem::replace(&mut subject.last, last);
-        if !known {
-            subject.first = first;
-        }
-        known.then_some(previous)
+        let known = self.entry(id);
+        let counted = Counted {
+            count: known.map_or(0, |known| known.count) + count,
+            first: known.map_or(first, |known| known.first),
+            last,
+        };
+        self.set(id, counted);
+        known.map(|known| known.last)
     }
 
     /// Uncounts the message `seq`, which `next` follows on the subject if that is known.
     pub(super) fn removed(&mut self, id: SubjectId, seq: u64, next: Option<u64>) {
-        let Some(subject) = self.entries.get_mut(index(id.0)) else {
+        let Some(mut counted) = self.entry(id) else {
             return;
         };
-        subject.count -= 1;
-        if subject.count > 0 {
-            if subject.first == seq {
-                subject.first = next.unwrap_or(seq + 1);
-            }
-            return;
+        counted.count -= 1;
+        if counted.count > 0 && counted.first == seq {
+            counted.first = next.unwrap_or(seq + 1);
         }
-        let hash = self.hasher.hash_one(&*subject.name);
-        subject.name = Name::default();
+        self.set(id, counted);
+        if counted.count == 0 {
+            self.forget(id);
+        }
+    }
+
+    /// Lets a subject go that has no message any more.
+    fn forget(&mut self, id: SubjectId) {
+        let hash = self.hasher.hash_one(self.text(id.0));
         if let Ok(found) = self.by_name.find_entry(hash, |&found| found == id.0) {
             found.remove();
         }
         self.free.push(id.0);
+        let subject = self.entries.get_mut(id.index());
+        let name = subject.map(|subject| core::mem::take(&mut subject.name));
+        if name.is_some_and(|name| self.texts.give_up(name)) {
+            let names = self.entries.iter_mut().map(|subject| &mut subject.name);
+            self.texts.close_gaps(names);
+        }
     }
 
-    pub(super) fn entry(&self, id: SubjectId) -> Option<&Subject> {
-        self.entries.get(index(id.0)).filter(|s| s.count > 0)
+    #[inline]
+    pub(super) fn entry(&self, id: SubjectId) -> Option<Counted> {
+        let subject = self.entries.get(id.index())?;
+        match subject.count {
+            0 => None,
+            ASIDE => self.aside.get(&id.0).copied(),
+            count => Some(Counted {
+                count: u64::from(count),
+                first: subject.last - u64::from(subject.span),
+                last: subject.last,
+            }),
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, id: SubjectId, counted: Counted) {
+        let Some(subject) = self.entries.get_mut(id.index()) else {
+            return;
+        };
+        let was_aside = subject.count == ASIDE;
+        let count = u32::try_from(counted.count).unwrap_or(ASIDE);
+        let span = u32::try_from(counted.last.saturating_sub(counted.first));
+        if let (true, Ok(span)) = (count != ASIDE, span) {
+            (subject.last, subject.span, subject.count) = (counted.last, span, count);
+            if was_aside {
+                self.aside.remove(&id.0);
+            }
+        } else {
+            subject.count = ASIDE;
+            self.aside.insert(id.0, counted);
+        }
     }
 
     pub(super) fn name(&self, id: SubjectId) -> &[u8] {
-        self.entries.get(index(id.0)).map_or(&[], |s| &s.name)
+        self.text(id.0)
+    }
+
+    #[inline]
+    fn text(&self, id: u32) -> &[u8] {
+        let subject = self.entries.get(index(id));
+        subject.map_or(&[], |subject| self.texts.get(&subject.name))
     }
 
     /// Returns the subjects that match `pattern`, in no useful order but always the same.
@@ -195,18 +251,50 @@ impl Subjects {
     }
 
     pub(super) fn memory(&self) -> usize {
-        let names: usize = self.entries.iter().map(|s| s.name.memory()).sum();
-        names
+        self.texts.memory()
             + self.entries.capacity() * size_of::<Subject>()
             + self.by_name.capacity() * (size_of::<u32>() + 1)
             + self.free.capacity() * size_of::<u32>()
     }
 }
 
-fn named(entries: &[Subject], id: u32, name: &[u8]) -> bool {
-    entries.get(index(id)).is_some_and(|s| *s.name == *name)
-}
-
 fn index(id: u32) -> usize {
     usize::try_from(id).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAR: u64 = 1 << 33;
+
+    #[test]
+    fn a_subject_takes_the_room_of_four_words() {
+        assert_eq!(size_of::<Subject>(), 32);
+    }
+
+    #[test]
+    fn numbers_that_outgrow_a_place_are_still_counted_and_come_back() {
+        let mut subjects = Subjects::default();
+        let id = subjects.intern(b"a");
+        assert_eq!(subjects.pushed(id, 7), None);
+        assert_eq!(subjects.found(id, FAR, 8, FAR + 8), Some(7));
+        assert_eq!(subjects.pushed(id, FAR + 9), Some(FAR + 8));
+        let entry = subjects.entry(id).unwrap();
+        assert_eq!(
+            (entry.count, entry.first, entry.last),
+            (FAR + 2, 7, FAR + 9)
+        );
+        let other = subjects.intern(b"b");
+        subjects.pushed(other, 1);
+        subjects.pushed(other, FAR);
+        subjects.removed(other, 1, Some(FAR));
+        let entry = subjects.entry(other).unwrap();
+        assert_eq!((entry.count, entry.first, entry.last), (1, FAR, FAR));
+        assert_eq!(subjects.aside.len(), 1);
+        subjects.removed(other, FAR, None);
+        assert!(subjects.entry(other).is_none());
+        assert_eq!(subjects.find(b"b"), None);
+        assert_eq!(subjects.intern(b"c"), other, "the id is free again");
+    }
 }

@@ -179,6 +179,41 @@ fn what_a_start_finds_is_not_unpacked_before_somebody_looks() {
 }
 
 #[test]
+fn a_page_of_as_many_subjects_as_messages_is_packed_and_finds_them() {
+    let mut index = index();
+    for seq in 1..=20_000u64 {
+        index.push(format!("key.{seq}").as_bytes(), msg(seq));
+    }
+    flush(&mut index, 1);
+    // Two checkpoints after the last look.
+    for _ in 0..3 {
+        save(&mut index);
+    }
+    assert_eq!(packed(&index), 4, "all but the last");
+    assert_eq!(index.push(b"key.7", msg(20_001)), Seq(20_001));
+    assert_eq!(packed(&index), 4, "linked without looking");
+    let key = Filter::new(b"key.7");
+    assert_eq!(index.next(&key, Seq(1)), Some(Seq(7)));
+    assert_eq!(index.next(&key, Seq(8)), Some(Seq(20_001)));
+    assert_eq!(index.meta(Seq(5_000)).unwrap().loc, Loc::segment(1, 40_000));
+    // Ids that come back in another order are found one by one, in pages of few.
+    for seq in 20_002..=40_000u64 {
+        let key = seq * 7_919 % 20_000 + 1;
+        index.push(format!("key.{key}").as_bytes(), msg(seq));
+    }
+    flush(&mut index, 2);
+    let restarted = restarted(&index);
+    for index in [&index, &restarted] {
+        for key in [1u64, 9, 4_096, 19_999] {
+            let name = format!("key.{key}");
+            let info = index.subject_info(name.as_bytes()).unwrap();
+            let filter = Filter::new(name.as_bytes());
+            assert_eq!(index.next(&filter, Seq(key + 1)), Some(info.last), "{name}");
+        }
+    }
+}
+
+#[test]
 fn links_lead_from_a_packed_page_to_the_next() {
     let mut index = index();
     for seq in 1..=20_000u64 {
