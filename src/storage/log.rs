@@ -73,7 +73,7 @@ pub(crate) struct Log {
 
 impl Log {
     /// How many unused buffers are kept.
-    const SPARES_MAX: usize = 8;
+    const SPARES_MAX: usize = 4;
 
     /// Opens the log for writing at `tail` in a new epoch. `files` holds the files that exist.
     pub(crate) fn open(
