@@ -4,7 +4,9 @@
 //! One conversation is held again and again; each time the power goes after one more disk operation,
 //! the process starts again, and the SDK repeats what was not answered, as SDKs do.
 
+mod adoption;
 mod changes;
+mod gateway;
 mod retention;
 
 use core::net::SocketAddr;
@@ -93,17 +95,22 @@ impl Server {
         self.settle()?;
         let storage = self.shard.storage().map(|view| view.storage);
         assert_eq!(storage, Some(Storage::Live), "what was synced is readable");
+        self.meet(Rules::Memphis)?;
+        self.say(LOGIN)
+    }
+
+    /// Takes a client in; from here on it is the one that asks.
+    fn meet(&mut self, rules: Rules) -> Result<(), Dark> {
         let accepted = Accepted {
             peer: SocketAddr::from(([10, 0, 0, 1], 40_000)),
             local: SocketAddr::from(([10, 0, 0, 2], 6666)),
-            rules: Rules::Memphis,
+            rules,
             security: Security::Plain,
             origin_follows: false,
             websocket: None,
         };
         self.client = Some(self.shard.accept(self.now, accepted, &mut self.fx));
-        self.settle()?;
-        self.say(LOGIN)
+        self.settle()
     }
 
     fn say(&mut self, text: &str) -> Result<(), Dark> {
