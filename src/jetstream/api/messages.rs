@@ -73,7 +73,8 @@ impl JetStream {
             return;
         };
         let stand_in;
-        if self.named(&call, &request).is_err()
+        if request.kind != ApiKind::MsgGet
+            && !self.serves_direct(&call, &request)
             && let Some(mirror) = self.mirror_for(call.account, request.stream)
         {
             stand_in = mirror;

@@ -232,6 +232,32 @@ fn a_promoted_mirror_takes_messages_of_its_own() {
 }
 
 #[test]
+fn a_mirror_answers_direct_gets_for_an_origin_that_is_silent_or_gone() {
+    let get = |bench: &mut Bench| {
+        let is_answered = bench.request("DIRECT.GET.S", "{\"seq\":2}");
+        (is_answered, bench.world.take("api").pop())
+    };
+    let mut bench = origin();
+    create(&mut bench, "M", "\"mirror\":{\"name\":\"S\"}");
+    bench.sync();
+    assert_eq!(get(&mut bench), (false, None), "without mirror_direct");
+
+    let allowed = "{\"name\":\"S\",\"subjects\":[\"s.*\"],\"allow_direct\":true}";
+    bench.ask("STREAM.UPDATE.S", allowed);
+    let mirrored = "{\"name\":\"M\",\"mirror\":{\"name\":\"S\"},\"mirror_direct\":true}";
+    bench.ask("STREAM.UPDATE.M", mirrored);
+    let from = |answer: (bool, Option<String>)| {
+        let answer = answer.1.unwrap_or_default();
+        let name = answer.split("Nats-Stream: ").nth(1);
+        name.and_then(|rest| rest.get(..1)).map(String::from)
+    };
+    assert_eq!(from(get(&mut bench)).as_deref(), Some("S"));
+
+    bench.ask("STREAM.DELETE.S", "");
+    assert_eq!(from(get(&mut bench)).as_deref(), Some("M"));
+}
+
+#[test]
 fn a_request_that_waits_for_a_copy_is_answered() {
     let mut bench = origin();
     create(&mut bench, "M", "\"mirror\":{\"name\":\"S\"}");
