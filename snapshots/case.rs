@@ -19,7 +19,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::step::{Line, Step};
+use crate::step::{self, Line, Step};
 
 /// One scripted conversation.
 #[derive(Debug)]
@@ -62,17 +62,16 @@ impl Case {
             steps: Vec::new(),
         };
         let mut in_config = false;
-        let mut reload = None;
+        let mut open: Option<(&str, String)> = None;
         for (number, line) in text.lines().enumerate() {
-            if let Some(mut block) = reload.take() {
+            if let Some((opening, block)) = open.take() {
                 if line == "}" {
-                    case.steps.push(reload_step(block));
+                    case.steps.extend(block_step(opening, block));
                 } else {
-                    block = format!("{block}{line}\n");
-                    reload = Some(block);
+                    open = Some((opening, format!("{block}{line}\n")));
                 }
-            } else if line == "reload {" {
-                reload = Some(String::new());
+            } else if step::block(line).is_some() {
+                open = Some((line, String::new()));
             } else if in_config {
                 if line == "}" {
                     in_config = false;
@@ -91,7 +90,7 @@ impl Case {
                 });
             }
         }
-        if case.title.is_empty() || case.rows.is_empty() || in_config || reload.is_some() {
+        if case.title.is_empty() || case.rows.is_empty() || in_config || open.is_some() {
             return Err(io::Error::other(format!(
                 "{id}: needs a title, rows and closed blocks"
             )));
@@ -129,11 +128,10 @@ impl Case {
     }
 }
 
-fn reload_step(config: String) -> Line {
-    Line {
-        text: format!("reload {{\n{config}}}"),
-        step: Step::Reload(config),
-    }
+fn block_step(opening: &str, block: String) -> Option<Line> {
+    let text = format!("{opening}\n{block}}}");
+    let step = step::block(opening)?(opening, block);
+    Some(Line { text, step })
 }
 
 /// Reads every case, in the order of their ids.

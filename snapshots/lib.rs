@@ -18,6 +18,7 @@ pub mod compat;
 pub mod conn;
 pub mod lists;
 mod memphis;
+mod monitoring;
 pub mod normalise;
 pub mod play;
 pub mod process;

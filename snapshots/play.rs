@@ -3,18 +3,21 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io;
 use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
 use crate::case::Case;
 use crate::conn::{Conn, Frame, Got, PATIENCE};
+use crate::monitoring;
 use crate::normalise::{Normaliser, text_at};
 use crate::process::Process;
 use crate::step::{Action, Line, Step};
 use crate::text::{body_lines, connect_line, expand, header_block};
+
+/// How long monitoring may take until it tells what was recorded.
+const HTTP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long nothing may come where nothing is expected.
 const SILENCE: Duration = Duration::from_millis(250);
@@ -35,14 +38,15 @@ pub fn play(binary: &Path, case: &Case, recorded: Option<&str>) -> io::Result<St
         answer: String::new(),
         out: format!("{}\n\n", case.title),
     };
-    let expected = recorded.map_or_else(Vec::new, |text| frames_of_steps(&case.steps, text));
+    let recorded = recorded.unwrap_or_default();
+    let expected = frames_of_steps(&case.steps, recorded);
     for (number, line) in case.steps.iter().enumerate() {
         let _ok = writeln!(player.out, "{}", line.text);
         let behind = case.steps.get(number + 1..).unwrap_or_default();
         let ends_block = behind.first().is_none_or(|next| !continues(line, next));
         player.reads_next = is_read_by(line, behind);
         player.expected = expected.get(number).copied().unwrap_or_default();
-        player.step(line, ends_block)?;
+        player.step(line, ends_block, recorded)?;
     }
     Ok(player.out)
 }
@@ -71,7 +75,10 @@ fn frames_of_steps(steps: &[Line], transcript: &str) -> Vec<usize> {
     let mut frames = vec![0; steps.len()];
     let mut reached = 0;
     for line in transcript.lines() {
-        if steps.get(reached).is_some_and(|step| step.text == line) {
+        if steps
+            .get(reached)
+            .is_some_and(|step| step.text.lines().next() == Some(line))
+        {
             reached += 1;
         } else if let Some((name, _)) = line.split_once("< ")
             && name.bytes().all(|b| b.is_ascii_alphanumeric())
@@ -116,7 +123,7 @@ struct Peer {
 }
 
 impl Player<'_> {
-    fn step(&mut self, line: &Line, ends_block: bool) -> io::Result<()> {
+    fn step(&mut self, line: &Line, ends_block: bool, recorded: &str) -> io::Result<()> {
         match &line.step {
             Step::Remark => {}
             Step::Wait(time) => thread::sleep(*time),
@@ -130,7 +137,25 @@ impl Player<'_> {
                     let _ok = writeln!(self.out, "log| {line}");
                 }
             }
-            Step::Http(path) => self.http(path)?,
+            Step::File { name, text } => self.process.write(name, text)?,
+            Step::Configured { text, check } => {
+                let said = match check {
+                    true => self.process.check(text)?,
+                    false => self.process.try_start(text)?,
+                };
+                self.show_said(&said);
+            }
+            Step::Run(args) => {
+                let args: Vec<&str> = args.split_whitespace().collect();
+                let said = self.process.run(&args)?;
+                self.show_said(&said);
+            }
+            Step::Signal(signal) => self.process.signal(signal)?,
+            Step::Log(text) => {
+                let said = self.process.logged(text)?;
+                self.show_said(&[said]);
+            }
+            Step::Http(path) => self.http(path, recorded)?,
             Step::Let { name, key } => {
                 let value = text_at(&self.answer, key).unwrap_or_default().to_owned();
                 // It has already been shown where it first appeared.
@@ -184,28 +209,35 @@ impl Player<'_> {
         }
     }
 
-    /// Shows status, content type and body.
-    fn http(&mut self, path: &str) -> io::Result<()> {
-        let mut stream = TcpStream::connect(self.process.http)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: test\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.lines().next().unwrap_or_default();
-        let kind = head
-            .lines()
-            .filter(|l| l.to_ascii_lowercase().starts_with("content-type:"));
-        let lines = status.lines().take(1).chain(kind).chain(body.lines());
+    fn show_said(&mut self, lines: &[String]) {
         for line in lines {
             let line = self.names.line(line);
-            let _ok = writeln!(
-                self.out,
-                "|{}{line}",
-                if line.is_empty() { "" } else { " " }
-            );
+            let _ok = writeln!(self.out, "says| {line}");
         }
-        Ok(())
+    }
+
+    /// Shows status, content type and body, once they are what was recorded or patience is over: that a
+    /// connection has ended, say, is counted a moment later.
+    fn http(&mut self, path: &str, recorded: &str) -> io::Result<()> {
+        let deadline = Instant::now() + HTTP_PATIENCE;
+        let before = self.out.clone();
+        loop {
+            let answer = monitoring::ask(self.process.http, path)?;
+            for line in answer {
+                let line = monitoring::line(&self.process.shown_line(&self.names.line(&line)));
+                let _ok = match line {
+                    Some(line) if line.is_empty() => writeln!(self.out, "|"),
+                    Some(line) => writeln!(self.out, "| {line}"),
+                    None => Ok(()),
+                };
+            }
+            let shown = self.out.get(before.len()..).unwrap_or_default();
+            if recorded.is_empty() || recorded.contains(shown) || Instant::now() > deadline {
+                return Ok(());
+            }
+            self.out.clone_from(&before);
+            thread::sleep(SILENCE);
+        }
     }
 
     fn open(&mut self, name: &str) -> io::Result<()> {

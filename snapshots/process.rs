@@ -7,6 +7,7 @@ use core::time::Duration;
 use std::fs;
 use std::io;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -16,11 +17,16 @@ use tempfile::TempDir;
 
 use crate::case::Case;
 
+mod runs;
+
 /// How long a server may take until it listens.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long one that accepts connections may take until it says so in its log.
 const SILENT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Under its name the program is a drop-in, whoever made it.
+const NAME: &str = "nats-server";
 
 /// A running server. Dropping it kills the process and removes its files.
 #[derive(Debug)]
@@ -69,8 +75,7 @@ impl Process {
         if abruptly {
             self.child.kill()?;
         } else {
-            let pid = self.child.id().to_string();
-            Command::new("kill").args(["-TERM", &pid]).status()?;
+            self.signal("TERM")?;
         }
         self.child.wait()?;
         self.starts += 1;
@@ -88,8 +93,7 @@ impl Process {
         let before = fs::read_to_string(&log)?.len();
         let text = configuration(case, config, self.folder.path(), self.addr, self.http);
         fs::write(self.folder.path().join("server.conf"), text)?;
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-HUP", &pid]).status()?;
+        self.signal("HUP")?;
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             let now = fs::read_to_string(&log)?;
@@ -146,6 +150,7 @@ fn spawn(binary: &Path, folder: &Path) -> io::Result<Child> {
         .append(true)
         .open(folder.join("log"))?;
     Command::new(binary)
+        .arg0(NAME)
         .arg("-c")
         .arg(folder.join("server.conf"))
         .current_dir(folder)
@@ -202,6 +207,10 @@ fn configuration(
         text.push_str("jetstream { store_dir: \"${folder}/store\" }\n");
     }
     text.push_str(block);
+    resolve(&text, folder, http)
+}
+
+fn resolve(text: &str, folder: &Path, http: SocketAddr) -> String {
     let text = text.replace("${http}", &http.port().to_string());
     text.replace("${folder}", &folder.to_string_lossy())
 }

@@ -21,6 +21,13 @@
 //! http /healthz             a GET on the monitoring port, which the configuration calls ${http}
 //! reload {                  change the configuration block to the lines up to `}`, send SIGHUP, and show what
 //!                           the log says came of it
+//! file NAME {               put the lines up to `}` into a file of the server's folder
+//! check {                   show what `-t` says about a configuration of the lines up to `}`, line by line in
+//!                           alphabetical order, and the exit code
+//! start {                   show what a start with it ends with, or that it serves
+//! run ARGS                  show what the program says that is run with these arguments, and its exit code
+//! signal HUP                send the server a signal
+//! log TEXT                  wait until the server has logged a line with this text, and show it
 //! restart                   stop the server (SIGTERM), start it on the same port and store
 //! kill                      the same with SIGKILL
 //! # text                    a remark, kept in the transcript
@@ -52,6 +59,16 @@ pub enum Step {
     Http(String),
     /// Changes the configuration of the running server to this text.
     Reload(String),
+    /// Makes a file of this name and text.
+    File { name: String, text: String },
+    /// Runs the program with a configuration: `true` only checks it.
+    Configured { text: String, check: bool },
+    /// Runs the program with these arguments.
+    Run(String),
+    /// Sends the server this signal.
+    Signal(String),
+    /// Waits for a line of the log.
+    Log(String),
     /// Stops and starts the server; `true` means without warning.
     Restart(bool),
     /// Repeated in the transcript.
@@ -107,6 +124,9 @@ impl Step {
             }
             "wait" => return Ok(Step::Wait(duration(rest)?)),
             "http" => return Ok(Step::Http(rest.to_owned())),
+            "run" => return Ok(Step::Run(rest.to_owned())),
+            "signal" => return Ok(Step::Signal(rest.to_owned())),
+            "log" => return Ok(Step::Log(rest.to_owned())),
             "restart" => return Ok(Step::Restart(false)),
             "kill" => return Ok(Step::Restart(true)),
             _ => {}
@@ -133,6 +153,23 @@ impl Step {
             }
         };
         Ok(Step::On(name.to_owned(), action))
+    }
+}
+
+/// What a line says that opens a block; `None` for other lines.
+#[must_use]
+pub fn block(opening: &str) -> Option<fn(&str, String) -> Step> {
+    let what = opening.strip_suffix(" {")?;
+    match what {
+        "reload" => Some(|_, text| Step::Reload(text)),
+        "check" => Some(|_, text| Step::Configured { text, check: true }),
+        "start" => Some(|_, text| Step::Configured { text, check: false }),
+        _ if what.starts_with("file ") => Some(|opening, text| {
+            let name = opening.trim_start_matches("file ").trim_end_matches(" {");
+            let name = name.to_owned();
+            Step::File { name, text }
+        }),
+        _ => None,
     }
 }
 

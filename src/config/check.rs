@@ -10,6 +10,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::Surroundings;
 use crate::error::Finding;
@@ -21,13 +22,16 @@ mod callout;
 mod consistency;
 mod jetstream;
 pub(crate) mod listen;
+mod mappings;
 pub(crate) mod memphis;
 mod operator;
+mod peer_values;
 mod peers;
 mod proxies;
 mod reader;
 mod schema;
 mod sharing;
+mod stores;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -69,8 +73,8 @@ pub(crate) fn check(map: &Map, around: &mut dyn Surroundings) -> Checked {
             || file.logging(read, key, node)
             || file.process(read, key, node)
             || file.memphis_keys(read, key, node)
-            || peers::block(read, key, node, &mut file.options.closed_doors)
-            || schema::known(read, key, node)
+            || peers::block(read, key, node, &mut file.options.closed_doors, around)
+            || schema::known(read, key, node, around)
     });
     let operators = core::mem::take(&mut file.operators);
     let mut options = file.options(around);
@@ -165,8 +169,7 @@ impl File {
                 set(&mut o.limits.subscriptions_max, read.count(key, node));
             }
             "max_sub_tokens" | "max_subscription_tokens" => {
-                let slot = &mut o.limits.subscription_tokens_max;
-                set(slot, read.count("max_subscription_tokens", node));
+                subscription_tokens(read, key, node, &mut o.limits.subscription_tokens_max);
             }
             "max_traced_msg_len" => {
                 set(&mut o.limits.traced_msg_len_max, read.count(key, node));
@@ -192,10 +195,10 @@ impl File {
         match key {
             "authorization" => o.auth = users::authorization(read, node),
             "accounts" => o.accounts = accounts::accounts(read, node),
-            "mappings" | "maps" => o.mappings = accounts::mappings(read, node),
+            "mappings" | "maps" => o.mappings = mappings::mappings(read, node),
             "no_auth_user" => set(&mut o.no_auth_user, read.name(node)),
             "proxies" => o.proxies = Some(proxies::proxies(read, node)),
-            "system_account" | "system" => set(&mut o.system_account, read.name(node)),
+            "system_account" | "system" => system_account(read, node, &mut o.system_account),
             "no_system_account" | "no_system" | "no_sys_acc" => {
                 set(&mut o.no_system_account, read.boolean(node));
             }
@@ -261,16 +264,27 @@ impl File {
         let o = &mut self.options;
         match key {
             "server_name" => server_name(read, node, &mut o.server_name),
-            "server_tags" => o.server_tags = tags(&read.texts(node)),
-            "server_metadata" => o.server_metadata = pairs(read, node, Reader::text),
-            "feature_flags" => o.feature_flags = pairs(read, node, Reader::boolean),
-            "default_js_domain" => o.default_js_domain = pairs(read, node, Reader::text),
+            "server_tags" => o.server_tags = tags(&read.texts(node, "tags")),
+            "server_metadata" => {
+                o.server_metadata = pairs(read, node, "parsing metadata:", |read, _, node| {
+                    read.text(node)
+                });
+            }
+            "feature_flags" => {
+                o.feature_flags = pairs(read, node, "parsing feature flags:", feature_flag);
+            }
+            "default_js_domain" => read.guarded(&node.at, |read| {
+                o.default_js_domain =
+                    pairs(read, node, "default_js_domain config:", |read, _, node| {
+                        read.text(node)
+                    });
+            }),
             "jetstream" => jetstream::of_server(read, node, &mut o.jetstream),
             "store_dir" | "storedir" => jetstream::store_dir(read, node, &mut o.jetstream),
             "pidfile" | "pid_file" => set(&mut o.pid_file, read.name(node)),
             "ports_file_dir" => set(&mut o.ports_file_dir, read.name(node)),
             "lame_duck_duration" => {
-                let duration = read.duration(key, node);
+                let duration = read.worded_duration(key, node);
                 let too_short = duration.is_some_and(|d| d.as_secs() < 30);
                 if too_short {
                     let text = read.text(node).unwrap_or_default();
@@ -282,7 +296,7 @@ impl File {
                 set(&mut o.lame_duck_duration, duration);
             }
             "lame_duck_grace_period" => {
-                set(&mut o.lame_duck_grace_period, read.duration(key, node));
+                set(&mut o.lame_duck_grace_period, grace_period(read, key, node));
             }
             _ => return false,
         }
@@ -305,6 +319,44 @@ impl File {
     }
 }
 
+fn feature_flag(read: &mut Reader, key: &str, node: &Node) -> Option<bool> {
+    let Value::Bool(on) = node.value else {
+        let kind = node.value.kind();
+        let reason =
+            alloc::format!("error parsing feature flag {key:?}: expected bool, got {kind}");
+        read.error(&node.at, reason);
+        return None;
+    };
+    Some(on)
+}
+
+fn system_account(read: &mut Reader, node: &Node, slot: &mut Option<String>) {
+    if matches!(node.value, Value::Text(_)) {
+        set(slot, read.name(node));
+    } else {
+        read.error(&node.at, "system account name must be a string");
+    }
+}
+
+fn subscription_tokens<T: TryFrom<i64>>(read: &mut Reader, key: &str, node: &Node, slot: &mut T) {
+    if matches!(node.value, Value::Int(..0)) {
+        let reason = alloc::format!("{key} value can not be negative");
+        return read.error(&node.at, reason);
+    }
+    set(slot, read.count("max_subscription_tokens", node));
+}
+
+fn grace_period(read: &mut Reader, key: &str, node: &Node) -> Option<Duration> {
+    if matches!(&node.value, Value::Text(text) if text.starts_with('-')) {
+        read.error(
+            &node.at,
+            alloc::format!("invalid {key}, needs to be positive"),
+        );
+        return None;
+    }
+    read.worded_duration(key, node)
+}
+
 /// Returns a size that the protocol carries as a signed 32-bit number.
 fn int32(read: &mut Reader, key: &str, node: &Node) -> Option<u32> {
     let fitting: i32 = read.count(key, node)?;
@@ -313,7 +365,7 @@ fn int32(read: &mut Reader, key: &str, node: &Node) -> Option<u32> {
 
 fn server_name(read: &mut Reader, node: &Node, slot: &mut Option<String>) {
     let name = read.name(node);
-    if matches!(&name, Some(Some(n)) if n.contains(char::is_whitespace)) {
+    if matches!(&name, Some(Some(n)) if n.contains(' ')) {
         read.error(&node.at, "server name cannot contain spaces");
         return;
     }
@@ -329,12 +381,16 @@ fn tags(texts: &[String]) -> Vec<String> {
 fn pairs<T>(
     read: &mut Reader,
     node: &Node,
-    take: fn(&mut Reader, &Node) -> Option<T>,
+    what: &str,
+    take: fn(&mut Reader, &str, &Node) -> Option<T>,
 ) -> Vec<(String, T)> {
-    let Some(map) = read.map(node) else {
+    let Value::Map(map) = &node.value else {
+        let kind = node.value.kind();
+        let reason = alloc::format!("error {what} unsupported type {kind}");
+        read.error(&node.at, reason);
         return Vec::new();
     };
     map.iter()
-        .filter_map(|(key, node)| Some((String::from(key), take(read, node)?)))
+        .filter_map(|(key, node)| Some((String::from(key), take(read, key, node)?)))
         .collect()
 }

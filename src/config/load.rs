@@ -118,6 +118,9 @@ pub enum LaunchError {
     /// TLS flags without a key.
     #[error("TLS Server private key must be present and valid")]
     TlsKey,
+    /// Certificates that flags name and that are no good; the text is nats-server's.
+    #[error("{0}")]
+    TlsFiles(String),
     /// Routes to other servers, but none may come from them.
     #[error("solicited routes require cluster capabilities, e.g. --cluster")]
     RoutesWithoutCluster,
@@ -173,15 +176,22 @@ pub fn load(
             unsupported: Vec::new(),
         },
     };
+    let from_file = setup.options.tls.clone();
     line.apply(&mut setup.options, &mut setup.unsupported)?;
+    if let Some(tls) = &mut setup.options.tls
+        && from_file.as_ref() != Some(tls)
+    {
+        let files = around.check_tls(tls);
+        tls.files_digest = files.map_err(LaunchError::TlsFiles)?;
+    }
     if line.wants_memphis() && setup.options.memphis.is_none() {
         setup.options.memphis = Some(Draft::default().finish(around));
     }
     if let Some(memphis) = &mut setup.options.memphis {
         line.apply_rest(memphis)?;
     }
-    check::settle(&mut setup.options)?;
     match setup.config {
+        // What does not go together is found at the start, here as there.
         Some(ConfigFile { path, digest }) if check_only => Ok(Launch::Report(alloc::format!(
             "{program}: configuration file {path} is valid ({digest})\n"
         ))),
@@ -264,7 +274,10 @@ fn from_file(
     if !checked.errors.is_empty() {
         return Err(LaunchError::Values(checked.errors));
     }
-    if let Some(error) = checked.inconsistent {
+    // What does not go together is found at the start, here as there.
+    if let Some(error) = checked.inconsistent
+        && !check_only
+    {
         return Err(Inconsistent::Operators(error).into());
     }
     Ok(Setup {

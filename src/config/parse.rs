@@ -131,6 +131,8 @@ impl<'a> Parser<'a> {
             if self.nesting > 0 {
                 self.cursor.skip_blank_but_comments();
             } else if self.cursor.at_newline() {
+                // The line that nats-server names is the one behind.
+                self.cursor.bump();
                 return Err(self.syntax("Expected value but found new line"));
             }
         } else if self.cursor.peek().is_none() {
@@ -253,8 +255,8 @@ impl<'a> Parser<'a> {
                 Some(_) => {}
             }
             let mut at = self.here();
-            if self.cursor.peek() == Some('{') {
-                // nats-server places a map in a list behind its brace.
+            if matches!(self.cursor.peek(), Some('{' | '"' | '\'')) {
+                // nats-server places a map in a list behind its brace, and a text behind its quote.
                 at.column += 1;
             }
             let value = self.value(around)?;

@@ -57,17 +57,17 @@ pub enum Value {
 }
 
 impl Value {
-    /// Names the kind of value, for error messages.
+    /// Names the kind of value as Go does, and nats-server's messages with it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Text(_) => "a string",
-            Self::Int(_) => "an integer",
-            Self::Float(_) => "a decimal number",
-            Self::Bool(_) => "a boolean",
-            Self::Time(_) => "a time",
-            Self::List(_) => "a list",
-            Self::Map(_) => "a map",
+            Self::Text(_) => "string",
+            Self::Int(_) => "int64",
+            Self::Float(_) => "float64",
+            Self::Bool(_) => "bool",
+            Self::Time(_) => "time.Time",
+            Self::List(_) => "[]interface {}",
+            Self::Map(_) => "map[string]interface {}",
         }
     }
 }

@@ -135,10 +135,15 @@ impl Logger {
 
     /// Opens the file again, because somebody has moved it away.
     pub fn reopen(&self) {
-        match &mut self.output.borrow_mut().sink {
+        let mut output = self.output.borrow_mut();
+        match &mut output.sink {
             Sink::File(file) => file.reopen(),
-            Sink::Stderr | Sink::Syslog(_) => return,
+            Sink::Stderr | Sink::Syslog(_) => {
+                drop(output);
+                return self.info("File log re-open ignored, not a file logger");
+            }
         }
+        drop(output);
         self.info("File log re-opened");
     }
 

@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 
 use protocol::subject::has_wildcard;
 
-use super::reader::{Reader, set};
-use super::{jetstream, sharing, subject, users};
-use crate::options::{Account, AccountLimits, MapDestination, Mapping, Trace};
+use super::reader::{Reader, go_shown, set};
+use super::{jetstream, mappings, sharing, subject, users};
+use crate::options::{Account, AccountLimits, Trace};
 use crate::value::{Node, Value};
 
 /// The account of everyone who names none; files must not define it.
@@ -39,9 +39,8 @@ pub(super) fn accounts(read: &mut Reader, node: &Node) -> Vec<Account> {
                 }
             }
         }
-        _ => {
-            read.mismatch::<()>(node, "a map or a list of names");
-        }
+        // nats-server passes over anything else, too.
+        _ => {}
     }
     // What accounts share is looked at only where each is right by itself.
     if read.errors.is_empty() {
@@ -66,6 +65,10 @@ fn empty(name: &str) -> Account {
 
 fn account(read: &mut Reader, name: &str, node: &Node) -> Account {
     let mut account = empty(name);
+    if !matches!(node.value, Value::Map(_)) {
+        read.error(&node.at, "Expected map entries for accounts");
+        return account;
+    }
     read.each(node, |read, key, node| {
         match key {
             "users" => account.users = users::users(read, node),
@@ -74,7 +77,7 @@ fn account(read: &mut Reader, name: &str, node: &Node) -> Account {
             }
             "jetstream" => account.jetstream = jetstream::of_account(read, node),
             "limits" => account.limits = limits(read, node),
-            "mappings" | "maps" => account.mappings = mappings(read, node),
+            "mappings" | "maps" => account.mappings = mappings::mappings(read, node),
             "exports" => account.exports = sharing::exports(read, node),
             "imports" => account.imports = sharing::imports(read, node),
             "nkey" => account.nkey = nkey(read, node),
@@ -94,7 +97,7 @@ fn nkey(read: &mut Reader, node: &Node) -> Option<String> {
             return Some(key.clone());
         }
         Value::Text(other) => format!("{other:?}"),
-        other => format!("{other:?}"),
+        other => go_shown(other),
     };
     let text = format!("Not a valid public nkey for an account: {shown}");
     read.error(&node.at, text);
@@ -166,7 +169,7 @@ fn trace_share(read: &mut Reader, node: &Node, value: &Value) -> Option<u8> {
 
 pub(super) fn limits(read: &mut Reader, node: &Node) -> AccountLimits {
     let mut limits = AccountLimits::default();
-    let Some(map) = read.map(node) else {
+    let Some(map) = read.map_of(node, "account limits") else {
         return limits;
     };
     for (key, node) in map.iter() {
@@ -188,89 +191,4 @@ pub(super) fn limits(read: &mut Reader, node: &Node) -> AccountLimits {
         }
     }
     limits
-}
-
-pub(super) fn mappings(read: &mut Reader, node: &Node) -> Vec<Mapping> {
-    let mut mappings = Vec::new();
-    let Some(map) = read.map(node) else {
-        return mappings;
-    };
-    for (source, node) in map.iter() {
-        if !subject::is_valid(source) {
-            read.error(
-                &node.at,
-                format!("Subject {source:?} is not a valid subject"),
-            );
-            continue;
-        }
-        let destinations = match &node.value {
-            Value::Text(subject) => Vec::from([MapDestination {
-                subject: subject.clone(),
-                weight: 100,
-                cluster: None,
-            }]),
-            Value::List(items) => items.iter().filter_map(|i| destination(read, i)).collect(),
-            _ => destination(read, node).into_iter().collect(),
-        };
-        if overweight(&destinations) {
-            read.error(
-                &node.at,
-                format!("Error adding mapping for {source:?} : total weight needs to be <= 100"),
-            );
-        }
-        mappings.push(Mapping {
-            source: source.to_owned(),
-            destinations,
-        });
-    }
-    mappings
-}
-
-fn overweight(destinations: &[MapDestination]) -> bool {
-    destinations.iter().any(|one| {
-        let same = destinations.iter().filter(|d| d.cluster == one.cluster);
-        same.map(|d| u32::from(d.weight)).sum::<u32>() > 100
-    })
-}
-
-fn destination(read: &mut Reader, node: &Node) -> Option<MapDestination> {
-    let mut subject = None;
-    let mut weight = 100;
-    let mut cluster = None;
-    read.each(node, |read, key, node| {
-        match key {
-            "dest" | "destination" => set(&mut subject, read.name(node)),
-            "weight" => set(&mut weight, percent(read, node)),
-            "cluster" => set(&mut cluster, read.name(node)),
-            _ => return false,
-        }
-        true
-    });
-    let Some(subject) = subject.filter(|s: &String| subject::is_valid(s)) else {
-        read.error(
-            &node.at,
-            "Destination of a mapping requires a valid subject",
-        );
-        return None;
-    };
-    Some(MapDestination {
-        subject,
-        weight,
-        cluster,
-    })
-}
-
-fn percent(read: &mut Reader, node: &Node) -> Option<u8> {
-    let number = match &node.value {
-        Value::Int(n) => Some(*n),
-        Value::Text(text) => text.trim_end_matches('%').parse().ok(),
-        _ => None,
-    };
-    let percent = number
-        .and_then(|n| u8::try_from(n).ok())
-        .filter(|p| *p <= 100);
-    if percent.is_none() {
-        read.error(&node.at, "a weight must be between 0 and 100 per cent");
-    }
-    percent
 }

@@ -1,10 +1,13 @@
 //! What must hold between settings, once file and command line are merged.
 
 use alloc::string::String;
+use core::time::Duration;
+
+use protocol::text::duration::Nanos;
 
 use super::operator::OperatorError;
 use super::websocket::{self, WebSocketError};
-use crate::options::{Listen, Options, Resolver};
+use crate::options::{ClosedDoor, Listen, Options, Peers, Resolver};
 
 /// Settings that do not go together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,8 +21,17 @@ pub enum Inconsistent {
         pending: u64,
     },
     /// A leaving server would wait longer than it has.
-    #[error("lame duck grace period should be strictly lower than lame duck duration")]
-    GracePeriod,
+    #[error(
+        "lame duck grace period ({}) should be strictly lower than lame duck duration ({})",
+        Nanos::from(*grace),
+        Nanos::from(*duration)
+    )]
+    GracePeriod {
+        /// How long it waits first.
+        grace: Duration,
+        /// How long it has.
+        duration: Duration,
+    },
     /// `no_auth_user` without any users.
     #[error("no_auth_user: {0:?} present, but users/nkeys are not defined")]
     NoUsers(String),
@@ -31,6 +43,12 @@ pub enum Inconsistent {
     /// `system_account` names no account.
     #[error("error resolving system account: account missing")]
     SystemAccount,
+    /// A domain of JetStream for an account that there is not.
+    #[error("in non operator mode, `default_js_domain` references non existing account {0:?}")]
+    DomainOfNobody(String),
+    /// MQTT keeps its sessions in streams.
+    #[error("mqtt requires JetStream to be enabled if running in standalone mode")]
+    MqttWithoutJetStream,
     /// Operator mode that does not fit.
     #[error(transparent)]
     Operators(#[from] OperatorError),
@@ -63,15 +81,29 @@ pub(crate) fn settle(options: &mut Options) -> Result<(), Inconsistent> {
         });
     }
     if options.lame_duck_grace_period >= options.lame_duck_duration {
-        return Err(Inconsistent::GracePeriod);
+        return Err(Inconsistent::GracePeriod {
+            grace: options.lame_duck_grace_period,
+            duration: options.lame_duck_duration,
+        });
     }
     no_auth_user(options, options.no_auth_user.as_ref())?;
     let websocket = options.websocket.as_ref();
     no_auth_user(options, websocket.and_then(|ws| ws.no_auth_user.as_ref()))?;
     websocket::fits(options)?;
+    let is_mqtt = |door: &ClosedDoor| door.peers == Peers::Mqtt;
+    let alone = !options.closed_doors.iter().any(|d| !is_mqtt(d));
+    if options.closed_doors.iter().any(is_mqtt) && alone && !options.jetstream.enabled {
+        return Err(Inconsistent::MqttWithoutJetStream);
+    }
     let is_account = |name: &str| {
         name == "$G" || name == "$SYS" || options.accounts.iter().any(|a| a.name == name)
     };
+    let mut domains = options.default_js_domain.iter();
+    if options.operators.is_none()
+        && let Some((account, _)) = domains.find(|(account, _)| !is_account(account))
+    {
+        return Err(Inconsistent::DomainOfNobody(account.clone()));
+    }
     // One that is on the web is asked for at the start.
     let operators = options.operators.as_ref();
     let elsewhere = operators.is_some_and(|o| matches!(o.resolver, Resolver::Web(_)));

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
-use super::reader::{Reader, set};
+use super::reader::{Reader, go_shown, set};
 use crate::options::{
     AccountJetStream, BatchLimits, JetStream, ServerLimits, StoreCipher, SyncInterval,
 };
@@ -16,12 +16,18 @@ pub(super) fn of_server(read: &mut Reader, node: &Node, js: &mut JetStream) {
         Value::Text(text) => set(&mut js.enabled, enabled(read, node, text)),
         Value::Map(_) => {
             js.enabled = true;
-            block(read, node, js);
+            read.guarded(&node.at, |read| block(read, node, js));
         }
-        _ => {
-            read.mismatch::<()>(node, "a map, a boolean, 'enabled' or 'disabled'");
-        }
+        _ => no_jetstream(read, node),
     }
+}
+
+fn no_jetstream(read: &mut Reader, node: &Node) {
+    let kind = node.value.kind();
+    read.error(
+        &node.at,
+        format!("Expected map, bool or string to define JetStream, got {kind}"),
+    );
 }
 
 fn enabled(read: &mut Reader, node: &Node, text: &str) -> Option<bool> {
@@ -42,13 +48,14 @@ fn block(read: &mut Reader, node: &Node, js: &mut JetStream) {
     read.each(node, |read, key, node| {
         match key {
             "enable" | "enabled" => set(&mut js.enabled, read.boolean(node)),
-            "disable" | "disabled" => set(&mut js.enabled, read.boolean(node).map(|off| !off)),
-            "strict" => set(&mut js.strict, read.boolean(node)),
+            "strict" => set(&mut js.strict, strict(read, node)),
             "store" | "store_dir" | "storedir" => store_dir(read, node, js),
             "max_memory_store" | "max_mem_store" | "max_mem" => {
-                set(&mut js.memory_max, read.size_cap(key, node));
+                set(&mut js.memory_max, read.size_cap("max_mem_store", node));
             }
-            "max_file_store" | "max_file" => set(&mut js.file_max, read.size_cap(key, node)),
+            "max_file_store" | "max_file" => {
+                set(&mut js.file_max, read.size_cap("max_file_store", node));
+            }
             "domain" => domain(read, node, js),
             "sync" | "sync_interval" => set(&mut js.sync_interval, sync(read, key, node)),
             "limits" => server_limits(read, node, &mut js.limits),
@@ -58,15 +65,16 @@ fn block(read: &mut Reader, node: &Node, js: &mut JetStream) {
                     js.buffered_size_max = size;
                 }
             }
-            "max_buffered_msgs" => set(&mut js.buffered_msgs_max, read.count(key, node)),
-            "request_queue_limit" => set(&mut js.request_queue_limit, read.count(key, node)),
-            "info_queue_limit" => set(&mut js.info_queue_limit, read.count(key, node)),
+            "max_buffered_msgs" => set(&mut js.buffered_msgs_max, limit(read, key, node)),
+            "request_queue_limit" => set(&mut js.request_queue_limit, limit(read, key, node)),
+            "info_queue_limit" => set(&mut js.info_queue_limit, limit(read, key, node)),
             "max_outstanding_catchup"
             | "meta_compact"
             | "meta_compact_size"
             | "meta_compact_sync"
             | "max_concurrent_io"
             | "extension_hint" => {
+                without_effect(read, key, node);
                 read.ignored(&format!("jetstream.{key}"), node);
             }
             "key" | "ek" | "encryption_key" => {
@@ -77,7 +85,62 @@ fn block(read: &mut Reader, node: &Node, js: &mut JetStream) {
             }
             "cipher" => set(&mut js.encryption.cipher, cipher(read, node)),
             // Without it data that was to be encrypted would be written in the clear.
-            "tpm" => read.refused("jetstream.tpm", node),
+            "tpm" => {
+                tpm(read, node);
+                read.refused("jetstream.tpm", node);
+            }
+            _ => return false,
+        }
+        true
+    });
+}
+
+/// Returns an integer; negative ones count as 0.
+fn limit<T: TryFrom<i64> + Default>(read: &mut Reader, key: &str, node: &Node) -> Option<T> {
+    read.parseable(key, node).map(Option::unwrap_or_default)
+}
+
+fn strict(read: &mut Reader, node: &Node) -> Option<bool> {
+    let Value::Bool(on) = node.value else {
+        let shown = go_shown(&node.value);
+        let reason = format!("Expected 'true' or 'false' for bool value, got '{shown}'");
+        read.error(&node.at, reason);
+        return None;
+    };
+    Some(on)
+}
+
+/// Checks what steers parts of nats-server that we do not have.
+fn without_effect(read: &mut Reader, key: &str, node: &Node) {
+    let absolute = |read: &mut Reader, among: &str| {
+        let shown = go_shown(&node.value);
+        let reason = format!("Expected an absolute size for {key:?}{among}, got {shown}");
+        read.error(&node.at, reason);
+    };
+    match (key, &node.value) {
+        ("max_outstanding_catchup", _) => drop(read.size_cap(key, node)),
+        ("meta_compact_size", Value::Int(n)) if *n < 0 => absolute(read, ""),
+        ("meta_compact_size", _) => drop(read.size_cap(key, node)),
+        ("meta_compact", Value::Int(0..)) => {}
+        ("meta_compact", _) => absolute(read, ""),
+        ("max_concurrent_io", Value::Int(4..=8192)) => {}
+        ("max_concurrent_io", _) => absolute(read, " between 4 and 8192"),
+        ("meta_compact_sync", _) => drop(read.boolean(node)),
+        _ => drop(read.text(node)),
+    }
+}
+
+fn tpm(read: &mut Reader, node: &Node) {
+    if !matches!(node.value, Value::Map(_)) {
+        let kind = node.value.kind();
+        let reason = format!("Expected a map to define JetStreamLimits, got {kind}");
+        return read.error(&node.at, reason);
+    }
+    read.each(node, |read, key, node| {
+        match key {
+            "keys_file" | "encryption_password" | "srk_password" => drop(read.text(node)),
+            "pcr" => drop(read.int(node)),
+            "cipher" => drop(cipher(read, node)),
             _ => return false,
         }
         true
@@ -145,13 +208,18 @@ fn server_limits(read: &mut Reader, node: &Node, limits: &mut ServerLimits) {
         let cap: Option<Option<u32>> = read.cap(key, node);
         cap.map(|cap| cap.filter(|n| *n > 0))
     };
+    if !matches!(node.value, Value::Map(_)) {
+        let kind = node.value.kind();
+        let reason = format!("Expected a map to define JetStreamLimits, got {kind}");
+        return read.error(&node.at, reason);
+    }
     read.each(node, |read, key, node| {
         match key {
             "max_ack_pending" => set(&mut limits.ack_pending_max, cap(read, key, node)),
             "max_ha_assets" => set(&mut limits.ha_assets_max, cap(read, key, node)),
             "max_request_batch" => set(&mut limits.request_batch_max, cap(read, key, node)),
             "duplicate_window" => {
-                if let Some(window) = read.duration(key, node).filter(|w| *w != Duration::ZERO) {
+                if let Some(window) = worded(read, key, node).filter(|w| *w != Duration::ZERO) {
                     limits.duplicate_window = window;
                 }
             }
@@ -165,7 +233,17 @@ fn server_limits(read: &mut Reader, node: &Node, limits: &mut ServerLimits) {
     });
 }
 
+/// Returns a duration that must be written in words.
+fn worded(read: &mut Reader, key: &str, node: &Node) -> Option<Duration> {
+    read.worded_duration(key, node)
+}
+
 fn batch(read: &mut Reader, node: &Node, batch: &mut BatchLimits) {
+    if !matches!(node.value, Value::Map(_)) {
+        let kind = node.value.kind();
+        let reason = format!("Expected a map to define batch limits, got {kind}");
+        return read.error(&node.at, reason);
+    }
     read.each(node, |read, key, node| {
         match key {
             // One number for both kinds of batches, whose defaults differ.
@@ -180,7 +258,7 @@ fn batch(read: &mut Reader, node: &Node, batch: &mut BatchLimits) {
                 set(&mut batch.fast_inflight_total_max, max);
             }
             "max_msgs" => set(&mut batch.msgs_max, read.count(key, node)),
-            "timeout" => set(&mut batch.timeout, read.duration(key, node)),
+            "timeout" => set(&mut batch.timeout, worded(read, key, node)),
             _ => return false,
         }
         true
@@ -196,7 +274,10 @@ pub(super) fn of_account(read: &mut Reader, node: &Node) -> Option<AccountJetStr
         Value::Map(_) => read.each(node, |read, key, node| {
             account_limit(read, key, node, &mut limits)
         }),
-        _ => return read.mismatch(node, "a map, a boolean, 'enabled' or 'disabled'"),
+        _ => {
+            no_jetstream(read, node);
+            return None;
+        }
     }
     on.then_some(limits)
 }
@@ -204,25 +285,38 @@ pub(super) fn of_account(read: &mut Reader, node: &Node) -> Option<AccountJetStr
 fn account_limit(read: &mut Reader, key: &str, node: &Node, limits: &mut AccountJetStream) -> bool {
     match key {
         "max_memory" | "max_mem" | "mem" | "memory" => {
-            set(&mut limits.memory_max, read.cap(key, node));
+            set(&mut limits.memory_max, read.parseable(key, node));
         }
         "max_store" | "max_file" | "max_disk" | "store" | "disk" => {
-            set(&mut limits.file_max, read.cap(key, node));
+            set(&mut limits.file_max, read.parseable(key, node));
         }
-        "max_streams" | "streams" => set(&mut limits.streams_max, read.cap(key, node)),
-        "max_consumers" | "consumers" => set(&mut limits.consumers_max, read.cap(key, node)),
-        "max_ack_pending" => set(&mut limits.ack_pending_max, read.cap(key, node)),
+        "max_streams" | "streams" => set(&mut limits.streams_max, read.parseable(key, node)),
+        "max_consumers" | "consumers" => set(&mut limits.consumers_max, read.parseable(key, node)),
+        "max_ack_pending" => set(&mut limits.ack_pending_max, read.parseable(key, node)),
         "max_bytes_required" | "max_stream_bytes" | "max_bytes" => {
-            set(&mut limits.max_bytes_required, read.boolean(node));
+            set(&mut limits.max_bytes_required, needed(read, key, node));
         }
         "mem_max_stream_bytes" | "memory_max_stream_bytes" => {
-            set(&mut limits.memory_stream_bytes_max, read.cap(key, node));
+            set(
+                &mut limits.memory_stream_bytes_max,
+                read.parseable(key, node),
+            );
         }
         "disk_max_stream_bytes" | "store_max_stream_bytes" => {
-            set(&mut limits.file_stream_bytes_max, read.cap(key, node));
+            set(&mut limits.file_stream_bytes_max, read.parseable(key, node));
         }
         "cluster_traffic" => read.ignored("jetstream.cluster_traffic", node),
         _ => return false,
     }
     true
+}
+
+fn needed(read: &mut Reader, key: &str, node: &Node) -> Option<bool> {
+    let Value::Bool(on) = node.value else {
+        let shown = go_shown(&node.value);
+        let reason = format!("Expected a parseable bool for {key:?}, got {shown}");
+        read.error(&node.at, reason);
+        return None;
+    };
+    Some(on)
 }

@@ -41,9 +41,10 @@ impl Address {
                 }
                 Err(reason) => read.error(&node.at, reason),
             },
-            _ => {
-                read.mismatch::<()>(node, "a port or host:port");
-            }
+            _ => read.error(
+                &node.at,
+                format!("expected port or host:port, got {}", node.value.kind()),
+            ),
         }
     }
 

@@ -15,7 +15,7 @@ use super::reader::{Reader, set};
 use crate::Surroundings;
 use crate::claims::signed;
 use crate::options::{CertFiles, Operators, Options, Resolver, SignedAccount, WebAccounts};
-use crate::value::{Node, Pos};
+use crate::value::{Node, Pos, Value};
 
 mod resolver;
 mod translate;
@@ -61,16 +61,20 @@ impl Draft {
     ) -> bool {
         match key {
             "operator" | "operators" | "root" | "roots" | "root_operator" | "root_operators" => {
-                for text in read.texts(node) {
+                for text in read.texts(node, "operators") {
                     self.operator(read, node, &text, around);
                 }
             }
             "trusted" | "trusted_keys" => {
-                for text in read.texts(node) {
+                let at = match &node.value {
+                    Value::List(items) => items.last().map_or(&node.at, |last| &last.at),
+                    _ => &node.at,
+                };
+                for text in read.texts(node, "trusted") {
                     match PublicKey::parse_as(KeyKind::Operator, &text) {
                         Some(_) => self.trusted.push(text),
                         None => read.error(
-                            &node.at,
+                            at,
                             format!(
                                 "trust key {text:?} required to be a valid public operator nkey"
                             ),
@@ -84,7 +88,9 @@ impl Draft {
             }
             "resolver_tls" => self.resolver_tls = resolver::tls(read, node),
             "resolver_preload" => self.preload(read, node),
-            "resolver_pinned_accounts" => self.pinned.extend(read.texts(node)),
+            "resolver_pinned_accounts" => self
+                .pinned
+                .extend(read.texts(node, "resolver_pinned_accounts")),
             "default_sentinel" => set(&mut self.sentinel, read.name(node)),
             _ => return false,
         }
@@ -127,18 +133,24 @@ impl Draft {
     }
 
     fn preload(&mut self, read: &mut Reader, node: &Node) {
-        let Some(map) = read.map(node) else { return };
+        let Value::Map(map) = &node.value else {
+            let reason = "preload should be a map of account_public_key:account_jwt";
+            return read.error(&node.at, reason);
+        };
         for (name, node) in map.iter() {
-            let Some(token) = read.text(node) else {
+            let Value::Text(token) = &node.value else {
+                read.error(&node.at, "preload map value should be a string JWT");
                 continue;
             };
-            if PublicKey::parse_as(KeyKind::Account, name).is_none() {
+            if decode(undecorated(token)).is_err() {
+                read.error(&node.at, "invalid account JWT");
+            } else if PublicKey::parse_as(KeyKind::Account, name).is_none() {
                 read.error(
                     &node.at,
                     format!("preload account key {name:?} is not a valid public account nkey"),
                 );
             } else {
-                self.preload.push((name.to_owned(), token));
+                self.preload.push((name.to_owned(), token.clone()));
             }
         }
     }

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::listen::Address;
 use super::reader::Reader;
 use super::schema;
+use crate::Surroundings;
 use crate::options::{ClosedDoor, Peers};
 use crate::value::{Map, Node, Value};
 
@@ -17,6 +18,7 @@ pub(super) fn block(
     key: &str,
     node: &Node,
     doors: &mut Vec<ClosedDoor>,
+    around: &mut dyn Surroundings,
 ) -> bool {
     let peers = match key {
         "cluster" => Peers::Cluster,
@@ -25,7 +27,7 @@ pub(super) fn block(
         "mqtt" => Peers::Mqtt,
         _ => return false,
     };
-    schema::fields_of(read, key, node);
+    schema::fields_of(read, key, node, around);
     let Value::Map(map) = &node.value else {
         // Said already.
         return true;

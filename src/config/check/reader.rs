@@ -39,6 +39,14 @@ pub(super) struct Reader {
     pub(super) errors: Vec<Finding>,
     pub(super) warnings: Vec<Finding>,
     pub(super) unsupported: Vec<Unsupported>,
+    guard: Option<Guard>,
+}
+
+/// Where values of the wrong type are reported while a block is read that nats-server gives up at the
+/// first of them.
+struct Guard {
+    at: Pos,
+    tripped: bool,
 }
 
 /// Puts a value in its place if there is one.
@@ -103,10 +111,37 @@ impl Reader {
         }
     }
 
+    /// Reads a block of whose values of the wrong type only the first is reported, and where the block
+    /// stands: so nats-server does with some.
+    pub(super) fn guarded(&mut self, at: &Pos, read: impl FnOnce(&mut Self)) {
+        if self.guard.is_some() {
+            return read(self);
+        }
+        self.guard = Some(Guard {
+            at: at.clone(),
+            tripped: false,
+        });
+        read(self);
+        self.guard = None;
+    }
+
+    /// Returns the map of a block that is `what` to nats-server's messages.
+    pub(super) fn map_of<'a>(&mut self, node: &'a Node, what: &str) -> Option<&'a Map> {
+        if let Value::Map(map) = &node.value {
+            return Some(map);
+        }
+        let shown = go_shown(&node.value);
+        self.error(
+            &node.at,
+            format!("Expected {what} to be a map/struct, got {shown}"),
+        );
+        None
+    }
+
     pub(super) fn map<'a>(&mut self, node: &'a Node) -> Option<&'a Map> {
         match &node.value {
             Value::Map(map) => Some(map),
-            _ => self.mismatch(node, "a map"),
+            _ => self.mismatch(node, "map[string]interface {}"),
         }
     }
 
@@ -114,7 +149,7 @@ impl Reader {
         match &node.value {
             Value::List(items) => items,
             _ => {
-                self.mismatch::<()>(node, "a list");
+                self.mismatch::<()>(node, "[]interface {}");
                 &[]
             }
         }
@@ -123,7 +158,7 @@ impl Reader {
     pub(super) fn text(&mut self, node: &Node) -> Option<String> {
         match &node.value {
             Value::Text(text) => Some(text.clone()),
-            _ => self.mismatch(node, "a string"),
+            _ => self.mismatch(node, "string"),
         }
     }
 
@@ -141,13 +176,17 @@ impl Reader {
         }
     }
 
-    /// Returns one text or a list of them.
-    pub(super) fn texts(&mut self, node: &Node) -> Vec<String> {
+    /// Returns one text or a list of them; `what` they are goes into the message.
+    pub(super) fn texts(&mut self, node: &Node, what: &str) -> Vec<String> {
         match &node.value {
             Value::Text(text) => Vec::from([text.clone()]),
             Value::List(items) => items.iter().filter_map(|item| self.text(item)).collect(),
             _ => {
-                self.mismatch::<()>(node, "a string or a list of strings");
+                let kind = node.value.kind();
+                self.error(
+                    &node.at,
+                    format!("error parsing {what}: unsupported type {kind}"),
+                );
                 Vec::new()
             }
         }
@@ -156,14 +195,14 @@ impl Reader {
     pub(super) fn boolean(&mut self, node: &Node) -> Option<bool> {
         match node.value {
             Value::Bool(switch) => Some(switch),
-            _ => self.mismatch(node, "a boolean"),
+            _ => self.mismatch(node, "bool"),
         }
     }
 
     pub(super) fn int(&mut self, node: &Node) -> Option<i64> {
         match node.value {
             Value::Int(n) => Some(n),
-            _ => self.mismatch(node, "an integer"),
+            _ => self.mismatch(node, "int64"),
         }
     }
 
@@ -181,21 +220,35 @@ impl Reader {
 
     /// Returns a size in bytes, a number or a text such as `10G`; negative ones mean "no limit".
     pub(super) fn size_cap(&mut self, key: &str, node: &Node) -> Option<Option<u64>> {
-        let n = match &node.value {
-            Value::Int(n) => *n,
-            Value::Text(text) => match text_size(text) {
-                Some(n) => n,
-                None => {
-                    self.error(
-                        &node.at,
-                        format!("{key} must be a size that ends in K, M, G or T"),
-                    );
-                    return None;
-                }
-            },
-            _ => return self.mismatch(node, "a size"),
+        let size = match &node.value {
+            Value::Int(n) => Ok(*n),
+            Value::Text(text) => text_size(text),
+            _ => Err(String::from("must be int64 or string")),
         };
-        self.fit_cap(key, node, n)
+        match size {
+            Ok(n) => self.fit_cap(key, node, n),
+            Err(why) => {
+                self.error(&node.at, format!("{key} {why}"));
+                None
+            }
+        }
+    }
+
+    /// Returns an integer that a limit of JetStream counts.
+    pub(super) fn parseable<T: TryFrom<i64>>(
+        &mut self,
+        key: &str,
+        node: &Node,
+    ) -> Option<Option<T>> {
+        if let Value::Int(_) = node.value {
+            return self.cap(key, node);
+        }
+        let shown = go_shown(&node.value);
+        self.error(
+            &node.at,
+            format!("Expected a parseable size for {key:?}, got {shown}"),
+        );
+        None
     }
 
     fn fit_cap<T: TryFrom<i64>>(&mut self, key: &str, node: &Node, n: i64) -> Option<Option<T>> {
@@ -217,27 +270,42 @@ impl Reader {
     pub(super) fn duration(&mut self, key: &str, node: &Node) -> Option<Duration> {
         match &node.value {
             Value::Text(text) => self.parsed_duration(key, node, text),
-            Value::Int(n) => {
+            _ => {
                 self.warning(
                     &node.at,
                     format!(
                         "invalid use of field {key:?}: {key} should be converted to a duration"
                     ),
                 );
-                Some(Duration::from_secs(u64::try_from(*n).unwrap_or(0)))
+                let seconds = self.int(node)?;
+                Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
             }
-            _ => self.mismatch(node, "a duration"),
         }
     }
 
-    /// Returns a duration that is by custom written as a number of seconds.
-    pub(super) fn seconds(&mut self, key: &str, node: &Node) -> Option<Duration> {
-        match &node.value {
-            Value::Text(text) => self.parsed_duration(key, node, text),
-            Value::Int(n) => Some(Duration::from_secs(u64::try_from(*n).unwrap_or(0))),
-            Value::Float(n) => Duration::try_from_secs_f64(*n).ok(),
-            _ => self.mismatch(node, "a number of seconds"),
-        }
+    /// Returns a duration that must be written in words.
+    pub(super) fn worded_duration(&mut self, key: &str, node: &Node) -> Option<Duration> {
+        let text = self.text(node)?;
+        self.parsed_duration(key, node, &text)
+    }
+
+    /// Returns a duration that is by custom written as a number of seconds; `block` it stands in goes
+    /// into the message.
+    pub(super) fn seconds(&mut self, block: &str, node: &Node) -> Option<Duration> {
+        let why = match &node.value {
+            Value::Text(text) => match duration::parse(text) {
+                Ok(duration) => return Some(duration),
+                Err(why) => format!("{why}"),
+            },
+            Value::Int(n) => return Some(Duration::from_secs(u64::try_from(*n).unwrap_or(0))),
+            Value::Float(n) => return Duration::try_from_secs_f64(*n).ok(),
+            _ => String::from("wrong type"),
+        };
+        self.error(
+            &node.at,
+            format!("error parsing {block} config, 'timeout' {why}"),
+        );
+        None
     }
 
     fn parsed_duration(&mut self, key: &str, node: &Node, text: &str) -> Option<Duration> {
@@ -250,26 +318,59 @@ impl Reader {
         }
     }
 
+    /// Reports a value of the wrong type in the words that nats-server has for most keys.
     pub(super) fn mismatch<T>(&mut self, node: &Node, expected: &str) -> Option<T> {
+        let at = match &mut self.guard {
+            None => node.at.clone(),
+            Some(Guard { tripped: true, .. }) => return None,
+            Some(guard) => {
+                guard.tripped = true;
+                guard.at.clone()
+            }
+        };
         self.error(
-            &node.at,
-            format!("expected {expected}, got {}", node.value.kind()),
+            &at,
+            format!(
+                "interface conversion: interface {{}} is {}, not {expected}",
+                node.value.kind()
+            ),
         );
         None
     }
 }
 
-fn text_size(text: &str) -> Option<i64> {
-    if text.is_empty() {
-        return Some(0);
-    }
-    let (digits, unit) = text.split_at_checked(text.len() - 1)?;
+/// Returns the size that a text such as `10G` is, or what nats-server says of it.
+fn text_size(text: &str) -> Result<i64, String> {
+    let Some((last, _)) = text.char_indices().next_back() else {
+        return Ok(0);
+    };
+    let (digits, unit) = text.split_at(last);
+    let number: i64 = digits
+        .parse()
+        .map_err(|_| format!("strconv.ParseInt: parsing {digits:?}: invalid syntax"))?;
     let shift = match unit {
         "K" => 10,
         "M" => 20,
         "G" => 30,
         "T" => 40,
-        _ => return None,
+        _ => {
+            return Err(String::from(
+                "sizes defined as strings must end in K, M, G, T",
+            ));
+        }
     };
-    digits.parse::<i64>().ok()?.checked_mul(1 << shift)
+    let out_of_range = || format!("strconv.ParseInt: parsing {digits:?}: value out of range");
+    number.checked_mul(1 << shift).ok_or_else(out_of_range)
+}
+
+/// Shows a value as Go's `%v` does, where it is one that fits a message.
+pub(super) fn go_shown(value: &Value) -> String {
+    match value {
+        Value::Text(text) | Value::Time(text) => text.clone(),
+        Value::Int(n) => format!("{n}"),
+        Value::Float(n) => format!("{n}"),
+        Value::Bool(on) => format!("{on}"),
+        Value::List(_) => String::from("[]"),
+        Value::Map(_) => String::from("map[]"),
+    }
 }

@@ -3,10 +3,11 @@
 //! *Invariant:* what a block asks for and cannot be served is an error, never a weaker connection.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::reader::{Reader, set};
+use super::stores;
 use crate::options::{CertFiles, CipherSuite, Curve, HandshakeFirst, Tls, TlsVersion};
 use crate::value::{Node, Value};
 use crate::{Surroundings, duration};
@@ -83,12 +84,35 @@ struct Draft {
     key: Option<String>,
     insecure_allowed: bool,
     insecure: Vec<String>,
+    /// Whether certificates may be checked against known URLs.
+    knows_urls: bool,
 }
 
 /// Reads a block whose files are looked at, too; none when it names no certificate, or is wrong.
 pub(super) fn tls(read: &mut Reader, node: &Node, around: &mut dyn Surroundings) -> Option<Tls> {
+    block(read, node, Draft::default(), around)
+}
+
+/// Reads the block of listeners for other servers, which may know each other by their URLs.
+pub(super) fn of_peers(
+    read: &mut Reader,
+    node: &Node,
+    around: &mut dyn Surroundings,
+) -> Option<Tls> {
+    let draft = Draft {
+        knows_urls: true,
+        ..Draft::default()
+    };
+    block(read, node, draft, around)
+}
+
+fn block(
+    read: &mut Reader,
+    node: &Node,
+    mut draft: Draft,
+    around: &mut dyn Surroundings,
+) -> Option<Tls> {
     let errors = read.errors.len();
-    let mut draft = Draft::default();
     let block = "error parsing tls config";
     let map = read.map(node)?;
     for (key, entry) in map.iter() {
@@ -103,6 +127,7 @@ pub(super) fn tls(read: &mut Reader, node: &Node, around: &mut dyn Surroundings)
         key,
         insecure_allowed,
         insecure,
+        knows_urls: _,
     } = draft;
     if !insecure.is_empty() && !insecure_allowed {
         let names = insecure.join(", ");
@@ -141,21 +166,23 @@ impl Draft {
     fn field(&mut self, read: &mut Reader, key: &str, node: &Node) -> bool {
         let tls = &mut self.tls;
         match key {
-            "cert_file" => set(&mut self.cert, read.name(node)),
-            "key_file" => set(&mut self.key, read.name(node)),
-            "ca_file" => set(&mut tls.ca_file, read.name(node)),
+            "cert_file" => set(&mut self.cert, filename(read, key, node)),
+            "key_file" => set(&mut self.key, filename(read, key, node)),
+            "ca_file" => set(&mut tls.ca_file, filename(read, key, node)),
             "certs" | "certificates" => tls.certs = cert_files(read, node),
             "verify" => set(&mut tls.verify, switch(read, key, node)),
             "verify_and_map" => {
                 set(&mut tls.verify_and_map, switch(read, key, node));
                 tls.verify |= tls.verify_and_map;
             }
-            "timeout" => set(&mut tls.timeout, read.seconds(key, node).map(Some)),
+            "timeout" => set(&mut tls.timeout, read.seconds("tls", node).map(Some)),
             "pinned_certs" => tls.pinned_certs = pinned_certs(read, node),
             "handshake_first" | "first" | "immediate" => {
                 set(&mut tls.handshake_first, handshake_first(read, key, node));
             }
-            "connection_rate_limit" => set(&mut tls.connection_rate_limit, read.count(key, node)),
+            "connection_rate_limit" => {
+                set(&mut tls.connection_rate_limit, rate(read, key, node));
+            }
             "cipher_suites" => self.cipher_suites(read, node),
             "curve_preferences" => tls.curves = curves(read, node),
             "min_version" => set(&mut tls.min_version, min_version(read, node)),
@@ -165,7 +192,9 @@ impl Draft {
             // What a dialling side does with its peer's certificate; a listener has no use for it.
             "insecure" => drop(switch(read, key, node)),
             "verify_cert_and_check_known_urls" => {
-                read.error(&node.at, format!("{key} not supported in this context"));
+                if switch(read, key, node).is_some() && !self.knows_urls {
+                    read.error(&node.at, format!("{key} not supported in this context"));
+                }
             }
             "cert_store"
             | "cert_match_by"
@@ -173,6 +202,7 @@ impl Draft {
             | "ca_certs_match"
             | "cert_match_skip_invalid"
             | "ocsp_peer" => {
+                stores::check(read, key, node);
                 read.refused(&format!("tls.{key}"), node);
             }
             _ => return false,
@@ -203,18 +233,49 @@ impl Draft {
     }
 }
 
+/// Returns the path of a file.
+fn filename(read: &mut Reader, key: &str, node: &Node) -> Option<Option<String>> {
+    if matches!(node.value, Value::Text(_)) {
+        return read.name(node);
+    }
+    let reason = format!("error parsing tls config, expected '{key}' to be filename");
+    read.error(&node.at, reason);
+    None
+}
+
+fn rate<T: TryFrom<i64>>(read: &mut Reader, key: &str, node: &Node) -> Option<T> {
+    if matches!(node.value, Value::Int(_)) {
+        return read.count(key, node);
+    }
+    let reason = format!("error parsing tls config, '{key}' wrong type");
+    read.error(&node.at, reason);
+    None
+}
+
 fn cert_files(read: &mut Reader, node: &Node) -> Vec<CertFiles> {
-    let items = read.list(node);
+    let Value::List(items) = &node.value else {
+        let reason = "error parsing certificates config: unsupported type map[string]interface {}";
+        read.error(&node.at, reason);
+        return Vec::new();
+    };
     let pairs = items.iter().filter_map(|item| {
         let (mut cert, mut key) = (None, None);
-        read.each(item, |read, name, node| {
-            match name {
+        let errors = read.errors.len();
+        let map = read.map(item)?;
+        for (name, node) in map.iter() {
+            match name.to_ascii_lowercase().as_str() {
                 "cert_file" => set(&mut cert, read.name(node)),
                 "key_file" => set(&mut key, read.name(node)),
-                _ => return false,
+                _ if node.referenced => {}
+                _ => read.error(
+                    &node.at,
+                    format!("error parsing tls certs config, unknown field {name:?}"),
+                ),
             }
-            true
-        });
+        }
+        if read.errors.len() > errors {
+            return None;
+        }
         let pair = cert.zip(key).map(|(cert, key)| CertFiles { cert, key });
         if pair.is_none() {
             let reason = "error parsing certificates config: both 'cert_file' and 'cert_key' options are required";
@@ -236,7 +297,10 @@ fn switch(read: &mut Reader, key: &str, node: &Node) -> Option<bool> {
 
 /// Returns the texts of a list that must have some.
 fn list<'a>(read: &mut Reader, key: &str, node: &'a Node) -> Vec<(String, &'a Node)> {
-    let items = read.list(node);
+    let Value::List(items) = &node.value else {
+        read.list(node);
+        return Vec::new();
+    };
     if items.is_empty() {
         read.error(
             &node.at,
@@ -287,7 +351,11 @@ fn min_version(read: &mut Reader, node: &Node) -> Option<TlsVersion> {
 fn pinned_certs(read: &mut Reader, node: &Node) -> Vec<String> {
     const DIGITS: usize = 64;
     let mut pinned = Vec::new();
-    for item in read.list(node) {
+    let Value::List(items) = &node.value else {
+        read.error(&node.at, "error parsing tls config, expected 'pinned_certs' to be a list of hex-encoded sha256 of DER encoded SubjectPublicKeyInfo");
+        return pinned;
+    };
+    for item in items {
         let Some(text) = read.text(item) else {
             continue;
         };
@@ -315,19 +383,10 @@ fn handshake_first(read: &mut Reader, key: &str, node: &Node) -> Option<Handshak
             },
         },
         other => {
-            let kind = go_kind(other);
+            let kind = other.kind();
             format!("field {key:?} should be a boolean or a string, got {kind}")
         }
     };
     read.error(&node.at, reason);
     None
-}
-
-/// Returns what Go calls a value's type.
-fn go_kind(value: &Value) -> String {
-    match value {
-        Value::Int(_) => "int64".to_string(),
-        Value::Float(_) => "float64".to_string(),
-        _ => value.kind().to_string(),
-    }
 }

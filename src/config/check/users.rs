@@ -8,7 +8,7 @@ use core::time::Duration;
 use identity::{KeyKind, PublicKey};
 
 use super::callout;
-use super::reader::{Reader, set};
+use super::reader::{Reader, go_shown, set};
 use super::subject;
 use crate::options::{
     Auth, CONNECTION_TYPES, ConnectionType, PermissionList, Permissions, ResponseLimits, User,
@@ -22,7 +22,10 @@ pub(super) fn authorization(read: &mut Reader, node: &Node) -> Auth {
             "user" | "username" => set(&mut auth.user, read.secret(node)),
             "pass" | "password" => set(&mut auth.password, read.secret(node)),
             "token" => set(&mut auth.token, read.secret(node)),
-            "timeout" => set(&mut auth.timeout, read.seconds(key, node).map(Some)),
+            "timeout" => set(
+                &mut auth.timeout,
+                read.seconds("authorization", node).map(Some),
+            ),
             "users" => auth.users = users(read, node),
             "default_permission" | "default_permissions" | "permissions" => {
                 auth.default_permissions = Some(permissions(read, node));
@@ -50,13 +53,23 @@ pub(super) fn authorization(read: &mut Reader, node: &Node) -> Auth {
 }
 
 pub(super) fn users(read: &mut Reader, node: &Node) -> Vec<User> {
-    let items = read.list(node);
+    let Value::List(items) = &node.value else {
+        let shown = go_shown(&node.value);
+        let reason = format!("Expected users field to be an array, got {shown}");
+        read.error(&node.at, reason);
+        return Vec::new();
+    };
     items.iter().filter_map(|item| user(read, item)).collect()
 }
 
 fn user(read: &mut Reader, node: &Node) -> Option<User> {
     let mut user = User::default();
     let mut named = None;
+    let mut at = &node.at;
+    if let Value::Map(map) = &node.value {
+        // A user without a name is reported where nats-server has got to.
+        at = map.iter().last().map_or(at, |(_, last)| &last.at);
+    }
     read.each(node, |read, key, node| {
         match key {
             "user" | "username" => set(&mut named, read.secret(node)),
@@ -75,15 +88,15 @@ fn user(read: &mut Reader, node: &Node) -> Option<User> {
     });
     match (&named, &user.nkey) {
         (Some(_), Some(_)) => {
-            read.error(&node.at, "Nkey users do not take usernames or passwords");
+            read.error(at, "Nkey users do not take usernames or passwords");
             None
         }
         (None, None) => {
-            read.error(&node.at, "User entry requires a user");
+            read.error(at, "User entry requires a user");
             None
         }
         (None, Some(nkey)) if !is_public_user_nkey(nkey) => {
-            read.error(&node.at, "Not a valid public nkey for a user");
+            read.error(at, "Not a valid public nkey for a user");
             None
         }
         _ => {
@@ -100,7 +113,7 @@ fn is_public_user_nkey(nkey: &str) -> bool {
 
 fn connection_types(read: &mut Reader, node: &Node) -> Vec<ConnectionType> {
     let mut types = Vec::new();
-    for name in read.texts(node) {
+    for name in read.texts(node, "allowed connection types") {
         let known = CONNECTION_TYPES
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(&name));
@@ -114,7 +127,7 @@ fn connection_types(read: &mut Reader, node: &Node) -> Vec<ConnectionType> {
 
 pub(super) fn permissions(read: &mut Reader, node: &Node) -> Permissions {
     let mut permissions = Permissions::default();
-    let Some(map) = read.map(node) else {
+    let Some(map) = read.map_of(node, "permissions") else {
         return permissions;
     };
     for (key, node) in map.iter() {
@@ -164,8 +177,8 @@ fn permission_list(read: &mut Reader, node: &Node, valid: fn(&str) -> bool) -> P
     list
 }
 
-fn subjects(read: &mut Reader, node: &Node, valid: fn(&str) -> bool) -> Vec<String> {
-    let mut subjects = read.texts(node);
+pub(super) fn subjects(read: &mut Reader, node: &Node, valid: fn(&str) -> bool) -> Vec<String> {
+    let mut subjects = listed(read, node);
     subjects.retain(|subject| {
         let valid = valid(subject);
         if !valid {
@@ -179,11 +192,45 @@ fn subjects(read: &mut Reader, node: &Node, valid: fn(&str) -> bool) -> Vec<Stri
     subjects
 }
 
+/// Returns one subject or a list of them.
+fn listed(read: &mut Reader, node: &Node) -> Vec<String> {
+    let items = match &node.value {
+        Value::Text(subject) => return Vec::from([subject.clone()]),
+        Value::List(items) => items,
+        other => {
+            let kind = other.kind();
+            read.error(
+                &node.at,
+                format!(
+                    "Expected subject permissions to be a subject, or array of subjects, got {kind}"
+                ),
+            );
+            return Vec::new();
+        }
+    };
+    let mut subjects = Vec::new();
+    for item in items {
+        match &item.value {
+            Value::Text(subject) => subjects.push(subject.clone()),
+            _ => read.error(
+                &item.at,
+                "Subject in permissions array cannot be cast to string",
+            ),
+        }
+    }
+    subjects
+}
+
 fn responses(read: &mut Reader, node: &Node) -> Option<ResponseLimits> {
     if let Value::Bool(switch) = node.value {
         return switch.then(ResponseLimits::default);
     }
     let mut limits = ResponseLimits::default();
+    if !matches!(node.value, Value::Map(_)) {
+        let reason = "error parsing response permissions, expected a boolean or a map";
+        read.error(&node.at, reason);
+        return None;
+    }
     read.each(node, |read, key, node| {
         match key {
             // 0 is the default, as if the key were not there.
@@ -193,7 +240,9 @@ fn responses(read: &mut Reader, node: &Node) -> Option<ResponseLimits> {
                 }
             }
             "expires" | "expiration" | "ttl" => {
-                limits.expires = read.duration(key, node).filter(|d| *d != Duration::ZERO);
+                limits.expires = read
+                    .duration("expires", node)
+                    .filter(|d| *d != Duration::ZERO);
             }
             _ => return false,
         }

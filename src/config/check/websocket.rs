@@ -1,16 +1,18 @@
 //! The `websocket` block.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use protocol::websocket::upgrade::Origin;
 
 use super::listen::Address;
 use super::reader::{Reader, set};
 use super::tls;
-use crate::Surroundings;
 use crate::options::{Options, WebSocket};
 use crate::value::{Node, Value};
+use crate::{Surroundings, duration};
 
 /// Reads the block; none when it names no port.
 pub(super) fn websocket(
@@ -20,6 +22,14 @@ pub(super) fn websocket(
 ) -> Option<WebSocket> {
     let mut ws = WebSocket::default();
     let mut address = Address::default();
+    if !matches!(node.value, Value::Map(_)) {
+        let kind = node.value.kind();
+        read.error(
+            &node.at,
+            format!("Expected websocket to be a map, got {kind}"),
+        );
+        return None;
+    }
     read.each(node, |read, key, node| {
         match key {
             "listen" | "host" | "net" | "port" => {
@@ -30,14 +40,9 @@ pub(super) fn websocket(
             "tls" => ws.tls = tls::tls(read, node, around),
             "same_origin" => set(&mut ws.same_origin, read.boolean(node)),
             "allowed_origins" | "allowed_origin" | "allow_origins" | "allow_origin" | "origins"
-            | "origin" => ws.allowed_origins = read.texts(node),
+            | "origin" => ws.allowed_origins = read.texts(node, "allowed origins"),
             "handshake_timeout" => {
-                // A number of seconds is no reason for a warning here.
-                let timeout = match node.value {
-                    Value::Int(_) => read.seconds(key, node),
-                    _ => read.duration(key, node),
-                };
-                set(&mut ws.handshake_timeout, timeout.map(Some));
+                set(&mut ws.handshake_timeout, handshake_timeout(read, node));
             }
             "compress" | "compression" => set(&mut ws.compression, read.boolean(node)),
             "authorization" | "authentication" => authorization(read, node, &mut ws),
@@ -63,7 +68,10 @@ fn authorization(read: &mut Reader, node: &Node, ws: &mut WebSocket) {
             "user" | "username" => set(&mut ws.user, read.secret(node)),
             "pass" | "password" => set(&mut ws.password, read.secret(node)),
             "token" => set(&mut ws.token, read.secret(node)),
-            "timeout" => set(&mut ws.auth_timeout, read.seconds(key, node).map(Some)),
+            "timeout" => set(
+                &mut ws.auth_timeout,
+                read.seconds("authorization", node).map(Some),
+            ),
             _ => return false,
         }
         true
@@ -71,14 +79,42 @@ fn authorization(read: &mut Reader, node: &Node, ws: &mut WebSocket) {
 }
 
 fn headers(read: &mut Reader, node: &Node) -> Vec<(String, String)> {
-    let Some(map) = read.map(node) else {
+    let Value::Map(map) = &node.value else {
+        let kind = node.value.kind();
+        read.error(
+            &node.at,
+            format!("error parsing headers: unsupported type {kind}"),
+        );
         return Vec::new();
     };
-    let pairs = map.iter().filter_map(|(name, node)| {
-        let value = read.text(node)?;
-        Some((String::from(name), value))
-    });
-    pairs.collect()
+    let mut pairs = Vec::new();
+    for (name, node) in map.iter() {
+        if let Value::Text(value) = &node.value {
+            pairs.push((String::from(name), value.clone()));
+        } else {
+            let kind = node.value.kind();
+            let reason = format!("error parsing header key {name}: unsupported type {kind}");
+            read.error(&node.at, reason);
+        }
+    }
+    pairs
+}
+
+/// Returns a time limit; a number of seconds is no reason for a warning here.
+fn handshake_timeout(read: &mut Reader, node: &Node) -> Option<Option<Duration>> {
+    let why = match &node.value {
+        Value::Int(n) => return Some(Some(Duration::from_secs(u64::try_from(*n).unwrap_or(0)))),
+        Value::Text(text) => match duration::parse(text) {
+            Ok(timeout) => return Some(Some(timeout)),
+            Err(why) => format!("{why}"),
+        },
+        other => format!(
+            "error parsing handshake timeout: unsupported type {}",
+            other.kind()
+        ),
+    };
+    read.error(&node.at, why);
+    None
 }
 
 /// A `websocket` block that does not fit the rest.
@@ -90,6 +126,11 @@ pub enum WebSocketError {
     /// An origin cannot be read.
     #[error("unable to parse allowed origin {0:?}: {1}")]
     Origin(String, protocol::websocket::upgrade::OriginError),
+    /// A cookie with claims where nobody's claims are trusted.
+    #[error(
+        "trusted operators or trusted keys configuration is required for JWT authentication via cookie {0:?}"
+    )]
+    Cookie(String),
     /// A user of its own beside others.
     #[error("websocket authentication username not compatible with presence of users/nkeys")]
     User,
@@ -119,6 +160,9 @@ pub(super) fn fits(options: &Options) -> Result<(), WebSocketError> {
     }
     for text in &ws.allowed_origins {
         Origin::parse(text).map_err(|e| WebSocketError::Origin(text.clone(), e))?;
+    }
+    if !ws.jwt_cookie.is_empty() && options.operators.is_none() {
+        return Err(WebSocketError::Cookie(ws.jwt_cookie.clone()));
     }
     let accounts = &options.accounts;
     let users = !options.auth.users.is_empty() || accounts.iter().any(|a| !a.users.is_empty());

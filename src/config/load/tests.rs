@@ -271,7 +271,7 @@ fn operator_mode_that_does_not_fit_is_told_in_nats_servers_words() {
         ),
         (
             format!("resolver: MEM\nresolver_preload {{ {account}: \"eyJ.a.b\" }}"),
-            format!("preload account error for \"{account}\": expected value at line 1 column 1"),
+            "nats.conf:3:20: invalid account JWT".to_string(),
         ),
     ];
     for (more, expected) in table {

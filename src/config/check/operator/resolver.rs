@@ -31,7 +31,9 @@ pub(super) fn resolver(read: &mut Reader, node: &Node) -> Option<Resolver> {
         },
         Value::Map(map) => block(read, node, map),
         _ => {
-            read.error(&node.at, "error parsing operator resolver, wrong type");
+            let kind = node.value.kind();
+            let reason = format!("error parsing operator resolver, wrong type {kind}");
+            read.error(&node.at, reason);
             None
         }
     }
@@ -62,8 +64,7 @@ pub(super) fn based(url: &str) -> String {
 pub(super) fn tls(read: &mut Reader, node: &Node) -> Option<(Option<String>, Option<CertFiles>)> {
     let (mut ca, mut cert, mut key) = (None, None, None);
     let Value::Map(map) = &node.value else {
-        read.error(&node.at, "expected a map of TLS settings");
-        return None;
+        return read.mismatch(node, "map[string]interface {}");
     };
     for (name, node) in map.iter() {
         match name.to_ascii_lowercase().as_str() {
@@ -119,6 +120,7 @@ fn block(read: &mut Reader, node: &Node, map: &Map) -> Option<Resolver> {
         kind.eq_ignore_ascii_case("cache"),
     );
     if !full && !cache {
+        read.error(&node.at, UNKNOWN);
         return None;
     }
     let path = text("dir");

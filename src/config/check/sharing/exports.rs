@@ -82,7 +82,7 @@ impl Draft {
             "threshold" | "response_threshold" | "response_max_time" | "response_time" => {
                 self.threshold(read, node);
             }
-            "accounts" => self.accounts = Some(read.texts(node)),
+            "accounts" => self.accounts = Some(read.texts(node, "accounts")),
             "account_token_position" => {
                 set(&mut self.account_token_position, read.count(key, node));
             }
