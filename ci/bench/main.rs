@@ -58,7 +58,7 @@ struct Args {
     /// All rows, also those that take long
     #[arg(long, conflicts_with = "rows")]
     long: bool,
-    /// In the table of scale, count instructions instead of CPU time, below valgrind, of beale alone
+    /// In the table of scale, count the instructions of beale's publishing, below valgrind, not CPU time
     #[arg(long)]
     counts: bool,
     /// A factor on the number of messages

@@ -117,7 +117,11 @@ pub(crate) fn print(args: &Args) -> Result<()> {
         "| operation; what there is more of | server | few | {unit} | many | {unit} | growth |"
     )?;
     writeln!(out, "|---|---|---:|---:|---:|---:|---:|")?;
-    for row in ROWS.iter().filter(|row| args.wants(row.name, false)) {
+    // Where one client waits for each answer, the server asks which processor it is on by a way that
+    // valgrind hides from it.
+    let countable = |row: &&Row| !args.counts || row.name.starts_with("publish");
+    let rows = ROWS.iter().filter(|row| args.wants(row.name, false));
+    for row in rows.filter(countable) {
         let counted = |candidate: &&Candidate| !args.counts || candidate.name == "beale";
         for candidate in args.defaults().iter().filter(counted) {
             let context = || format!("{} against {}", row.name, candidate.name);
