@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use broker::{Level, Rules};
 use config::Options;
-use config::options::{Listen, WebSocket};
+use config::options::{Listen, Memphis, WebSocket};
 use tokio::task::JoinSet;
 
 use crate::door::{Door, Entrance};
@@ -66,8 +66,10 @@ impl<N: Net> RestDoors<N> {
         config: &Options,
         driver: &Rc<Driver>,
     ) -> io::Result<Option<Door<N>>> {
-        let rest = config.memphis.as_ref().map(|memphis| &memphis.rest);
-        let Some(listen) = rest.and_then(|rest| rest.websocket.as_ref()) else {
+        let Some(memphis) = &config.memphis else {
+            return Ok(None);
+        };
+        let Some(listen) = &memphis.rest.websocket else {
             return Ok(None);
         };
         let Some((listener, at)) = listener::<N>(Some(listen)).await? else {
@@ -79,6 +81,8 @@ impl<N: Net> RestDoors<N> {
         let options = WebSocket {
             listen: listen.clone(),
             no_tls: self.tls.is_none(),
+            // Pages from anywhere must not log in with a password that everybody knows.
+            same_origin: memphis.root_password == Memphis::DEFAULT_PASSWORD,
             ..WebSocket::default()
         };
         let entrance = Entrance {

@@ -95,6 +95,9 @@ const checks = {
     for await (const message of sub) assert.equal(message.json().name, "js.watched");
     await page.close();
     await refused(dialPage({ servers, user, pass: "memphis" }), "Authorization");
+    // A page from elsewhere may not even try, as long as everybody knows the password.
+    const elsewhere = new WebSocket(servers, { origin: "http://elsewhere" });
+    await refused(new Promise((done, failed) => elsewhere.on("open", done).on("error", failed)), "403");
   },
 
   async station_twice({ memphis, jsm }) {
