@@ -2,7 +2,7 @@
 # Runs unmodified NATS clients against a server and sums up their checks: the last line about a server is
 # `N passed, M failed`, as ci/run.sh wants it.
 #
-#   ci/clients/run.sh --server nats|beale|both [--only python|go|accounts|schemas|js|rust|natscli|nsc|walkthroughs|memphis-python|memphis-js|memphis-rest|mixed]
+#   ci/clients/run.sh --server nats|beale|both [--only python|go|accounts|schemas|js|rust|natscli|natstop|nsc|walkthroughs|memphis-python|memphis-js|memphis-rest|mixed]
 #
 # NATS_SERVER names the real nats-server (default: the one on PATH), BEALE our broker (default: built by
 # cargo). Clients are installed in pinned versions into ci/.cache. With `both`, checks that pass on the real
@@ -31,6 +31,7 @@ install() {
     if wanted natscli || wanted walkthroughs || wanted nsc; then
         (cd "$here/natscli" && go build -o "$cache/bin/nats" github.com/nats-io/natscli/nats)
     fi
+    if wanted natstop; then (cd "$here/natstop" && go build -o "$cache/bin/nats-top" github.com/nats-io/nats-top); fi
     if wanted nsc; then (cd "$here/nsc" && go build -o "$cache/bin/nsc" github.com/nats-io/nsc/v2); fi
     if wanted js; then (cd "$here/js" && npm ci --silent --no-fund --no-audit); fi
     if wanted mixed; then (cd "$here/mixed" && go build -o "$cache/bin/mixed-go" .); fi
@@ -100,7 +101,9 @@ clients() {
     if wanted natscli; then
         each natscli python3 "$here/natscli/checks.py" "$cache/bin/nats"
         operator
+        own_program natscli-auth python3 "$here/natscli/auth.py" "$cache/bin/nats"
     fi
+    if wanted natstop; then own_program natstop python3 "$here/natstop/checks.py" "$cache/bin/nats-top"; fi
     if wanted nsc; then signed; fi
     if wanted walkthroughs; then walkthroughs; fi
     if [ "$server" = beale ]; then
@@ -138,6 +141,14 @@ accounts() {
     folder=$(mktemp -d)
     folders+=("$folder")
     client accounts "$cache/bin/account-checks" "$binary"
+    stop_all
+}
+
+# A program that starts the server with a configuration of its own.
+own_program() {
+    folder=$(mktemp -d)
+    folders+=("$folder")
+    client "$@" "$binary"
     stop_all
 }
 
