@@ -411,6 +411,24 @@ impl Router {
         }
     }
 
+    /// Tells of measured requests whose answers nobody waits for any more.
+    pub(crate) fn tell_unheard(&mut self, beyond: &mut dyn Beyond) {
+        for (account, reply) in self.sharing.responses.take_unheard() {
+            let subs = self
+                .accounts
+                .get_mut(account)
+                .map(|account| &mut account.subs);
+            if subs.is_some_and(|subs| subs.has_interest(&reply)) {
+                continue;
+            }
+            while let Some(open) = self.sharing.responses.take_measured(account, &reply) {
+                if let Some(tracking) = &open.tracking {
+                    self.tell_latency(&open.export, tracking, open.since, Outcome::Unheard, beyond);
+                }
+            }
+        }
+    }
+
     /// Returns what the answering account learns of who asks.
     fn request_info(
         &self,

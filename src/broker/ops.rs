@@ -58,6 +58,11 @@ impl Shard {
                 }
                 Ok(None) => break,
                 Err(error) => {
+                    if error == ParseError::Payload
+                        && let Some((msg, len)) = parser.refused(rest)
+                    {
+                        self.on_oversized(id, &msg, len);
+                    }
                     failed = Some(error);
                     break;
                 }

@@ -10,12 +10,15 @@ use protocol::js::json::{self, Strictness};
 use protocol::text::duration::Nanos;
 
 use crate::router::Router;
+use crate::snapshot::signed;
 
 impl Router {
     /// Describes a client; none if it has gone.
     pub(crate) fn who(&self, client: ConnId) -> Option<ClientInfo> {
         let conn = self.conns.get(client)?;
         let user = conn.user.as_ref();
+        let claimed = user.and_then(|user| user.signed.as_ref());
+        let signed = signed(conn).unwrap_or_default();
         Some(ClientInfo {
             start: Some(conn.start.wall),
             host: format!("{}", conn.peer.ip()),
@@ -27,6 +30,10 @@ impl Router {
             version: conn.wishes.version.clone(),
             rtt: Nanos::from(conn.pulse.rtt),
             server: self.server_name.clone(),
+            jwt: signed.jwt,
+            issuer_key: signed.issuer_key,
+            name_tag: claimed.map_or_else(String::new, |claimed| claimed.name.clone()),
+            tags: signed.tags,
             kind: String::from("Client"),
             client_type: String::from("nats"),
             ..ClientInfo::default()

@@ -48,6 +48,18 @@ pub struct Account {
     pub authorization: ExternalAuthorization,
     /// Its tags.
     pub tags: Vec<String>,
+    /// Where the ways of its messages are told whose headers ask for that.
+    pub trace: Option<MessageTrace>,
+}
+
+/// Where the ways of messages are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct MessageTrace {
+    /// The subject.
+    pub dest: String,
+    /// How many of hundred such messages.
+    pub sampling: i64,
 }
 
 /// A service that decides about an account's users.
@@ -80,6 +92,47 @@ pub struct Export {
     pub response_threshold: u64,
     /// Which token of the subject is the importing account's key; 0 is none.
     pub account_token_position: u32,
+    /// How the time that a service takes is measured.
+    pub service_latency: Option<ServiceLatency>,
+    /// Whether the ways of messages are told beyond it.
+    pub allow_trace: bool,
+}
+
+/// How the time that a service takes is measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ServiceLatency {
+    /// Which requests.
+    pub sampling: SamplingRate,
+    /// The subject of the results.
+    pub results: String,
+}
+
+/// Which requests to a service are measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SamplingRate {
+    /// Those whose headers ask for it.
+    #[default]
+    Headers,
+    /// So many of hundred.
+    Percent(i64),
+}
+
+impl<'de> Deserialize<'de> for SamplingRate {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Percent(i64),
+            Name(String),
+        }
+        match Form::deserialize(from)? {
+            Form::Percent(0) => Ok(Self::Headers),
+            Form::Percent(percent) => Ok(Self::Percent(percent)),
+            Form::Name(name) if name.eq_ignore_ascii_case("headers") => Ok(Self::Headers),
+            Form::Name(_) => Err(serde::de::Error::custom("no sampling rate")),
+        }
+    }
 }
 
 /// Something that an account takes.
@@ -100,6 +153,8 @@ pub struct Import {
     pub r#type: String,
     /// Whether the exporter learns who asks.
     pub share: bool,
+    /// Whether the ways of a stream's messages are told beyond it.
+    pub allow_trace: bool,
 }
 
 /// One destination of a mapping.

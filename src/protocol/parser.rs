@@ -193,6 +193,16 @@ impl Parser {
         }
     }
 
+    /// Returns what has come of a message that was refused because of its length, without its payload, and
+    /// that length; `input` is what `next` left.
+    #[must_use]
+    pub fn refused<'a>(&self, input: &'a [u8]) -> Option<(Message<'a>, usize)> {
+        match self.state {
+            State::Payload(args) => Some((args.beginning(input)?, args.body_len as usize)),
+            State::Start | State::Line { .. } | State::Skip(_) => None,
+        }
+    }
+
     /// The hot path: reads the control line of a publish if it is spelt as every client library
     /// spells it, and complete.
     #[inline]
@@ -308,6 +318,7 @@ impl Parser {
         input: &mut &'a [u8],
     ) -> Result<Option<ClientOp<'a>>, ParseError> {
         if args.body_len > self.limits.payload_max {
+            self.state = State::Payload(args);
             return Err(ParseError::Payload);
         }
         self.finish_publish(args, input)

@@ -51,6 +51,8 @@ pub(crate) enum Outcome {
     NobodyThere,
     /// No answer came in time.
     TooLate,
+    /// Nobody waits for an answer any more.
+    Unheard,
 }
 
 impl Outcome {
@@ -59,6 +61,7 @@ impl Outcome {
             Self::Answered(_) => (200, ""),
             Self::NoReply => (400, "Bad Request"),
             Self::NobodyThere => (503, "Service Unavailable"),
+            Self::Unheard => (408, "Request Timeout"),
             Self::TooLate => (504, "Service Timeout"),
         }
     }
@@ -185,7 +188,8 @@ impl Router {
             Outcome::Answered(None)
             | Outcome::NoReply
             | Outcome::NobodyThere
-            | Outcome::TooLate => None,
+            | Outcome::TooLate
+            | Outcome::Unheard => None,
         };
         let rtt = |who: Option<&ClientInfo>| who.map_or(0, |who| who.rtt.0.max(0));
         let (asked_rtt, answered_rtt) = (rtt(Some(&requestor)), rtt(responder.as_ref()));

@@ -71,6 +71,20 @@ impl Shard {
         }
     }
 
+    /// Tells of a message that was refused because of its length, if it asked to be followed.
+    #[cold]
+    pub(crate) fn on_oversized(&mut self, from: ConnId, msg: &Message<'_>, len: usize) {
+        if !is_asked_for(msg.headers) {
+            return;
+        }
+        if let Start::Followed(mut following) = self.start_following(from, msg) {
+            following.trace.request.msgsize = len;
+            following.refused(String::from("maximum payload exceeded"));
+            self.router.finish(following);
+            self.report_followed();
+        }
+    }
+
     fn start_following(&mut self, from: ConnId, msg: &Message<'_>) -> Start {
         let block = Headers::new(msg.headers);
         let named = block.get(DEST);

@@ -163,6 +163,7 @@ impl Router {
         self.unsubscribe(account, &sub.subject, sub.queue.as_deref(), target);
         self.trace_removal(conn, &sub.sid);
         self.note_interest(account, &sub.subject);
+        self.sharing.responses.note_unheard(account, &sub.subject);
     }
 
     /// Takes all of a client's subscriptions out.
@@ -179,6 +180,7 @@ impl Router {
             self.unsubscribe(account, &sub.subject, sub.queue.as_deref(), target);
             self.trace_removal(conn, &sub.sid);
             self.note_interest(account, &sub.subject);
+            self.sharing.responses.note_unheard(account, &sub.subject);
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::closed::Closed;
 use crate::conn::{Conn, State};
 use crate::effects::{Gone, Level};
 use crate::limits::CLOSE_FLUSH;
+use crate::publish::Inline;
 use crate::router::Router;
 use crate::stations::Presence;
 
@@ -47,6 +48,8 @@ impl Shard {
         let text = format!("Client connection closed: {}", reason.text());
         self.router.debug_conn(id, &text);
         self.router.remove_all_subs(id);
+        // As long as it is known who asked.
+        self.tell_unheard();
         let Some(conn) = self.router.conns.get_mut(id) else {
             return;
         };
@@ -84,6 +87,7 @@ impl Shard {
                 self.router.remove_sub(id, at.slot);
             }
         }
+        self.tell_unheard();
         while let Some(id) = self.router.take_slow() {
             if self.router.conns.get(id).is_some_and(|c| !c.is_closing()) {
                 self.router.stats.slow_consumers += 1;
@@ -93,6 +97,14 @@ impl Shard {
                 });
                 self.close(id, CloseReason::SlowConsumerPendingBytes);
             }
+        }
+    }
+
+    /// Tells of measured requests whose answers nobody waits for any more.
+    fn tell_unheard(&mut self) {
+        if self.router.sharing.responses.has_unheard() {
+            let mut inline = Inline::of_server(self.streams.as_mut());
+            self.router.tell_unheard(&mut inline);
         }
     }
 

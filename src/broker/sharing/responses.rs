@@ -6,6 +6,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
@@ -13,6 +14,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::id::AccountId;
 use protocol::rng::Rng;
+use protocol::subject;
 use protocol::time::Instant;
 
 use super::ServiceExport;
@@ -28,6 +30,9 @@ const HEAD: usize = PREFIX.len() + DIGITS;
 
 /// The part of a reply subject that is the request's.
 type Key = [u8; DIGITS];
+
+/// Where answers go: the account that asked, and its subject.
+type Place = (AccountId, Box<[u8]>);
 
 /// What the reply subjects of measured requests end with. nats-server names the server that measures.
 const TRACKED: &[u8] = b".00000000.T";
@@ -74,6 +79,10 @@ struct Exporter {
 pub(crate) struct Responses {
     exporters: BTreeMap<AccountId, Exporter>,
     due: BTreeMap<(Instant, u64), (AccountId, Key)>,
+    /// Measured requests by where their answers go; of others nobody is told.
+    measured: BTreeMap<Place, Vec<(AccountId, Key)>>,
+    /// Subjects of subscriptions that have ended while there were such requests.
+    unheard: Vec<Place>,
     serial: u64,
     seed: u64,
 }
@@ -92,6 +101,8 @@ impl Responses {
         Self {
             exporters: BTreeMap::new(),
             due: BTreeMap::new(),
+            measured: BTreeMap::new(),
+            unheard: Vec::new(),
             serial: 0,
             seed,
         }
@@ -116,8 +127,9 @@ impl Responses {
         if self.due.len() >= RESPONSES_MAX
             && let Some((_, (account, key))) = self.due.pop_first()
             && let Some(exporter) = self.exporters.get_mut(&account)
+            && let Some(open) = exporter.open.remove(&key)
         {
-            exporter.open.remove(&key);
+            self.forget(account, key, &open);
         }
         let seed = self.seed;
         let mut pattern = None;
@@ -139,6 +151,13 @@ impl Responses {
         }
         self.serial += 1;
         let due = (now + export.threshold, self.serial);
+        if tracking.is_some() {
+            let place = (requester, Box::from(reply));
+            self.measured
+                .entry(place)
+                .or_default()
+                .push((answering, key));
+        }
         // One allocation for the reply subject, one for its copy here: what crosses accounts costs that.
         let open = Open {
             requester,
@@ -164,10 +183,58 @@ impl Responses {
 
     /// Forgets a request.
     pub(crate) fn close(&mut self, account: AccountId, subject: &[u8]) -> Option<Open> {
-        let exporter = self.exporters.get_mut(&account)?;
-        let open = exporter.open.remove(&key(subject)?)?;
+        self.take(account, key(subject)?)
+    }
+
+    fn take(&mut self, account: AccountId, key: Key) -> Option<Open> {
+        let open = self.exporters.get_mut(&account)?.open.remove(&key)?;
         self.due.remove(&open.due);
+        self.forget(account, key, &open);
         Some(open)
+    }
+
+    /// Takes a request that is no more out of those that are measured.
+    fn forget(&mut self, account: AccountId, key: Key, open: &Open) {
+        if open.tracking.is_none() {
+            return;
+        }
+        let place = (open.requester, open.reply.clone());
+        if let Entry::Occupied(mut entry) = self.measured.entry(place) {
+            entry.get_mut().retain(|known| *known != (account, key));
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+        }
+    }
+
+    /// Notes that a subscription has ended, by which answers may have been awaited.
+    pub(crate) fn note_unheard(&mut self, account: AccountId, subject: &[u8]) {
+        if !self.measured.is_empty() {
+            self.unheard.push((account, Box::from(subject)));
+        }
+    }
+
+    /// Takes the reply subjects of measured requests on which perhaps nobody waits any more.
+    pub(crate) fn take_unheard(&mut self) -> Vec<Place> {
+        let mut replies = Vec::new();
+        for (account, ended) in core::mem::take(&mut self.unheard) {
+            let theirs = self.measured.keys().filter(|(asked, _)| *asked == account);
+            let heard = |reply: &[u8]| subject::matches(&ended, reply);
+            replies.extend(theirs.filter(|(_, reply)| heard(reply)).cloned());
+        }
+        replies
+    }
+
+    /// Says whether a subscription has ended by which answers may have been awaited.
+    pub(crate) fn has_unheard(&self) -> bool {
+        !self.unheard.is_empty()
+    }
+
+    /// Takes a measured request whose answer goes to `reply`.
+    pub(crate) fn take_measured(&mut self, requester: AccountId, reply: &[u8]) -> Option<Open> {
+        let place = (requester, Box::from(reply));
+        let (account, key) = *self.measured.get(&place)?.first()?;
+        self.take(account, key)
     }
 
     /// Gives a request that gets many answers more time.
@@ -190,12 +257,12 @@ impl Responses {
 
     /// Takes a request that has waited long enough.
     pub(crate) fn take_expired(&mut self, now: Instant) -> Option<Open> {
-        let entry = self.due.first_entry()?;
-        if entry.key().0 > now {
-            return None;
-        }
-        let (account, key) = entry.remove();
-        self.exporters.get_mut(&account)?.open.remove(&key)
+        let entry = self
+            .due
+            .first_key_value()
+            .filter(|((at, _), _)| *at <= now)?;
+        let (account, key) = *entry.1;
+        self.take(account, key)
     }
 }
 

@@ -79,3 +79,25 @@ fn events_that_a_followed_message_causes_are_no_part_of_its_way() {
     assert_eq!(report.matches(r#""type":"#).count(), 2, "{report}");
     assert!(report.contains(r#""type":"si""#), "{report}");
 }
+
+#[test]
+fn the_report_of_a_message_that_is_too_large_says_so() {
+    let mut options = Options::default();
+    options.limits.payload_max = 100;
+    let mut world = World::new(options);
+    let (client, large) = (world.client(), world.client());
+    world.say(client, "SUB way 1\r\n");
+    let block = "NATS/1.0\r\nNats-Trace-Dest: way\r\nA: b\r\n\r\n";
+    let line = format!("HPUB foo {} 2000\r\n", block.len());
+    // The rest of the headers has not come.
+    let come = block.get(..block.len() - 4).expect("longer");
+    world.say(large, &format!("{line}{come}"));
+    let report = world.hear(client);
+    for part in [
+        r#""request":{"header":{"Nats-Trace-Dest":["way"]},"msgsize":2000}"#,
+        r#""acc":"$G","subj":"foo","error":"maximum payload exceeded"}]"#,
+    ] {
+        assert!(report.contains(part), "{report}");
+    }
+    assert_eq!(world.hear(large), "-ERR 'Maximum Payload Violation'\r\n");
+}

@@ -73,6 +73,19 @@ impl PubArgs {
         self.line_len + self.body_len as usize + 2
     }
 
+    /// Returns as much of the message as has come, without its payload.
+    pub(super) fn beginning<'a>(&self, op: &'a [u8]) -> Option<Message<'a>> {
+        let (line, body) = op.split_at_checked(self.line_len)?;
+        let headers = body.get(..self.header_len as usize).unwrap_or(body);
+        let whole = headers.windows(2).rposition(|bytes| bytes == b"\r\n");
+        Some(Message {
+            subject: line.get(self.subject.start..self.subject.end)?,
+            reply: line.get(self.reply.start..self.reply.end)?,
+            headers: headers.get(..whole.map_or(0, |at| at + 2))?,
+            payload: b"",
+        })
+    }
+
     /// Cuts the message out of the operation's bytes; `None` if its body does not end in CR LF.
     #[inline]
     pub(super) fn message<'a>(&self, op: &'a [u8]) -> Option<Message<'a>> {

@@ -8,14 +8,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use identity::claims::{self, AccountLimits as ClaimedLimits, TierLimits};
+use identity::claims::{self, AccountLimits as ClaimedLimits, SamplingRate, TierLimits};
 use identity::{Body, decode};
-use protocol::subject::is_subset;
+use protocol::subject::{is_subset, is_valid_literal};
 
 use crate::options::{
-    Account, AccountJetStream, AccountLimits, Export, ExportKind, Import, ImportKind,
-    MapDestination, Mapping, PermissionList, Permissions, ResponseLimits, ResponseType,
-    SignedAccount,
+    Account, AccountJetStream, AccountLimits, Export, ExportKind, Import, ImportKind, Latency,
+    MapDestination, Mapping, PermissionList, Permissions, ResponseLimits, ResponseType, Sampling,
+    SignedAccount, Trace,
 };
 
 /// The tier of streams with one replica.
@@ -51,6 +51,7 @@ pub(crate) fn accounts(signed: &BTreeMap<String, SignedAccount>, now: i64) -> Ve
                     .filter_map(taken)
                     .collect(),
                 nkey: Some(key.clone()),
+                trace: claims.trace.as_ref().and_then(trace),
                 ..Account::default()
             }
         })
@@ -175,9 +176,46 @@ fn translated(
         subject: export.subject.clone(),
         accounts: export.token_req.then_some(importers),
         account_token_position: export.account_token_position,
-        latency: None,
-        allow_trace: false,
+        latency: export
+            .service_latency
+            .as_ref()
+            .and_then(|latency| measured(kind, latency)),
+        allow_trace: export.allow_trace,
     })
+}
+
+/// Returns how a service is measured; none if that cannot be.
+fn measured(kind: ExportKind, latency: &claims::ServiceLatency) -> Option<Latency> {
+    let ExportKind::Service {
+        response: ResponseType::Singleton,
+        ..
+    } = kind
+    else {
+        return None;
+    };
+    let sampling = match latency.sampling {
+        SamplingRate::Headers => Sampling::Headers,
+        SamplingRate::Percent(percent) => Sampling::Percent(percentage(percent)?),
+    };
+    is_valid_literal(latency.results.as_bytes()).then(|| Latency {
+        sampling,
+        subject: latency.results.clone(),
+    })
+}
+
+/// Returns where the ways of messages are told; none if that is no subject.
+fn trace(claimed: &claims::MessageTrace) -> Option<Trace> {
+    is_valid_literal(claimed.dest.as_bytes()).then(|| Trace {
+        destination: claimed.dest.clone(),
+        percent: percentage(claimed.sampling).unwrap_or(100),
+    })
+}
+
+/// Returns how many of hundred; none if it is no share.
+fn percentage(number: i64) -> Option<u8> {
+    u8::try_from(number)
+        .ok()
+        .filter(|percent| (1..=100).contains(percent))
 }
 
 fn taken(import: &claims::Import) -> Option<Import> {
@@ -206,7 +244,7 @@ fn taken(import: &claims::Import) -> Option<Import> {
         account: import.account.clone(),
         subject: String::from(remote(import)),
         kind,
-        allow_trace: false,
+        allow_trace: import.allow_trace,
     })
 }
 
