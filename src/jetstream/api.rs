@@ -138,7 +138,13 @@ impl JetStream {
             self.shared.replies.push_behind_all(answer);
             return true;
         }
-        if !level_is_enough(call) && !is_refused_before_level(kind, call, self.strictness()) {
+        // A reset is answered by the consumer itself, so that a missing one is silent.
+        let is_heard = kind != ApiKind::ConsumerReset
+            || self
+                .stream(call.account, request.stream)
+                .is_some_and(|stream| stream.consumers.get(request.consumer).is_some());
+        let is_refused = is_refused_before_level(kind, call, self.strictness());
+        if is_heard && !level_is_enough(call) && !is_refused {
             self.fail(call, kind, &errors::REQUIRED_API_LEVEL, env);
             return true;
         }

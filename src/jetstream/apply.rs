@@ -364,13 +364,17 @@ impl JetStream {
         if core.config().sealed {
             return Err(errors::STREAM_SEALED);
         }
-        if core.config().deny_purge {
+        if core.config().deny_purge && purge.keep != Purge::KEEP_ALL {
             return Err(errors::STREAM_PURGE_FAILED.with("stream purge not permitted"));
         }
         let had_first = core.has_first();
         let purged = core.purge(purge);
         let gained_first = core.has_first() != had_first;
-        consumers.on_purged(core.cleared(&purge.filter), core, &mut self.shared);
+        consumers.on_purged(
+            core.cleared(&purge.filter, purged.only),
+            core,
+            &mut self.shared,
+        );
         stream.unsaved |= gained_first;
         if self.shared.live {
             self.shared.mark_dirty(purge.stream);

@@ -137,6 +137,12 @@ pub struct Purge {
     pub keep: u64,
 }
 
+impl Purge {
+    /// All messages stay: the stream only moves on, so that the next one gets the sequence `below`. No
+    /// client can ask for it.
+    pub const KEEP_ALL: u64 = u64::MAX;
+}
+
 /// The removal of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MsgDelete {

@@ -21,6 +21,7 @@ use protocol::js::errors::{self, ApiError};
 use protocol::js::limits::BATCH_ID_LEN_MAX;
 use protocol::time::Instant;
 
+use crate::counters::brings_increment;
 use crate::env::{Env, Inbound};
 use crate::ingest::{TOO_MANY_REQUESTS, no_responders, take};
 use crate::shared::{Shared, TimerKind, send_status};
@@ -256,7 +257,11 @@ impl JetStream {
         let mut stripped = BytesMut::new();
         let headers = api::headers_without_level(msg.headers, &mut stripped);
         let msg = Inbound { headers, ..*msg };
-        let decided = shared.decide(core, &msg, env);
+        let decided = if core.config().allow_msg_counter && !brings_increment(msg.headers) {
+            Some(Err(*core.refuse_uncounted(msg.headers)))
+        } else {
+            shared.decide(core, &msg, env)
+        };
         let is_undecided = decided.is_none();
         let refused = self.poisoned.clone().map(Err).or(decided);
         let refused = refused.and_then(Result::err);

@@ -19,12 +19,12 @@ use protocol::js::info::SourceInfo;
 use protocol::store::ReadError;
 use protocol::subject::transform::Transform;
 use protocol::text::duration::Nanos;
-use protocol::time::{Instant, Now};
+use protocol::time::{Instant, Now, Wall};
 
 use crate::JetStream;
 use crate::dedup::MsgIdHash;
-use crate::entry::{Origin, SourceKey, Stored};
-use crate::env::Env;
+use crate::entry::{Entry, Origin, Purge, SourceKey, Stored};
+use crate::env::{Env, Purpose};
 use crate::index::Filter;
 use crate::shared::{Reader, TimerKind};
 use crate::stream::{MsgRead, Stream, StreamCore};
@@ -141,11 +141,17 @@ impl Upstream {
         self.is_reading = false;
         self.next = if self.last.0 > 0 {
             self.last.next()
-        } else if let Some(time) = self.source.opt_start_time {
+        } else if let Some(time) = self.start_time() {
             origin.index.first_since(time)
         } else {
             Seq(self.source.opt_start_seq)
         };
+    }
+
+    /// Returns the time from which on messages are wanted; a sequence says it better.
+    fn start_time(&self) -> Option<Wall> {
+        let time = self.source.opt_start_time;
+        time.filter(|_| self.source.opt_start_seq == 0)
     }
 
     fn can_go_on(&self) -> bool {
@@ -200,10 +206,15 @@ impl JetStream {
             upstream.missing.get_or_insert(env.now().mono);
             return;
         };
+        let mut begins = None;
         if upstream.origin != Some(origin.id()) {
             upstream.start(core, origin, env.now().mono);
+            begins = self.gap_before(core, origin, upstream);
         }
         let origin = origin.id();
+        if let Some(below) = begins {
+            self.pass_gap(id, below, env);
+        }
         // A stream in memory takes copies at once; even so others want their turn.
         for _ in 0..IN_FLIGHT_MAX {
             if !upstream.can_go_on() || !self.copy_next(id, origin, upstream, env) {
@@ -212,6 +223,41 @@ impl JetStream {
         }
         let now = env.now().mono;
         self.shared.timers.set(TimerKind::Follow(id), now);
+    }
+
+    /// Returns where a mirror without messages begins, if its next sequence lies before that: what its
+    /// origin does not have any more it never gets, and tells so from the start.
+    fn gap_before(
+        &self,
+        core: &StreamCore,
+        origin: &StreamCore,
+        upstream: &Upstream,
+    ) -> Option<Seq> {
+        let is_idle =
+            core.index.messages() == 0 && !self.shared.replies.is_under_way(core.proposed());
+        let begins = upstream.next.max(origin.index.first_seq());
+        let is_behind = core.index.last_seq().next() < begins;
+        (upstream.is_mirror && is_idle && is_behind).then_some(begins)
+    }
+
+    /// Moves a stream without messages on, so that its next message gets the sequence `below` or a later
+    /// one.
+    fn pass_gap(&mut self, id: StreamId, below: Seq, env: &mut impl Env) {
+        let entry = Entry::Purge(Purge {
+            stream: id,
+            filter: Bytes::new(),
+            below,
+            keep: Purge::KEEP_ALL,
+        });
+        if self.streams.get(&id).is_some_and(|s| s.core.is_memory()) {
+            return self.apply_stream_change(&entry, None, env);
+        }
+        let bytes = entry.to_bytes();
+        // Without it the first message tells as much.
+        if env.has_room(bytes.len(), Purpose::Store) {
+            let pos = env.propose(|out| out.extend_from_slice(&bytes));
+            self.shared.replies.proposed(pos);
+        }
     }
 
     /// Copies the next message of the origin; false if there is none now.
@@ -337,7 +383,7 @@ impl JetStream {
         let copied = stream.core.copied(upstream.key);
         let mut from = copied.next().max(Seq(source.opt_start_seq));
         if let (Some(time), Some(origin)) =
-            (source.opt_start_time.filter(|_| copied.0 == 0), origin)
+            (upstream.start_time().filter(|_| copied.0 == 0), origin)
         {
             from = origin.index.first_since(time);
         }
@@ -350,11 +396,21 @@ impl JetStream {
                 .missing
                 .is_some_and(|at| now.mono >= at + MISSING_AFTER);
         let active = upstream.active.map(|at| now.mono.since(at).as_nanos());
+        let ahead = seen.map_or(0, |o| o.index.num_pending(&upstream.filters, from));
         SourceInfo {
             name: source.name.clone(),
             external: source.external.clone(),
-            lag: seen.map_or(0, |o| o.index.num_pending(&upstream.filters, from)),
-            seq: if upstream.is_mirror { 0 } else { copied.0 },
+            lag: if upstream.is_paused && !upstream.is_mirror {
+                // nats-server counts what comes behind the message that it tries, and one less.
+                ahead.saturating_sub(2)
+            } else {
+                ahead
+            },
+            seq: if upstream.is_mirror || upstream.active.is_none() {
+                0
+            } else {
+                copied.0
+            },
             active: Nanos(active.map_or(-1, |ns| i64::try_from(ns).unwrap_or(i64::MAX))),
             error: (origin.is_none() && asked).then_some(errors::STREAM_NOT_FOUND),
             filter_subject: source.filter_subject.clone(),

@@ -409,8 +409,9 @@ impl StreamCore {
     }
 
     fn note_subjects(&mut self) {
-        // What a transform makes of a subject may lie anywhere.
-        let anywhere = self.rules.transform().map(|_| ">");
+        // What a transform makes of a subject may lie anywhere, and so may what others have.
+        let copies = self.config.mirror.is_some() || !self.config.sources.is_empty();
+        let anywhere = (copies || self.rules.transform().is_some()).then_some(">");
         let subjects = self.config.subjects.iter().map(String::as_str);
         for subject in subjects.chain(anywhere) {
             let bytes = subject.as_bytes();

@@ -2,9 +2,11 @@
 
 import json
 import threading
+import time
 
 from compare import CANNOT_CREATE, all_shown, without_counts
 from generate import Generator
+from quirks import to_wait_after
 from request import Request
 from shrink import as_case, shrunk
 
@@ -45,6 +47,8 @@ class Lane:
         request = self.generator.request()
         answers = self.pair.ask(request)
         self.asked.append(request)
+        if waits := to_wait_after(request):
+            time.sleep(waits)
         answers = self.pair.settled(request, answers)
         sides = all_shown(answers)
         if request.subject == "$JS.API.INFO":

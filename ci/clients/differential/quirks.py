@@ -9,6 +9,7 @@
 - The account's number of consumers has those of its mirrors and sources among it.
 - A time to live of more than 292 years is over at once.
 - A message of a fast batch that is refused for its expected last message id counts as stored.
+- A message that is given back with a delay below zero comes again only after ten milliseconds; they are waited for.
 """
 
 import json
@@ -67,3 +68,8 @@ def to_delete_after(request, answer, consumers):
         return None, []
     names = [c["name"] for c in consumers(stream) if c["num_ack_pending"] or (is_everything and filters(c))]
     return stream, names
+
+
+def to_wait_after(request):
+    """Returns for how many seconds nothing may be sent after `request`."""
+    return 0.05 if request.kind == "ack" and b"-NAK" in request.payload and b"-1" in request.payload else 0.0

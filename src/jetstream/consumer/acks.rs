@@ -46,10 +46,13 @@ impl Consumer {
                 return;
             }
             Ack::Term { reason } => {
-                if !self.acknowledge(about, Sample::No, cx) {
+                let was_delivered = self.acknowledge(about, Sample::No, cx);
+                // That is told in any case.
+                advisory::terminated(self, about, reason, cx);
+                if !was_delivered {
                     return;
                 }
-                advisory::terminated(self, about, reason, cx);
+                advisory::died(self, Seq(about.stream_seq), reason, cx);
             }
             Ack::Nak { delay } => self.on_nak(about, delay.map(ns), cx),
             Ack::InProgress => self.on_progress(Seq(about.stream_seq), cx),
@@ -77,6 +80,9 @@ impl Consumer {
                 }
                 if self.state.pending(seq).is_some() || self.state.is_exhausted(seq) {
                     self.settle(seq, cx);
+                } else {
+                    // It changes nothing, and counts as the last sign of life.
+                    self.change(Op::Forget { seq }, cx.env.now().wall);
                 }
             }
             Acks::All => self.settle_up_to(seq, DeliverySeq(about.consumer_seq), cx),
@@ -142,6 +148,12 @@ impl Consumer {
         cx: &mut Cx<'_, E>,
     ) {
         let seq = Seq(about.stream_seq);
+        let delivery = DeliverySeq(about.consumer_seq);
+        let next = self.state.delivered().delivery.next();
+        if delivery <= self.state.ack_floor().delivery || delivery > next {
+            // It is about a consumer of this name that is gone.
+            return;
+        }
         let Some(p) = self.state.pending(seq).copied() else {
             return;
         };

@@ -100,11 +100,11 @@ pub(super) fn max_deliveries<E: Env>(consumer: &Consumer, p: &Pending, cx: &mut 
         domain: &domain,
     };
     send(&event, cx);
-    tell_death(consumer, p.seq, b"", cx);
+    died(consumer, p.seq, b"", cx);
 }
 
 /// Leaves a message to whoever keeps the dead, while its stream still has it.
-fn tell_death<E: Env>(consumer: &Consumer, seq: Seq, reason: &[u8], cx: &mut Cx<'_, E>) {
+pub(super) fn died<E: Env>(consumer: &Consumer, seq: Seq, reason: &[u8], cx: &mut Cx<'_, E>) {
     let account = cx.core.account();
     if !cx.env.keeps_dead(account) {
         return;
@@ -155,21 +155,18 @@ pub(super) fn terminated<E: Env>(
         domain: &domain,
     };
     send(&event, cx);
-    tell_death(consumer, Seq(about.stream_seq), reason, cx);
 }
 
-/// Tells that a message went away while a client worked on it.
-pub(super) fn lost<E: Env>(consumer: &Consumer, seq: Seq, cx: &mut Cx<'_, E>) {
-    let Some(p) = consumer.state.pending(seq) else {
-        return;
-    };
+/// Tells that a message went away while a client worked on it, or before it could be delivered again: the
+/// `deliveries` are those that nats-server counts then.
+pub(super) fn lost<E: Env>(consumer: &Consumer, p: &Pending, deliveries: u32, cx: &mut Cx<'_, E>) {
     let (stream, domain) = (cx.core.name(), domain(cx));
     let event = MessageTerminated {
         stream,
         consumer: consumer.name(),
         consumer_seq: p.delivery.0,
-        stream_seq: seq.0,
-        deliveries: u64::from(p.deliveries),
+        stream_seq: p.seq.0,
+        deliveries: u64::from(deliveries),
         reason: DELETED,
         domain: &domain,
     };

@@ -233,7 +233,9 @@ impl Consumer {
     /// Settles a message that went away.
     pub(super) fn on_lost<E: Env>(&mut self, seq: Seq, cx: &mut Cx<'_, E>) {
         if self.knows(seq) {
-            advisory::lost(self, seq, cx);
+            if let Some(p) = self.state.pending(seq).copied() {
+                advisory::lost(self, &p, p.redeliveries(), cx);
+            }
             let limits = cx.core.config().retention == Retention::Limits;
             match self.state.pending(seq).map(|p| p.delivery) {
                 // It counts as acknowledged, and with it what lies before; but where acks remove

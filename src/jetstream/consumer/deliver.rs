@@ -19,7 +19,7 @@ use super::pending::Stage;
 use super::priority::Depth;
 use super::push::Ask;
 use super::state::Acks;
-use super::{pull, status};
+use super::{advisory, pull, status};
 use crate::entry::Stored;
 use crate::env::{Env, Outgoing};
 use crate::shared::Reader;
@@ -227,6 +227,9 @@ impl Consumer {
     /// for an answer is told so, as nats-server does, though others may follow.
     fn forget<E: Env>(&mut self, candidate: Candidate, cx: &mut Cx<'_, E>, scratch: &mut Scratch) {
         if candidate.deliveries > 1 {
+            if let Some(p) = self.state.pending(candidate.seq).copied() {
+                advisory::lost(self, &p, p.deliveries, cx);
+            }
             self.settle(candidate.seq, cx);
         } else {
             self.pass_gone(candidate.seq);

@@ -56,7 +56,7 @@ impl Consumers {
             }
         });
         // What it has pushed out of the stream may have been with a client.
-        if !self.touched.is_empty() || !self.lost.is_empty() {
+        if !self.touched.is_empty() || !self.lost.is_empty() || !self.purged.is_empty() {
             shared.mark_dirty(core.id());
         }
     }
@@ -84,7 +84,10 @@ impl Consumers {
             let Some(consumer) = table.get_mut(key) else {
                 return false;
             };
-            concern(key, consumer);
+            // One that has got filters meanwhile hears by these, and of nothing else.
+            if consumer.counts_when_asked() {
+                concern(key, consumer);
+            }
             consumer.holding = consumer.is_holding();
             consumer.holding
         });

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use protocol::id::{ConsumerId, LogPos, Seq};
 use protocol::js::config::ConsumerConfig;
-use protocol::js::enums::Retention;
+use protocol::js::enums::{DeliverPolicy, Retention};
 use protocol::store::{ReadError, ReadId};
 use protocol::time::{Instant, Wall};
 
@@ -213,10 +213,15 @@ impl Consumer {
         self.arm_all(cx);
     }
 
-    /// Looks at the filters again: what its stream can hold has changed.
+    /// Looks at the filters again: what its stream can hold has changed. What starts with the last message
+    /// of each subject goes on counting, as nats-server's does.
     pub(super) fn refilter(&mut self, core: &StreamCore) {
-        self.settings = Settings::new(&self.config, core);
-        self.recount(core);
+        let settings = Settings::new(&self.config, core);
+        let before = core::mem::replace(&mut self.settings, settings);
+        let counts_on = self.config.deliver_policy == DeliverPolicy::LastPerSubject;
+        if !counts_on && before.filters != self.settings.filters {
+            self.recount(core);
+        }
     }
 
     /// A random part keeps thousands of consumers from ending in the same moment.

@@ -33,6 +33,14 @@ pub struct Pending {
     pub(super) stage: Stage,
 }
 
+impl Pending {
+    /// Returns how often it was delivered again, as nats-server tells it of a message that goes: once at
+    /// least.
+    pub(super) fn redeliveries(&self) -> u32 {
+        self.deliveries.saturating_sub(1).max(1)
+    }
+}
+
 /// Where a pending message stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {

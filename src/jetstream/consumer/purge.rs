@@ -11,6 +11,7 @@ use protocol::js::enums::{DeliverPolicy, Retention};
 use protocol::subject::is_subset;
 use protocol::time::Instant;
 
+use super::advisory;
 use super::cx::Cx;
 use super::delta::Op;
 use super::machine::Consumer;
@@ -43,6 +44,14 @@ impl Consumer {
             (Reach::Some | Reach::Nothing, _) => cleared.first,
         };
         self.next = self.next.max(start);
+        if let Some(p) = cleared
+            .only
+            .and_then(|seq| self.state.pending(seq))
+            .copied()
+        {
+            // To nats-server one message alone is one that was deleted.
+            advisory::lost(self, &p, p.redeliveries(), cx);
+        }
         let floor = self.settle_cleared(start, reach, cx);
         let delivered = Position {
             delivery: self.state.delivered().delivery,
@@ -146,17 +155,15 @@ impl Consumer {
         let queued: Vec<(Seq, u64)> = queued
             .map(|p| {
                 let passed = now.wall.0.saturating_sub(p.since.0);
-                let wait = self.settings.ack_wait_ns(p.deliveries);
-                (p.seq, wait.saturating_sub(passed))
+                let wait = self.settings.ack_wait_ns(p.deliveries).max(1);
+                // One whose time was up waits once more: that began when it was queued.
+                (p.seq, wait - passed % wait)
             })
             .collect();
         for (seq, left_ns) in queued {
-            // One whose time is up would be queued again at once.
-            if left_ns > 0 {
-                self.queued -= 1;
-                self.state.set_stage(seq, Stage::Out);
-                self.set_due(seq, Instant(now.mono.0.saturating_add(left_ns)), cx);
-            }
+            self.queued -= 1;
+            self.state.set_stage(seq, Stage::Out);
+            self.set_due(seq, Instant(now.mono.0.saturating_add(left_ns)), cx);
         }
     }
 

@@ -42,6 +42,16 @@ impl StreamCore {
         Ok(())
     }
 
+    /// Returns why a message of a fast batch is refused that brings nothing to count.
+    pub(crate) fn refuse_uncounted(&self, block: &[u8]) -> Refusal {
+        let headers = PublishHeaders::parse(block);
+        let checked = self.check_addressed(&headers);
+        let checked = checked.and_then(|()| self.check_lifetime(&headers));
+        let checked = checked.and_then(|()| check_source(&headers));
+        let missing = || errors::MESSAGE_INCR_MISSING.into();
+        checked.err().unwrap_or_else(missing)
+    }
+
     fn check_part<'a>(&mut self, msg: &Stored<'a>, before: &mut Before<'a>) -> Result<(), Refusal> {
         let headers = self.headers_of(msg);
         if headers.expected_last_msg_id.is_some() {

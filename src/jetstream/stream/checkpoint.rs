@@ -45,6 +45,7 @@ impl StreamCore {
         for _ in 0..from.u32()? {
             core.subjects_ever.push(Box::from(&*from.bytes()?));
         }
+        core.note_subjects();
         Ok(core)
     }
 

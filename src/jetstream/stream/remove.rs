@@ -40,6 +40,8 @@ pub struct Cleared {
     pub first_matching: Option<Seq>,
     /// Where the stream ends.
     pub last: Seq,
+    /// The message that went, if it was just one and was looked for by its subject or its place.
+    pub only: Option<Seq>,
 }
 
 /// What a purge did.
@@ -47,6 +49,8 @@ pub struct Cleared {
 pub struct Purged {
     /// How many messages went.
     pub messages: u64,
+    /// The message that went, if it was just one and was looked for by its subject or its place.
+    pub only: Option<Seq>,
 }
 
 impl StreamCore {
@@ -79,29 +83,41 @@ impl StreamCore {
 
     /// Removes a range of messages. Consumers are told by the caller, once and not per message.
     pub fn purge(&mut self, purge: &Purge) -> Purged {
-        let before = self.index.messages();
+        if purge.keep == Purge::KEEP_ALL && purge.below.0 > 0 {
+            self.index.skip_to(purge.below);
+            return Purged {
+                messages: 0,
+                only: None,
+            };
+        }
+        let (before, first) = (self.index.messages(), self.index.first_seq());
         let filter = self.filter(&purge.filter);
+        let is_all = purge.filter.is_empty() || *purge.filter == *b">";
         let unbounded = purge.below.0 == 0 && purge.keep == 0;
-        if unbounded && (purge.filter.is_empty() || filter == Filter::All) {
+        let last_gone = if unbounded && (is_all || filter == Filter::All) {
             // A filter that happens to mean everything leaves a stream as it was before its first message.
-            self.has_first |= purge.filter.is_empty() || *purge.filter == *b">";
+            self.has_first |= is_all;
             self.clear();
+            (!is_all).then_some(first)
         } else if purge.below.0 > 0 {
-            self.purge_below(&filter, purge);
+            self.purge_below(&filter, purge).filter(|_| !is_all)
         } else {
             let matching = self
                 .index
                 .num_pending(core::slice::from_ref(&filter), Seq(0));
-            self.purge_first(&filter, matching.saturating_sub(purge.keep));
-        }
+            self.purge_first(&filter, matching.saturating_sub(purge.keep))
+        };
+        let messages = before - self.index.messages();
         Purged {
-            messages: before - self.index.messages(),
+            messages,
+            only: last_gone.filter(|_| messages == 1),
         }
     }
 
-    /// Returns how the stream looks after messages on `subject` were purged.
+    /// Returns how the stream looks after messages on `subject` were purged, of which `only` was perhaps the
+    /// only one.
     #[must_use]
-    pub fn cleared(&self, subject: &[u8]) -> Cleared {
+    pub fn cleared(&self, subject: &[u8], only: Option<Seq>) -> Cleared {
         let first = self.index.first_seq();
         let first_matching = if subject.is_empty() {
             Some(first)
@@ -113,6 +129,7 @@ impl StreamCore {
             first,
             first_matching,
             last: self.index.last_seq(),
+            only,
         }
     }
 
@@ -121,16 +138,20 @@ impl StreamCore {
     pub(super) fn roll_up_below(&mut self, subject: &[u8], seq: Seq, removal: &mut impl Removal) {
         let filter = Filter::new(subject);
         let mut from = Seq(0);
+        let mut gone = 0_u64;
         while let Some(found) = self.index.next(&filter, from)
             && found < seq
         {
+            gone += 1;
             if let Some(meta) = self.index.meta(found) {
                 removal.on_replaced(found, self.index.subject(meta.subject));
             }
             self.remove_consumed(found);
             from = found.next();
         }
-        removal.on_rolled_up(self.cleared(subject));
+        let last_gone = Seq(from.0.saturating_sub(1));
+        let only = (gone == 1).then_some(last_gone);
+        removal.on_rolled_up(self.cleared(subject, only));
     }
 
     /// Removes every message below `seq` whose subject matches `subject`: nothing keeps clients from
@@ -161,7 +182,8 @@ impl StreamCore {
         }
     }
 
-    fn purge_below(&mut self, filter: &Filter, purge: &Purge) {
+    /// Removes what lies below a sequence; returns the last message that it found.
+    fn purge_below(&mut self, filter: &Filter, purge: &Purge) -> Option<Seq> {
         let below = purge.below;
         let is_all = purge.filter.is_empty() || *purge.filter == *b">";
         if is_all && below > self.index.last_seq() {
@@ -173,25 +195,28 @@ impl StreamCore {
             if let Some(entries) = &mut self.memory {
                 entries.clear();
             }
-            return;
+            return None;
         }
-        let mut from = Seq(0);
-        while let Some(seq) = self.index.next(filter, from)
+        let mut gone = None;
+        while let Some(seq) = self.index.next(filter, gone.map_or(Seq(0), Seq::next))
             && seq < below
         {
             self.remove_consumed(seq);
-            from = seq.next();
+            gone = Some(seq);
         }
+        gone
     }
 
-    fn purge_first(&mut self, filter: &Filter, count: u64) {
-        let mut from = Seq(0);
+    /// Removes the first messages; returns the last of them.
+    fn purge_first(&mut self, filter: &Filter, count: u64) -> Option<Seq> {
+        let mut gone = None;
         for _ in 0..count {
-            let Some(seq) = self.index.next(filter, from) else {
-                return;
+            let Some(seq) = self.index.next(filter, gone.map_or(Seq(0), Seq::next)) else {
+                break;
             };
             self.remove_consumed(seq);
-            from = seq.next();
+            gone = Some(seq);
         }
+        gone
     }
 }

@@ -12,10 +12,11 @@ use protocol::js::check::{
     settle_inactivity,
 };
 use protocol::js::config::{ConsumerConfig, ConsumerCreateRequest};
-use protocol::js::enums::{ConsumerAction, Retention};
+use protocol::js::enums::{AckPolicy, ConsumerAction, Retention};
 use protocol::js::errors::{self, ApiError};
 use protocol::js::info::AccountLimits;
 use protocol::js::json::{decode, to_vec};
+use protocol::text::duration::Nanos;
 
 use super::super::Consumers;
 use super::super::machine::{Identity, is_logged};
@@ -33,6 +34,9 @@ impl Consumers {
         let mut body: ConsumerCreateRequest = decode(payload, request.strictness())?;
         resolve_consumer_request(request.api, &mut body)?;
         let mut config = body.config;
+        if config.direct && config.sourcing && !config.name.is_empty() {
+            self.settle_copying(&mut config, request);
+        }
         if identity::is_told_to(&config) {
             identity::check(request.call, request.core)?;
         }
@@ -125,6 +129,22 @@ impl Consumers {
             check_work_queue(config, self.iter().map(|c| &c.config))?;
         }
         check_name_length(config)
+    }
+
+    /// Settles what a stream asks for that copies from this one: where acks remove messages, a durable
+    /// consumer that acknowledges; else one more of the name that it gives each of them.
+    fn settle_copying<E: Env>(&self, config: &mut ConsumerConfig, request: &mut Request<'_, E>) {
+        if request.core.config().retention == Retention::Limits {
+            let name = self.generate_name(request);
+            config.name = alloc::format!("{}-{name}", config.name);
+            return;
+        }
+        config.direct = false;
+        config.durable_name.clone_from(&config.name);
+        config.ack_policy = AckPolicy::FlowControl;
+        config.ack_wait = Nanos::ZERO;
+        config.max_deliver = 0;
+        config.inactive_threshold = Nanos::ZERO;
     }
 
     fn generate_name<E: Env>(&self, request: &mut Request<'_, E>) -> String {
