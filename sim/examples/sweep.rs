@@ -1,10 +1,6 @@
 //! Explores fresh seeds: `cargo run -p sim --release --example sweep -- --seeds 50000`.
 //!
-//! So many runs in all, spread evenly over the scenarios, on all cores (`--jobs N` on so many).
-//! `--scenario NAME` keeps to one scenario (`damage` to all that damage files, `faults` to the others), or
-//! to one feature over many lives (`lives` to all of those), `--base N` begins with that seed (printed
-//! otherwise), and `--seed N` shows one run, twice, with its plan. The exit code says whether anything was
-//! wrong.
+//! `--help` says what else there is. The exit code says whether anything was wrong.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -15,18 +11,33 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use clap::Parser;
 use sim::explorer::{FaultKind, Report, Scenario, explore};
 use sim::lives::{FEATURES, live};
 use sim::trace::Keep;
 
-/// What the command line asks for.
-#[derive(Debug, Default)]
+/// Explores fresh seeds of simulated runs.
+///
+/// So many runs in all are spread evenly over the scenarios, on all cores.
+#[derive(Debug, Parser)]
 struct Args {
+    /// One scenario or feature; `damage`: all that damage files, `faults`: the others, `lives`: all features.
+    #[arg(long, value_name = "NAME")]
     scenario: Option<String>,
+    /// How many runs.
+    #[arg(long, value_name = "N")]
     seeds: Option<u64>,
+    /// The first seed; what the clock says if it is not given.
+    #[arg(long, value_name = "N")]
     base: Option<u64>,
+    /// Shows one run, twice, with its plan.
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// How many runs at the same time.
+    #[arg(long, value_name = "N")]
     jobs: Option<u64>,
+    /// Shows everything that happens in the one run.
+    #[arg(long)]
     steps: bool,
 }
 
@@ -47,16 +58,7 @@ struct Totals {
 }
 
 fn main() -> ExitCode {
-    let args = match parse(std::env::args().skip(1)) {
-        Ok(args) => args,
-        Err(text) => {
-            println!("{text}");
-            println!(
-                "usage: sweep [--seeds N] [--base N] [--scenario NAME] [--jobs N] [--seed N [--steps]]"
-            );
-            return ExitCode::from(2);
-        }
-    };
+    let args = Args::parse();
     let features = FEATURES.iter().copied();
     let features: Vec<_> = match args.scenario.as_deref() {
         Some("lives") => features.collect(),
@@ -99,24 +101,6 @@ fn code(good: bool) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
-    let mut parsed = Args::default();
-    while let Some(flag) = args.next() {
-        let mut value = || args.next().ok_or(format!("{flag} needs a value"));
-        let number = |text: String| text.parse().map_err(|_| format!("{text} is no number"));
-        match flag.as_str() {
-            "--scenario" => parsed.scenario = Some(value()?),
-            "--seeds" => parsed.seeds = Some(number(value()?)?),
-            "--base" => parsed.base = Some(number(value()?)?),
-            "--jobs" => parsed.jobs = Some(number(value()?)?),
-            "--seed" => parsed.seed = Some(number(value()?)?),
-            "--steps" => parsed.steps = true,
-            _ => return Err(format!("{flag} is unknown")),
-        }
-    }
-    Ok(parsed)
 }
 
 /// Shows one run, and that it is the same the second time.

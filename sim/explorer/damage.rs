@@ -73,8 +73,18 @@ fn draw(seed: u64) -> (Damage, FileKind) {
     (damages[below(damages.len())], kinds[below(kinds.len())])
 }
 
+/// A disk to be damaged, and what is known of it.
+struct Victim<'a> {
+    disk: &'a mut SimDisk,
+    /// As it was some time before.
+    old: &'a SimDisk,
+    /// Where the log ends.
+    log_end: Option<(FileName, u64)>,
+}
+
 /// Damages a file of a kind; false if there is none or nothing to damage.
-fn inflict(damage: Damage, kind: FileKind, disk: &mut SimDisk, old: &SimDisk, seed: u64) -> bool {
+fn inflict(damage: Damage, kind: FileKind, victim: Victim<'_>, seed: u64) -> bool {
+    let Victim { disk, old, log_end } = victim;
     let mut rng = Rng::new(seed, RNG_DAMAGE);
     let files = disk.files();
     let files = files.iter().filter(|(file, _)| FileKind::of(*file) == kind);
@@ -100,11 +110,11 @@ fn inflict(damage: Damage, kind: FileKind, disk: &mut SimDisk, old: &SimDisk, se
     let block = offset / BLOCK * BLOCK;
     // What proves that the log's last block was written lies in that block: with an older block in its
     // place the log has ended before, and nothing can tell.
-    if kind == FileKind::Log && matches!(damage, Damage::StaleBlock | Damage::ForeignBlock) {
-        let last = files.iter().map(|(file, _)| *file).max();
-        if last == Some(file) && block + 2 * BLOCK > used {
-            return false;
-        }
+    // Files that are kept to be used again have greater names, and old contents lie behind the end.
+    if matches!(damage, Damage::StaleBlock | Damage::ForeignBlock)
+        && log_end.is_some_and(|(last, end)| last == file && block + 2 * BLOCK > end)
+    {
+        return false;
     }
     match damage {
         Damage::Flip => disk.flip(file, offset, u8::try_from(rng.below(8)).unwrap_or(0)),
@@ -162,7 +172,13 @@ impl Explorer {
             .old_disk
             .take()
             .unwrap_or_else(|| self.node.disk.clone());
-        if !inflict(damage, kind, &mut self.node.disk, &old, seed) {
+        let log_end = self.node.log_end();
+        let victim = Victim {
+            disk: &mut self.node.disk,
+            old: &old,
+            log_end,
+        };
+        if !inflict(damage, kind, victim, seed) {
             return false;
         }
         self.damaged += 1;

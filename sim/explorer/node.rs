@@ -77,6 +77,8 @@ pub(super) struct Node {
     options: StoreOptions,
     /// Writes and syncs of the log that the disk has not answered.
     log_ops: BTreeSet<OpId>,
+    /// Where the last write to the log ends: its file, and the offset there.
+    log_end: Option<(FileName, u64)>,
     /// Whether one of them has failed in this life.
     is_hurt: bool,
 }
@@ -107,6 +109,7 @@ impl Node {
             paused_until: Instant(0),
             options,
             log_ops: BTreeSet::new(),
+            log_end: None,
             is_hurt: false,
         }
     }
@@ -190,6 +193,11 @@ impl Node {
         let view = life.shard.monitoring(clocks, Process::default());
         let answer = monitor::http::respond(&view, "/healthz", "");
         Some((answer.status, String::from_utf8_lossy(&answer.body).into()))
+    }
+
+    /// Returns where the last write to the log ends: its file, and the offset there.
+    pub(super) fn log_end(&self) -> Option<(FileName, u64)> {
+        self.log_end
     }
 
     /// Whether a write or a sync of the log has failed in this life.
@@ -334,6 +342,13 @@ impl Node {
                 && matches!(file, FileName::Log(_))
             {
                 self.log_ops.insert(*op);
+            }
+            if let DiskOp::Write {
+                file, offset, data, ..
+            } = op
+                && matches!(file, FileName::Log(_))
+            {
+                self.log_end = Some((*file, offset + data.len() as u64));
             }
             trace_op(now, op, trace);
             if self.cheat == Some(Cheat::AckBeforeSync)
