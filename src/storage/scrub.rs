@@ -17,7 +17,7 @@ use crate::ids::OpIds;
 use crate::log::files::Extent;
 use crate::op::{DiskError, DiskOp, FileName, OpId};
 use crate::places::{Places, epoch_at};
-use crate::record::{ALIGN, Kind, Parsed, Record, Site, parse};
+use crate::record::{ALIGN, EpochNo, Kind, Parsed, Record, Site, parse};
 use crate::segments::{SegmentKey, file_of};
 
 /// How much one read fetches, but for a longer record.
@@ -46,6 +46,59 @@ pub(crate) enum Rot {
     Section(SectionKey, SectionPlace),
     /// A part of the log file at this base, by positions; which entries lay there, their user knows.
     Log { base: u64, from: u64, to: u64 },
+}
+
+/// A file that is read from front to back: records one behind the other.
+enum Rows<'a> {
+    /// A segment in the length that counts.
+    Segment { key: SegmentKey, len: u64 },
+    /// A file of the log, which ends where its end mark says.
+    Log {
+        file: Extent,
+        epochs: &'a [(LogPos, EpochNo)],
+    },
+}
+
+impl Rows<'_> {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Segment { len, .. } => *len,
+            Self::Log { file, .. } => file.len,
+        }
+    }
+
+    fn site(&self, offset: u64) -> Site {
+        match *self {
+            Self::Segment {
+                key: (stream, number),
+                ..
+            } => Site::segment(stream, number, offset),
+            Self::Log { file, epochs } => {
+                let pos = file.base + offset;
+                Site::log(pos, epoch_at(epochs, LogPos(pos)))
+            }
+        }
+    }
+
+    /// Returns what it means that these offsets are rotten and no index has told what lay there.
+    fn rot(&self, from: u64, to: u64) -> Rot {
+        match *self {
+            Self::Segment { key, .. } => Rot::Segment {
+                key,
+                from,
+                to,
+                lost: Vec::new(),
+            },
+            Self::Log {
+                file: Extent { base, .. },
+                ..
+            } => Rot::Log {
+                base,
+                from: base + from,
+                to: base + to,
+            },
+        }
+    }
 }
 
 /// One lap after the other through everything that lies still.
@@ -199,7 +252,7 @@ impl Scrub {
         let mut rot = Vec::new();
         match (self.queue.front().cloned(), result) {
             (Some(Item::Segment(key)), Ok(bytes)) => match places.segments.len_of(key) {
-                Some(len) => self.look_at_segment(key, len, bytes, &mut rot),
+                Some(len) => self.look_at(&Rows::Segment { key, len }, bytes, &mut rot),
                 None => self.next_item(),
             },
             (Some(Item::Section(key, place)), Ok(bytes)) => {
@@ -211,7 +264,8 @@ impl Scrub {
             }
             (Some(Item::Log(file)), Ok(bytes)) => {
                 if places.files.covering(file.base) == Some(file) {
-                    self.look_at_log(file, places, bytes, &mut rot);
+                    let epochs = places.epochs;
+                    self.look_at(&Rows::Log { file, epochs }, bytes, &mut rot);
                 } else {
                     self.next_item();
                 }
@@ -223,23 +277,27 @@ impl Scrub {
         Some(rot)
     }
 
-    fn look_at_segment(&mut self, key: SegmentKey, len: u64, bytes: &Bytes, rot: &mut Vec<Rot>) {
-        let mut at = 0;
-        let start = self.cursor;
-        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+    /// Looks at what has been read of a file at the cursor.
+    fn look_at(&mut self, rows: &Rows<'_>, bytes: &Bytes, rot: &mut Vec<Rot>) {
+        let (start, len) = (self.cursor, rows.len());
+        let (mut at, mut has_ended) = (0, false);
+        while let Some(rest) = bytes
+            .get(at..)
+            .filter(|rest| !rest.is_empty() && !has_ended)
+        {
             let offset = start + at as u64;
-            match parse(rest, Site::segment(key.0, key.1, offset)) {
+            match parse(rest, rows.site(offset)) {
                 Parsed::Valid(record) => {
                     self.need = 0;
-                    self.take_record(key, &record, rot);
                     at += record.total;
-                }
-                Parsed::Short { total } if at > 0 || self.need < total as u64 => {
-                    if offset + total as u64 > len {
-                        self.note_bad(offset);
-                        at += ALIGN;
-                        continue;
+                    match *rows {
+                        Rows::Segment { key, .. } => self.take_record(key, &record, rot),
+                        Rows::Log { .. } => has_ended = record.kind == Kind::End,
                     }
+                }
+                Parsed::Short { total }
+                    if offset + total as u64 <= len && (at > 0 || self.need < total as u64) =>
+                {
                     self.need = total as u64;
                     break;
                 }
@@ -253,65 +311,9 @@ impl Scrub {
         // A file that is shorter than it was has no more to tell.
         let read = (at as u64).max(u64::from(bytes.is_empty()) * len);
         self.cursor = start.saturating_add(read);
-        if self.cursor >= len {
-            for (from, to) in mem::take(&mut self.bad) {
-                let lost = Vec::new();
-                rot.push(Rot::Segment {
-                    key,
-                    from,
-                    to,
-                    lost,
-                });
-            }
-            self.next_item();
-        }
-    }
-
-    fn look_at_log(
-        &mut self,
-        file: Extent,
-        places: &Places<'_>,
-        bytes: &Bytes,
-        rot: &mut Vec<Rot>,
-    ) {
-        let (mut at, mut has_ended) = (0, false);
-        let start = self.cursor;
-        while let Some(rest) = bytes
-            .get(at..)
-            .filter(|rest| !rest.is_empty() && !has_ended)
-        {
-            let offset = start + at as u64;
-            let pos = file.base + offset;
-            let epoch = epoch_at(places.epochs, LogPos(pos));
-            match parse(rest, Site::log(pos, epoch)) {
-                Parsed::Valid(record) => {
-                    self.need = 0;
-                    at += record.total;
-                    has_ended = record.kind == Kind::End;
-                }
-                Parsed::Short { total }
-                    if offset + total as u64 <= file.len
-                        && (at > 0 || self.need < total as u64) =>
-                {
-                    self.need = total as u64;
-                    break;
-                }
-                Parsed::Short { .. } | Parsed::Invalid => {
-                    self.need = 0;
-                    self.note_bad(offset);
-                    at += ALIGN;
-                }
-            }
-        }
-        // A file that is shorter than it was has no more to tell.
-        let read = (at as u64).max(u64::from(bytes.is_empty()) * file.len);
-        self.cursor = start.saturating_add(read);
-        if has_ended || self.cursor >= file.len {
-            for (from, to) in mem::take(&mut self.bad) {
-                let base = file.base;
-                let (from, to) = (base + from, base + to);
-                rot.push(Rot::Log { base, from, to });
-            }
+        if has_ended || self.cursor >= len {
+            let bad = mem::take(&mut self.bad).into_iter();
+            rot.extend(bad.map(|(from, to)| rows.rot(from, to)));
             self.next_item();
         }
     }
