@@ -160,7 +160,7 @@ impl Scenario {
             Self::damaged("segment_lost", D::Remove, F::Segment, ANY),
             Self::damaged("segment_stale_block", D::StaleBlock, F::Segment, BLOCK),
             Self::damaged("segment_foreign_block", D::ForeignBlock, F::Segment, BLOCK),
-            Self::damaged("checkpoint_rot", D::Flip, F::Checkpoint, ANY),
+            Self::damaged("checkpoint_rot", D::Flip, F::Checkpoint, 0),
             Self::damaged("checkpoint_cut", D::Cut, F::Checkpoint, ANY),
             Self::damaged("checkpoint_lost", D::Remove, F::Checkpoint, ANY),
             Self::damaged("checkpoints_lost", D::RemoveNewest, F::Checkpoint, ANY),

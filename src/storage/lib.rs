@@ -16,6 +16,7 @@ extern crate alloc;
 mod cache;
 mod check;
 mod checkpoint;
+mod correct;
 mod events;
 mod flush;
 mod ids;

@@ -37,3 +37,12 @@ pub struct RecoveryReport {
     /// Segments that nothing refers to and that are kept because something is damaged.
     pub orphans: usize,
 }
+
+impl RecoveryReport {
+    /// Notes damage, once.
+    pub(crate) fn note(&mut self, damage: Damage) {
+        if !self.damage.contains(&damage) {
+            self.damage.push(damage);
+        }
+    }
+}

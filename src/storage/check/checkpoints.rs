@@ -78,7 +78,7 @@ impl Checkpoints {
     fn drive(&mut self, read: Read, report: &mut CheckReport) -> Option<Want> {
         let reader = self.reader.as_mut()?;
         reader.found.clear();
-        for (_, place) in reader.lost.drain(..) {
+        for (_, place) in reader.lost.drain(..).chain(reader.corrected.drain(..)) {
             let len = self.files.get(&place.file).copied();
             let flaw = match len {
                 Some(len) if len >= place.end() => Flaw::Rotten,

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use protocol::store::SectionKey;
 
 use super::{Head, SectionPlace};
+use crate::correct::Corrector;
 use crate::op::FileName;
 use crate::record::{Kind, Parsed, Site, padded, parse};
 use crate::vault::Vault;
@@ -26,7 +27,7 @@ const WINDOW_LEN_MIN: u64 = 64 << 10;
 pub(crate) enum Rule {
     /// The checkpoint is given up: there is another to try.
     Whole,
-    /// It is told as lost, and the others are read.
+    /// It is told as lost, unless a flipped bit is all that it lacks, and the others are read.
     Salvage,
 }
 
@@ -57,6 +58,9 @@ pub(crate) struct Reader {
     pub(crate) found: VecDeque<(SectionKey, Bytes)>,
     /// Sections that cannot be had.
     pub(crate) lost: Vec<(SectionKey, SectionPlace)>,
+    /// Sections that have been put right.
+    pub(crate) corrected: Vec<(SectionKey, SectionPlace)>,
+    corrector: Corrector,
 }
 
 /// What reading leads to.
@@ -92,6 +96,8 @@ impl Reader {
             windows: BTreeMap::new(),
             found: VecDeque::new(),
             lost: Vec::new(),
+            corrected: Vec::new(),
+            corrector: Corrector::new(),
         }
     }
 
@@ -197,7 +203,13 @@ impl Reader {
                 {
                     return more;
                 }
-                self.lost.push((key, place));
+                match self.correct(place, vault) {
+                    Some(body) => {
+                        self.corrected.push((key, place));
+                        self.found.push_back((key, body));
+                    }
+                    None => self.lost.push((key, place)),
+                }
             }
             if self.rule == Rule::Whole && !self.lost.is_empty() {
                 return self.give_up(place.file);
@@ -217,20 +229,41 @@ impl Reader {
         Read::Broken
     }
 
-    /// Returns a section that lies in a window and is whole.
-    fn look(&self, place: SectionPlace, vault: &mut Vault) -> Option<Bytes> {
+    /// Returns what lies in a window at a section's place and behind it.
+    fn window_at(&self, place: SectionPlace) -> Option<Bytes> {
         let (start, bytes) = self.windows.get(&place.file)?;
         let at = usize::try_from(place.offset.checked_sub(*start)?).ok()?;
-        let rest = bytes.get(at..)?;
-        let site = Site::checkpoint(place.file, place.offset);
-        match parse(rest, site) {
-            Parsed::Valid(record)
-                if record.kind == Kind::Part && record.body.len() == place.len as usize =>
-            {
-                vault.contents(bytes, &record, site)
-            }
-            Parsed::Valid(_) | Parsed::Short { .. } | Parsed::Invalid => None,
+        (at <= bytes.len()).then(|| bytes.slice(at..))
+    }
+
+    /// Returns a section that lies in a window and is whole.
+    fn look(&self, place: SectionPlace, vault: &mut Vault) -> Option<Bytes> {
+        contents(&self.window_at(place)?, place, vault)
+    }
+
+    /// Returns a section that lies in a window and of which one bit has flipped. Where there is another
+    /// checkpoint to try, that one is whole as it is.
+    fn correct(&mut self, place: SectionPlace, vault: &mut Vault) -> Option<Bytes> {
+        if self.rule == Rule::Whole {
+            return None;
         }
+        let found = self.window_at(place)?;
+        let site = Site::checkpoint(place.file, place.offset);
+        let record = self.corrector.correct(&found, place.len, site)?;
+        contents(&record.into(), place, vault)
+    }
+}
+
+/// Returns a section whose record `bytes` begin with, if that is whole.
+fn contents(bytes: &Bytes, place: SectionPlace, vault: &mut Vault) -> Option<Bytes> {
+    let site = Site::checkpoint(place.file, place.offset);
+    match parse(bytes, site) {
+        Parsed::Valid(record)
+            if record.kind == Kind::Part && record.body.len() == place.len as usize =>
+        {
+            vault.contents(bytes, &record, site)
+        }
+        Parsed::Valid(_) | Parsed::Short { .. } | Parsed::Invalid => None,
     }
 }
 

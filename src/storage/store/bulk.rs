@@ -75,8 +75,8 @@ pub(super) struct Bulk {
     /// Changes since then that no checkpoint holds yet: those that are being written, or that a full
     /// disk has kept from it.
     changes: Vec<SectionChange>,
-    /// Sections that have been found rotten.
-    rotten: BTreeSet<SectionKey>,
+    /// Sections that have been found rotten, and that memory holds.
+    pub(super) rotten: BTreeSet<SectionKey>,
     /// Sections that could not be read.
     pub(super) sections_lost: Vec<SectionKey>,
     /// The lengths of all checkpoint files.
@@ -218,11 +218,17 @@ impl Store {
             let damage = Damage { file, from, to };
             self.events.push(StoreEvent::Rotten { damage, lost });
         }
-        if wants_checkpoint && !self.bulk.asked_checkpoint {
-            self.bulk.asked_checkpoint = true;
-            self.events.push(StoreEvent::CheckpointWanted);
+        if wants_checkpoint {
+            self.want_checkpoint();
         }
         true
+    }
+
+    /// Asks for a checkpoint, unless one has been asked for.
+    pub(super) fn want_checkpoint(&mut self) {
+        if !core::mem::replace(&mut self.bulk.asked_checkpoint, true) {
+            self.events.push(StoreEvent::CheckpointWanted);
+        }
     }
 
     /// Returns sections that the next checkpoint should write again, changed or not: those that have

@@ -15,7 +15,7 @@ use protocol::id::LogPos;
 
 use super::bulk::Durable;
 use super::{Phase, Store};
-use crate::checkpoint::{Head, Read, Reader, newest_first};
+use crate::checkpoint::{Head, Read, Reader, SectionPlace, newest_first};
 use crate::events::StoreEvent;
 use crate::ids::OpIds;
 use crate::log::Log;
@@ -315,14 +315,7 @@ impl Store {
             for (key, body) in reader.found.drain(..before) {
                 self.events.push(StoreEvent::Section { key, body });
             }
-            let damage = Damage {
-                file: FileName::Checkpoint(place.file),
-                from: place.offset,
-                to: place.end(),
-            };
-            if !opening.report.damage.contains(&damage) {
-                opening.report.damage.push(damage);
-            }
+            opening.report.note(damage_of(place));
             if read != Read::Damaged {
                 self.events.push(StoreEvent::SectionLost(key));
                 self.bulk.sections_lost.push(key);
@@ -330,6 +323,10 @@ impl Store {
         }
         for (key, body) in reader.found.drain(..) {
             self.events.push(StoreEvent::Section { key, body });
+        }
+        for (key, place) in reader.corrected.drain(..) {
+            opening.report.note(damage_of(place));
+            self.bulk.rotten.insert(key);
         }
         match read {
             Read::More { file, offset, len } => {
@@ -577,6 +574,18 @@ impl Store {
         let report = core::mem::take(&mut opening.report);
         self.phase = Phase::Live;
         self.events.push(StoreEvent::Recovered(report));
+        if !self.bulk.rotten.is_empty() {
+            self.want_checkpoint();
+        }
         self.check_bulk();
+    }
+}
+
+/// Returns the part of its file that a section takes.
+fn damage_of(place: SectionPlace) -> Damage {
+    Damage {
+        file: FileName::Checkpoint(place.file),
+        from: place.offset,
+        to: place.end(),
     }
 }

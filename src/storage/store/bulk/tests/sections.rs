@@ -61,8 +61,9 @@ fn a_damaged_section_of_both_checkpoints_is_the_only_one_that_is_lost() {
     user.publish(A, 3);
     user.checkpoint_of(vec![put(key(1, 3), "c")]);
     let len = user.rig.disk.files[&FileName::Checkpoint(1)].len() as u64;
-    // In the last section of the first checkpoint.
+    // In the last section of the first checkpoint. One flipped bit alone would be put right.
     user.rig.disk.flip(FileName::Checkpoint(1), len - 100, 3);
+    user.rig.disk.flip(FileName::Checkpoint(1), len - 200, 3);
     let mut user = user.reopen();
     let report = user.rig.report();
     assert_eq!(report.checkpoint, Some(2), "the newer one has more");
@@ -77,6 +78,25 @@ fn a_damaged_section_of_both_checkpoints_is_the_only_one_that_is_lost() {
     let user = user.reopen();
     assert_eq!(user.rig.report().damage, []);
     assert_eq!(user.sections().len(), 2);
+}
+
+#[test]
+fn a_flipped_bit_in_a_section_of_both_checkpoints_costs_nothing() {
+    let mut user = User::new();
+    user.checkpoint_of(vec![put(key(1, 1), &"a".repeat(600))]);
+    user.publish(A, 3);
+    user.checkpoint_of(vec![put(key(1, 3), "c")]);
+    let first = FileName::Checkpoint(1);
+    let len = user.rig.disk.files[&first].len() as u64;
+    user.rig.disk.flip(first, len - 300, 3);
+    let mut user = user.reopen();
+    assert_eq!(user.rig.report().damage.len(), 1, "it is told");
+    assert_eq!(user.sections()[&key(1, 1)], "a".repeat(600));
+    // It is written again at once, so that the next start does not need it.
+    assert!(user.rig.events.contains(&StoreEvent::CheckpointWanted));
+    assert_eq!(user.rig.store.stale_sections(), [key(1, 1)]);
+    user.checkpoint_of(vec![put(key(1, 1), &"a".repeat(600))]);
+    assert_eq!(user.reopen().rig.report().damage, []);
 }
 
 #[test]
@@ -99,8 +119,10 @@ fn of_two_checkpoints_that_are_damaged_the_older_gives_what_is_left_of_it() {
         let len = user.rig.disk.files[&older].len() as u64;
         // The last section of each, or of the newer one everything.
         user.rig.disk.flip(older, len - 100, 3);
+        user.rig.disk.flip(older, len - 200, 3);
         let at = if torn_head { 40 } else { len - 100 };
         user.rig.disk.flip(newer, at, 3);
+        user.rig.disk.flip(newer, at - 16, 3);
         let user = user.reopen();
         let report = user.rig.report();
         assert_eq!(report.checkpoint, Some(3), "{report:?}");
