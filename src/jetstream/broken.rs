@@ -12,9 +12,11 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use protocol::id::{AccountId, LogPos, Seq, StreamId};
+use protocol::js::config::StreamConfig;
 use protocol::js::errors::{self, ApiError};
 use protocol::js::pub_ack::encode_refusal;
 use protocol::store::Loc;
+use protocol::time::Wall;
 
 use crate::JetStream;
 use crate::checkpoint::Part;
@@ -22,7 +24,7 @@ use crate::entry::{DecodeError, Reader, put_varint};
 use crate::env::{Env, Inbound};
 use crate::index::in_log;
 use crate::shared::{send, send_status};
-use crate::stream::Stream;
+use crate::stream::{Stream, StreamCore};
 
 /// What is told of them.
 const REASON: &str = "JetStream stream is closed: a part of its checkpoint is damaged";
@@ -192,7 +194,32 @@ impl JetStream {
                 stream.core.name()
             ));
         }
+        self.tell_stand_ins(&mut told);
         told
+    }
+
+    /// Opens a stream again of which this start has found that its configuration is lost, and nothing else: its state
+    /// holds it, too. False if that does not.
+    pub(crate) fn regain(&mut self, id: StreamId, state: &Bytes) -> bool {
+        let closed = self.broken.closed.get(&id);
+        if !closed.is_some_and(|closed| closed.is_new && closed.stream.is_none()) {
+            return false;
+        }
+        let Some(config) = config_in(id, state) else {
+            return false;
+        };
+        self.broken.closed.remove(&id);
+        self.regain_config(id, config)
+    }
+
+    /// Makes a stream of the configuration that its state holds.
+    pub(crate) fn regain_config(&mut self, id: StreamId, config: Bytes) -> bool {
+        let restored = self.restore_config(id, &mut Reader::new(config));
+        if let Some(stream) = self.streams.get_mut(&id) {
+            // The next checkpoint writes it where it belongs.
+            stream.unsaved = true;
+        }
+        restored.is_ok()
     }
 
     /// Takes from a section of a closed stream what it is known by, and which messages are to be moved.
@@ -262,4 +289,13 @@ impl JetStream {
         encode_refusal(name, &options.domain, &error, &mut self.shared.scratch);
         send(account, msg.reply, &self.shared.scratch, env);
     }
+}
+
+/// Returns the configuration that a stream's state holds.
+pub(crate) fn config_in(id: StreamId, state: &Bytes) -> Option<Bytes> {
+    let mut from = Reader::new(state.clone());
+    // Its account does not matter here.
+    let mut core = StreamCore::new(id, AccountId(0), StreamConfig::default(), Wall(0));
+    core.restore_state(&mut from).ok()?;
+    from.bytes().ok()
 }

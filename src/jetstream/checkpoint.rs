@@ -19,8 +19,10 @@ use crate::index::Page;
 use crate::stream::{Stream, StreamCore};
 
 /// The version written into new checkpoints.
-const VERSION: u8 = 7;
-/// The oldest that is read: it did not say which streams are closed.
+const VERSION: u8 = 8;
+/// The first that says which streams are closed.
+const VERSION_CLOSED: u8 = 7;
+/// The oldest that is read.
 const VERSION_MIN: u8 = 6;
 
 /// The group of what concerns all streams; a stream's group is its id, which is never zero.
@@ -178,23 +180,28 @@ impl JetStream {
     fn snapshot_part(&self, stream: &Stream, part: Part) -> Bytes {
         let mut out = Vec::new();
         match part {
-            Part::Config => {
-                let account = self.shared.accounts.get(stream.core.account());
-                put_bytes(
-                    &mut out,
-                    account.map_or(&[], |account| account.name.as_bytes()),
-                );
-                stream.core.snapshot_config(&mut out);
-                let has_first = u8::from(stream.core.has_first()) * HAS_FIRST;
-                let is_hidden = u8::from(stream.is_hidden) * HIDDEN;
-                out.put_u8(is_hidden | has_first);
+            Part::Config => self.snapshot_config(stream, &mut out),
+            Part::State => {
+                stream.core.snapshot_state(&mut out);
+                // Once more, far from the section of its own and that one's copy.
+                let mut config = Vec::new();
+                self.snapshot_config(stream, &mut config);
+                put_bytes(&mut out, &config);
             }
-            Part::State => stream.core.snapshot_state(&mut out),
             Part::Ids(page) => stream.core.snapshot_ids(page, &mut out),
             Part::Messages(page) => stream.core.snapshot_page(page, &mut out),
             Part::Consumers => stream.consumers.snapshot(&mut out),
         }
         out.into()
+    }
+
+    fn snapshot_config(&self, stream: &Stream, out: &mut Vec<u8>) {
+        let account = self.shared.accounts.get(stream.core.account());
+        put_bytes(out, account.map_or(&[], |account| account.name.as_bytes()));
+        stream.core.snapshot_config(out);
+        let has_first = u8::from(stream.core.has_first()) * HAS_FIRST;
+        let is_hidden = u8::from(stream.is_hidden) * HIDDEN;
+        out.put_u8(is_hidden | has_first);
     }
 
     /// Takes over a section of a checkpoint, before any entry is applied. Sections come in the order of
@@ -209,7 +216,7 @@ impl JetStream {
         }
         let id = StreamId(key.group);
         let part = Part::of(key).ok_or(DecodeError::Length)?;
-        if self.broken.has(id) {
+        if self.broken.has(id) && !(part == Part::State && self.regain(id, body)) {
             return Ok(self.restore_closed(id, part, body)?);
         }
         if part == Part::Config {
@@ -225,7 +232,13 @@ impl JetStream {
         }
         match part {
             Part::Config => {}
-            Part::State => core.restore_state(&mut from)?,
+            Part::State => {
+                core.restore_state(&mut from)?;
+                // Its configuration, which earlier versions did not write here.
+                if from.finish().is_err() {
+                    from.bytes()?;
+                }
+            }
             Part::Ids(_) => core.restore_ids(&mut from)?,
             Part::Messages(page) => core.restore_page(page, &mut from)?,
             Part::Consumers => stream.consumers = Consumers::restore(core, from.rest())?,
@@ -242,7 +255,7 @@ impl JetStream {
         self.shared.next_stream = self.shared.next_stream.max(from.u64()?);
         self.shared.next_consumer = self.shared.next_consumer.max(from.u64()?);
         self.holes.restore(&mut from)?;
-        if version > VERSION_MIN {
+        if version >= VERSION_CLOSED {
             self.broken.restore(&mut from)?;
         }
         Ok(from.finish()?)
@@ -274,7 +287,8 @@ impl JetStream {
     }
 
     /// Notes that a section of a checkpoint cannot be had. Returns whether what is left can be gone on
-    /// with: a page of messages is told as lost, one of message ids is no loss of messages. A stream that
+    /// with: a page of messages is told as lost, one of message ids is no loss of messages; what entries to
+    /// come were numbered by is doubted then. A stream that
     /// lacks another section is closed. Without what concerns all streams, new ids are far from old ones.
     pub fn section_lost(&mut self, key: SectionKey) -> bool {
         if key == SHARED {
@@ -287,9 +301,13 @@ impl JetStream {
                 if let Some(stream) = self.streams.get_mut(&id) {
                     stream.core.note_missing(page.first(), page.last());
                 }
+                self.doubt(id);
                 true
             }
-            Some(Part::Ids(_)) => true,
+            Some(Part::Ids(_)) => {
+                self.doubt(id);
+                true
+            }
             Some(Part::Config | Part::State | Part::Consumers) => {
                 self.close_stream(id);
                 true
@@ -301,6 +319,7 @@ impl JetStream {
     /// Forgets what was restored: the checkpoint turned out to be damaged, and another one follows.
     pub fn forget(&mut self) {
         self.holes = crate::holes::Holes::default();
+        self.stand_ins.clear();
         let served = core::mem::take(&mut self.streams).into_values();
         for stream in served.chain(self.broken.take_all()) {
             if let Some(account) = self.shared.accounts.get_mut(stream.core.account()) {

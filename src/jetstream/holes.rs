@@ -4,7 +4,8 @@
 //! tell. Each message says how far its stream was when it was proposed ([`Mark`]): behind a hole
 //! entries wait until a later one tells the last sequence that was given out up to them.
 //! *Invariants:* no message is given a sequence that it might not have had, none is given twice;
-//! what cannot be numbered, and what is missing, is told as lost. Only recovery comes here.
+//! what cannot be numbered, and what is missing, is told as lost. Only recovery comes here: it is the same
+//! for a stream of which a checkpoint has lost a page, since what a message depended on may lie there.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -94,12 +95,31 @@ impl JetStream {
         self.holes.behind = behind.collect();
     }
 
+    /// A page of a stream is lost that the entries to come may depend on: some that were stored may be
+    /// refused now, and others taken that were not.
+    pub(crate) fn doubt(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get(&id) {
+            let base = Some(stream.core.index.last_seq());
+            let behind = Behind {
+                base,
+                ..Behind::default()
+            };
+            self.holes.behind.entry(id).or_insert(behind);
+        }
+    }
+
+    /// The same where not even the stream's last sequence is known.
+    pub(crate) fn doubt_all(&mut self, id: StreamId) {
+        self.holes.behind.insert(id, Behind::default());
+    }
+
     /// The log has been read to its end, and at most `lost` entries are missing in the holes that were told.
     pub fn close_holes(&mut self, lost: u64, env: &mut impl Env) {
-        if self.holes.known_below.take().is_none() {
+        let had_hole = self.holes.known_below.take().is_some();
+        self.settle_all(Seq(lost), env);
+        if !had_hole {
             return;
         }
-        self.settle_all(Seq(lost), env);
         // Ids may have been given to streams and consumers of which nothing is left.
         self.shared.next_stream = self.shared.next_stream.saturating_add(lost);
         self.shared.next_consumer = self.shared.next_consumer.saturating_add(lost);
@@ -123,7 +143,7 @@ impl JetStream {
         entry: &Bytes,
         env: &mut impl Env,
     ) -> bool {
-        if self.holes.known_below.is_none() && !self.broken.is_any() {
+        if !self.holes.is_open() && !self.broken.is_any() {
             return false;
         }
         let Some((id, mark)) = stream_of(entry) else {
@@ -137,16 +157,15 @@ impl JetStream {
             }
             return !goes;
         }
-        let Some(known_below) = self.holes.known_below else {
-            return false;
-        };
         if let Ok(Entry::StreamDelete(_)) = Entry::decode(entry) {
             // What waits goes with the stream, and a stream made next may have its name.
             self.holes.behind.remove(&id);
             return false;
         }
         let Some(behind) = self.holes.behind.get_mut(&id) else {
-            let unknown = id.0 >= known_below && !self.streams.contains_key(&id);
+            let known_below = self.holes.known_below;
+            let unknown =
+                known_below.is_some_and(|below| id.0 >= below) && !self.streams.contains_key(&id);
             if unknown {
                 self.keep_orphan(id, loc, entry);
             }
@@ -366,6 +385,12 @@ fn is_certain(core: &StreamCore, entry: &Bytes) -> bool {
 }
 
 impl Holes {
+    /// Whether entries may have to wait.
+    #[inline]
+    fn is_open(&self) -> bool {
+        self.known_below.is_some() || !self.behind.is_empty()
+    }
+
     /// Appends what a checkpoint holds of it: the streams of which only messages are left.
     pub(crate) fn snapshot(&self, out: &mut Vec<u8>) {
         put_varint(out, u64::try_from(self.orphans.len()).unwrap_or(u64::MAX));

@@ -83,6 +83,8 @@ pub struct JetStream {
     holes: holes::Holes,
     /// Streams of which too much is lost.
     broken: broken::Broken,
+    /// In a repair: streams that stand in for others, of which neither name nor configuration is known.
+    stand_ins: alloc::collections::BTreeSet<StreamId>,
     /// Entries of the log that could not be read; they are skipped, and health tells.
     unreadable: u64,
 }
@@ -105,6 +107,7 @@ impl JetStream {
             fast_held: fast::Held::default(),
             holes: holes::Holes::default(),
             broken: broken::Broken::default(),
+            stand_ins: alloc::collections::BTreeSet::new(),
             unreadable: 0,
         }
     }

@@ -16,6 +16,7 @@ use protocol::store::{Loc, Place, SectionKey};
 use protocol::time::Wall;
 
 use crate::JetStream;
+use crate::broken::config_in;
 use crate::checkpoint::{Part, RestoreError};
 use crate::consumer::Consumers;
 use crate::index::Page;
@@ -122,6 +123,9 @@ impl JetStream {
         body: &Bytes,
     ) -> Result<(), RestoreError> {
         let part = Part::of(key).filter(|_| key.group != 0);
+        if part == Some(Part::State) {
+            self.replace_stand_in(StreamId(key.group), body);
+        }
         if part.is_some_and(|part| part != Part::Config) {
             self.stand_in(StreamId(key.group));
         }
@@ -139,14 +143,14 @@ impl JetStream {
         }
     }
 
-    /// Goes on without a section of a checkpoint; says what that means.
-    pub fn go_on_without(&mut self, key: SectionKey) -> String {
+    /// Goes on without a section of a checkpoint; says what that means, if that is known by now.
+    pub fn go_on_without(&mut self, key: SectionKey) -> Option<String> {
         let id = StreamId(key.group);
         let Some(part) = Part::of(key).filter(|_| key.group != 0) else {
             self.leave_ids();
-            return String::from(
+            return Some(String::from(
                 "what concerns all streams is lost: new ids are far from old ones",
-            );
+            ));
         };
         self.stand_in(id);
         let name = self
@@ -154,29 +158,34 @@ impl JetStream {
             .get(&id)
             .map_or("", |stream| stream.core.name());
         let name = String::from(name);
-        match part {
-            Part::Config => format!(
-                "stream {id}: its name and configuration are lost; its messages are kept as {name}",
-                id = id.0
-            ),
-            Part::State => format!(
-                "stream {name}: what it knew of its messages as a whole is lost (message ids, \
-                 schedules, progress of sources); it goes on behind a gap"
-            ),
-            Part::Ids(_) => format!("stream {name}: message ids are lost, repeats may be stored"),
+        Some(match part {
+            // Its state may have it.
+            Part::Config => return None,
+            Part::State => {
+                self.doubt_all(id);
+                format!(
+                    "stream {name}: what it knew of its messages as a whole is lost (message ids, \
+                     schedules, progress of sources); it goes on behind a gap"
+                )
+            }
+            Part::Ids(_) => {
+                self.doubt(id);
+                format!("stream {name}: message ids are lost, repeats may be stored")
+            }
             Part::Consumers => format!("stream {name}: its consumers are lost"),
             Part::Messages(page) => {
                 let (first, last) = (page.first(), page.last());
                 if let Some(stream) = self.streams.get_mut(&id) {
                     stream.core.note_missing(first, last);
                 }
+                self.doubt(id);
                 format!(
                     "stream {name}: messages from {first} to {last} are lost",
                     first = first.0.max(1),
                     last = last.0
                 )
             }
-        }
+        })
     }
 
     /// Leaves out the ids that may have been given before.
@@ -186,11 +195,41 @@ impl JetStream {
         shared.next_consumer = shared.next_consumer.saturating_add(IDS_UNKNOWN);
     }
 
+    /// Puts a stream in the place of one that stands in for it, if its state says how it is configured.
+    fn replace_stand_in(&mut self, id: StreamId, state: &Bytes) {
+        if !self.stand_ins.contains(&id) {
+            return;
+        }
+        let Some(config) = config_in(id, state) else {
+            return;
+        };
+        self.stand_ins.remove(&id);
+        if let Some(stream) = self.streams.remove(&id)
+            && let Some(account) = self.shared.accounts.get_mut(stream.core.account())
+        {
+            account.remove(&stream.core);
+        }
+        self.regain_config(id, config);
+    }
+
+    /// Says which streams others stand in for.
+    pub(crate) fn tell_stand_ins(&mut self, told: &mut Vec<String>) {
+        for id in core::mem::take(&mut self.stand_ins) {
+            let stream = self.streams.get(&id);
+            let name = stream.map_or("", |stream| stream.core.name());
+            told.push(format!(
+                "stream {id}: its name and configuration are lost; its messages are kept as {name}",
+                id = id.0
+            ));
+        }
+    }
+
     /// Makes a stream for sections whose configuration is lost; nothing if there is one.
     pub(crate) fn stand_in(&mut self, id: StreamId) {
         if self.streams.contains_key(&id) {
             return;
         }
+        self.stand_ins.insert(id);
         let account = self.shared.accounts.by_name(GLOBAL);
         let config = StreamConfig {
             name: format!("RECOVERED_{}", id.0),

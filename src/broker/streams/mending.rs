@@ -178,12 +178,13 @@ impl Streams {
 
     fn go_on_without(&mut self, key: SectionKey) {
         let text = if key == MEMPHIS {
-            String::from("users, schemas and all else that only Memphis has is lost")
+            let all = "users, schemas and all else that only Memphis has is lost";
+            Some(String::from(all))
         } else {
             self.machine.go_on_without(key)
         };
         if let Some(mending) = &mut self.mending {
-            mending.without.push(text);
+            mending.without.extend(text);
         }
     }
 
@@ -226,7 +227,11 @@ impl Streams {
         };
         if !core::mem::replace(&mut mending.swept, true) {
             for (stream, number) in mending.places.segments() {
-                self.store.remove_segment(stream, number);
+                // Where the state did not know of the segment, its number has just been used again.
+                let holds = self.machine.to_be_moved(stream, |other| other == number);
+                if holds.is_empty() {
+                    self.store.remove_segment(stream, number);
+                }
             }
         }
         if mending.checkpoints == CHECKPOINTS {

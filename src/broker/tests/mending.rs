@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use config::Options;
 use jetstream::StreamLosses;
-use protocol::id::ConnId;
+use protocol::id::{ConnId, StreamId};
 use protocol::rng::Rng;
 use storage::{Check, CheckReport, DiskOp, FileName, StoreOptions};
 
@@ -43,8 +43,14 @@ fn world() -> World {
     World::with_store(config, options())
 }
 
-/// Returns the files of a store with segments, checkpoints and some log, and what lies in it.
+/// Returns the files of a store with segments, checkpoints and some log, whose beginning has been given up, and
+/// what lies in it.
 fn stored() -> (Files, Contents) {
+    stored_of(590)
+}
+
+/// Does the same with messages of less than so many bytes and some.
+fn stored_of(len_max: usize) -> (Files, Contents) {
     let mut world = world();
     world.recover();
     let client = world.client();
@@ -77,8 +83,7 @@ fn stored() -> (Files, Contents) {
             STREAMS[number % 2]
         };
         let subject = format!("{name}.{}", number % 5);
-        // Long enough that the log's beginning is given up.
-        let body = format!("{name} {number} {}", "x".repeat(number * 7 % 290));
+        let body = format!("{name} {number} {}", "x".repeat(number * 7 % len_max));
         let ack = request(&mut world, client, &subject, &body);
         assert!(ack.contains("\"seq\""), "{ack}");
     }
@@ -309,6 +314,18 @@ fn a_hole_in_the_log_is_closed_and_the_streams_go_on_behind_it() {
 }
 
 #[test]
+fn a_segment_that_the_older_checkpoint_does_not_know_may_be_written_anew_under_its_number() {
+    let (mut files, before) = stored_of(290);
+    let newest = *files.keys().rfind(|name| is_checkpoint(**name)).unwrap();
+    files.get_mut(&newest).unwrap()[2374] ^= 3;
+    let gone = |name: &FileName| matches!(name, FileName::Segment { stream, .. } if *stream == StreamId(3));
+    let segment = *files.keys().find(|name| gone(name)).unwrap();
+    files.remove(&segment);
+    let said = mend_and_compare(files, &before, "gone");
+    assert!(said.report.findings.len() > 1, "{:?}", said.report);
+}
+
+#[test]
 fn a_stream_whose_consumers_are_lost_keeps_its_messages() {
     let (mut files, before) = stored();
     rot_sections(&mut files, "worker");
@@ -323,10 +340,11 @@ fn a_stream_whose_consumers_are_lost_keeps_its_messages() {
 #[test]
 fn one_of_two_copies_is_enough() {
     let (files, before) = stored();
-    for text in ["worker", "\"name\":\"IDLE\""] {
+    // The configuration stands in the state, too.
+    for (text, copies) in [("worker", 2), ("\"name\":\"IDLE\"", 4)] {
         for nth in 0..2 {
             let mut files = files.clone();
-            rot_sections_but(&mut files, text, |at, all| at * 2 / all != nth);
+            rot_sections_but(&mut files, text, |at, all| at * copies / all % 2 != nth);
             let (mut world, said) = mend(files);
             assert!(said.without.is_empty(), "{text} {nth}: {:?}", said.without);
             assert!(!said.report.findings.is_empty(), "{text} {nth}");
@@ -373,6 +391,18 @@ fn a_stream_that_is_closed_stops_no_other_and_a_repair_has_its_messages() {
 }
 
 #[test]
+fn a_configuration_of_which_both_copies_are_lost_is_had_from_the_state() {
+    let (mut files, before) = stored();
+    rot_sections_but(&mut files, "\"name\":\"IDLE\"", |at, all| at * 2 / all == 1);
+    let (mut world, said) = mend(files);
+    assert!(said.without.is_empty(), "{:?}", said.without);
+    assert!(!said.report.findings.is_empty());
+    let client = world.client();
+    world.say(client, "SUB in 1\r\n");
+    assert_eq!(contents(&mut world, client), before);
+}
+
+#[test]
 fn a_stream_whose_configuration_is_lost_keeps_its_messages_under_another_name() {
     let (mut files, before) = stored();
     rot_sections(&mut files, "\"name\":\"IDLE\"");
@@ -409,7 +439,9 @@ fn rot_sections_but(files: &mut Files, text: &str, stays: impl Fn(usize, usize) 
         let all = found.len();
         for (nth, at) in found.into_iter().enumerate() {
             if !stays(nth, all) {
+                // One flipped bit alone would be put right.
                 bytes[at + 1] ^= 1;
+                bytes[at + 2] ^= 1;
             }
         }
     }
@@ -435,6 +467,8 @@ fn whatever_is_damaged_a_check_names_it_and_a_repair_keeps_everything_else() {
             match pick(5) {
                 0 | 1 if used > 0 => bytes[at] ^= 1 << pick(8),
                 2 => bytes.truncate(at),
+                // What proves the log's last batch lies behind it: with both gone, nothing can tell.
+                3 if is_log(name) && at + 512 >= used => {}
                 3 => {
                     let end = (at + 512).min(bytes.len());
                     bytes[at..end].fill(0);

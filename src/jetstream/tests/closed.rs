@@ -36,11 +36,14 @@ fn two_streams() -> Bench {
     bench
 }
 
-/// Starts from sections, of which the first stream's of this kind are lost.
-fn start_without(kind: Option<u64>, sections: &BTreeMap<SectionKey, Bytes>, log: &Bench) -> Bench {
+/// What closes a stream: its state holds the configuration, too.
+const CLOSING: [&[u64]; 3] = [&[CONFIG, STATE], &[STATE], &[CONSUMERS]];
+
+/// Starts from sections, of which the first stream's of these kinds are lost.
+fn start_without(lost: &[u64], sections: &BTreeMap<SectionKey, Bytes>, log: &Bench) -> Bench {
     let mut js = machine();
     for (key, body) in sections {
-        if key.group == 1 && Some(key.number >> 56) == kind {
+        if key.group == 1 && lost.contains(&(key.number >> 56)) {
             assert!(js.section_lost(*key), "the others can be gone on with");
         } else {
             js.restore(*key, body).expect("whole");
@@ -57,9 +60,9 @@ fn sections(bench: &Bench) -> BTreeMap<SectionKey, Bytes> {
     bench.js.sections().into_iter().collect()
 }
 
-/// Writes a checkpoint over one that has lost its sections.
-fn checkpoint(bench: &mut Bench, kind: u64, old: &mut BTreeMap<SectionKey, Bytes>) {
-    old.retain(|key, _| key.group != 1 || key.number >> 56 != kind);
+/// Writes a checkpoint over one that has lost sections.
+fn checkpoint(bench: &mut Bench, lost: &[u64], old: &mut BTreeMap<SectionKey, Bytes>) {
+    old.retain(|key, _| key.group != 1 || !lost.contains(&(key.number >> 56)));
     for change in bench.js.changes() {
         match change {
             SectionChange::Put(key, body) => drop(old.insert(key, body)),
@@ -71,16 +74,16 @@ fn checkpoint(bench: &mut Bench, kind: u64, old: &mut BTreeMap<SectionKey, Bytes
 
 #[test]
 fn a_stream_that_lacks_a_section_is_closed_and_the_others_go_on() {
-    for kind in [CONFIG, STATE, CONSUMERS] {
+    for lost in CLOSING {
         let before = two_streams();
         let mut held = sections(&before);
-        let mut bench = start_without(Some(kind), &held, &before);
+        let mut bench = start_without(lost, &held, &before);
         for start in 0..2 {
             bench.js.recovered(&mut bench.world);
             let info = bench.ask("STREAM.INFO.A", "");
             assert!(
                 info.contains("\"err_code\":10008"),
-                "{kind} {start}: {info}"
+                "{lost:?} {start}: {info}"
             );
             let again = bench.ask("STREAM.CREATE.A", "{\"name\":\"A\"}");
             assert!(
@@ -91,7 +94,7 @@ fn a_stream_that_lacks_a_section_is_closed_and_the_others_go_on() {
             assert!(info.contains("\"consumer_count\":1"), "{info}");
             let acked = bench.publish_acked("b.x", &[], "goes on");
             assert!(acked.contains(&format!("\"seq\":{}", 4 + start)), "{acked}");
-            if kind != CONFIG {
+            if !lost.contains(&CONFIG) {
                 bench.publish("a.x", &[], "refused");
                 bench.sync();
                 let told = bench.world.take("ack").pop().unwrap_or_default();
@@ -99,16 +102,56 @@ fn a_stream_that_lacks_a_section_is_closed_and_the_others_go_on() {
             }
             assert_eq!(bench.js.closed_streams().count(), 1);
             // Another start finds it closed, though nothing is missing that the checkpoint names.
-            checkpoint(&mut bench, kind, &mut held);
-            bench = start_without(None, &held, &bench);
+            checkpoint(&mut bench, lost, &mut held);
+            bench = start_without(&[], &held, &bench);
         }
+    }
+}
+
+#[test]
+fn a_stream_without_its_configuration_has_it_from_its_state() {
+    let before = two_streams();
+    let mut held = sections(&before);
+    let mut bench = start_without(&[CONFIG], &held, &before);
+    assert_eq!(bench.js.closed_streams().count(), 0);
+    assert_eq!(bench.js.state_hash(), before.js.state_hash());
+    bench.js.recovered(&mut bench.world);
+    let made = bench.ask("STREAM.CREATE.C", "{\"name\":\"C\",\"subjects\":[\"c\"]}");
+    assert!(made.contains("\"did_create\":true"), "{made}");
+    let acked = bench.publish_acked("a.x", &[], "goes on");
+    assert!(acked.contains("\"seq\":4"), "{acked}");
+    // The next start does not depend on it.
+    checkpoint(&mut bench, &[CONFIG], &mut held);
+    let bench = start_without(&[], &held, &bench);
+    assert_eq!(bench.js.streams().count(), 3);
+}
+
+#[test]
+fn a_repair_has_a_lost_configuration_from_the_state_if_that_is_there() {
+    let before = two_streams();
+    for (lost, name, told) in [
+        (&[CONFIG][..], "A", 0),
+        (&[CONFIG, STATE], "RECOVERED_1", 1),
+    ] {
+        let mut js = machine();
+        for (key, body) in &sections(&before) {
+            if key.group == 1 && lost.contains(&(key.number >> 56)) {
+                drop(js.go_on_without(*key));
+            } else {
+                js.restore_what_is_left(*key, body).expect("whole");
+            }
+        }
+        assert_eq!(js.reopen_closed().len(), told);
+        let names: Vec<_> = js.streams().map(|stream| stream.core.name()).collect();
+        assert_eq!(names, [name, "B"]);
+        assert_eq!(js.losses(|_, _| false)[0].messages, 3);
     }
 }
 
 #[test]
 fn a_closed_stream_can_be_deleted_and_made_again() {
     let before = two_streams();
-    let mut bench = start_without(Some(STATE), &sections(&before), &before);
+    let mut bench = start_without(&[STATE], &sections(&before), &before);
     bench.js.recovered(&mut bench.world);
     let deleted = bench.ask("STREAM.DELETE.A", "");
     assert!(deleted.contains("\"success\":true"), "{deleted}");
@@ -120,9 +163,9 @@ fn a_closed_stream_can_be_deleted_and_made_again() {
 
 #[test]
 fn messages_of_a_closed_stream_leave_the_log_for_its_segments() {
-    for kind in [CONFIG, STATE, CONSUMERS] {
+    for lost in CLOSING {
         let before = two_streams();
-        let mut bench = start_without(Some(kind), &sections(&before), &before);
+        let mut bench = start_without(lost, &sections(&before), &before);
         let entry = before.world.log.last().expect("a message of B").clone();
         let stored = before
             .world
@@ -156,7 +199,7 @@ fn messages_of_a_closed_stream_leave_the_log_for_its_segments() {
 fn a_repair_has_a_closed_streams_messages_where_they_have_been_moved_to() {
     let before = two_streams();
     let mut held = sections(&before);
-    let mut bench = start_without(Some(CONSUMERS), &held, &before);
+    let mut bench = start_without(&[CONSUMERS], &held, &before);
     // One that has been acknowledged since.
     let mut more = two_streams();
     more.publish("a.x", &[], "last");
@@ -175,7 +218,7 @@ fn a_repair_has_a_closed_streams_messages_where_they_have_been_moved_to() {
         .collect();
     assert_eq!(moved.len(), 4);
     bench.js.relocated(id, &moved);
-    checkpoint(&mut bench, CONSUMERS, &mut held);
+    checkpoint(&mut bench, &[CONSUMERS], &mut held);
 
     let mut js = machine();
     for (key, body) in &held {

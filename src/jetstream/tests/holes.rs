@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use protocol::id::{LogPos, Seq, StreamId};
 use protocol::rng::Rng;
-use protocol::store::Loc;
+use protocol::store::{Loc, SectionKey};
 
 use crate::entry::Stored;
 use crate::testing::{Bench, machine, restored};
@@ -149,6 +149,63 @@ fn plain(streams: usize, count: usize) -> Bench {
     }
     bench.sync();
     bench
+}
+
+/// Starts from a checkpoint that has lost a section, and from the log behind it.
+fn start_without(
+    lost: SectionKey,
+    sections: &[(SectionKey, Bytes)],
+    log: &[(LogPos, Bytes)],
+) -> Bench {
+    let mut bench = Bench::with_log(Vec::new());
+    bench.js = machine();
+    for (key, body) in sections {
+        if *key == lost {
+            assert!(bench.js.section_lost(*key), "it is gone on without");
+        } else {
+            bench.js.restore(*key, body).expect("whole");
+        }
+    }
+    for (at, entry) in log {
+        bench.js.apply(&mut bench.world, *at, Loc::log(*at), entry);
+    }
+    bench.js.close_holes(0, &mut bench.world);
+    bench
+}
+
+#[test]
+fn a_message_that_was_under_way_with_one_that_damage_refuses_keeps_its_number() {
+    // A page of messages and one of message ids: what either says, a message may depend on.
+    for (kind, header) in [
+        (3, ("Nats-Expected-Last-Subject-Sequence", "1")),
+        (2, ("Nats-Msg-Id", "first")),
+    ] {
+        let mut bench = Bench::new();
+        bench.ask("STREAM.CREATE.S", "{\"name\":\"S\",\"subjects\":[\"s.>\"]}");
+        bench.publish_acked("s.a", &[("Nats-Msg-Id", "first")], "1");
+        let sections = bench.js.sections();
+        let begin = bench.world.log.len();
+        // All of them are under way at once. With the ids, the first is a repeat, and takes no number.
+        bench.publish("s.a", &[header], "2");
+        for _ in 0..3 {
+            bench.publish("s.b", &[], "x");
+        }
+        bench.sync();
+        bench.publish_acked("s.b", &[], "x");
+        let (truth, last) = held(&bench)[&StreamId(1)].clone();
+        let log = bench.world.log.iter().enumerate().skip(begin);
+        let log: Vec<_> = log
+            .map(|(at, entry)| (LogPos(at as u64 + 1), entry.clone()))
+            .collect();
+        let lost = sections.iter().find(|(key, _)| key.number >> 56 == kind);
+        let after = start_without(lost.expect("it is there").0, &sections, &log);
+        let (messages, now) = held(&after)[&StreamId(1)].clone();
+        assert_eq!(now, last, "{header:?}");
+        for (seq, loc) in &messages {
+            assert_eq!(truth.get(seq), Some(loc), "{header:?}: {seq:?}");
+        }
+        assert!(messages.len() >= 4, "{header:?}: {messages:?}");
+    }
 }
 
 /// As where damage has taken what a message depended on, so that it is refused.
