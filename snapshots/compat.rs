@@ -49,6 +49,7 @@ pub fn document() -> io::Result<String> {
          Written by `cargo run -p snapshots --bin compat`; do not edit. Each row is a feature of nats-server, each case a\n\
          conversation recorded from nats-server 2.15.1 (`snapshots/recorded`) that the tests hold with Beale: `same`. What\n\
          no recording can show is `tested` by the named tests and checks; what a single node does not have comes `later`.\n\
+         Faults of nats-server by which messages are lost are not copied, see `ci/clients/differential/quirks.py`. \
          What differs on purpose stands in `snapshots/differences.txt`, what does not pass yet in `snapshots/pending.txt`.\n\n\
          {held} of {} conversations are the same; {} rows.\n\n\
          | row | feature | since | status | cases |\n|---|---|---|---|---|\n",

@@ -9,6 +9,8 @@
 - The account's number of consumers has those of its mirrors and sources among it.
 - A time to live of more than 292 years is over at once.
 - A message of a fast batch that is refused for its expected last message id counts as stored.
+- A new source of a stream that has lost its first messages brings only what is younger than the stream's last message.
+- A source that cannot bring a message tells how far it was behind when it last tried, which may be long ago.
 - A message that is given back with a delay below zero comes again only after ten milliseconds; they are waited for.
 """
 
@@ -73,3 +75,11 @@ def to_delete_after(request, answer, consumers):
 def to_wait_after(request):
     """Returns for how many seconds nothing may be sent after `request`."""
     return 0.05 if request.kind == "ack" and b"-NAK" in request.payload and b"-1" in request.payload else 0.0
+
+
+def is_passed_over(sides):
+    """Says whether a stream of the first server shows that a source has not brought what it should, or tells an old lag."""
+    told = json.loads(sides[0][0][3].replace(b"<ns>", b"0") or b"{}")
+    sources = told.get("sources") or []
+    has_lost = told.get("state", {}).get("first_seq", 0) > 1
+    return any((has_lost and "seq" not in one) or one["lag"] for one in sources)
