@@ -33,11 +33,18 @@ const MEMBERS: &[&str] = &[
     "last_ts",
     "last_active",
     "ts",
-    "nats_server_version",
+    // What a client has not read when it is cut off is chance.
+    "pending_bytes",
+    // How matches are kept is each server's own affair.
+    "num_cache",
+    "cache_hit_rate",
+    "max_fanout",
+    "avg_fanout",
+    "num_matches",
 ];
 
-/// Members that are there or not, as time passes.
-const SOMETIMES: &[&str] = &["rtt", "git_commit", "go"];
+/// Members that are there or not, as time passes and as each server is made.
+const SOMETIMES: &[&str] = &["rtt", "git_commit", "go", "sync_always"];
 
 /// Asks the monitoring port: status, content type and body, line by line.
 ///
