@@ -214,7 +214,12 @@ impl Directory {
     }
 
     fn sync(&self, file: FileName) -> io::Result<()> {
-        self.handle_of(file, Access::Write)?.sync_data()?;
+        let handle = self.handle_of(file, Access::Write)?;
+        handle.sync_data()?;
+        // Where the file system goes down meanwhile, ext4 may give up its journal, and with it what tells
+        // that a block which was only reserved has been written, and still call the sync a success. It
+        // refuses every write from then on, also one of nothing.
+        handle.write_at(&[], 0)?;
         if let Some(open) = self.table().get_mut(&file) {
             open.unsynced = false;
         }
