@@ -148,12 +148,6 @@ impl Consumer {
         cx: &mut Cx<'_, E>,
     ) {
         let seq = Seq(about.stream_seq);
-        let delivery = DeliverySeq(about.consumer_seq);
-        let next = self.state.delivered().delivery.next();
-        if delivery <= self.state.ack_floor().delivery || delivery > next {
-            // It is about a consumer of this name that is gone.
-            return;
-        }
         let Some(p) = self.state.pending(seq).copied() else {
             return;
         };
