@@ -78,10 +78,12 @@ impl Accounts {
     }
 
     fn configure(&mut self, options: &Options, seed: u64) {
-        // nats-server lets the global account use streams unless accounts say who may.
-        let said = options.accounts.iter().any(|a| a.jetstream.is_some());
+        // nats-server lets the global account use streams where there is no other but the system's.
+        let system = options.system_account.as_deref();
+        let mut named = options.accounts.iter().map(|account| account.name.as_str());
+        let is_alone = named.all(|name| name == GLOBAL || Some(name) == system);
         if let Some(global) = self.get_mut(self.global) {
-            global.jetstream = options.jetstream.enabled && !said;
+            global.jetstream = options.jetstream.enabled && is_alone;
             global.mappings = mappings(&options.mappings);
         }
         for account in &options.accounts {

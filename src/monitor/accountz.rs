@@ -164,7 +164,8 @@ fn detail(source: &dyn Source, account: Account, system: &str) -> Detail {
     let signed = options.signed_account(&account.name);
     let mut imports: Vec<Import> = own_imports.iter().map(import).collect();
     if !is_system && !system.is_empty() {
-        imports.extend(implied_imports(&account, system));
+        let has_streams = source.jetstream().is_some();
+        imports.extend(implied_imports(&account.name, system, has_streams));
     }
     Detail {
         update_time: account.updated,
@@ -191,13 +192,36 @@ fn detail(source: &dyn Source, account: Account, system: &str) -> Detail {
     }
 }
 
+/// The destinations by weight, each with its own added to those before it, as nats-server draws lots: the
+/// source stands for what is left.
 fn mapping(mapping: &options::Mapping) -> (String, Vec<Destination>) {
-    let destinations = mapping.destinations.iter().map(|d| Destination {
-        subject: d.subject.clone(),
-        weight: d.weight,
-        cluster: d.cluster.clone(),
-    });
-    (mapping.source.clone(), destinations.collect())
+    let mut destinations: Vec<Destination> = mapping
+        .destinations
+        .iter()
+        .map(|d| Destination {
+            subject: d.subject.clone(),
+            weight: d.weight,
+            cluster: d.cluster.clone(),
+        })
+        .collect();
+    let rest = destinations
+        .iter()
+        .filter(|d| d.cluster.is_none())
+        .fold(100_u8, |rest, d| rest.saturating_sub(d.weight));
+    if rest > 0 {
+        destinations.push(Destination {
+            subject: mapping.source.clone(),
+            weight: rest,
+            cluster: None,
+        });
+    }
+    destinations.sort_by_key(|d| d.weight);
+    let mut sum = 0;
+    for destination in &mut destinations {
+        sum = destination.weight.saturating_add(sum);
+        destination.weight = sum;
+    }
+    (mapping.source.clone(), destinations)
 }
 
 fn export(export: &options::Export) -> Export {
@@ -223,18 +247,23 @@ fn export(export: &options::Export) -> Export {
 }
 
 fn import(import: &options::Import) -> Import {
-    let (kind, local, share) = match &import.kind {
+    let subject = || import.subject.clone();
+    let (kind, to, local, share) = match &import.kind {
         ImportKind::Stream { prefix, to } => {
             let prefixed = prefix.as_ref().map(|p| format!("{p}.{}", import.subject));
-            ("stream", to.clone().or(prefixed), false)
+            let local = to.clone().or(prefixed).unwrap_or_else(subject);
+            ("stream", String::new(), local, false)
         }
-        ImportKind::Service { to, share } => ("service", to.clone(), *share),
+        ImportKind::Service { to, share } => {
+            let to = to.clone().unwrap_or_else(subject);
+            ("service", to.clone(), to, *share)
+        }
     };
     Import {
-        subject: import.subject.clone(),
+        subject: subject(),
         account: import.account.clone(),
-        to: local.clone().unwrap_or_default(),
-        local_subject: local.unwrap_or_else(|| import.subject.clone()),
+        to,
+        local_subject: local,
         kind,
         invalid: false,
         share,
@@ -242,9 +271,9 @@ fn import(import: &options::Import) -> Import {
     }
 }
 
-/// What each account imports without being told to: questions about itself.
-fn implied_imports(account: &Account, system: &str) -> Vec<Import> {
-    let name = &account.name;
+/// What each account imports without being told to: questions about itself, and the API of JetStream, of which
+/// it is then told whether it may use that.
+fn implied_imports(name: &str, system: &str, has_streams: bool) -> Vec<Import> {
     let service = |subject: String, to: &str, share| Import {
         subject,
         account: system.to_owned(),
@@ -263,7 +292,7 @@ fn implied_imports(account: &Account, system: &str) -> Vec<Import> {
         service(statz, "$SYS.REQ.ACCOUNT.PING.STATZ", false),
         service(info, "$SYS.REQ.USER.INFO", true),
     ]);
-    if account.jetstream {
+    if has_streams {
         imports.push(service("$JS.API.>".to_string(), "$JS.API.>", true));
     }
     imports

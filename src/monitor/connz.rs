@@ -80,7 +80,7 @@ impl ConnzOptions {
     /// # Errors
     /// The first parameter that cannot be read.
     pub fn from_query(query: &Query) -> Result<Self, Problem> {
-        let detail = query.text("subs").eq_ignore_ascii_case("detail");
+        let (subscriptions, subscriptions_detail) = query.subscriptions()?;
         let state = match query.text("state").to_ascii_lowercase().as_str() {
             "" | "open" => State::Open,
             "closed" => State::Closed,
@@ -90,8 +90,8 @@ impl ConnzOptions {
         Ok(Self {
             sort: query.text("sort").to_owned(),
             auth: query.boolean("auth")?,
-            subscriptions: detail || query.boolean("subs")?,
-            subscriptions_detail: detail,
+            subscriptions,
+            subscriptions_detail,
             offset: query.int("offset")?,
             limit: query.int("limit")?,
             cid: query.uint("cid")?,

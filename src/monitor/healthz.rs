@@ -149,7 +149,10 @@ fn findings(source: &dyn Source, options: &HealthzOptions) -> Vec<Finding> {
         return Vec::from([finding(400, Kind::BadRequest, empty("account", "stream"))]);
     }
     if options.stream.is_empty() && !options.consumer.is_empty() {
-        return Vec::from([finding(400, Kind::BadRequest, empty("stream", "consumer"))]);
+        let mut bad = finding(400, Kind::BadRequest, empty("stream", "consumer"));
+        bad.error.account.clear();
+        bad.error.consumer.clear();
+        return Vec::from([bad]);
     }
     let health = source.health();
     if let Some(reason) = health.unavailable {

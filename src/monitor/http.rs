@@ -89,9 +89,16 @@ pub fn respond(source: &dyn Source, endpoint: &str, query: &str) -> Response {
             };
             Response::document(&accountz::account_statz(source, &options))
         }),
-        "/routez" => Ok(Response::document(&links::routez(source))),
-        "/gatewayz" => Ok(Response::document(&links::gatewayz(source))),
-        "/leafz" => Ok(Response::document(&links::leafz(source))),
+        "/routez" => query
+            .subscriptions()
+            .map(|_| Response::document(&links::routez(source))),
+        "/gatewayz" => query
+            .subscriptions()
+            .and_then(|_| query.boolean("accs"))
+            .map(|_| Response::document(&links::gatewayz(source))),
+        "/leafz" => query
+            .boolean("subs")
+            .map(|_| Response::document(&links::leafz(source))),
         // There are no queues between parts: one thread does it all.
         "/ipqueuesz" => Ok(Response {
             status: 200,

@@ -93,6 +93,15 @@ impl Query {
         }
     }
 
+    /// Returns whether subscriptions are to be shown, and whether in detail.
+    ///
+    /// # Errors
+    /// When it is neither `detail` nor a truth.
+    pub fn subscriptions(&self) -> Result<(bool, bool), Problem> {
+        let detail = self.text("subs").eq_ignore_ascii_case("detail");
+        Ok((detail || self.boolean("subs")?, detail))
+    }
+
     /// Returns a number, 0 when it is not there; negative ones count as 0.
     ///
     /// # Errors
