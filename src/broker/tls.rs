@@ -47,6 +47,8 @@ pub struct TlsSession {
     pub first: bool,
     /// The client's certificates, its own first; they have been verified.
     pub certs: Vec<PeerCert>,
+    /// In PEM, from the client's own certificate to that of an authority; empty where none was asked for.
+    pub chain: Vec<String>,
 }
 
 /// A certificate of a client.

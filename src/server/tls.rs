@@ -55,10 +55,18 @@ enum Block {
     WebSocket,
 }
 
-/// What of a listener's TLS comes from files.
-pub(crate) struct Keys {
+/// What new connections are accepted with.
+#[derive(Clone)]
+struct Rules {
     acceptor: TlsAcceptor,
     pinned: Arc<[String]>,
+    /// Whose word for clients counts.
+    roots: Arc<[CertificateDer<'static>]>,
+}
+
+/// What of a listener's TLS comes from files.
+pub(crate) struct Keys {
+    rules: Rules,
     /// Until when the first certificate holds.
     pub(crate) not_after: Option<Wall>,
 }
@@ -166,10 +174,8 @@ impl TlsDoor {
         self.current.borrow().as_ref()?.not_after
     }
 
-    fn acceptor(&self) -> Option<(TlsAcceptor, Arc<[String]>)> {
-        let keys = self.current.borrow();
-        let keys = keys.as_ref()?;
-        Some((keys.acceptor.clone(), Arc::clone(&keys.pinned)))
+    fn rules(&self) -> Option<Rules> {
+        Some(self.current.borrow().as_ref()?.rules.clone())
     }
 }
 
@@ -208,24 +214,29 @@ impl Keys {
         let not_after = first.and_then(|cert| certificate::not_after(cert));
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions(tls.min_version))?;
+        let mut roots = Vec::new();
         let builder = match (tls.verify, ask) {
             (true, Ask::AsConfigured) => {
-                let roots = Arc::new(authorities(tls)?);
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                roots = authorities(tls)?;
+                let store = Arc::new(store(&roots)?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(store, provider);
                 builder.with_client_cert_verifier(verifier.build().map_err(|_| TlsError::Ca)?)
             }
             (true, Ask::Nobody) | (false, _) => {
                 // A file that is no use is wrong all the same.
                 if tls.ca_file.is_some() {
-                    authorities(tls)?;
+                    store(&authorities(tls)?)?;
                 }
                 builder.with_no_client_auth()
             }
         };
         let config = builder.with_cert_resolver(Arc::new(ByName::new(certs)));
         Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            pinned: tls.pinned_certs.clone().into(),
+            rules: Rules {
+                acceptor: TlsAcceptor::from(Arc::new(config)),
+                pinned: tls.pinned_certs.clone().into(),
+                roots: roots.into(),
+            },
             not_after,
         })
     }
@@ -282,7 +293,7 @@ fn certified(files: &CertFiles, provider: &CryptoProvider) -> Result<CertifiedKe
     }
 }
 
-fn authorities(tls: &Tls) -> Result<RootCertStore, TlsError> {
+fn authorities(tls: &Tls) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let Some(path) = &tls.ca_file else {
         return Err(TlsError::NoCa);
     };
@@ -290,15 +301,19 @@ fn authorities(tls: &Tls) -> Result<RootCertStore, TlsError> {
         path: path.clone(),
         reason: reason(&e),
     })?;
-    let mut roots = RootCertStore::empty();
-    for cert in CertificateDer::pem_slice_iter(&pem) {
-        let cert = cert.map_err(|_| TlsError::Ca)?;
-        roots.add(cert).map_err(|_| TlsError::Ca)?;
+    let certs: Result<_, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    certs.map_err(|_| TlsError::Ca)
+}
+
+fn store(certs: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    for cert in certs {
+        store.add(cert.clone()).map_err(|_| TlsError::Ca)?;
     }
-    if roots.is_empty() {
+    if store.is_empty() {
         return Err(TlsError::Ca);
     }
-    Ok(roots)
+    Ok(store)
 }
 
 fn versions(min: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {

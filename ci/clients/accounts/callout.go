@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -112,6 +115,46 @@ func (d *decider) bobGetsIn(s *server) error {
 	case <-time.After(2 * time.Second):
 		return errors.New("bob may publish what was not allowed")
 	}
+}
+
+// calloutCertificates tells the service the certificates by which a client has been verified.
+func calloutCertificates(s *server) error {
+	a := certificates(s)
+	told := make(chan *jwt.ClientTLS, 4)
+	d := &decider{issuer: key(nkeys.CreateAccount), failed: make(chan error, 16)}
+	d.decide = func(request *jwt.AuthorizationRequestClaims, user *jwt.UserClaims) string {
+		told <- request.TLS
+		return onlyBob(request, user)
+	}
+	verify := `
+tls { cert_file: "server.pem", key_file: "server.key", ca_file: "ca.pem", verify: true }`
+	if err := s.start(calloutConfig(d.issuer, "") + verify); err != nil {
+		return err
+	}
+	nc, err := s.dial(nats.UserInfo("auth", "auth"), a.root(), a.shows("client"))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if err := d.serve(nc); err != nil {
+		return err
+	}
+	var chain []string
+	for _, name := range []string{"client.pem", "ca.pem"} {
+		pem, err := os.ReadFile(filepath.Join(s.folder, name))
+		if err != nil {
+			return err
+		}
+		chain = append(chain, string(pem))
+	}
+	if err := s.admits(nats.UserInfo("bob", "secret"), a.root(), a.shows("client")); err != nil {
+		return err
+	}
+	tls := <-told
+	if len(tls.Certs) != 0 || len(tls.VerifiedChains) != 1 || !slices.Equal(tls.VerifiedChains[0], chain) {
+		return fmt.Errorf("told of %v", tls)
+	}
+	return nil
 }
 
 func callout(s *server) error {

@@ -43,6 +43,7 @@ var checks = []check{
 	{"websocket", websocketLogin}, {"websocket_tls", websocketTLS},
 	{"callout", callout}, {"callout_encrypted", calloutEncrypted}, {"callout_denies", calloutDenies},
 	{"callout_silent", calloutSilent}, {"callout_operator", calloutOperator},
+	{"callout_certificates", calloutCertificates},
 }
 
 func main() {

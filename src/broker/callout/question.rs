@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::Decider;
 use crate::auth::seconds;
 use crate::shard::Shard;
+use crate::tls::TlsSession;
 
 /// Whom questions are for.
 const AUDIENCE: &str = "nats-authorization-request";
@@ -90,11 +91,19 @@ impl Shard {
             "version": CLAIMS_VERSION,
         });
         if let (Some(tls), Value::Object(nats)) = (&conn.tls, &mut nats) {
-            let tls = json!({"version": tls.version, "cipher": tls.cipher});
-            nats.insert("client_tls".to_string(), tls);
+            nats.insert("client_tls".to_string(), encryption(tls));
         }
         Some(encode(standard, &nats, self.identity.pair()))
     }
+}
+
+/// Returns what is told of a client's encryption, and of the certificates by which it was verified.
+fn encryption(tls: &TlsSession) -> Value {
+    let mut said = json!({"version": tls.version, "cipher": tls.cipher});
+    if let (false, Value::Object(said)) = (tls.chain.is_empty(), &mut said) {
+        said.insert("verified_chains".to_string(), json!([tls.chain]));
+    }
+    said
 }
 
 /// Returns an object of texts without those that are empty.

@@ -1,13 +1,15 @@
 //! What a client's certificate says about it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use broker::PeerCert;
 use protocol::time::Wall;
 use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::pki_types::CertificateDer;
-use x509_cert::Certificate;
 use x509_cert::der::{Any, Decode, Encode};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::{Certificate, TbsCertificate};
 
 /// The attributes that have a name of their own, as Go and LDAP print them.
 const ATTRIBUTES: [(&str, &str); 11] = [
@@ -47,6 +49,48 @@ pub(crate) fn peer(der: &CertificateDer<'_>) -> Option<PeerCert> {
     })
 }
 
+/// Returns the certificates in PEM over which the first of those that a client has shown leads to one of the
+/// `roots`, both included; none if it leads nowhere.
+pub(super) fn chain(shown: &[CertificateDer<'_>], roots: &[CertificateDer<'_>]) -> Vec<String> {
+    let (mut shown, roots) = (readable(shown), readable(roots));
+    if shown.is_empty() {
+        return Vec::new();
+    }
+    let mut last = shown.remove(0);
+    let mut chain = vec![pem(last.0)];
+    loop {
+        if roots.iter().any(|(der, _)| *der == last.0) {
+            return chain;
+        }
+        if let Some((root, _)) = roots.iter().find(|(_, c)| c.subject == last.1.issuer) {
+            chain.push(pem(root));
+            return chain;
+        }
+        let next = shown.iter().position(|(_, c)| c.subject == last.1.issuer);
+        let Some(next) = next else {
+            return Vec::new();
+        };
+        last = shown.remove(next);
+        chain.push(pem(last.0));
+    }
+}
+
+fn readable<'a>(certs: &'a [CertificateDer<'_>]) -> Vec<(&'a [u8], TbsCertificate)> {
+    let read = |der: &'a [u8]| Some((der, Certificate::from_der(der).ok()?.tbs_certificate));
+    certs.iter().filter_map(|der| read(der)).collect()
+}
+
+/// Returns a certificate in PEM, with the line length of RFC 7468.
+fn pem(der: &[u8]) -> String {
+    const LINE: usize = 64;
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in STANDARD.encode(der).as_bytes().chunks(LINE) {
+        pem.extend(line.iter().copied().map(char::from));
+        pem.push('\n');
+    }
+    pem + "-----END CERTIFICATE-----\n"
+}
+
 /// Returns until when a certificate holds; none if it cannot be read.
 pub(super) fn not_after(der: &CertificateDer<'_>) -> Option<Wall> {
     let cert = Certificate::from_der(der).ok()?.tbs_certificate;
@@ -55,7 +99,7 @@ pub(super) fn not_after(der: &CertificateDer<'_>) -> Option<Wall> {
 }
 
 /// Returns email addresses, then host names, then URIs.
-fn names(cert: &x509_cert::TbsCertificate) -> Vec<String> {
+fn names(cert: &TbsCertificate) -> Vec<String> {
     let Ok(Some((_, names))) = cert.get::<SubjectAltName>() else {
         return Vec::new();
     };

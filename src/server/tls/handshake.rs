@@ -9,10 +9,11 @@ use std::io;
 use broker::{Level, TlsSession};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{Error, PeerIncompatible, ProtocolVersion, ServerConnection};
 use tokio_rustls::server::TlsStream;
 
-use super::{TlsDoor, certificate};
+use super::{Rules, TlsDoor, certificate};
 
 /// The first byte of a handshake.
 pub(crate) const CLIENT_HELLO: u8 = 0x16;
@@ -128,14 +129,19 @@ where
         Some(_) => return Err(not_tls()),
         None => return Err(failed(&io::ErrorKind::UnexpectedEof.into())),
     }
-    let Some((acceptor, pinned)) = door.acceptor() else {
+    let Some(Rules {
+        acceptor,
+        pinned,
+        roots,
+    }) = door.rules()
+    else {
         return Err(Insecure {
             level: Level::Debug,
             why: "TLS has just been turned off".to_owned(),
         });
     };
     let stream = acceptor.accept(stream).await.map_err(|e| failed(&e))?;
-    let session = session(stream.get_ref().1);
+    let session = session(stream.get_ref().1, &roots);
     if !pinned.is_empty() {
         let own = session.certs.first().map(|cert| &cert.spki_sha256);
         if !own.is_some_and(|key| pinned.contains(key)) {
@@ -148,7 +154,7 @@ where
     Ok(Secured { stream, session })
 }
 
-fn session(conn: &ServerConnection) -> TlsSession {
+fn session(conn: &ServerConnection, roots: &[CertificateDer<'_>]) -> TlsSession {
     let version = match conn.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "1.3",
         Some(ProtocolVersion::TLSv1_2) => "1.2",
@@ -165,6 +171,7 @@ fn session(conn: &ServerConnection) -> TlsSession {
             .iter()
             .filter_map(|cert| certificate::peer(cert))
             .collect(),
+        chain: certificate::chain(certs, roots),
     }
 }
 
