@@ -71,6 +71,17 @@ URLS = """
 /
 """.split()
 
+# What tools ask that is not among them already, as it stands in their sources. Telegraf and nats-top ask for
+# `/varz`, Metricbeat for the documents without parameters.
+TOOLS = {
+    "KEDA's scaler": "/jsz?acc=A&consumers=true&config=true",
+    "Prometheus' exporter, of streams": "/jsz?consumers=true&config=true&raft=true",
+    "Prometheus' exporter, of accounts": "/accstatz?unused=1",
+    "Prometheus' exporter, of health": "/healthz?js-server-only=true",
+    "NUI": "/connz?limit=10000&sort=last",
+}
+URLS += [url for url in TOOLS.values() if url not in URLS]
+
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 UPTIME = re.compile(r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)$")
 DURATION = re.compile(r"^-?(\d+h)?(\d+m)?(\d+(\.\d+)?(ns|µs|ms|s))$")
