@@ -14,6 +14,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -29,12 +30,16 @@ const OPEN_MAX: usize = 256;
 /// Zeroes are synced when so many have been written, so that the making of a file does not fill the
 /// device's queue in front of the log's syncs.
 const ZERO_PIECE: u64 = 4 << 20;
-/// They are written in smaller ones, so that it shows soon when the log waits for the file.
+/// They are written in smaller ones, so that it shows soon when the log waits for the file. While the log is
+/// written to, each of these is synced by itself.
 static ZEROES: [u8; 256 << 10] = [0; 256 << 10];
+/// How many times as long as such a piece took the disk is left to the log before the next one: a file made
+/// without a break had each sync of the log meanwhile take ten times as long.
+const REST: u32 = 3;
 /// A log that is written to faster than this share of the speed at which its next file is zero-filled
 /// needs the disk for itself: the rest of that file is only reserved. Syncs cost more there until the file
 /// is used again, which batches as long as such a log's do not feel.
-const OUTPACED_SHARE: u64 = 16;
+const OUTPACED_SHARE: u64 = 4;
 /// A log that has been given so many bytes in every microsecond since the file before was made needs the next
 /// one at once: nothing of it is zero-filled.
 const POURING: u64 = 64;
@@ -260,9 +265,13 @@ impl Directory {
             }
             let left = usize::try_from(len - at).unwrap_or(usize::MAX);
             let zeroes = ZEROES.get(..left).unwrap_or(&ZEROES);
+            let begin = Instant::now();
             file.write_all_at(zeroes, at)?;
             at += zeroes.len() as u64;
-            if at.is_multiple_of(ZERO_PIECE) {
+            if logged > 0 {
+                file.sync_data()?;
+                thread::sleep(begin.elapsed() * REST);
+            } else if at.is_multiple_of(ZERO_PIECE) {
                 file.sync_data()?;
             }
         }
