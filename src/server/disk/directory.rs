@@ -36,6 +36,8 @@ static ZEROES: [u8; 256 << 10] = [0; 256 << 10];
 /// How many times as long as such a piece took the disk is left to the log before the next one: a file made
 /// without a break had each sync of the log meanwhile take ten times as long.
 const REST: u32 = 3;
+/// No rest is longer: on a slow disk the file would be late, and a stop would wait for it.
+const REST_MAX: Duration = Duration::from_millis(2);
 /// A log that is written to faster than this share of the speed at which its next file is zero-filled
 /// needs the disk for itself: the rest of that file is only reserved. Syncs cost more there until the file
 /// is used again, which batches as long as such a log's do not feel.
@@ -270,7 +272,7 @@ impl Directory {
             at += zeroes.len() as u64;
             if logged > 0 {
                 file.sync_data()?;
-                thread::sleep(begin.elapsed() * REST);
+                thread::sleep((begin.elapsed() * REST).min(REST_MAX));
             } else if at.is_multiple_of(ZERO_PIECE) {
                 file.sync_data()?;
             }
