@@ -1,12 +1,16 @@
 """A server under test and raw connections to it."""
 
 import os
+import pathlib
 import re
 import shutil
 import socket
-import subprocess
+import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import serving  # noqa: E402 - beside this folder
 
 CONNECT = b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"protocol":1,"lang":"test","version":"1","user":"%s","pass":"x"}\r\n'
 STATUS = re.compile(rb"NATS/1\.0 (\d+)")
@@ -22,7 +26,7 @@ class Server:
         self.name = binary
         # In memory if possible: it is not the disk that is compared.
         self.folder = tempfile.mkdtemp(prefix="differential-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-        self.port = free_port()
+        self.port = serving.free_port()
         path = os.path.join(self.folder, "server.conf")
         with open(path, "w") as file:
             file.write(f"port: {self.port}\nhost: 127.0.0.1\nserver_name: test\n")
@@ -30,15 +34,10 @@ class Server:
             for user, limits in accounts.items():
                 file.write(f"  {user} {{ jetstream: {limits}, users: [ {{ user: {user}, password: x }} ] }}\n")
             file.write("}\n")
-        self.log = open(os.path.join(self.folder, "log"), "w")
-        self.process = subprocess.Popen(
-            [binary, "-c", path], cwd=self.folder, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL
-        )
+        self.process = serving.start([binary, "-c", path], self.folder, serving.listening(self.port))
 
     def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
+        serving.stop(self.process)
         shutil.rmtree(self.folder)
 
 
@@ -47,7 +46,8 @@ class Connection:
 
     def __init__(self, server, user):
         self.name = server.name
-        self.socket = dialled(server.port)
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.inboxes = 0
         #: What came on watching subscriptions.
@@ -156,28 +156,9 @@ class Connection:
                 raise RuntimeError(f"{self.name}: {b' '.join(words)}")
 
 
-def dialled(port):
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            found = socket.create_connection(("127.0.0.1", port), timeout=5)
-            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return found
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
 def publish(subject, reply, headers, payload):
     subject, reply = subject.encode(), reply.encode() + b" " if reply else b""
     if headers:
         sizes = b"%d %d" % (len(headers), len(headers) + len(payload))
         return b"HPUB " + subject + b" " + reply + sizes + b"\r\n" + headers + payload + b"\r\n"
     return b"PUB " + subject + b" " + reply + b"%d\r\n" % len(payload) + payload + b"\r\n"
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]

@@ -2,7 +2,6 @@
 streams as Memphis lays them out, beside a small stand-in for Memphis' HTTP API.
 """
 
-import contextlib
 import http.client
 import http.server
 import json
@@ -16,7 +15,8 @@ import urllib.parse
 import nats
 from nats.js.api import ConsumerConfig, RetentionPolicy, StreamConfig
 
-from harness import BEALE, NATS_SERVER, Server, World, check, free_port, within
+from harness import BEALE, NATS_SERVER, Server, World, check, within
+import serving  # in the folder above, which `harness` has made known
 
 JSON_SCHEMA = '{"type":"object","required":["id"]}'
 STRICTER = '{"type":"object","required":["id","name"]}'
@@ -27,7 +27,7 @@ class Memphis(Server):
     """Beale with Memphis' ports."""
 
     def __init__(self, folder):
-        self.sdk, self.api = free_port(), free_port()
+        self.sdk, self.api = serving.free_ports(2)
         super().__init__(BEALE, folder, f'memphis {{ listen: "127.0.0.1:{self.sdk}", ui_port: {self.api} }}')
         self.url = f"nats://root:memphis@127.0.0.1:{self.sdk}"
         self.api_url = f"http://root:memphis@127.0.0.1:{self.api}"

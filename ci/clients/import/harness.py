@@ -1,18 +1,20 @@
 """Servers to import from and to, and what runs the checks."""
 
-import asyncio
 import contextlib
+import functools
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 
 import nats
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import report  # noqa: E402 - beside this folder
+import serving  # noqa: E402
 
 NATS_SERVER, BEALE, *ONLY = sys.argv[1:]
 STREAMS = int(os.environ.get("IMPORT_STREAMS", "4"))
@@ -33,19 +35,13 @@ def within(world):
     return mark
 
 
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 class Server:
     """A server with a store of its own, which can be killed and started again."""
 
     LOGIN = 'authorization { user: u, password: "p@ss" }'
 
     def __init__(self, binary, folder, login=LOGIN):
-        self.port = free_port()
+        self.port = serving.free_port()
         self.folder = folder
         folder.mkdir()
         conf = folder / "server.conf"
@@ -56,17 +52,10 @@ class Server:
         self.start()
 
     def start(self):
-        log = (self.folder / "log").open("a")
-        self.process = subprocess.Popen(self.command, cwd=self.folder, stdout=log, stderr=log)
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.05)
-        raise AssertionError("the server did not start")
+        self.process = serving.start(self.command, self.folder, serving.listening(self.port))
 
     def kill(self):
-        self.process.kill()
-        self.process.wait()
+        serving.stop(self.process)
 
     async def connect(self):
         return await nats.connect(f"nats://127.0.0.1:{self.port}", user="u", password="p@ss",
@@ -108,26 +97,26 @@ class World:
             await new.close()
 
 
-async def main():
-    passed = failed = 0
-    for function in CHECKS:
-        if ONLY and function.__name__ not in ONLY:
-            continue
-        name = f"import/{function.__name__}"
+def in_its_world(function):
+    """Gives a check a folder and a world of its own."""
+    @functools.wraps(function)
+    async def within_world():
         folder, world = tempfile.mkdtemp(), None
         try:
             world = getattr(function, "world", World)(folder)
-            await asyncio.wait_for(function(world), 1200)
-            passed += 1
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # noqa: BLE001 - every failure is one line of the report
-            failed += 1
+            await function(world)
+        except Exception:
             traceback.print_exc()
-            print(f"FAIL {name}: {type(error).__name__} {error}".replace("\n", " "), flush=True)
+            raise
         finally:
             if world:
                 world.stop()
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return within_world
 
+
+async def main():
+    wanted = [in_its_world(function) for function in CHECKS if not ONLY or function.__name__ in ONLY]
+    failed = await report.failures("import", wanted, seconds=World.patience)
+    print(f"{len(wanted) - failed} passed, {failed} failed")
+    return 1 if failed else 0

@@ -9,14 +9,17 @@ other texts. The last line is `N passed, M failed`.
 
 import json
 import os
+import pathlib
 import re
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import serving  # noqa: E402 - beside this folder
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHAPES = os.path.join(HERE, "shapes.json")
@@ -220,34 +223,23 @@ def answer_of(http, path):
     return answer
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def shapes_of(binary):
     with tempfile.TemporaryDirectory(prefix="beale-monitoring-") as folder:
-        port, http = free_port(), free_port()
+        port, http = serving.free_ports(2)
         config = os.path.join(folder, "server.conf")
         with open(config, "w") as file:
             file.write(CONFIG.format(port=port, http=http, folder=folder))
-        log = open(os.path.join(folder, "log"), "w+")
-        server = subprocess.Popen([binary, "-c", config], stdout=log, stderr=log, cwd=folder)
+        # A connection that only tries whether it is there would show among the closed ones.
+        log = pathlib.Path(folder) / "log"
+        server = serving.start([binary, "-c", config], folder, lambda: "Server is ready" in log.read_text())
         try:
-            for _ in range(200):
-                log.seek(0)
-                if "Server is ready" in log.read():
-                    break
-                time.sleep(0.05)
             clients = situation(port)
             answers = {path: answer_of(http, path) for path in URLS}
             for client in clients:
                 client.socket.close()
             return answers
         finally:
-            server.kill()
-            server.wait()
+            serving.stop(server)
 
 
 def differences(expected, got, at=""):

@@ -5,15 +5,19 @@ Usage: auth.py NATS-CLI SERVER, where SERVER is the server's program. Prints `ok
 exits 1 if one failed. The checks build on each other.
 """
 
+import asyncio
 import json
 import os
 import pathlib
 import re
-import socket
-import subprocess
 import sys
 import tempfile
-import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import commands  # noqa: E402 - beside this folder
+import report  # noqa: E402
+import serving  # noqa: E402
+from commands import contains  # noqa: E402
 
 CLI, SERVER = (os.path.abspath(path) for path in sys.argv[1:3])
 HOME = pathlib.Path(tempfile.mkdtemp(prefix="nats-auth"))
@@ -21,18 +25,9 @@ ENVIRONMENT = {
     **os.environ, "HOME": str(HOME), "XDG_DATA_HOME": f"{HOME}/data", "XDG_CONFIG_HOME": f"{HOME}/config",
     "NATS_URL": "", "NO_COLOR": "1",
 }
-PATIENCE = 60
-CHECKS = []
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-PORT, HTTP = free_port(), free_port()
+PORT, HTTP = serving.free_ports(2)
 URL = f"nats://127.0.0.1:{PORT}"
+CHECKS = []
 server = None
 
 
@@ -42,21 +37,11 @@ def check(function):
 
 
 def nats(*arguments, expect=0):
-    done = subprocess.run(
-        [CLI, "-s", URL, *arguments], env=ENVIRONMENT, cwd=HOME, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=PATIENCE,
-    )
-    out = done.stdout + done.stderr
-    assert (done.returncode == 0) == (expect == 0), f"nats {' '.join(arguments)}: {done.returncode} {out}"
-    return out
+    return commands.run([CLI, "-s", URL, *arguments], ENVIRONMENT, HOME, expect)
 
 
 def as_user(user, *arguments, expect=0):
     return nats("--creds", f"{HOME}/{user}.creds", *arguments, expect=expect)
-
-
-def contains(out, text):
-    assert text in out, f"no {text!r} in {out!r}"
 
 
 def token_of(path):
@@ -93,16 +78,7 @@ resolver {{
    limit: 1000
 }}
 """)
-    with open(HOME / "log", "w") as log:
-        server = subprocess.Popen([SERVER, "-c", f"{HOME}/server.conf"], stdout=log, stderr=log)
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", PORT), 1).close()
-            return
-        except OSError:
-            assert server.poll() is None and time.monotonic() < until, (HOME / "log").read_text()
-            time.sleep(0.05)
+    server = serving.start([SERVER, "-c", "server.conf"], HOME, serving.listening(PORT))
 
 
 @check
@@ -144,19 +120,10 @@ def a_smaller_account_counts_as_soon_as_it_is_pushed():
 
 
 def main():
-    failed = 0
-    for function in CHECKS:
-        name = f"natscli-auth/{function.__name__}"
-        try:
-            function()
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # noqa: BLE001 - every failure is one line of the report
-            failed += 1
-            print(f"FAIL {name}: {type(error).__name__} {error}".replace("\n", " "), flush=True)
+    status = asyncio.run(report.run_all("natscli-auth", CHECKS))
     if server:
-        server.kill()
-        server.wait()
-    return 1 if failed else 0
+        serving.stop(server)
+    return status
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ import asyncio
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import report  # noqa: E402 - beside this folder
+import commands  # noqa: E402 - beside this folder
+import report  # noqa: E402
+from commands import contains  # noqa: E402
 
 CLI, URL = sys.argv[1], sys.argv[2]
 HOME = tempfile.TemporaryDirectory()
@@ -27,21 +28,11 @@ def check(function):
 
 
 def start(*arguments):
-    command = [CLI, "-s", URL, *arguments]
-    return subprocess.Popen(
-        command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return commands.start([CLI, "-s", URL, *arguments], ENVIRONMENT)
 
 
 def nats(*arguments, expect=0):
-    process = start(*arguments)
-    out, _ = process.communicate(timeout=20)
-    assert (process.returncode == 0) == (expect == 0), f"nats {' '.join(arguments)}: {process.returncode} {out}"
-    return out
-
-
-def contains(out, text):
-    assert text in out, f"`{text}` is not in {out}"
+    return commands.run([CLI, "-s", URL, *arguments], ENVIRONMENT, expect=expect)
 
 
 def listed(*arguments):

@@ -5,12 +5,14 @@ ci/clients/run.sh does it. Prints what checks.py prints.
 """
 
 import json
-import subprocess
 import sys
 import time
 
+# It leads to the modules beside this folder, so it comes first.
 import checks
-from checks import CLI, ENVIRONMENT, URL, check, contains, listed, nats
+import commands
+from checks import CLI, ENVIRONMENT, URL, check, listed, nats
+from commands import contains
 
 checks.CHECKS.clear()
 
@@ -20,10 +22,7 @@ def of(user):
 
 
 def start_as(user, *arguments):
-    command = [CLI, "-s", of(user), *arguments]
-    return subprocess.Popen(
-        command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return commands.start([CLI, "-s", of(user), *arguments], ENVIRONMENT)
 
 
 def said(process):

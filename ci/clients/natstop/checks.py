@@ -4,6 +4,7 @@ Usage: checks.py NATS-TOP SERVER, where SERVER is the server's program. Prints `
 exits 1 if one failed.
 """
 
+import asyncio
 import csv
 import json
 import os
@@ -12,21 +13,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import report  # noqa: E402 - beside this folder
+import serving  # noqa: E402
 
 TOP, SERVER = (os.path.abspath(path) for path in sys.argv[1:3])
 HOME = pathlib.Path(tempfile.mkdtemp(prefix="nats-top"))
 PATIENCE = 60
+PORT, HTTP = serving.free_ports(2)
 CHECKS = []
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-PORT, HTTP = free_port(), free_port()
 
 
 def check(function):
@@ -52,17 +48,7 @@ class Client:
 
 def start():
     (HOME / "server.conf").write_text(f"listen: 127.0.0.1:{PORT}\nhttp: 127.0.0.1:{HTTP}\nserver_name: test\n")
-    with open(HOME / "log", "w") as log:
-        server = subprocess.Popen([SERVER, "-c", f"{HOME}/server.conf"], stdout=log, stderr=log)
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            for port in HTTP, PORT:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-            return server
-        except OSError:
-            assert server.poll() is None and time.monotonic() < until, (HOME / "log").read_text()
-            time.sleep(0.05)
+    return serving.start([SERVER, "-c", "server.conf"], HOME, serving.listening(HTTP, PORT))
 
 
 def top(*arguments):
@@ -115,18 +101,9 @@ def main():
     alpha.say("SUB foo 1")
     beta.say(*["PUB foo 4\r\nbody"] * 3)
     alpha.say()
-    failed = 0
-    for function in CHECKS:
-        name = f"natstop/{function.__name__}"
-        try:
-            function()
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # noqa: BLE001 - every failure is one line of the report
-            failed += 1
-            print(f"FAIL {name}: {type(error).__name__} {error}".replace("\n", " "), flush=True)
-    server.kill()
-    server.wait()
-    return 1 if failed else 0
+    status = asyncio.run(report.run_all("natstop", CHECKS))
+    serving.stop(server)
+    return status
 
 
 if __name__ == "__main__":

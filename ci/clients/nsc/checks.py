@@ -12,7 +12,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,24 +20,19 @@ import time
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import report  # noqa: E402 - beside this folder
+import commands  # noqa: E402 - beside this folder
+import report  # noqa: E402
+import serving  # noqa: E402
+from commands import contains  # noqa: E402
 
 NSC, CLI, SERVER = (os.path.abspath(path) for path in sys.argv[1:4])
 HOME = pathlib.Path(tempfile.mkdtemp(prefix="nsc"))
 ENVIRONMENT = {**os.environ, "HOME": str(HOME), "NATS_URL": "", "NO_COLOR": "1"}
 KEYED = re.compile(r"eyJ[\w.-]+")
 KEY = re.compile(r"\bA[A-Z2-7]{55}\b")
-CHECKS = []
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-PORT, HTTP = free_port(), free_port()
+PORT, HTTP = serving.free_ports(2)
 URL = f"nats://127.0.0.1:{PORT}"
+CHECKS = []
 
 
 def check(function):
@@ -47,12 +41,7 @@ def check(function):
 
 
 def run(command, expect=0):
-    done = subprocess.run(
-        command, env=ENVIRONMENT, cwd=HOME, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
-    )
-    out = done.stdout + done.stderr
-    assert (done.returncode == 0) == (expect == 0), f"{' '.join(command)}: {done.returncode} {out}"
-    return out
+    return commands.run(command, ENVIRONMENT, HOME, expect)
 
 
 def nsc(*arguments, expect=0):
@@ -65,19 +54,11 @@ def creds(user):
 
 
 def start_as(user, *arguments):
-    command = [CLI, "-s", URL, "--creds", creds(user), *arguments]
-    return subprocess.Popen(
-        command, env=ENVIRONMENT, cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return commands.start([CLI, "-s", URL, "--creds", creds(user), *arguments], ENVIRONMENT, HOME)
 
 
 def nats(user, *arguments, expect=0):
     return run([CLI, "-s", URL, "--creds", creds(user), *arguments], expect)
-
-
-def contains(out, text):
-    assert text in out, f"`{text}` is not in {out}"
 
 
 def push(*arguments):
@@ -102,15 +83,8 @@ def serve():
     """Starts the server, or starts it again."""
     global server
     if server:
-        server.send_signal(signal.SIGKILL)
-        server.wait()
-    server = subprocess.Popen([SERVER, "-c", "server.conf"], cwd=HOME, stderr=(HOME / "log").open("a"))
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", PORT)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError((HOME / "log").read_text()[-500:])
+        serving.stop(server)
+    server = serving.start([SERVER, "-c", "server.conf"], HOME, serving.listening(PORT))
 
 
 @check
@@ -278,7 +252,7 @@ def accounts_are_fetched_from_the_web_when_somebody_of_theirs_comes():
 def main():
     status = asyncio.run(report.run_all("nsc", CHECKS))
     if server:
-        server.kill()
+        serving.stop(server)
     return status
 
 

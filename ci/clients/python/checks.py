@@ -6,6 +6,7 @@ RESTART, if set, is a program that restarts the server.
 
 import asyncio
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -22,6 +23,9 @@ from nats.js.api import (
     StreamConfig,
 )
 from nats.js.errors import APIError, BadRequestError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import report  # noqa: E402 - beside this folder
 
 CHECKS = []
 
@@ -480,19 +484,10 @@ async def reconnect(nc, js):
 
 
 async def main():
-    failed = 0
     nc = await connected()
-    js = nc.jetstream()
-    for function in CHECKS + EXTENSIONS:
-        name = f"python/{function.__name__}"
-        try:
-            await asyncio.wait_for(function(nc, js), 30)
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # noqa: BLE001 - every failure is one line of the report
-            failed += 1
-            print(f"FAIL {name}: {type(error).__name__} {error}".replace("\n", " "), flush=True)
+    status = await report.run_all("python", CHECKS + EXTENSIONS, nc, nc.jetstream())
     await nc.close()
-    return 1 if failed else 0
+    return status
 
 
 if __name__ == "__main__":

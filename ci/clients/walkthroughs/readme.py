@@ -12,8 +12,6 @@ import os
 import pathlib
 import re
 import shlex
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +21,7 @@ import nats
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import report  # noqa: E402 - beside this folder
+import serving  # noqa: E402
 
 BEALE, CLI = sys.argv[1:3]
 README = pathlib.Path(__file__).resolve().parents[3] / "README.md"
@@ -47,36 +46,6 @@ def section(title):
 
 def commands(title):
     return [line[6:] for line in section(title).splitlines() if line.startswith("    $ ")]
-
-
-def free_ports(count):
-    """Drawn together, so that none is drawn twice."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-class Server:
-    def __init__(self, folder, arguments, port):
-        self.folder = folder
-        log = (folder / "log").open("w")
-        self.process = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=log)
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                return
-            except OSError:
-                assert time.monotonic() < deadline and self.process.poll() is None, (folder / "log").read_text()
-                time.sleep(0.05)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
 
 
 def run(line, env, places):
@@ -107,11 +76,11 @@ def request(cli, env, subject, **fields):
 @check
 async def coming_from_memphis(folder):
     [command] = commands("Coming from Memphis")
-    port, management, gateway, pages = free_ports(4)
+    port, management, gateway, pages = serving.free_ports(4)
     (folder / "beale.conf").write_text(
         f'jetstream {{ store_dir: "store" }}\nport: -1\nmemphis {{ listen: "127.0.0.1:{port}", ui_port: {management}\n'
         f'  rest_gw_port: {gateway}, ws_port: {pages} }}\n')
-    server = Server(folder, [BEALE, "-c", "beale.conf"], port)
+    server = serving.start([BEALE, "-c", "beale.conf"], folder, serving.listening(port))
     at = f"nats://127.0.0.1:{port}"
     try:
         for more in ({"user": "root", "password": "memphis"}, {"user": "root$1", "password": "memphis"},
@@ -159,23 +128,23 @@ async def coming_from_memphis(folder):
         assert get(management, "/api/status") == {"message": "Ok"}
         assert get(gateway, "/monitoring/status") == {"status": "ok"}
     finally:
-        server.stop()
+        serving.stop(server)
 
 
 @check
 async def coming_from_nats(folder):
     [command] = commands("Coming from NATS")
-    old_port, new_port, monitor = free_ports(3)
+    old_port, new_port, monitor = serving.free_ports(3)
     # Under the other name, with the flags that it is started with there.
     (folder / "old").mkdir()
     (folder / "new").mkdir()
     link = folder / "nats-server"
     link.symlink_to(BEALE)
     arguments = [str(link), "-js", "-sd", "store", "-a", "127.0.0.1"]
-    old = Server(folder / "old", [*arguments, "-p", str(old_port)], old_port)
+    old = serving.start([*arguments, "-p", str(old_port)], folder / "old", serving.listening(old_port))
     (folder / "new" / "nats.conf").write_text(
         f'port: {new_port}\nhost: 127.0.0.1\nhttp_port: {monitor}\njetstream {{ store_dir: "store", sync_interval: "2m" }}\n')
-    new = Server(folder / "new", [BEALE, "-c", "nats.conf"], new_port)
+    new = serving.start([BEALE, "-c", "nats.conf"], folder / "new", serving.listening(new_port))
     try:
         nc = await nats.connect(f"nats://127.0.0.1:{old_port}")
         js = nc.jetstream()
@@ -198,8 +167,8 @@ async def coming_from_nats(folder):
         await nc.close()
         assert get(monitor, "/varz")["jetstream"]["config"]["sync_always"] is True
     finally:
-        old.stop()
-        new.stop()
+        serving.stop(old)
+        serving.stop(new)
 
 
 if __name__ == "__main__":
