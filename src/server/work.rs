@@ -102,7 +102,11 @@ impl Worker {
         let done = self.done.clone();
         let tell = move || {
             // Nobody waits for it any more when the server is gone.
-            let _ = done.send(WorkDone::Notified(slack::tell(&url, &notices)));
+            let _ = done.send(WorkDone::Notified(slack::tell(
+                &url,
+                &notices,
+                slack::PATIENCE,
+            )));
         };
         let thread = thread::Builder::new().name("notify".to_owned());
         if thread.spawn(tell).is_err() {
@@ -190,7 +194,9 @@ fn carry_out(op: WorkOp) -> WorkDone {
             let token = web_client::fetch(&server, &key);
             WorkDone::AccountFetched { key, token }
         }
-        WorkOp::Notify { url, notices } => WorkDone::Notified(slack::tell(&url, &notices)),
+        WorkOp::Notify { url, notices } => {
+            WorkDone::Notified(slack::tell(&url, &notices, slack::PATIENCE))
+        }
         WorkOp::ChangeFiles { directory, change } => {
             let outcome = change_files(Path::new(&directory), &change);
             WorkDone::FilesChanged(outcome.map_err(|error| reason(&error)))
