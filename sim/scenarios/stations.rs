@@ -10,6 +10,7 @@ mod gateway;
 mod retention;
 
 use core::net::SocketAddr;
+use core::ops::Range;
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -129,6 +130,18 @@ impl Server {
         self.heard.clear();
         let len = body.len();
         self.say(&format!("PUB {subject} in.1 {len}\r\n{body}\r\n"))?;
+        Ok(core::mem::take(&mut self.heard))
+    }
+
+    /// Stores a message under an id, which a header says; returns what came back.
+    fn publish(&mut self, partition: u32, id: &str, body: &str) -> Result<String, Dark> {
+        let header = format!("NATS/1.0\r\n{id}\r\n\r\n");
+        let (head, all) = (header.len(), header.len() + body.len());
+        self.heard.clear();
+        self.say(&format!(
+            "HPUB plain#a${partition}.final in.1 {head} {all}\r\n{header}{body}\r\n"
+        ))?;
+        assert!(self.heard.contains("\"seq\":"), "{}", self.heard);
         Ok(core::mem::take(&mut self.heard))
     }
 
@@ -261,14 +274,8 @@ impl Server {
                 "{refused}"
             );
             self.drop_schema_letters()?;
-            let body = "{\"id\":1}";
-            let header = "NATS/1.0\r\nmsg-id: m1\r\n\r\n";
-            let (head, all) = (header.len(), header.len() + body.len());
-            self.heard.clear();
-            self.say(&format!(
-                "HPUB plain#a$1.final in.1 {head} {all}\r\n{header}{body}\r\n"
-            ))?;
-            assert!(self.heard.contains("\"seq\":1"), "{}", self.heard);
+            let stored = self.publish(1, "msg-id: m1", "{\"id\":1}")?;
+            assert!(stored.contains("\"seq\":1"), "{stored}");
             told.stored = true;
         }
         if !told.resend {
@@ -318,25 +325,46 @@ fn options(now: Now) -> ShardOptions {
     }
 }
 
-/// Holds the conversation with the power going after `power` operations; says whether it went.
-fn run(seed: u64, power: u64) -> bool {
-    hold(&mut Server::new(seed, power), power)
+/// Lives until nothing more is to be done, again from the start each time that the power goes; says whether it went.
+fn lives(server: &mut Server, mut live: impl FnMut(&mut Server) -> Result<(), Dark>) -> bool {
+    let ended = (0..LIVES_MAX).find(|_| live(server).is_ok());
+    ended.expect("it comes to an end") > 0
 }
 
-fn hold(server: &mut Server, power: u64) -> bool {
-    let mut told = Told::default();
-    let mut went = false;
-    for life in 0..LIVES_MAX {
-        let booted = server.boot();
-        if booted.is_ok() {
-            server.check(told);
+/// Lets the power go after each number of disk operations, until a run ends before it would.
+fn at_every_operation(seeds: Range<u64>, least: u64, run: fn(&mut Server) -> bool) {
+    for seed in seeds {
+        let mut power = 0;
+        while run(&mut Server::new(seed, power)) {
+            power += 1;
         }
-        match booted.and_then(|()| server.converse(&mut told)) {
-            Ok(()) => break,
-            Err(Dark) => went = true,
-        }
-        assert!(life + 1 < LIVES_MAX, "it comes to an end");
+        assert!(
+            power > least,
+            "a run without a power loss proves nothing: {power}"
+        );
     }
+}
+
+/// Says whether a check fails on a disk that keeps nothing of what it syncs, after one of the numbers of operations.
+fn is_lie_noticed(mut powers: Range<u64>, run: fn(&mut Server) -> bool) -> bool {
+    powers.any(|power| {
+        notices(move || {
+            let mut server = Server::new(1, power);
+            server.disk.set_lying(true);
+            run(&mut server);
+        })
+    })
+}
+
+/// Holds the conversation with the power going on the way; says whether it went.
+fn hold(server: &mut Server) -> bool {
+    let power = server.power_left;
+    let mut told = Told::default();
+    let went = lives(server, |server| {
+        server.boot()?;
+        server.check(told);
+        server.converse(&mut told)
+    });
     server.power_left = u64::MAX;
     // The group's consumer has the message back, and the copy is there once.
     let got = server.ask(NEXT, FETCH).map_err(|Dark| "dark");
@@ -361,28 +389,12 @@ fn notices(wrong: impl FnOnce() + core::panic::UnwindSafe) -> bool {
 
 #[test]
 fn a_disk_that_keeps_nothing_of_what_it_syncs_is_noticed() {
-    let is_noticed = (20..60).any(|power| {
-        notices(move || {
-            let mut server = Server::new(1, power);
-            server.disk.set_lying(true);
-            hold(&mut server, power);
-        })
-    });
-    assert!(is_noticed);
+    assert!(is_lie_noticed(20..60, hold));
 }
 
 #[test]
 fn power_loss_between_any_two_steps_of_a_stations_life() {
-    for seed in 1..5 {
-        let mut power = 0;
-        while run(seed, power) {
-            power += 1;
-        }
-        assert!(
-            power > 30,
-            "a run without a power loss proves nothing: {power}"
-        );
-    }
+    at_every_operation(1..5, 30, hold);
 }
 
 #[test]

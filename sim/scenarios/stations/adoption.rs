@@ -4,7 +4,7 @@
 use broker::Rules;
 use memphis::book::Phase;
 
-use super::{CONSUMER, Dark, FETCH, LIVES_MAX, NEXT, Server};
+use super::{CONSUMER, Dark, FETCH, NEXT, Server, at_every_operation, is_lie_noticed, lives};
 
 const ADOPT: &str = "{\"name\":\"plain.a\",\"partitions_number\":2,\"adopt\":true,\"owner\":\"app\",\
                      \"dls_station\":\"dead\"}";
@@ -99,31 +99,18 @@ fn make_and_fill(server: &mut Server, step: &mut Step) -> Result<(), Dark> {
 
 /// Stores a message once, however often it is tried: its id is its body.
 fn store(server: &mut Server, partition: u32, body: &str) -> Result<(), Dark> {
-    let header = format!("NATS/1.0\r\nNats-Msg-Id: {body}\r\n\r\n");
-    let (head, all) = (header.len(), header.len() + body.len());
-    server.heard.clear();
-    server.say(&format!(
-        "HPUB plain#a${partition}.final in.1 {head} {all}\r\n{header}{body}\r\n"
-    ))?;
-    assert!(server.heard.contains("\"seq\":"), "{}", server.heard);
+    server.publish(partition, &format!("Nats-Msg-Id: {body}"), body)?;
     Ok(())
 }
 
 /// Holds the conversation with the power going on the way; says whether it went.
 fn run(server: &mut Server) -> bool {
     let mut step = Step::default();
-    let mut went = false;
-    for _ in 0..LIVES_MAX {
-        let booted = server.boot();
-        if booted.is_ok() {
-            check(server, step);
-        }
-        match booted.and_then(|()| converse(server, &mut step)) {
-            Ok(()) => break,
-            Err(Dark) => went = true,
-        }
-    }
-    assert_eq!(step, Step::StoredAgain, "it comes to an end");
+    let went = lives(server, |server| {
+        server.boot()?;
+        check(server, step);
+        converse(server, &mut step)
+    });
     check(server, step);
     server.power_left = u64::MAX;
     // The group has what was there before the station was.
@@ -136,26 +123,10 @@ fn run(server: &mut Server) -> bool {
 
 #[test]
 fn power_loss_between_any_two_steps_of_an_adoption() {
-    for seed in 1..5 {
-        let mut power = 0;
-        while run(&mut Server::new(seed, power)) {
-            power += 1;
-        }
-        assert!(
-            power > 20,
-            "a run without a power loss proves nothing: {power}"
-        );
-    }
+    at_every_operation(1..5, 20, run);
 }
 
 #[test]
 fn a_disk_that_forgets_an_adoption_is_noticed() {
-    let is_noticed = (10..60).any(|power| {
-        super::notices(move || {
-            let mut server = Server::new(1, power);
-            server.disk.set_lying(true);
-            run(&mut server);
-        })
-    });
-    assert!(is_noticed);
+    assert!(is_lie_noticed(10..60, run));
 }

@@ -3,7 +3,9 @@
 
 use memphis::book::Phase;
 
-use super::{Dark, LIVES_MAX, SCHEMA, STATION, Server, Told};
+use super::{
+    Dark, SCHEMA, STATION, Server, Told, at_every_operation, is_lie_noticed, lives, notices,
+};
 
 const STRICTER: &str =
     "{\"schema_name\":\"sch\",\"schema_content\":\"{\\\"required\\\":[\\\"id\\\",\\\"no\\\"]}\"}";
@@ -104,51 +106,28 @@ fn converse(server: &mut Server, step: &mut Step) -> Result<(), Dark> {
     Ok(())
 }
 
-/// Holds the conversation with the power going after `power` operations; says whether it went.
+/// Holds the conversation with the power going on the way; says whether it went.
 fn run(server: &mut Server) -> bool {
     let mut step = Step::default();
-    let mut went = false;
-    for _ in 0..LIVES_MAX {
-        let booted = server.boot();
-        if booted.is_ok() {
-            check(server, step);
-        }
-        match booted.and_then(|()| converse(server, &mut step)) {
-            Ok(()) => break,
-            Err(Dark) => went = true,
-        }
-    }
-    assert_eq!(step, Step::Removed, "it comes to an end");
+    let went = lives(server, |server| {
+        server.boot()?;
+        check(server, step);
+        converse(server, &mut step)
+    });
     check(server, step);
     went
 }
 
 #[test]
 fn power_loss_between_any_two_steps_of_a_change_and_a_removal() {
-    for seed in 1..5 {
-        let mut power = 0;
-        while run(&mut Server::new(seed, power)) {
-            power += 1;
-        }
-        assert!(
-            power > 30,
-            "a run without a power loss proves nothing: {power}"
-        );
-    }
+    at_every_operation(1..5, 30, run);
 }
 
 #[test]
 fn a_disk_that_forgets_changes_is_noticed() {
-    let is_noticed = (20..60).any(|power| {
-        super::notices(move || {
-            let mut server = Server::new(1, power);
-            server.disk.set_lying(true);
-            run(&mut server);
-        })
-    });
-    assert!(is_noticed);
+    assert!(is_lie_noticed(20..60, run));
     // And so is who says that it was told more than it was.
-    assert!(super::notices(|| {
+    assert!(notices(|| {
         let mut server = Server::new(1, u64::MAX);
         assert!(server.boot().is_ok());
         check(&server, Step::Versioned);
@@ -157,7 +136,7 @@ fn a_disk_that_forgets_changes_is_noticed() {
         station: true,
         ..Told::default()
     };
-    assert!(super::notices(move || {
+    assert!(notices(move || {
         let mut server = Server::new(1, u64::MAX);
         assert!(server.boot().is_ok());
         server.check(told);

@@ -5,7 +5,7 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use super::{Dark, LIVES_MAX, Server};
+use super::{Dark, Server, at_every_operation, is_lie_noticed, lives};
 
 const STATION: &str = "{\"name\":\"plain.a\",\"partitions_number\":1,\"username\":\"root\"}";
 const CONSUMER: &str = "{\"name\":\"c\",\"station_name\":\"plain.a\",\"connection_id\":\"u1\",\
@@ -23,7 +23,6 @@ struct Seen {
     /// Acknowledgements that were sent, whether or not their confirmation came.
     acked: BTreeSet<String>,
     handed_out: BTreeSet<String>,
-    is_over: bool,
 }
 
 /// Stores what is not known to be stored, takes batches, and hands out what is acknowledged for good.
@@ -32,13 +31,7 @@ fn converse(server: &mut Server, seen: &mut Seen) -> Result<(), Dark> {
     assert_eq!(made, "MSG in.1 1 0\r\n\r\n");
     while seen.stored < MESSAGES {
         let body = format!("m{}", seen.stored);
-        let header = format!("NATS/1.0\r\nmsg-id: {body}\r\n\r\n");
-        let (head, all) = (header.len(), header.len() + body.len());
-        server.heard.clear();
-        server.say(&format!(
-            "HPUB plain#a$1.final in.1 {head} {all}\r\n{header}{body}\r\n"
-        ))?;
-        assert!(server.heard.contains("\"seq\":"), "{}", server.heard);
+        server.publish(1, &format!("msg-id: {body}"), &body)?;
         seen.stored += 1;
     }
     let joined = server.ask("$memphis_consumer_creations", CONSUMER)?;
@@ -62,7 +55,6 @@ fn converse(server: &mut Server, seen: &mut Seen) -> Result<(), Dark> {
         server.say("PONG\r\n")?;
         server.ask(NEXT, FETCH)?;
     }
-    seen.is_over = true;
     Ok(())
 }
 
@@ -102,40 +94,20 @@ fn check(server: &Server, seen: &Seen) {
 
 fn run(server: &mut Server) -> bool {
     let mut seen = Seen::default();
-    let mut went = false;
-    for _ in 0..LIVES_MAX {
-        match server.boot().and_then(|()| converse(server, &mut seen)) {
-            Ok(()) => break,
-            Err(Dark) => went = true,
-        }
-    }
-    assert!(seen.is_over, "it comes to an end");
+    let went = lives(server, |server| {
+        server.boot()?;
+        converse(server, &mut seen)
+    });
     check(server, &seen);
     went
 }
 
 #[test]
 fn power_loss_between_any_two_steps_of_the_gateway() {
-    for seed in 1..4 {
-        let mut power = 0;
-        while run(&mut Server::new(seed, power)) {
-            power += 1;
-        }
-        assert!(
-            power > 20,
-            "a run without a power loss proves nothing: {power}"
-        );
-    }
+    at_every_operation(1..4, 20, run);
 }
 
 #[test]
 fn a_gateway_that_hands_out_before_it_is_safe_is_noticed() {
-    let is_noticed = (10..80).any(|power| {
-        super::notices(move || {
-            let mut server = Server::new(1, power);
-            server.disk.set_lying(true);
-            run(&mut server);
-        })
-    });
-    assert!(is_noticed);
+    assert!(is_lie_noticed(10..80, run));
 }

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use super::{CONSUMER, Dark, FETCH, LIVES_MAX, NEXT, Server};
+use super::{CONSUMER, Dark, FETCH, NEXT, Server, at_every_operation, lives};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const STATION: &str = "{\"name\":\"plain.a\",\"partitions_number\":1,\"username\":\"root\",\
@@ -47,11 +47,7 @@ fn live(server: &mut Server, seen: &mut Seen) -> Result<(), Dark> {
     server.ask("$memphis_station_creations", STATION)?;
     server.ask("$memphis_consumer_creations", CONSUMER)?;
     if !seen.stored {
-        let header = "NATS/1.0\r\nmsg-id: m1\r\n\r\n";
-        let (head, all) = (header.len(), header.len() + 1);
-        server.say(&format!(
-            "HPUB plain#a$1.final in.1 {head} {all}\r\n{header}x\r\n"
-        ))?;
+        server.publish(1, "msg-id: m1", "x")?;
         seen.stored = true;
     }
     while !seen.gone {
@@ -70,14 +66,7 @@ fn live(server: &mut Server, seen: &mut Seen) -> Result<(), Dark> {
 
 fn run(server: &mut Server) -> bool {
     let mut seen = Seen::default();
-    let mut went = false;
-    for _ in 0..LIVES_MAX {
-        match live(server, &mut seen) {
-            Ok(()) => break,
-            Err(Dark) => went = true,
-        }
-    }
-    assert!(seen.gone, "its time is over");
+    let went = lives(server, |server| live(server, &mut seen));
     server.power_left = u64::MAX;
     assert!(server.boot().is_ok());
     seen.look(server);
@@ -86,14 +75,5 @@ fn run(server: &mut Server) -> bool {
 
 #[test]
 fn a_letter_lives_as_long_as_its_time_whatever_the_power_does() {
-    for seed in 1..3 {
-        let mut power = 0;
-        while run(&mut Server::new(seed, power)) {
-            power += 1;
-        }
-        assert!(
-            power > 20,
-            "a run without a power loss proves nothing: {power}"
-        );
-    }
+    at_every_operation(1..3, 20, run);
 }
