@@ -24,9 +24,10 @@ pub(crate) use dead::hex;
 pub use dead::{DeadLetter, DeadLetterId, DeadLetterKind, DeadLettersKept, Letter};
 pub use dying::{Dying, DyingKey};
 pub use ids::{Ids, seal_of};
-pub(crate) use ids::{Numbered, free, id_of};
+pub(crate) use ids::{Numbered, free, id_of, number};
 pub use integration::Integration;
 pub(crate) use integration::{AUTH_TOKEN, Alert, CHANNEL_ID, SLACK};
+pub(crate) use people::ROOT;
 pub use people::{Audit, PeopleChange, Permissions, Tag, Tagged, Trails, UserKind, UserRow};
 pub(crate) use rows::stamp;
 pub use rows::{Attached, Client, Consumer, Group, Phase, Producer, Start, StationRow};
@@ -84,9 +85,7 @@ impl Book {
     /// Returns the number of a user.
     #[must_use]
     pub fn user_id(&self, account: &str, user: &str) -> u32 {
-        let ids = self.tenant(account).map(|rows| &rows.ids);
-        let of = |ids: &Ids| ids.of(Numbered::User, user);
-        ids.map_or_else(|| of(&Ids::default()), of)
+        number(Numbered::User, user, self.tenant(account))
     }
 
     /// Returns the row of a station.

@@ -204,12 +204,7 @@ impl<H: Host> Cx<'_, H> {
                 found.push(Partition { stream, number });
             }
         });
-        // A station made the Memphis way and a NATS client's stream of the same name are two things.
-        if found.iter().any(|partition| partition.number > 0) {
-            found.retain(|partition| partition.number > 0);
-        }
-        found.sort_unstable_by_key(|partition| partition.number);
-        found
+        of_station(found)
     }
 
     pub(crate) fn publish(&mut self, subject: &str, headers: &[u8], payload: &[u8]) {
@@ -220,6 +215,16 @@ impl<H: Host> Cx<'_, H> {
         };
         self.host.publish(self.account, msg);
     }
+}
+
+/// Returns the streams of a station's name that are behind it, in the order of their numbers.
+pub(crate) fn of_station(mut found: Vec<Partition>) -> Vec<Partition> {
+    // A station made the Memphis way and a NATS client's stream of the same name are two things.
+    if found.iter().any(|partition| partition.number > 0) {
+        found.retain(|partition| partition.number > 0);
+    }
+    found.sort_unstable_by_key(|partition| partition.number);
+    found
 }
 
 /// Returns what SDKs know as a station's partitions.

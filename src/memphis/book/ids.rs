@@ -9,6 +9,8 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
+use super::Tenant;
+
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0100_0000_01b3;
 /// Numbers are positive for those who read 32 bits with a sign.
@@ -43,7 +45,7 @@ pub struct Ids {
 
 impl Ids {
     /// Returns the number of a name.
-    pub(crate) fn of(&self, kind: Numbered, name: &str) -> u32 {
+    pub(super) fn of(&self, kind: Numbered, name: &str) -> u32 {
         let moved = self.moved.get(kind.as_str());
         let moved = moved.and_then(|names| names.get(name)).copied();
         moved.unwrap_or_else(|| id_of(kind.as_str(), &[name]))
@@ -71,6 +73,14 @@ impl Ids {
         if let Some(names) = self.moved.get_mut(kind.as_str()) {
             names.remove(name);
         }
+    }
+}
+
+/// Returns the number of a name in an account, which may have no rows.
+pub(crate) fn number(kind: Numbered, name: &str, rows: Option<&Tenant>) -> u32 {
+    match rows {
+        Some(rows) => rows.ids.of(kind, name),
+        None => id_of(kind.as_str(), &[name]),
     }
 }
 

@@ -12,7 +12,7 @@ use super::Tenant;
 use super::ids::Numbered;
 
 /// The user that is always there, and has no row.
-const ROOT: &str = "root";
+pub(crate) const ROOT: &str = "root";
 /// Most lines of a station's audit trail.
 const AUDIT_MAX: usize = 1000;
 /// How long lines are kept: three days.

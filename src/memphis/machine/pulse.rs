@@ -17,6 +17,7 @@ use protocol::time::Instant;
 use serde_json::{Value, json};
 
 use super::{Host, Memphis, Request, WEB_USER, answer};
+use crate::book::ROOT;
 use crate::manage::{Call, Plan, plan};
 use crate::throughput::Throughput;
 
@@ -32,7 +33,6 @@ const BEAT: Duration = Duration::from_secs(5);
 const PAGE: Duration = Duration::from_secs(20);
 /// Most pages that are watched, over all accounts.
 const PAGES_MAX: usize = 1000;
-const ROOT: &str = "root";
 
 /// What is measured and watched.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use super::{Plan, Refusal, View, show};
-use crate::book::{Change, PeopleChange, Permissions, Tagged, UserKind, UserRow, stamp};
+use crate::book::{Change, PeopleChange, Permissions, ROOT, Tagged, UserKind, UserRow, stamp};
 use crate::machine::Host;
 use crate::request::Fields;
 use crate::work::{Cx, Work};
@@ -23,7 +23,6 @@ const TAG_BYTES_MAX: usize = 20;
 const PATTERN_BYTES_MAX: usize = 120;
 /// Most users of an account, and most tags.
 const ROWS_MAX: usize = 10_000;
-const ROOT: &str = "root";
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Showable(text.into()))

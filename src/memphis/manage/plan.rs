@@ -6,15 +6,12 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use super::{Call, Refusal, View, integrations, letters, people, schemas, stations};
-use crate::book::UserKind;
+use crate::book::{ROOT, UserKind};
 use crate::machine::Host;
 use crate::name::Name;
 use crate::request::Fields;
 use crate::turns::Topic;
 use crate::work::{Cx, Work};
-
-/// The user that is always there.
-const ROOT: &str = "root";
 
 /// What a call comes to.
 #[expect(

@@ -1,9 +1,9 @@
 //! What people see, in the shapes of Memphis' REST API.
 
 mod letters;
+mod listing;
 mod people;
 
-use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -12,15 +12,14 @@ use protocol::time::Wall;
 use serde_json::{Value, json};
 
 use super::{ConsumerFacts, StreamFacts};
-use crate::book::{
-    Client, DeadLetter, DeadLetterId, Ids, Numbered, StationRow, Tagged, Tenant, free, id_of,
-};
+use crate::book::{Client, DeadLetter, DeadLetterId, StationRow, Tagged, Tenant, id_of};
 use crate::machine::{BROKER, Host};
-use crate::name::{Name, station_of_stream};
+use crate::name::Name;
 use crate::station::StationRetention;
 use crate::work::{Cx, Partition, numbers};
 
 pub(super) use letters::{dead_letters, journey, message};
+pub(super) use listing::Listing;
 use people::tags_of;
 pub(super) use people::{attached, root, schema, tag, tag_of, user};
 
@@ -35,42 +34,15 @@ pub(crate) fn time(stamp: u64) -> String {
     rfc3339::Rfc3339(Wall(stamp)).to_string()
 }
 
-/// Returns the number of a station. Streams of NATS clients of which nothing is noted make room for stations, and
-/// for each other in the order of their names.
-fn station_id<H: Host>(name: &Name, cx: &Cx<'_, H>) -> u32 {
-    let no_ids = Ids::default();
-    let ids = cx.rows().map_or(&no_ids, |rows| &rows.ids);
-    let of = |name: &str| ids.of(Numbered::Station, name);
-    let id = of(name.external());
-    if cx.row(name).is_some() {
-        return id;
-    }
-    let noted = cx.rows().into_iter().flat_map(|rows| rows.stations.keys());
-    let mut taken: BTreeSet<u32> = noted.map(|name| of(name)).collect();
-    let mut before = BTreeSet::new();
-    cx.host.streams(cx.account, &mut |stream| {
-        let (other, _) = station_of_stream(stream);
-        let is_noted = cx.book.station(cx.tenant, &other).is_some();
-        if !is_noted && of(&other) == id && *other < *name.external() {
-            before.insert(other);
-        }
-    });
-    for _ in before {
-        let theirs = free(id, |id| taken.contains(&id));
-        taken.insert(theirs);
-    }
-    free(id, |id| taken.contains(&id))
-}
-
 /// What a station's streams say together.
-struct Streams {
-    partitions: Vec<Partition>,
+struct Streams<'a> {
+    partitions: &'a [Partition],
     facts: Vec<StreamFacts>,
 }
 
-impl Streams {
-    fn of<H: Host>(station: &Name, cx: &Cx<'_, H>) -> Self {
-        let partitions = cx.partitions(station);
+impl<'s> Streams<'s> {
+    fn of<H: Host>(station: &Name, listing: &'s Listing, cx: &Cx<'_, H>) -> Self {
+        let partitions = listing.partitions(station);
         let facts = partitions
             .iter()
             .filter_map(|p| cx.host.stream(cx.account, &p.stream));
@@ -88,14 +60,17 @@ impl Streams {
         self.facts.iter().map(|facts| facts.bytes).sum()
     }
 
-    fn consumers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ConsumerFacts> {
+    fn consumers<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a ConsumerFacts> + use<'a, 's> {
         let all = self.facts.iter().flat_map(|facts| &facts.consumers);
         all.filter(move |consumer| consumer.name == name)
     }
 }
 
-pub(super) fn station<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
-    let streams = Streams::of(name, cx);
+pub(super) fn station<H: Host>(name: &Name, listing: &Listing, cx: &Cx<'_, H>) -> Value {
+    let streams = Streams::of(name, listing, cx);
     let row = cx.row(name).cloned().unwrap_or_default();
     let made = row.station.as_ref();
     let facts = streams.facts.first();
@@ -111,10 +86,10 @@ pub(super) fn station<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
     };
     let kept = row.dead_letters();
     let created = facts.map_or(row.created, |facts| facts.created);
-    let list = numbers(&streams.partitions);
+    let list = numbers(streams.partitions);
     let in_memory = facts.is_some_and(|facts| facts.in_memory);
     json!({
-        "id": station_id(name, cx),
+        "id": listing.id(name, cx),
         "name": name.external(),
         "retention_type": retention_type,
         "retention_value": retention_value,
@@ -144,13 +119,13 @@ pub(super) fn station<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
     })
 }
 
-pub(super) fn station_in_list<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
-    let streams = Streams::of(name, cx);
+pub(super) fn station_in_list<H: Host>(name: &Name, listing: &Listing, cx: &Cx<'_, H>) -> Value {
+    let streams = Streams::of(name, listing, cx);
     let dead = dead_of(name, cx.rows()).count();
     let row = cx.row(name);
     let mut clients = row.into_iter().flat_map(clients_of);
     json!({
-        "station": station(name, cx),
+        "station": station(name, listing, cx),
         "total_messages": streams.messages(),
         "posion_messages": dead,
         "has_dls_messages": dead > 0,
@@ -159,14 +134,14 @@ pub(super) fn station_in_list<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
     })
 }
 
-pub(super) fn station_in_short<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
+pub(super) fn station_in_short<H: Host>(name: &Name, listing: &Listing, cx: &Cx<'_, H>) -> Value {
     let attached = cx.row(name).and_then(|row| row.schema.as_ref());
     json!({
-        "id": station_id(name, cx),
+        "id": listing.id(name, cx),
         "name": name.external(),
         "dls_messages": dead_of(name, cx.rows()).count(),
         "schema_name": attached.map_or("", |attached| attached.schema.as_str()),
-        "total_messages": Streams::of(name, cx).messages(),
+        "total_messages": Streams::of(name, listing, cx).messages(),
         "tags": tags_of(Tagged::Station, name.external(), cx.rows()),
     })
 }
@@ -207,7 +182,8 @@ fn client(name: &str, client: &Client, updated: u64, is_active: bool, station: &
 }
 
 pub(super) fn overview<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
-    let streams = Streams::of(name, cx);
+    let listing = Listing::of(cx);
+    let streams = Streams::of(name, &listing, cx);
     let rows = cx.rows();
     let row = cx.row(name);
     let (here, away) = producers(name, cx);
@@ -226,7 +202,7 @@ pub(super) fn overview<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
         })
         .collect();
     let mut shown = dead_letters(name, cx);
-    let mut all = station(name, cx);
+    let mut all = station(name, &listing, cx);
     let fields = json!({
         "connected_producers": here,
         "disconnected_producers": away,
@@ -301,7 +277,7 @@ fn dls_of(name: &Name, rows: Option<&Tenant>) -> Vec<String> {
 
 /// Returns a station's consumer groups: those with active members, and the others. A NATS client's
 /// durable is a group of its own.
-fn groups<H: Host>(name: &Name, streams: &Streams, cx: &Cx<'_, H>) -> (Vec<Value>, Vec<Value>) {
+fn groups<H: Host>(name: &Name, streams: &Streams<'_>, cx: &Cx<'_, H>) -> (Vec<Value>, Vec<Value>) {
     let (mut here, mut away) = (Vec::new(), Vec::new());
     let row = cx.row(name);
     let dead = |group: &str| {
@@ -353,7 +329,7 @@ fn groups<H: Host>(name: &Name, streams: &Streams, cx: &Cx<'_, H>) -> (Vec<Value
     (here, away)
 }
 
-fn consumer_group(group: &str, durable: &str, streams: &Streams, dead: usize) -> Value {
+fn consumer_group(group: &str, durable: &str, streams: &Streams<'_>, dead: usize) -> Value {
     let first = streams
         .consumers(durable)
         .next()
@@ -375,7 +351,7 @@ fn consumer_group(group: &str, durable: &str, streams: &Streams, dead: usize) ->
         "disconnected_consumers": [],
         "deleted_consumers": [],
         "last_status_change_date": time(active.unwrap_or_default()),
-        "partitions": numbers(&streams.partitions),
+        "partitions": numbers(streams.partitions),
     })
 }
 
@@ -385,17 +361,18 @@ fn throughput<H: Host>(cx: &Cx<'_, H>) -> Vec<Value> {
     [TOTAL, BROKER].into_iter().filter_map(of).collect()
 }
 
-pub(super) fn main<H: Host>(stations: &[Name], cx: &Cx<'_, H>) -> Value {
-    let shown: Vec<Value> = stations
-        .iter()
-        .map(|name| station_in_list(name, cx))
+pub(super) fn main<H: Host>(cx: &Cx<'_, H>) -> Value {
+    let listing = Listing::of(cx);
+    let shown: Vec<Value> = listing
+        .stations()
+        .map(|name| station_in_list(&name, &listing, cx))
         .collect();
-    let messages: u64 = stations
-        .iter()
-        .map(|name| Streams::of(name, cx).messages())
+    let messages: u64 = listing
+        .stations()
+        .map(|name| Streams::of(&name, &listing, cx).messages())
         .sum();
     json!({
-        "total_stations": stations.len(),
+        "total_stations": shown.len(),
         "total_messages": messages,
         "total_dls_messages": cx.rows().map_or(0, |rows| rows.dead_letters.iter().count()),
         "stations": shown,

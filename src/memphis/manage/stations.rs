@@ -1,6 +1,6 @@
 //! Stations: made, listed, changed, emptied, removed.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec;
@@ -11,13 +11,14 @@ use protocol::headers::HeaderWriter;
 use serde_json::{Value, json};
 
 use super::plan::name;
+use super::show::Listing;
 use super::{Plan, Refusal, View, show};
 use crate::book::{Change, DeadLetterId};
 use crate::calls::{Ask, Calls};
 use crate::guard::SchemaText;
 use crate::machine::Host;
 use crate::making::Making;
-use crate::name::{Kind, Name, station_of_stream};
+use crate::name::{Kind, Name};
 use crate::removing::Removing;
 use crate::request::Fields;
 use crate::schema::Attaching;
@@ -43,20 +44,22 @@ pub(super) fn plan<H: Host>(
     match route {
         "getStation" => {
             let station = there(fields, cx)?;
-            Ok(Plan::Now(show::station(&station, cx)))
+            Ok(Plan::Now(show::station(&station, &Listing::of(cx), cx)))
         }
         "getStations" => {
-            let all = all(cx);
-            let shown = all.iter().map(|station| show::station_in_list(station, cx));
+            let all = Listing::of(cx);
+            let shown = all
+                .stations()
+                .map(|station| show::station_in_list(&station, &all, cx));
             Ok(Plan::Now(
                 json!({"stations": shown.collect::<Vec<Value>>()}),
             ))
         }
         "getAllStations" => {
-            let all = all(cx);
+            let all = Listing::of(cx);
             let shown = all
-                .iter()
-                .map(|station| show::station_in_short(station, cx));
+                .stations()
+                .map(|station| show::station_in_short(&station, &all, cx));
             Ok(Plan::Now(json!(shown.collect::<Vec<Value>>())))
         }
         "createStation" => create(user, fields, cx),
@@ -104,27 +107,15 @@ pub(super) fn monitor<H: Host>(
             let station = there(fields, cx)?;
             Ok(Plan::Now(show::overview(&station, cx)))
         }
-        "getMainOverviewData" => Ok(Plan::Now(show::main(&all(cx), cx))),
+        "getMainOverviewData" => Ok(Plan::Now(show::main(cx))),
         "getSystemGeneralInfo" => Ok(Plan::Now(json!({
             "total_amount_brokers": 1,
-            "total_stations": all(cx).len(),
+            "total_stations": Listing::of(cx).stations().count(),
             "total_users": cx.rows().map_or(0, |rows| rows.users.len()) + 1,
             "total_schemas": cx.rows().map_or(0, |rows| rows.schemas.len()),
         }))),
         _ => Err(Refusal::NoRoute),
     }
-}
-
-/// Returns all stations: those of Memphis, and streams of NATS clients.
-fn all<H: Host>(cx: &Cx<'_, H>) -> Vec<Name> {
-    let mut names = BTreeSet::new();
-    cx.host.streams(cx.account, &mut |stream| {
-        names.insert(station_of_stream(stream).0);
-    });
-    let named = names.iter();
-    named
-        .filter_map(|name| Name::new(Kind::Station, name).ok())
-        .collect()
 }
 
 /// Returns the station that a call names, if it is there.

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString as _};
 
 use serde_json::{Value, json};
 
+use super::show::Listing;
 use super::{Answer, Refusal, integrations, show};
 use crate::answer;
 use crate::machine::Host;
@@ -61,7 +62,7 @@ impl View {
         }
         Answer::ok(&match self {
             Self::Empty | Self::Message { .. } => json!({}),
-            Self::Station(name) => show::station(name, cx),
+            Self::Station(name) => show::station(name, &Listing::of(cx), cx),
             Self::DeadLettersKept(name) => {
                 let kept = cx.row(name).map(|row| row.dead_letters());
                 let (poison, schemaverse) =

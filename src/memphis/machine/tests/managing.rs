@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
-use super::world::{World, consumer, producer, station, with};
+use super::world::{Stream, World, consumer, producer, station, with};
 use crate::dispatch::{
     CONSUMER_CREATIONS, PRODUCER_CREATIONS, SCHEMA_CREATIONS, STATION_CREATIONS,
 };
@@ -73,7 +73,7 @@ fn streams_that_came_from_elsewhere_become_a_station() {
     );
     for number in [1, 2] {
         let config = json!({"name": format!("old#a${number}")});
-        let stream = super::world::Stream {
+        let stream = Stream {
             config,
             ..Default::default()
         };
@@ -118,6 +118,53 @@ fn everything_has_a_number_that_stays() {
     assert_eq!(one_each.len(), 4, "{before:?}");
     world.crash();
     assert_eq!(ids(&mut world), before);
+}
+
+#[test]
+fn streams_of_nats_clients_whose_numbers_are_taken_get_the_next_ones() {
+    let mut world = World::new();
+    // Both names come to the same number.
+    let (first, second) = ("x22357", "x76200");
+    for name in [first, second] {
+        world.host.streams.insert(name.into(), Stream::default());
+    }
+    let ids = |world: &mut World| {
+        let all = world.manage("stations/getAllStations", &json!({}));
+        [&all[0], &all[1]].map(|station| station["id"].as_u64().unwrap())
+    };
+    let before = ids(&mut world);
+    assert_eq!(before[1], before[0] + 1);
+    for (name, id) in [(first, before[0]), (second, before[1])] {
+        let alone = world.manage("stations/getStation", &json!({"station_name": name}));
+        assert_eq!(alone["id"], id);
+    }
+    // What is noted of the second one gives it its number.
+    let noted = json!({"station_name": second, "poison": true, "schemaverse": true});
+    world.manage("stations/updateDlsConfig", &noted);
+    assert_eq!(ids(&mut world), [before[1], before[0]]);
+}
+
+#[test]
+fn a_list_looks_at_the_streams_once_however_many_there_are() {
+    let visits = |streams: u32| {
+        let mut world = World::new();
+        for number in 0..streams {
+            let name = format!("s{number}");
+            world.host.streams.insert(name, Stream::default());
+        }
+        world.host.visits.set(0);
+        let routes = [
+            "stations/getStations",
+            "stations/getAllStations",
+            "monitoring/getMainOverviewData",
+        ];
+        routes.map(|route| {
+            world.manage(route, &json!({}));
+            world.host.visits.take()
+        })
+    };
+    assert_eq!(visits(1), [1, 1, 1]);
+    assert_eq!(visits(100), [1, 1, 1]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -64,6 +65,8 @@ pub(super) struct FakeHost {
     /// What has gone in and out.
     pub(super) traffic: TrafficFacts,
     pub(super) now: Now,
+    /// How often it was asked to name all streams.
+    pub(super) visits: Cell<u32>,
     queue: VecDeque<Happening>,
     log: Vec<(LogPos, Vec<u8>)>,
     last_pos: u64,
@@ -208,6 +211,7 @@ impl Host for FakeHost {
     }
 
     fn streams(&self, _: AccountId, each: &mut dyn FnMut(&str)) {
+        self.visits.set(self.visits.get() + 1);
         for stream in self.streams.keys() {
             each(stream);
         }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use protocol::headers::Headers;
 use serde_json::{Map, Value, json};
 
-use super::{Streams, UNKNOWN, consumer_group, dead_of, time};
+use super::{Listing, Streams, UNKNOWN, consumer_group, dead_of, time};
 use crate::book::{DeadLetter, DeadLetterId, DeadLetterKind, StationRow, hex};
 use crate::machine::Host;
 use crate::name::{Kind, Name};
@@ -75,7 +75,8 @@ pub(in crate::manage) fn journey<H: Host>(
     cx: &Cx<'_, H>,
 ) -> Value {
     let station = Name::new(Kind::Station, &dead.station).ok();
-    let streams = station.as_ref().map(|name| Streams::of(name, cx));
+    let listing = Listing::of(cx);
+    let streams = station.as_ref().map(|name| Streams::of(name, &listing, cx));
     let groups: Vec<Value> = dead
         .groups
         .iter()

@@ -6,17 +6,9 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use super::time;
-use crate::book::{Ids, Numbered, StationRow, Tag, Tagged, Tenant, id_of};
+use crate::book::{Numbered, ROOT, StationRow, Tag, Tagged, Tenant, UserKind, id_of, number};
 use crate::machine::Host;
 use crate::work::Cx;
-
-/// Returns the number of a name.
-fn id(kind: Numbered, name: &str, rows: Option<&Tenant>) -> u32 {
-    match rows {
-        Some(rows) => rows.ids.of(kind, name),
-        None => Ids::default().of(kind, name),
-    }
-}
 
 pub(in crate::manage) fn schema<H: Host>(name: &str, cx: &Cx<'_, H>) -> Value {
     let rows = cx.rows();
@@ -48,7 +40,7 @@ pub(in crate::manage) fn schema<H: Host>(name: &str, cx: &Cx<'_, H>) -> Value {
     });
     let maker = schema.versions.first().map_or("", |v| v.username.as_str());
     json!({
-        "id": id(Numbered::Schema, name, rows),
+        "id": number(Numbered::Schema, name, rows),
         "schema_name": name,
         "name": name,
         "type": schema.kind.as_str(),
@@ -81,7 +73,7 @@ pub(in crate::manage) fn user(name: &str, rows: Option<&Tenant>) -> Value {
     };
     let about = |key: &str| user.about.get(key).map_or("", String::as_str);
     json!({
-        "id": id(Numbered::User, name, rows),
+        "id": number(Numbered::User, name, rows),
         "username": name,
         "user_type": user.kind.as_str(),
         "created_at": time(user.created),
@@ -102,7 +94,12 @@ pub(in crate::manage) fn user(name: &str, rows: Option<&Tenant>) -> Value {
 }
 
 pub(in crate::manage) fn root() -> Value {
-    json!({"id": id(Numbered::User, "root", None), "username": "root", "user_type": "root", "pending": false})
+    json!({
+        "id": number(Numbered::User, ROOT, None),
+        "username": ROOT,
+        "user_type": UserKind::Root.as_str(),
+        "pending": false,
+    })
 }
 
 pub(in crate::manage) fn tag(name: &str, rows: Option<&Tenant>) -> Value {
@@ -112,7 +109,7 @@ pub(in crate::manage) fn tag(name: &str, rows: Option<&Tenant>) -> Value {
 
 pub(in crate::manage) fn tag_of(name: &str, tag: &Tag, rows: Option<&Tenant>) -> Value {
     json!({
-        "id": id(Numbered::Tag, name, rows),
+        "id": number(Numbered::Tag, name, rows),
         "name": name,
         "color": tag.color,
         "stations": tag.stations,
