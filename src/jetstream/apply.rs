@@ -391,8 +391,9 @@ impl JetStream {
         let Stream {
             core, consumers, ..
         } = stream;
-        // Where acks remove messages, this may come from one; clients' requests were checked before.
-        if core.config().retention == Retention::Limits || core.config().sealed {
+        // Where acks remove messages, this may come from one, and a seal does not keep that; clients' requests
+        // were checked before.
+        if core.config().retention == Retention::Limits {
             core.check_msg_delete(delete.seq)?;
         }
         let shared = &mut self.shared;

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use protocol::id::{AccountId, Seq, StreamId};
+use protocol::js::enums::Storage;
 use protocol::js::limits::MULTI_GET_SUBJECTS_MAX;
 use protocol::js::request::MsgGetRequest;
 use protocol::store::ReadError;
@@ -227,7 +228,11 @@ fn plan_lasts(core: &StreamCore, body: &MsgGetRequest) -> Plan {
     let up_to = match (body.up_to_time, body.up_to_seq) {
         (Some(time), _) => Seq(core.index.first_since(time).0.saturating_sub(1)),
         (None, 0) => last,
-        (None, seq) => Seq(seq).min(last),
+        // nats-server's files know nothing of what is behind the last message; its memory does not mind.
+        (None, seq) if Seq(seq) > last && core.config().storage == Storage::File => {
+            return Err(NO_RESULTS);
+        }
+        (None, seq) => Seq(seq),
     };
     // No subject is without a name; to the index no filter at all means everything.
     let patterns = body.multi_last.iter().filter(|p| !p.is_empty());

@@ -176,13 +176,8 @@ impl Consumer {
 
     /// Begins to live: clocks are set, and clients are looked for.
     pub(super) fn activate<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
-        let now = cx.env.now().mono;
-        match &mut self.mode {
-            Mode::Pull(pull) => pull.active_at = now,
-            Mode::Push(push) => push.inactive_since = now,
-        }
         self.live_since = cx.env.now().wall;
-        self.choose_inactivity(cx);
+        self.begin_inactivity(cx);
         self.listen(cx);
         self.refresh_interest(cx);
         self.restore_deadlines(cx);
@@ -205,7 +200,7 @@ impl Consumer {
             self.listen(cx);
         }
         if threshold_changed {
-            self.choose_inactivity(cx);
+            self.begin_inactivity(cx);
         }
         self.recount(cx.core);
         self.refresh_interest(cx);
@@ -224,14 +219,22 @@ impl Consumer {
         }
     }
 
-    /// A random part keeps thousands of consumers from ending in the same moment.
-    fn choose_inactivity<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
+    /// From now on the consumer has to be used within its threshold. A random part keeps thousands of
+    /// consumers from ending in the same moment.
+    fn begin_inactivity<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
         const JITTER_MIN_NS: u64 = 100_000_000;
         const JITTER_NS: u64 = 900_000_000;
         let threshold = ns(self.config.inactive_threshold);
-        let jitter = match self.mode {
-            Mode::Pull(_) => JITTER_MIN_NS + cx.env.rng().below(JITTER_NS),
-            Mode::Push(_) => 0,
+        let now = cx.env.now().mono;
+        let jitter = match &mut self.mode {
+            Mode::Pull(pull) => {
+                pull.active_at = now;
+                JITTER_MIN_NS + cx.env.rng().below(JITTER_NS)
+            }
+            Mode::Push(push) => {
+                push.inactive_since = now;
+                0
+            }
         };
         self.inactive_ns = (threshold > 0).then(|| threshold.saturating_add(jitter));
     }

@@ -172,6 +172,11 @@ fn direct_gets_answer_with_the_message_itself() {
             "{\"multi_last\":[\"x.>\"]}",
             "404 No Results",
         ),
+        (
+            "DIRECT.GET.S",
+            "{\"multi_last\":[\"s.>\"],\"up_to_seq\":2}",
+            "404 No Results",
+        ),
         ("DIRECT.GET.S", "{\"seq\":5}", "404 Message Not Found"),
         ("DIRECT.GET.S.s.9", "", "404 Message Not Found"),
     ] {

@@ -14,7 +14,7 @@ mod parse;
 #[macro_use]
 mod record;
 
-pub use decode::{Context, DecodeError, FromJson, Record, Strictness, decode};
+pub use decode::{Context, DecodeError, FromJson, Record, Strictness, decode, is_same_key};
 pub use encode::{Fields, ToJson, Writer, to_vec};
 pub use go::go_quote;
 pub use parse::{DEPTH_MAX, Node, SyntaxError, Value, parse};

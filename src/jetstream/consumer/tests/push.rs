@@ -139,6 +139,23 @@ fn an_idle_pull_consumer_ends_only_after_its_threshold() {
     assert_eq!(consumers(&bench), 0);
 }
 
+#[test]
+fn a_shorter_threshold_counts_from_when_it_was_set() {
+    let mut bench = bench(1);
+    let create = |s: u64| {
+        format!(
+            r#"{{"stream_name":"S","config":{{"name":"C","ack_policy":"explicit","inactive_threshold":{s}000000000}}}}"#
+        )
+    };
+    bench.ask("CONSUMER.CREATE.S.C", &create(3600));
+    wait_ms(&mut bench, 60_000);
+    bench.ask("CONSUMER.CREATE.S.C", &create(1));
+    wait_ms(&mut bench, 1000);
+    assert_eq!(consumers(&bench), 1);
+    wait_ms(&mut bench, 1100);
+    assert_eq!(consumers(&bench), 0);
+}
+
 fn subscribe(bench: &mut Bench, subject: &str) {
     bench.world.interest.push(subject.to_string());
     interest_changed(bench, subject);

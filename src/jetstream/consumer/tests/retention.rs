@@ -112,6 +112,23 @@ fn a_consumer_in_memory_releases_messages_of_a_logged_stream_through_the_log() {
     assert_eq!(messages(&restarted(bench)), 1);
 }
 
+#[test]
+fn a_seal_does_not_keep_acks_of_a_consumer_in_memory_from_removing_messages() {
+    let mut bench = stream("workqueue", "file");
+    create(&mut bench, r#""ack_policy":"explicit","mem_storage":true"#);
+    publish(&mut bench, "s.a", 2);
+    let seal = r#"{"name":"S","subjects":["s.>"],"retention":"workqueue","sealed":true}"#;
+    let sealed = bench.ask("STREAM.UPDATE.S", seal);
+    assert!(sealed.contains(r#""sealed":true"#), "{sealed}");
+    let got = pull(&mut bench, "in.1", "1");
+
+    ack(&mut bench, &got[0].reply, "");
+
+    assert_eq!(messages(&bench), 1);
+    let refused = bench.ask("STREAM.MSG.DELETE.S", r#"{"seq":2}"#);
+    assert!(refused.contains(r#""err_code":10109"#), "{refused}");
+}
+
 /// Creates a work queue whose first message, out of two, is found damaged at its `deliveries`th
 /// delivery, after others that nobody acknowledged.
 fn with_damage(deliveries: usize) -> Bench {

@@ -88,6 +88,21 @@ pub trait Record: Default {
     ) -> Result<bool, DecodeError>;
 }
 
+/// Says whether a key of a request names the field `declared`: whatever the case of its letters, with the two
+/// letters beyond ASCII that have ASCII ones as their other case.
+#[must_use]
+pub fn is_same_key(key: &str, declared: &str) -> bool {
+    if key.is_ascii() {
+        return key.eq_ignore_ascii_case(declared);
+    }
+    let folded = key.chars().map(|c| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    });
+    folded.eq(declared.chars())
+}
+
 /// Decodes a JSON object. An empty body and `null` give the default value. If strict, more objects may
 /// follow: each changes what it names.
 ///
@@ -129,7 +144,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// Reads one declared field.
+    /// Reads one declared field; error texts spell it as the request does, in `key`.
     ///
     /// # Errors
     /// When the JSON is of another type.
@@ -183,11 +198,8 @@ impl Context {
         } else {
             // An element of a list is no field.
             let last = self.path.rsplit('.').next().unwrap_or_default();
-            let field = if last.bytes().all(|b| b.is_ascii_digit()) {
-                ""
-            } else {
-                "Go struct field "
-            };
+            let is_index = !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit());
+            let field = if is_index { "" } else { "Go struct field " };
             format!("{field}{}{}", self.root, self.path)
         };
         DecodeError(format!(
@@ -198,7 +210,14 @@ impl Context {
     fn within<R>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> R) -> R {
         let len = self.path.len();
         self.path.push('.');
-        self.path.push_str(step);
+        // Steps are told as a JSON pointer has them.
+        for c in step.chars() {
+            match c {
+                '~' => self.path.push_str("~0"),
+                '/' => self.path.push_str("~1"),
+                c => self.path.push(c),
+            }
+        }
         let result = read(self);
         self.path.truncate(len);
         result

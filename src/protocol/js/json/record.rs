@@ -54,9 +54,9 @@ macro_rules! json_struct {
                 cx: &mut $crate::js::json::Context,
             ) -> Result<bool, $crate::js::json::DecodeError> {
                 $(
-                    if key.eq_ignore_ascii_case($key) {
+                    if $crate::js::json::is_same_key(key, $key) {
                         let flags = $crate::js::json::Flags::NONE$(.$flag())*;
-                        cx.read_field($key, flags, &mut self.$field, node)?;
+                        cx.read_field(key, flags, &mut self.$field, node)?;
                         return Ok(true);
                     }
                 )*

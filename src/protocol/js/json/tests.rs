@@ -1,5 +1,6 @@
 //! JSON in both directions, and the texts of faults.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -61,6 +62,34 @@ fn the_first_of_several_faults_is_told() {
     );
     let name = "json: cannot unmarshal number into Go struct field StreamConfigRequest.name of type string";
     assert_eq!(error(r#"{"name":1,"bogus":1}"#), name);
+}
+
+#[test]
+fn faults_of_types_spell_the_place_as_the_request_does() {
+    let wrong = |place: &str| format!("json: cannot unmarshal number into {place} of type string");
+    for (body, place) in [
+        (r#"{"NaMe":1}"#, "Go struct field StreamConfigRequest.NaMe"),
+        (r#"{"SUBJECTS":[1]}"#, "StreamConfigRequest.SUBJECTS.0"),
+        (
+            r#"{"metadata":{"a/b~":1}}"#,
+            "Go struct field StreamConfigRequest.metadata.a~1b~0",
+        ),
+        (
+            r#"{"metadata":{"":1}}"#,
+            "Go struct field StreamConfigRequest.metadata.",
+        ),
+    ] {
+        assert_eq!(error(body), wrong(place));
+    }
+}
+
+#[test]
+fn keys_are_known_in_either_case_also_that_beyond_ascii() {
+    assert!(is_same_key("Max_Bytes", "max_bytes"));
+    assert!(is_same_key("\u{17f}ubject\u{17f}", "subjects"));
+    assert!(is_same_key("\u{212a}EEP", "keep"));
+    assert!(!is_same_key("\u{e4}", "a"));
+    assert!(!is_same_key("max-bytes", "max_bytes"));
 }
 
 #[test]
