@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use crate::case::Case;
 use crate::proofs::{self, Proof};
-use crate::{case, clients, lists, memphis};
+use crate::{case, clients, errors, lists, memphis};
 
 /// One line of `rows.txt`.
 struct Row {
@@ -64,6 +64,7 @@ pub fn document() -> io::Result<String> {
         let proof = proofs.get(id);
         let status = match (of_row.iter().filter(failing).count(), proof) {
             (_, Some(Proof::Later(reason))) => format!("later: {reason}"),
+            (_, Some(Proof::Never(reason))) => format!("never: {reason}"),
             (0, _) if of_row.is_empty() => "tested".to_owned(),
             (0, _) => "same".to_owned(),
             (n, _) if n == of_row.len() => "not yet".to_owned(),
@@ -76,6 +77,7 @@ pub fn document() -> io::Result<String> {
         let names = names.join(", ");
         let _ok = writeln!(out, "| {id} | {feature} | {since} | {status} | {names} |");
     }
+    errors::append(&mut out)?;
     clients::append(&mut out)?;
     memphis::append(&mut out)?;
     Ok(out)

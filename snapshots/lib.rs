@@ -16,6 +16,7 @@ mod clients;
 pub mod compare;
 pub mod compat;
 pub mod conn;
+mod errors;
 pub mod lists;
 mod memphis;
 mod monitoring;

@@ -40,6 +40,9 @@ const HEADERS: &[(&str, &str)] = &[
     ("Nats-Schedule-Next: 2", "<time>"),
 ];
 
+/// The text before the identity of a stream that is not the one that was meant.
+const FOREIGN_STREAM: &str = "stream identity does not match: ";
+
 /// The time that means "never", which stays as it is.
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
@@ -94,6 +97,11 @@ impl Normaliser {
             && let Some((kept, _)) = text.rsplit_once(' ')
         {
             text = format!("{kept} <identity>");
+        }
+        if let Some((before, after)) = text.split_once(FOREIGN_STREAM)
+            && let Some((_, rest)) = after.split_once('"')
+        {
+            text = format!("{before}{FOREIGN_STREAM}<identity>\"{rest}");
         }
         subjects(&text)
     }

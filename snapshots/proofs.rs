@@ -11,6 +11,8 @@ pub(crate) enum Proof {
     Checks(Vec<String>),
     /// A single node does not have it, for this reason.
     Later(String),
+    /// Nobody can come by it, for this reason.
+    Never(String),
 }
 
 /// What defines a test or a check, in the languages that they are written in.
@@ -29,14 +31,7 @@ pub(crate) fn all() -> io::Result<BTreeMap<String, Proof>> {
     {
         let bad = |what: &str| io::Error::other(format!("proofs.txt: {what}: {line}"));
         let (row, proof) = line.split_once(' ').ok_or_else(|| bad("no proof"))?;
-        let proof = parse(proof).ok_or_else(|| bad("can not be understood"))?;
-        if let Proof::Checks(checks) = &proof {
-            for check in checks {
-                if !is_there(check)? {
-                    return Err(bad(&format!("there is no {check}")));
-                }
-            }
-        }
+        let proof = checked(proof)?;
         if proofs.insert(row.to_owned(), proof).is_some() {
             return Err(bad("twice"));
         }
@@ -44,9 +39,29 @@ pub(crate) fn all() -> io::Result<BTreeMap<String, Proof>> {
     Ok(proofs)
 }
 
+/// Reads a proof and looks whether the checks that it names are there.
+///
+/// # Errors
+/// When it can not be understood, or a check is not where it is said to be.
+pub(crate) fn checked(text: &str) -> io::Result<Proof> {
+    let bad = |what: &str| io::Error::other(format!("{what}: {text}"));
+    let proof = parse(text).ok_or_else(|| bad("no proof that can be understood"))?;
+    if let Proof::Checks(checks) = &proof {
+        for check in checks {
+            if !is_there(check)? {
+                return Err(bad(&format!("there is no {check} in")));
+            }
+        }
+    }
+    Ok(proof)
+}
+
 fn parse(proof: &str) -> Option<Proof> {
     if let Some(reason) = proof.strip_prefix("later because ") {
         return (!reason.trim().is_empty()).then(|| Proof::Later(reason.trim().to_owned()));
+    }
+    if let Some(reason) = proof.strip_prefix("never because ") {
+        return (!reason.trim().is_empty()).then(|| Proof::Never(reason.trim().to_owned()));
     }
     let checks: Vec<String> = proof.split_whitespace().map(str::to_owned).collect();
     (!checks.is_empty() && checks.iter().all(|check| check.contains(':')))

@@ -3,12 +3,14 @@
 //! *Invariant:* an entry holds the total, so that reading, replaying and moving it needs nothing else.
 //! The leader adds up before it proposes: to the total that is under way, if that is sure to be stored,
 //! or else to the last one stored. Where neither is known yet, the increment waits for the log or the
-//! disk; nothing of this survives a restart, and nothing has to.
+//! disk, and what comes to its stream later waits behind it; nothing of this survives a restart, and
+//! nothing has to.
 
 mod sum;
+mod waiting;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 use protocol::headers::Headers;
@@ -20,21 +22,17 @@ use crate::JetStream;
 use crate::atomic::HeldBatch;
 use crate::decimal::Decimal;
 use crate::env::{Env, Inbound};
-use crate::ingest::{TOO_MANY_REQUESTS, answer, no_responders, take};
-use crate::shared::{Reader, send_status};
+use crate::ingest::{answer, no_responders, take, too_many_requests};
+use crate::shared::Reader;
 use crate::stream::{MsgRead, PublishHeaders, StreamCore};
 pub(crate) use sum::{Sum, value_of};
-
-/// Most increments that wait; more get an error answer.
-const HELD_MAX: usize = 10_000;
+use waiting::{Held, Increment, Waiting};
 
 /// What is known about totals beside what is stored.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     heads: BTreeMap<StreamId, BTreeMap<Box<[u8]>, Head>>,
-    held: VecDeque<Held>,
-    /// Whole batches that wait; there are never more than may be open.
-    held_batches: VecDeque<HeldBatch>,
+    waiting: Waiting,
 }
 
 /// The newest total of a subject.
@@ -51,16 +49,6 @@ enum Head {
     Reading,
     /// It was read; nothing if it is no total.
     Read { seq: Seq, sum: Option<Sum> },
-}
-
-/// An increment that waits.
-#[derive(Debug)]
-struct Held {
-    account: AccountId,
-    stream: StreamId,
-    subject: Box<[u8]>,
-    reply: Box<[u8]>,
-    headers: Box<[u8]>,
 }
 
 /// What becomes of a message that is copied from another counter.
@@ -83,6 +71,15 @@ pub(crate) struct Copied {
     pub(crate) sum: Sum,
 }
 
+/// Whether an increment had to wait.
+#[derive(PartialEq, Eq)]
+enum Tried {
+    /// It was proposed or refused.
+    Done,
+    /// The total it adds to will be known when the log or the disk has gone on.
+    Later,
+}
+
 /// What is to be added to.
 pub(crate) enum Total {
     Known(Sum),
@@ -93,9 +90,14 @@ pub(crate) enum Total {
 }
 
 impl Counters {
+    /// Returns whether what comes to a stream has to wait behind what came before.
+    pub(crate) fn is_waiting(&self, stream: StreamId) -> bool {
+        self.waiting.is_at(stream)
+    }
+
     /// Lets a batch wait.
-    pub(crate) fn hold_batch(&mut self, held: HeldBatch) {
-        self.held_batches.push_back(held);
+    pub(crate) fn hold_batch(&mut self, stream: StreamId, batch: HeldBatch) {
+        self.waiting.push(stream, Held::Batch(batch));
     }
 }
 
@@ -108,47 +110,51 @@ impl JetStream {
         id: StreamId,
         msg: Inbound<'_>,
     ) {
+        if self.counters.is_waiting(id) || self.try_count(env, account, id, msg) == Tried::Later {
+            self.hold_count(env, account, id, &msg);
+        }
+    }
+
+    /// Takes an increment, unless the total it adds to is not known yet.
+    fn try_count(
+        &mut self,
+        env: &mut impl Env,
+        account: AccountId,
+        id: StreamId,
+        msg: Inbound<'_>,
+    ) -> Tried {
         if !self.streams.contains_key(&id) {
-            return no_responders(Some((account, msg.reply)), env);
+            no_responders(Some((account, msg.reply)), env);
+            return Tried::Done;
         }
         let refused = match increment_of(&msg) {
             Err(error) => error,
             Ok(increment) => match self.total(id, msg.subject, env) {
                 Total::Known(mut sum) => {
                     sum.add(&increment);
-                    return self.store_total(env, account, id, msg, sum);
+                    self.store_total(env, account, id, msg, sum);
+                    return Tried::Done;
                 }
-                Total::Later => return self.hold_count(env, account, id, &msg),
+                Total::Later => return Tried::Later,
                 Total::Broken => errors::MESSAGE_COUNTER_BROKEN,
             },
         };
-        let Some(stream) = self.streams.get(&id) else {
-            return;
-        };
-        let (core, shared) = (&stream.core, &mut self.shared);
-        answer(core, account, msg.reply, Err(&refused), None, shared, env);
+        if let Some(stream) = self.streams.get(&id) {
+            let (core, shared) = (&stream.core, &mut self.shared);
+            answer(core, account, msg.reply, Err(&refused), None, shared, env);
+        }
+        Tried::Done
     }
 
     /// Tries again what waits, at the end of a batch of input.
     pub(crate) fn pump_counters(&mut self, env: &mut impl Env) {
-        for held in core::mem::take(&mut self.counters.held) {
-            let msg = Inbound {
-                subject: &held.subject,
-                reply: &held.reply,
-                headers: &held.headers,
-                payload: b"",
-            };
-            self.count(env, held.account, held.stream, msg);
+        let mut at = None;
+        while let Some(stream) = self.counters.waiting.next_stream(at) {
+            self.pump_waiting(env, stream);
+            at = Some(stream);
         }
-        for held in core::mem::take(&mut self.counters.held_batches) {
-            self.commit_held(held, env);
-        }
-        let Counters {
-            heads,
-            held,
-            held_batches,
-        } = &mut self.counters;
-        if held.is_empty() && held_batches.is_empty() && !heads.is_empty() {
+        let Counters { heads, waiting } = &mut self.counters;
+        if waiting.is_empty() && !heads.is_empty() {
             let replies = &self.shared.replies;
             let is_needed = |head: &Head| match head {
                 Head::UnderWay { pos, .. } => replies.is_under_way(Some(*pos)),
@@ -159,6 +165,22 @@ impl JetStream {
                 heads.retain(|_, head| is_needed(head));
                 !heads.is_empty()
             });
+        }
+    }
+
+    /// Takes what waits at a stream, in its order, up to the first one that has to wait on.
+    fn pump_waiting(&mut self, env: &mut impl Env, stream: StreamId) {
+        while let Some(held) = self.counters.waiting.pop(stream) {
+            let waits = match held {
+                Held::Increment(held) => {
+                    let tried = self.try_count(env, held.account, stream, held.msg());
+                    (tried == Tried::Later).then_some(Held::Increment(held))
+                }
+                Held::Batch(batch) => self.try_commit(batch, env).map(Held::Batch),
+            };
+            if let Some(held) = waits {
+                return self.counters.waiting.put_back(stream, held);
+            }
         }
     }
 
@@ -325,16 +347,15 @@ impl JetStream {
         stream: StreamId,
         msg: &Inbound<'_>,
     ) {
-        if self.counters.held.len() >= HELD_MAX {
-            return send_status(account, msg.reply, TOO_MANY_REQUESTS, env);
+        if self.counters.waiting.is_full() {
+            if let Some(stream) = self.streams.get(&stream) {
+                let (core, shared) = (&stream.core, &mut self.shared);
+                too_many_requests(core, account, msg.reply, shared, env);
+            }
+            return;
         }
-        self.counters.held.push_back(Held {
-            account,
-            stream,
-            subject: Box::from(msg.subject),
-            reply: Box::from(msg.reply),
-            headers: Box::from(msg.headers),
-        });
+        let held = Held::Increment(Increment::new(account, msg));
+        self.counters.waiting.push(stream, held);
     }
 }
 

@@ -23,8 +23,8 @@ use protocol::time::Instant;
 
 use crate::counters::brings_increment;
 use crate::env::{Env, Inbound};
-use crate::ingest::{TOO_MANY_REQUESTS, no_responders, take};
-use crate::shared::{Shared, TimerKind, send_status};
+use crate::ingest::{no_responders, take, too_many_requests};
+use crate::shared::{Shared, TimerKind};
 use crate::stream::{Applied, PublishHeaders, StreamCore};
 use crate::{JetStream, api};
 use batch::FastBatch;
@@ -179,7 +179,11 @@ impl JetStream {
         place: &Place<'_>,
     ) {
         if self.fast_held.messages.len() >= HELD_MAX {
-            return send_status(account, msg.reply, TOO_MANY_REQUESTS, env);
+            if let Some(stream) = self.streams.get(&stream) {
+                let (core, shared) = (&stream.core, &mut self.shared);
+                too_many_requests(core, account, msg.reply, shared, env);
+            }
+            return;
         }
         let key = (stream, Box::from(place.id));
         *self.fast_held.by_batch.entry(key).or_default() += 1;
@@ -209,7 +213,7 @@ impl JetStream {
         let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
         let len = u64::try_from(len).unwrap_or(u64::MAX);
         if shared.replies.in_flight_bytes() + len > shared.options.in_flight_bytes_max {
-            return send_status(account, msg.reply, TOO_MANY_REQUESTS, env);
+            return too_many_requests(core, account, msg.reply, shared, env);
         }
         let deadline = env.now().mono + shared.options.batch.idle_max;
         let opened = shared.open_fast(id, place, deadline);

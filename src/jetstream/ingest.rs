@@ -17,12 +17,12 @@ use crate::env::{Env, Inbound, Purpose};
 use crate::fast::is_fast;
 use crate::prepare::{Changed, prepare};
 use crate::republish::republish;
-use crate::shared::{Shared, send, send_status};
+use crate::shared::{Shared, send, send_status, send_with};
 use crate::stream::{Applied, Refusal, Stream, StreamCore};
 use crate::{JetStream, Removals};
 
-/// The answer to a publish that does not fit into what waits for the disk.
-pub(crate) const TOO_MANY_REQUESTS: &[u8] = b"NATS/1.0 429 Too Many Requests\r\n\r\n";
+/// The header of the answer to a publish that does not fit into what waits for the disk.
+const TOO_MANY_REQUESTS: &[u8] = b"NATS/1.0 429 Too Many Requests\r\n\r\n";
 
 /// The answer to a publish whose stream is gone.
 const NO_RESPONDERS: &[u8] = b"NATS/1.0 503\r\n\r\n";
@@ -36,7 +36,7 @@ impl JetStream {
         stream: StreamId,
         msg: Inbound<'_>,
     ) {
-        let exceeded = self.exceeds_account(stream, &msg);
+        let exceeded = self.exceeds_bytes(stream, &msg);
         let Some(stream) = self.streams.get_mut(&stream) else {
             return self.refuse_publish(account, stream, &msg, env);
         };
@@ -74,30 +74,6 @@ impl JetStream {
         }
         let poisoned = self.poisoned.as_ref();
         take(stream, account, msg, poisoned, &mut self.shared, env);
-    }
-
-    /// Returns the error of a message that the stream's account has no bytes left for. This depends on
-    /// the configuration, so it cannot be part of applying; what is under way counts as stored.
-    fn exceeds_account(&self, stream: StreamId, msg: &Inbound<'_>) -> Option<ApiError> {
-        let core = &self.streams.get(&stream)?.core;
-        let limits = self.limits(core.account());
-        let limit = if core.is_memory() {
-            limits.max_memory
-        } else {
-            limits.max_storage
-        };
-        // Without a limit, as usual, nothing is added up.
-        let limit = u64::try_from(limit).ok()?;
-        let used: u64 = self
-            .of_account(core.account())
-            .filter(|other| other.core.is_memory() == core.is_memory())
-            .map(|other| other.core.index.bytes())
-            .sum();
-        let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let size = u64::from(core.index.size_of(len, !msg.headers.is_empty()));
-        let wanted = used + self.shared.replies.in_flight_bytes() + size;
-        (wanted > limit).then_some(errors::ACCOUNT_RESOURCES_EXCEEDED)
     }
 
     /// Applies a committed message and answers its publisher.
@@ -182,7 +158,7 @@ pub(crate) fn take(
     let body_len = msg.subject.len() + msg.headers.len() + msg.payload.len();
     let len = u32::try_from(body_len).unwrap_or(u32::MAX);
     if shared.replies.in_flight_bytes() + u64::from(len) > shared.options.in_flight_bytes_max {
-        return send_status(account, msg.reply, TOO_MANY_REQUESTS, env);
+        return too_many_requests(&stream.core, account, msg.reply, shared, env);
     }
     if !env.has_room(Publish::HEADER_LEN + body_len, Purpose::Store) {
         let (core, error) = (&stream.core, &errors::STORAGE_RESOURCES_EXCEEDED);
@@ -234,7 +210,10 @@ pub(crate) fn take_in(
     let before = core.rules().republish(msg.subject);
     let before = before.and_then(|_| core.last_by_subject(msg.subject));
     let wanted = core.is_wanted(|subject| consumers.interest_in(subject), msg.subject);
+    let bytes_before = core.index.bytes();
     let outcome = core.apply_publish(msg, loc, wanted, &mut Removals { consumers, shared });
+    let grown = core.index.bytes().saturating_sub(bytes_before);
+    shared.room.grow(core.is_memory(), grown);
     if let Some(Publisher {
         account,
         reply,
@@ -340,6 +319,21 @@ pub(crate) fn answer(
     };
     ack.encode(scratch);
     send(account, reply, scratch, env);
+}
+
+/// Tells a publisher that too much waits for the disk already.
+pub(crate) fn too_many_requests(
+    core: &StreamCore,
+    account: AccountId,
+    reply: &[u8],
+    shared: &mut Shared,
+    env: &mut impl Env,
+) {
+    let scratch = &mut shared.scratch;
+    scratch.clear();
+    // Like nats-server, without the domain, and for streams without acks, too.
+    encode_refusal(core.name(), "", &errors::STREAM_TOO_MANY_REQUESTS, scratch);
+    send_with(account, reply, TOO_MANY_REQUESTS, scratch, env);
 }
 
 /// Tells a publisher that its stream is gone.

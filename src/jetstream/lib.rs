@@ -31,6 +31,7 @@ mod mending;
 mod prepare;
 mod pump;
 mod republish;
+mod room;
 mod schedule;
 pub mod shared;
 pub mod stream;
@@ -120,6 +121,7 @@ impl JetStream {
     /// Names an account, or changes its limits; without limits JetStream is off for it. Comes before
     /// recovery for every account of the configuration.
     pub fn configure_account(&mut self, id: AccountId, name: &str, limits: Option<AccountLimits>) {
+        self.shared.room.forget();
         let Some(before) = self.shared.accounts.configure(id, name, limits) else {
             return;
         };

@@ -27,12 +27,13 @@ pub use crate::api::Batch;
 use crate::backup::BackupId;
 use crate::entry::SourceKey;
 use crate::fast::FastBatches;
+use crate::room::Room;
 
 pub use accounts::{Account, Accounts};
 pub use clock::EntryClock;
 pub use listeners::Listeners;
 pub use replies::{Answer, Replies, Scope, Waiter};
-pub use respond::{send, send_status};
+pub use respond::{send, send_status, send_with};
 pub use timers::{TimerKind, Timers};
 
 /// What the machine is told when it is made.
@@ -149,6 +150,8 @@ pub struct Shared {
     pub listeners: Listeners,
     /// Fast batches whose messages are coming: never logged, gone after a restart.
     pub fast: FastBatches,
+    /// How many bytes are used, where they are limited.
+    pub room: Room,
     /// All timers.
     pub timers: Timers,
     /// Text under construction; a publish ack allocates nothing.
@@ -177,6 +180,7 @@ impl Shared {
             reads: BTreeMap::new(),
             listeners: Listeners::default(),
             fast: FastBatches::default(),
+            room: Room::default(),
             timers: Timers::default(),
             scratch: BytesMut::new(),
             reply: Vec::new(),

@@ -42,9 +42,8 @@ impl JetStream {
         let check_room = |config: &StreamConfig| self.check_room(call.account, config, old);
         // What is asked for has to fit before it is looked at closely, and again with what is filled in;
         // of bytes nothing is known before it is said where they are kept.
-        let is_placed = memchr::memmem::find(call.msg.payload, b"\"storage\"").is_some();
         let check_asked = |asked: &StreamConfig| {
-            if is_placed {
+            if body.names_storage {
                 return check_room(asked);
             }
             check_room(&StreamConfig {

@@ -41,42 +41,54 @@ impl JetStream {
         &mut self,
         account: AccountId,
         id: StreamId,
-        mut open: Open,
+        open: Open,
         reply: &[u8],
         env: &mut impl Env,
     ) {
-        match self.add_up(id, &open, env) {
+        let batch = HeldBatch {
+            account,
+            stream: id,
+            reply: reply.into(),
+            open,
+        };
+        let waits = if self.counters.is_waiting(id) {
+            Some(batch)
+        } else {
+            self.try_commit(batch, env)
+        };
+        if let Some(batch) = waits {
+            self.counters.hold_batch(id, batch);
+        }
+    }
+
+    /// Adds up a batch and proposes it, or gives it back if a total is not known yet.
+    pub(crate) fn try_commit(
+        &mut self,
+        mut batch: HeldBatch,
+        env: &mut impl Env,
+    ) -> Option<HeldBatch> {
+        let (account, id) = (batch.account, batch.stream);
+        match self.add_up(id, &batch.open, env) {
             Added::Up(messages, sums) => {
+                let open = &mut batch.open;
                 open.bytes = messages.iter().map(|kept| kept.bytes.len() as u64).sum();
                 open.messages = messages;
                 let before = self.shared.replies.last_proposed();
-                self.propose_batch(account, id, &open, reply, env);
+                self.propose_batch(account, id, open, &batch.reply, env);
                 let after = self.shared.replies.last_proposed();
                 if let Some(pos) = after.filter(|_| after != before) {
                     for (subject, sum) in sums {
                         self.note_sum(id, &subject, pos, sum, false);
                     }
                 }
+                None
             }
-            Added::Later => self.counters.hold_batch(HeldBatch {
-                account,
-                stream: id,
-                reply: reply.into(),
-                open,
-            }),
-            Added::Refused(error) => self.answer_part(account, id, reply, &error, env),
+            Added::Later => Some(batch),
+            Added::Refused(error) => {
+                self.answer_part(account, id, &batch.reply, &error, env);
+                None
+            }
         }
-    }
-
-    /// Tries a batch again that had to wait.
-    pub(crate) fn commit_held(&mut self, held: HeldBatch, env: &mut impl Env) {
-        let HeldBatch {
-            account,
-            stream,
-            reply,
-            open,
-        } = held;
-        self.commit_counted(account, stream, open, &reply, env);
     }
 
     fn add_up(&mut self, id: StreamId, open: &Open, env: &mut impl Env) -> Added {

@@ -56,6 +56,7 @@ impl JetStream {
             && let Role::Restored(seq) = msg.role
         {
             stream.core.take_restored(&msg, seq, loc);
+            self.shared.room.forget();
         }
     }
 

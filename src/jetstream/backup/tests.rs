@@ -341,3 +341,15 @@ fn a_stream_in_memory_is_taken_in_at_once() {
     assert!(answer.contains("\"consumer_count\":0"), "{answer}");
     assert!(to.world.log.is_empty());
 }
+
+#[test]
+fn more_snapshots_at_once_than_may_be_are_refused() {
+    let mut from = bench();
+    for _ in 0..super::UNDER_WAY_MAX {
+        let answer = from.ask("STREAM.SNAPSHOT.S", "{\"deliver_subject\":\"out\"}");
+        assert!(!answer.contains("\"error\""), "{answer}");
+    }
+    let answer = from.ask("STREAM.SNAPSHOT.S", "{\"deliver_subject\":\"out\"}");
+    let refused = "\"error\":{\"code\":500,\"err_code\":10064,\"description\":\"snapshot failed: ";
+    assert!(answer.contains(refused), "{answer}");
+}

@@ -66,7 +66,14 @@ pub fn send(account: AccountId, reply: &[u8], body: &[u8], env: &mut impl Env) {
     send_with(account, reply, &[], body, env);
 }
 
-fn send_with(account: AccountId, reply: &[u8], headers: &[u8], body: &[u8], env: &mut impl Env) {
+/// Sends headers and a body to a reply subject, if there is one.
+pub fn send_with(
+    account: AccountId,
+    reply: &[u8],
+    headers: &[u8],
+    body: &[u8],
+    env: &mut impl Env,
+) {
     if reply.is_empty() {
         return;
     }

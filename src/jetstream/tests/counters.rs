@@ -76,6 +76,56 @@ fn a_total_that_is_on_the_disk_only_is_waited_for() {
 }
 
 #[test]
+fn a_stream_has_its_increments_in_the_order_in_which_they_came() {
+    let mut bench = bench("file");
+    let answer = bench.ask(
+        "STREAM.CREATE.D",
+        "{\"name\":\"D\",\"subjects\":[\"d.*\"],\"allow_msg_counter\":true}",
+    );
+    assert!(answer.contains("\"did_create\":true"), "{answer}");
+    bench.publish_acked("c.a", &[(INCR, "5")], "");
+    bench.world.slow_reads = true;
+    // The first waits for the disk, the others would not have to, but for the order; another stream goes on.
+    for subject in ["c.a", "c.b", "d.a", "c.a", "c.c"] {
+        bench.publish(subject, &[(INCR, "1")], "");
+    }
+    bench.sync();
+    let other = "{\"stream\":\"D\",\"seq\":1,\"val\":\"1\"}";
+    assert_eq!(bench.world.take("ack"), [other]);
+    bench.answer_reads();
+    let acks = bench.world.take("ack");
+    assert_eq!(acks, [ack(2, "6"), ack(3, "1"), ack(4, "7"), ack(5, "1")]);
+}
+
+#[test]
+fn increments_wait_behind_a_batch_that_waits() {
+    let mut bench = Bench::new();
+    let body =
+        "{\"name\":\"C\",\"subjects\":[\"c.*\"],\"allow_msg_counter\":true,\"allow_atomic\":true}";
+    let answer = bench.ask("STREAM.CREATE.C", body);
+    assert!(answer.contains("\"did_create\":true"), "{answer}");
+    bench.publish_acked("c.a", &[(INCR, "5")], "");
+    bench.world.slow_reads = true;
+    let part = |seq| {
+        [
+            (INCR, "1"),
+            ("Nats-Batch-Id", "b"),
+            ("Nats-Batch-Sequence", seq),
+        ]
+    };
+    bench.publish("c.b", &part("1"), "");
+    let end = [&part("2")[..], &[("Nats-Batch-Commit", "1")]].concat();
+    bench.publish("c.a", &end, "");
+    bench.publish("c.c", &[(INCR, "1")], "");
+    bench.sync();
+    bench.world.take("ack");
+    bench.answer_reads();
+    bench.sync();
+    let batch = "{\"stream\":\"C\",\"seq\":3,\"batch\":\"b\",\"count\":2}";
+    assert_eq!(bench.world.take("ack"), [batch.into(), ack(4, "1")]);
+}
+
+#[test]
 fn totals_survive_a_restart() {
     let mut bench = bench("file");
     bench.publish_acked("c.a", &[(INCR, "99999999999999999999")], "");

@@ -304,7 +304,8 @@ fn a_publish_beyond_what_may_wait_gets_a_status() {
     let answers = bench.world.take("ack");
     assert_eq!(
         answers.last().unwrap(),
-        "NATS/1.0 429 Too Many Requests\r\n\r\n"
+        "NATS/1.0 429 Too Many Requests\r\n\r\n{\"error\":{\"code\":429,\"err_code\":10167,\
+         \"description\":\"too many requests\"},\"stream\":\"S\",\"seq\":0}"
     );
     bench.sync();
     assert_eq!(answers.len() + bench.world.take("ack").len(), 128);

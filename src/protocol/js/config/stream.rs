@@ -187,6 +187,8 @@ pub struct StreamConfigRequest {
     pub config: StreamConfig,
     /// Refuse what would otherwise be set right.
     pub pedantic: bool,
+    /// Whether the request says where messages are kept.
+    pub names_storage: bool,
 }
 
 impl Record for StreamConfigRequest {
@@ -202,6 +204,7 @@ impl Record for StreamConfigRequest {
             cx.read_field("pedantic", Flags::NONE, &mut self.pedantic, node)?;
             return Ok(true);
         }
+        self.names_storage |= key.eq_ignore_ascii_case("storage");
         self.config.read_field(key, node, cx)
     }
 }
