@@ -16,6 +16,7 @@ mod paused;
 mod pinned;
 mod process;
 mod schedules;
+mod switched;
 
 pub use process::{End, Life, Server};
 
@@ -51,7 +52,7 @@ pub struct Summary {
 }
 
 /// The features by name.
-pub const FEATURES: [&str; 9] = [
+pub const FEATURES: [&str; 10] = [
     "atomic_batches",
     "copies",
     "early_acks",
@@ -61,6 +62,7 @@ pub const FEATURES: [&str; 9] = [
     "pinned_clients",
     "schedules",
     "shared_creates",
+    "switched_streams",
 ];
 
 /// Runs a feature with a seed.
@@ -81,6 +83,7 @@ pub fn live(feature: &str, seed: u64) -> Result<Summary, String> {
         "pinned_clients" => run(&mut pinned::Pinned::default(), seed),
         "schedules" => run(&mut schedules::Schedules::default(), seed),
         "shared_creates" => run(&mut creates::Creates::default(), seed),
+        "switched_streams" => run(&mut switched::Switched::default(), seed),
         _ => panic!("no feature is called {feature}"),
     }
 }

@@ -178,10 +178,7 @@ impl Server {
         self.shard.start(self.now, &mut self.fx);
         self.take_effects();
         self.settle()?;
-        let storage = self.shard.storage().map(|view| view.storage);
-        if storage != Some(Storage::Live) {
-            return Err(End::Wrong(format!("after a start it is {storage:?}")));
-        }
+        self.is_live()?;
         self.connect(0)?;
         self.connect(1)
     }
@@ -214,6 +211,42 @@ impl Server {
         let config = Box::new(configured(self.bridge));
         self.handle(Input::Reload(config));
         self.settle()
+    }
+
+    /// Switches JetStream off, as the driver does: nobody is read from until it is done.
+    ///
+    /// # Errors
+    /// If the process dies.
+    pub fn switch_off(&mut self) -> Life {
+        for _ in 0..2 {
+            self.handle(Input::CloseStreams);
+            self.settle()?;
+        }
+        let mut config = configured(self.bridge);
+        config.jetstream.enabled = false;
+        self.handle(Input::Reload(Box::new(config)));
+        self.settle()
+    }
+
+    /// Switches it on again.
+    ///
+    /// # Errors
+    /// If the process dies, or does not serve.
+    pub fn switch_on(&mut self) -> Life {
+        let config = Box::new(configured(self.bridge));
+        self.handle(Input::Reload(config));
+        self.shard.start(self.now, &mut self.fx);
+        self.take_effects();
+        self.settle()?;
+        self.is_live()
+    }
+
+    fn is_live(&self) -> Life {
+        let storage = self.shard.storage().map(|view| view.storage);
+        if storage != Some(Storage::Live) {
+            return Err(End::Wrong(format!("after a start it is {storage:?}")));
+        }
+        Ok(())
     }
 
     /// Lets reads fail, or no longer.

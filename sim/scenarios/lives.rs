@@ -71,3 +71,8 @@ fn the_same_seed_is_the_same_life() {
         assert_eq!(live(feature, 77), live(feature, 77), "{feature}");
     }
 }
+
+#[test]
+fn streams_that_are_switched_off_and_on_again_are_as_they_were() {
+    holds("switched_streams");
+}

@@ -107,8 +107,12 @@ pub enum Input<'a> {
     Reloaded(Option<String>),
     /// Somebody who has shown who they are calls the management interface of Memphis.
     Manage(Box<ManageCall>),
-    /// Another configuration, judged to be one that this server can go on with.
+    /// Another configuration, judged to be one that this server can go on with. One that switches JetStream off
+    /// comes once the disk has nothing to do after [`Input::CloseStreams`]; one that switches it on is followed by
+    /// [`Shard::start`](crate::Shard::start).
     Reload(Box<Options>),
+    /// JetStream is about to be switched off, and nobody is read from any more.
+    CloseStreams,
     /// The process is about to stop: every connection ends.
     Shutdown,
 }

@@ -17,7 +17,19 @@ use crate::following::is_asked_for;
 use crate::limits::STALL;
 use crate::router::{Routed, Router};
 use crate::shard::Shard;
-use crate::streams::{NOBODY, Served, Streams};
+use crate::streams::{NOBODY, Served, Storage, Streams};
+
+impl Router {
+    /// Reads on from a publisher that waited for the disk, if nothing else keeps it.
+    pub(crate) fn let_go(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.held = false;
+            if conn.gated_until == Instant::NEVER && conn.login.is_none() {
+                self.fx.gate.push((id, false));
+            }
+        }
+    }
+}
 
 /// What a client's message leads to in other accounts happens at once.
 pub(crate) struct Inline<'a> {
@@ -29,6 +41,8 @@ impl<'a> Inline<'a> {
     /// The same for what the server says itself.
     pub(crate) fn of_server(streams: Option<&'a mut Streams>) -> Self {
         let from = NOBODY;
+        // Clients cannot speak before everything is back, but the server's own events can.
+        let streams = streams.filter(|streams| streams.storage != Storage::Recovering);
         Self { streams, from }
     }
 }
@@ -253,12 +267,7 @@ impl Shard {
             return;
         };
         for id in streams.take_released() {
-            if let Some(conn) = self.router.conns.get_mut(id) {
-                conn.held = false;
-                if conn.gated_until == Instant::NEVER && conn.login.is_none() {
-                    self.router.fx.gate.push((id, false));
-                }
-            }
+            self.router.let_go(id);
         }
     }
 

@@ -50,10 +50,9 @@ impl Shard {
             &self.options.secret,
         );
         let auth = core::mem::replace(&mut self.auth, auth);
-        if let Some(streams) = &mut self.streams {
-            streams.reload(config, &self.identity, &mut self.router);
-        }
+        self.reload_streams();
         let stored = self.streams.as_ref().map(Streams::subjects);
+        let config = &self.options.config;
         self.router.reshare(config, &stored.unwrap_or_default());
         let tenants = self.router.tenants.iter();
         let tenants = tenants.map(|account| (*account, BTreeSet::new()));

@@ -7,6 +7,7 @@
 mod ends;
 mod managers;
 mod mending;
+mod switching;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -243,6 +244,7 @@ impl Shard {
             Input::Manage(call) => self.on_manage(call),
             Input::LameDuck => self.on_lame_duck_wanted(),
             Input::Reload(config) => self.reload(*config),
+            Input::CloseStreams => self.rest_streams(),
             Input::Shutdown => {
                 self.with_streams(|streams, router, _| streams.tell_shutdown(router));
                 self.announce_leave("SHUTDOWN");

@@ -82,7 +82,7 @@ pub(crate) struct Herald {
     /// Whether the driver has been asked to measure.
     measuring: bool,
     /// Whether the server's state is to be told once it has been measured.
-    stats_wanted: bool,
+    pub(crate) stats_wanted: bool,
     stats_due: Instant,
     stats_gap: Duration,
     /// When the connections of accounts that have some are told again, if they have not changed.

@@ -84,7 +84,7 @@ fn compare(current: &Options, next: &mut Options) -> Result<Vec<String>, ReloadE
     for field in FIELDS {
         notes.extend(field.judge(current, next)?);
     }
-    fields::judge_streams(&current.jetstream, &next.jetstream)?;
+    fields::judge_streams(current, next)?;
     Ok(notes)
 }
 

@@ -4,6 +4,7 @@
 //! an await; the effects of an input are drained before the next one.
 
 mod managing;
+mod reloading;
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
@@ -31,8 +32,10 @@ use crate::reload::ConfigSource;
 use crate::tls::TlsDoor;
 use crate::work::Worker;
 use managing::{Calls, RecentLog};
+use reloading::Wishes;
 
 pub(crate) use managing::ManagedBy;
+pub(crate) use reloading::Wished;
 
 /// What a connection's future may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +100,10 @@ pub(crate) struct Driver {
     disk_times: RefCell<DiskClock>,
     worker: RefCell<Worker>,
     /// Where disk operations go.
-    disk: Option<Box<dyn DiskQueue>>,
+    disk: RefCell<Option<Box<dyn DiskQueue>>>,
+    /// Set while streams come or go: nobody is read from.
+    is_paused: Cell<bool>,
+    wishes: Wishes,
     config: RefCell<Option<Box<dyn ConfigSource>>>,
     doors: Vec<Rc<TlsDoor>>,
     calls: Calls,
@@ -105,8 +111,10 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(shard: Shard, outside: Outside) -> Self {
-        Self {
+    /// Returns a driver, and what it wishes of others.
+    pub(crate) fn new(shard: Shard, outside: Outside) -> (Self, Wished) {
+        let (wishes, wished) = reloading::wishes();
+        let driver = Self {
             shard: RefCell::new(shard),
             fx: RefCell::new(Effects::default()),
             slots: RefCell::new(Vec::new()),
@@ -123,51 +131,15 @@ impl Driver {
             disk_open: Cell::new(0),
             disk_times: RefCell::default(),
             worker: RefCell::new(outside.worker),
-            disk: outside.disk,
+            disk: RefCell::new(outside.disk),
+            is_paused: Cell::new(false),
+            wishes,
             config: RefCell::new(outside.config),
             doors: outside.doors,
             calls: Calls::default(),
             recent: RecentLog::default(),
-        }
-    }
-
-    /// Puts another configuration in force, if it is one that this server can go on with.
-    ///
-    /// # Errors
-    /// Why everything stays as it is.
-    pub(crate) fn reload(&self) -> Result<(), String> {
-        let mut config = self.config.borrow_mut();
-        let Some(source) = &mut *config else {
-            let text = "can only reload config when a file is provided using -c or --config";
-            return Err(text.to_owned());
         };
-        let fresh = source.read(self.shard.borrow().config())?;
-        let mut certificates = Vec::new();
-        for door in &self.doors {
-            let keys = door.read(&fresh.options);
-            certificates.push((door, keys.map_err(|error| error.to_string())?));
-        }
-        let options = Box::new(fresh.options.clone());
-        self.input(None, Input::Reload(options));
-        for (door, keys) in certificates {
-            door.replace(&fresh.options, keys);
-        }
-        let now = self.clock.now().wall;
-        let mut monitored = self.monitored.borrow_mut();
-        monitored.reloaded(fresh.digest, now);
-        let of_clients = self.doors.first();
-        monitored.tls_cert_not_after = of_clients.and_then(|door| door.not_after());
-        drop(monitored);
-        source.adopted(&fresh.options);
-        Ok(())
-    }
-
-    /// Does so because somebody outside asked, who is answered in the log.
-    pub(crate) fn reload_or_say_why(&self) {
-        if let Err(error) = self.reload() {
-            let text = format!("Failed to reload server configuration: {error}");
-            self.log(Level::Error, text);
-        }
+        (driver, wished)
     }
 
     /// Answers a request for a monitoring document.
@@ -372,7 +344,13 @@ impl Driver {
     /// Returns what the connection's future may do now.
     pub(crate) fn standing(&self, conn: ConnId) -> Standing {
         match self.slots.borrow().get(conn.index as usize) {
-            Some(Some(slot)) if slot.id == conn => slot.standing,
+            Some(Some(slot)) if slot.id == conn => match slot.standing {
+                Standing::Open if self.is_paused.get() => Standing::Gated,
+                standing @ (Standing::Open
+                | Standing::Gated
+                | Standing::Closing
+                | Standing::Dropped) => standing,
+            },
             Some(_) | None => Standing::Dropped,
         }
     }
@@ -441,10 +419,7 @@ impl Driver {
                 let process = self.monitored.borrow_mut().process(self.clock.now());
                 self.input(None, Input::Measured(Box::new(process)));
             }
-            Errand::Reload => {
-                let failed = self.reload().err();
-                self.input(None, Input::Reloaded(failed));
-            }
+            Errand::Reload => self.wish_reload(),
         }
     }
 
@@ -519,7 +494,8 @@ impl Driver {
     }
 
     fn hand_to_disk(&self, ops: &mut Vec<DiskOp>) {
-        let Some(disk) = self.disk.as_ref().filter(|_| !ops.is_empty()) else {
+        let disk = self.disk.borrow();
+        let Some(disk) = disk.as_ref().filter(|_| !ops.is_empty()) else {
             return;
         };
         let now = self.clock.now().mono;

@@ -43,7 +43,7 @@ mod tests;
 
 pub use client::wire;
 pub use ports_file::Bound;
-pub use reload::{ConfigSource, Fresh, Reload};
+pub use reload::{ConfigSource, Fresh, OpenStore, Reload, StoreChange};
 pub use serve::{Ends, ServeOptions, Surroundings, serve};
 
 /// Returns the system's text for an error as nats-server prints it: in lower case, without a number.

@@ -1,8 +1,8 @@
 //! The process around a server: what it logs at its start and end, its files, its signals.
 
 mod configuration;
+mod store;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -10,19 +10,18 @@ use anyhow::Context;
 use broker::Rules;
 use config::options::{HandshakeFirst, Listen, Memphis, Peers, Resolver, Tls};
 use config::{Options, Setup};
-use storage::{StoreKey, StoreOptions};
+use storage::StoreOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::clock::system_wall;
-use crate::disk::FileDisk;
 use crate::entropy::draw;
 use crate::launch::CommandLine;
 use crate::log::Logger;
 use crate::net::TokioNet;
 use crate::ports_file::Bound;
-use crate::reload::Reload;
+use crate::reload::{OpenStore, Reload};
 use crate::serve::{Ends, ServeOptions, Surroundings, serve};
 use crate::web_client;
 use configuration::{Files, Source};
@@ -74,8 +73,7 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
             source: Box::new(source),
         }),
     };
-    let setup = with_system_account(setup)?;
-    let mut options = serve_options(setup)?;
+    let mut options = serve_options(with_system_account(setup)?)?;
     let config = options.config.clone();
     let ready = |bound: &Bound| {
         if let Some(address) = bound.websocket_tls {
@@ -102,7 +100,8 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
     };
     let disk = match options.config.jetstream.enabled {
         true => {
-            let (disk, key) = open_store(&options.config, log)?;
+            let OpenStore { disk, key } = store::open(&options.config)?;
+            store::tell(&options.config, key.as_ref(), log);
             options.store.key = key;
             Some(disk)
         }
@@ -142,21 +141,6 @@ fn tls_lines(tls: Option<&Tls>, allow_non_tls: bool, log: &Logger) {
             );
         }
     }
-}
-
-/// Opens the directory that streams lie in.
-fn open_store(options: &Options, log: &Logger) -> anyhow::Result<(FileDisk, Option<StoreKey>)> {
-    let temp = std::env::temp_dir();
-    let dir = options.jetstream.directory(&temp.to_string_lossy());
-    let encryption = &options.jetstream.encryption;
-    let opened = FileDisk::open_encrypted(Path::new(&dir), encryption);
-    let (disk, key) = opened.context("opening the JetStream store")?;
-    log.info("Starting JetStream");
-    log.info(format!("  Store Directory: {dir:?}"));
-    if let Some(key) = &key {
-        log.info(format!("  Encryption:      {}", key.cipher()));
-    }
-    Ok((disk, key))
 }
 
 /// Returns what nats-server calls who comes in by a listener.

@@ -18,9 +18,9 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::Clock;
 use crate::closed_door::turn_away;
-use crate::disk::{Disk, DiskAnswers, DiskQueue};
+use crate::disk::{Disk, DiskQueue};
 use crate::door::{Door, Entrance};
-use crate::driver::{Driver, Outside};
+use crate::driver::{Driver, Outside, Wished};
 use crate::http::Monitoring;
 use crate::net::Net;
 use crate::ports_file::Bound;
@@ -117,10 +117,7 @@ pub async fn serve<N: Net, D: Disk>(
     let rest = RestDoors::<N>::bind(config).await?;
     let asked_for = config.clone();
     let shard = Shard::new(shard_options, seed);
-    let (queue, answers) = match disk.map(Disk::split) {
-        Some((queue, answers)) => (Some(Box::new(queue) as Box<dyn DiskQueue>), Some(answers)),
-        None => (None, None),
-    };
+    let (queue, answers) = split(disk);
     let (worker, worked) = work::worker();
     let (asked, source) = reloads(around.reload);
     // Those of clients come first.
@@ -136,7 +133,8 @@ pub async fn serve<N: Net, D: Disk>(
         config: source,
         doors: certificates,
     };
-    let driver = Rc::new(Driver::new(shard, outside));
+    let (driver, wished) = Driver::new(shard, outside);
+    let driver = Rc::new(driver);
     let listeners = bind_clients::<N>(wanted, &mut bound).await?;
     let websocket = bind_websocket::<N>(
         websocket.as_ref(),
@@ -153,6 +151,7 @@ pub async fn serve<N: Net, D: Disk>(
         answers,
         worked,
         asked,
+        wished,
         listeners,
         websockets: websocket.into_iter().chain(pages).collect(),
         closed,
@@ -164,6 +163,14 @@ pub async fn serve<N: Net, D: Disk>(
     };
     LocalSet::new().run_until(parts.run(ready, ends)).await;
     Ok(())
+}
+
+/// Returns where disk operations go and where the answers come from, if there is a disk.
+fn split<D: Disk>(disk: Option<D>) -> (Option<Box<dyn DiskQueue>>, Option<D::Answers>) {
+    match disk.map(Disk::split) {
+        Some((queue, answers)) => (Some(Box::new(queue)), Some(answers)),
+        None => (None, None),
+    }
 }
 
 /// Returns who asks for reloads, and where another configuration comes from.
@@ -290,6 +297,7 @@ struct Parts<N: Net, D: Disk> {
     worked: UnboundedReceiver<WorkDone>,
     /// Gets one for each reload that is asked for.
     asked: UnboundedReceiver<()>,
+    wished: Wished,
     listeners: Vec<(N::Listener, Rules)>,
     websockets: Vec<Door<N>>,
     /// Listeners that let nobody in yet.
@@ -317,14 +325,13 @@ impl<N: Net, D: Disk> Parts<N, D> {
             fixtures.spawn_local(serve_site::<N, _>(site, listener, tls));
         }
         driver.start();
-        if let Some(answers) = self.answers {
-            fixtures.spawn_local(drive_disk(Rc::clone(&driver), answers));
-        }
+        let Wished { reloads, disks } = self.wished;
+        let (disk, answers) = (Rc::clone(&driver), self.answers);
+        fixtures.spawn_local(async move { disk.drive_disk(answers, disks).await });
         fixtures.spawn_local(drive_work(Rc::clone(&driver), self.worked));
         for (listener, peers) in self.closed {
             fixtures.spawn_local(turn_away::<N>(Rc::clone(&driver), listener, peers));
         }
-        let mut asked = self.asked;
         let Ends { leave, stop } = ends;
         tokio::pin!(leave, stop);
         tokio::select! {
@@ -349,6 +356,8 @@ impl<N: Net, D: Disk> Parts<N, D> {
             doors.spawn_local(door.run(closing));
         }
         self.rest.open(&driver, &self.config, &mut fixtures);
+        let (reloading, asked) = (Rc::clone(&driver), self.asked);
+        fixtures.spawn_local(async move { reloading.drive_reloads(asked, reloads).await });
         ready(&self.bound);
         let mut leaving = false;
         loop {
@@ -356,7 +365,6 @@ impl<N: Net, D: Disk> Parts<N, D> {
                 biased;
                 () = &mut stop => break,
                 ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
-                Some(()) = asked.recv() => driver.reload_or_say_why(),
                 () = &mut leave, if !leaving => {
                     leaving = true;
                     open.clear();
@@ -413,15 +421,6 @@ fn clockwork(driver: &Rc<Driver>) -> JoinSet<()> {
     let settling = Rc::clone(driver);
     fixtures.spawn_local(async move { settling.drive_settling().await });
     fixtures
-}
-
-/// Hands the disk's answers over, for ever.
-async fn drive_disk<A: DiskAnswers>(driver: Rc<Driver>, mut answers: A) {
-    let mut done = Vec::new();
-    loop {
-        answers.next(&mut done).await;
-        driver.disk_done(&mut done);
-    }
 }
 
 fn shard_options(options: ServeOptions, start: Now) -> ShardOptions {

@@ -144,16 +144,19 @@ pub(super) const FIELDS: &[Field] = &[
             false => Err(ReloadError::Unsupported("the listeners of other servers")),
         }
     })),
-    field("JetStream", Fixed(|o| o.jetstream.enabled.to_string())),
+    field("JetStream", Told {
+        differs: |old, new| old.jetstream.enabled != new.jetstream.enabled,
+        line: |_| "Reloaded: JetStream".to_string(),
+    }),
     field("NoJetStreamStrict", Fixed(|o| (!o.jetstream.strict).to_string())),
-    field("JetStreamMaxMemory", Judged(|old, new| limit(old.jetstream.memory_max, new.jetstream.memory_max))),
-    field("JetStreamMaxStore", Judged(|old, new| limit(old.jetstream.file_max, new.jetstream.file_max))),
+    field("JetStreamMaxMemory", Judged(|old, new| limit(old, new, |js| js.memory_max))),
+    field("JetStreamMaxStore", Judged(|old, new| limit(old, new, |js| js.file_max))),
     field("JetStream max_mem_store", Told {
-        differs: |old, new| old.jetstream.memory_max != new.jetstream.memory_max,
+        differs: |old, new| stay_on(old, new) && old.jetstream.memory_max != new.jetstream.memory_max,
         line: |o| format!("Reloaded: JetStream max_mem_store = {}", size(o.jetstream.memory_max)),
     }),
     field("JetStream max_file_store", Told {
-        differs: |old, new| old.jetstream.file_max != new.jetstream.file_max,
+        differs: |old, new| stay_on(old, new) && old.jetstream.file_max != new.jetstream.file_max,
         line: |o| format!("Reloaded: JetStream max_file_store = {}", size(o.jetstream.file_max)),
     }),
     field("JetStreamDomain", Fixed(|o| text(o.jetstream.domain.as_ref()))),
@@ -257,7 +260,11 @@ pub(super) const FIELDS: &[Field] = &[
 ];
 
 /// Judges the limits of JetStream's storage against each other, once everything else has passed.
-pub(super) fn judge_streams(old: &JetStream, new: &JetStream) -> Result<(), ReloadError> {
+pub(super) fn judge_streams(old: &Options, new: &Options) -> Result<(), ReloadError> {
+    if !stay_on(old, new) {
+        return Ok(());
+    }
+    let (old, new) = (&old.jetstream, &new.jetstream);
     let lifted = |old: Option<u64>, new: Option<u64>| old.is_some() && new.is_none();
     if lifted(old.memory_max, new.memory_max) || lifted(old.file_max, new.file_max) {
         return Err(ReloadError::Unsupported(
@@ -283,9 +290,22 @@ fn keys_told(keys: &[&String], what: &str) -> Option<String> {
     (!keys.is_empty()).then(|| format!("Reloaded: proxies trusted keys [{list}] were {what}"))
 }
 
+/// Says whether streams are served under both configurations; where they come or go, limits and the
+/// directory may be any.
+fn stay_on(old: &Options, new: &Options) -> bool {
+    old.jetstream.enabled && new.jetstream.enabled
+}
+
 /// A limit of the storage may rise, if it was set and not measured.
-fn limit(old: Option<u64>, new: Option<u64>) -> Result<(), ReloadError> {
-    match (old, new) {
+fn limit(
+    old: &Options,
+    new: &Options,
+    of: fn(&JetStream) -> Option<u64>,
+) -> Result<(), ReloadError> {
+    if !stay_on(old, new) {
+        return Ok(());
+    }
+    match (of(&old.jetstream), of(&new.jetstream)) {
         (Some(old), Some(new)) if new < old => Err(ReloadError::Unsupported(
             "decreasing jetstream max memory and store",
         )),
@@ -297,7 +317,7 @@ fn limit(old: Option<u64>, new: Option<u64>) -> Result<(), ReloadError> {
 }
 
 fn store_dir(old: &Options, new: &Options) -> Result<(), ReloadError> {
-    match old.jetstream.store_dir == new.jetstream.store_dir {
+    match !stay_on(old, new) || old.jetstream.store_dir == new.jetstream.store_dir {
         true => Ok(()),
         false => Err(ReloadError::Unsupported("jetstream storage directory")),
     }

@@ -239,6 +239,28 @@ fn storage_limits_may_rise() {
 }
 
 #[test]
+fn streams_may_come_and_go_and_lie_elsewhere_afterwards() {
+    let js = "jetstream {store_dir: js, max_mem: 1G, max_file: 1G}";
+    let note = "Reloaded: JetStream".to_string();
+    for (old, new) in [
+        (js, ""),
+        (js, "jetstream: false"),
+        ("", js),
+        ("", "jetstream: true"),
+        ("jetstream {enabled: false, store_dir: a}", js),
+    ] {
+        let notes = change(old, new).expect("adopted");
+        assert!(notes.contains(&note), "{old} to {new}: {notes:?}");
+        let limits = notes.iter().any(|note| note.contains("max_"));
+        assert!(
+            !limits,
+            "of limits only what changes in service is told: {notes:?}"
+        );
+    }
+    refuse(&[("jetstream {domain: x}", "", "JetStreamDomain: old=x, new=")]);
+}
+
+#[test]
 fn flags_and_random_ports_stay_as_they_are() {
     let notes = change_with("-p 14999 -D", "", "port: 5\ndebug: false").expect("adopted");
     assert_eq!(notes, Vec::<String>::new());

@@ -9,7 +9,9 @@ use config::Options;
 use crate::launch::{CommandLine, Process};
 use crate::log::Logger;
 use crate::ports_file::{Bound, PortsFile};
-use crate::reload::{ConfigSource, Fresh};
+use crate::reload::{ConfigSource, Fresh, OpenStore, StoreChange};
+
+use super::store;
 
 /// The configuration file of this process, as its command line names it.
 pub(super) struct Source {
@@ -39,10 +41,30 @@ impl ConfigSource for Source {
         })
     }
 
-    fn adopted(&mut self, options: &Options) {
+    fn open_store(&mut self, options: &Options) -> Result<OpenStore, String> {
+        let store = store::open(options);
+        store.map_err(|error| format!("Can't start JetStream: {error:#}"))
+    }
+
+    fn adopting(&mut self, options: &Options, change: StoreChange<'_>) {
         for note in self.notes.drain(..) {
             self.log.info(note);
         }
+        match change {
+            StoreChange::None => {}
+            StoreChange::On(store) => {
+                self.log.info("Restarting JetStream");
+                store::tell(options, store.key.as_ref(), &self.log);
+            }
+            StoreChange::Off => self.log.info("Initiating JetStream Shutdown..."),
+        }
+    }
+
+    fn store_closed(&mut self) {
+        self.log.info("JetStream Shutdown");
+    }
+
+    fn adopted(&mut self, options: &Options) {
         self.log.change(&options.logging, &self.line.program);
         self.files.change(options);
         let digest = &self.digest;

@@ -1,5 +1,7 @@
 //! Certificates that come, change and go while the server runs.
 
+use std::path::Path;
+
 use config::Options;
 use config::options::{HandshakeFirst, Listen, WebSocket};
 use tokio::io::AsyncWriteExt;
@@ -8,7 +10,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::tls::Papers;
 use super::{client, read_until, run_reloading};
-use crate::reload::{ConfigSource, Fresh, Reload};
+use crate::disk::FileDisk;
+use crate::reload::{ConfigSource, Fresh, OpenStore, Reload, StoreChange};
 
 /// Configurations, one for each reload.
 struct Prepared {
@@ -23,6 +26,16 @@ impl ConfigSource for Prepared {
             digest: String::new(),
         })
     }
+
+    fn open_store(&mut self, options: &Options) -> Result<OpenStore, String> {
+        let dir = options.jetstream.store_dir.clone().expect("it is given");
+        let disk = FileDisk::open(Path::new(&dir)).map_err(|error| error.to_string())?;
+        Ok(OpenStore { disk, key: None })
+    }
+
+    fn adopting(&mut self, _: &Options, _: StoreChange<'_>) {}
+
+    fn store_closed(&mut self) {}
 
     fn adopted(&mut self, _: &Options) {
         self.adopted.send(()).expect("the test waits for it");
@@ -146,4 +159,49 @@ fn certificates_of_websockets_are_read_again() {
         asking.reload().await;
         shaken().await.expect("it is this one's");
     });
+}
+
+#[test]
+fn streams_go_and_come_again_with_what_clients_wait_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let with_streams = |enabled: bool| {
+        let mut options = with(None);
+        options.jetstream.enabled = enabled;
+        options.jetstream.store_dir = Some(dir.path().to_str().unwrap().to_owned());
+        options
+    };
+    let next = vec![with_streams(true), with_streams(false), with_streams(true)];
+    let (mut asking, reload) = Asking::of(next);
+    run_reloading(
+        with_streams(false),
+        None,
+        Some(reload),
+        |bound| async move {
+            let mut client = client(bound.clients[0]).await;
+            let hello = "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nSUB in.* 1\r\n";
+            client.write_all(hello.as_bytes()).await.unwrap();
+            client
+                .write_all(b"PUB $JS.API.INFO in.a 0\r\n\r\n")
+                .await
+                .unwrap();
+            read_until(&mut client, b"Nats-Subject: $JS.API.INFO\r\n\r\n\r\n").await;
+            asking.reload().await;
+            let create = "{\"name\":\"S\",\"subjects\":[\"s\"]}";
+            let create = format!(
+                "PUB $JS.API.STREAM.CREATE.S in.b {}\r\n{create}\r\n",
+                create.len()
+            );
+            client.write_all(create.as_bytes()).await.unwrap();
+            read_until(&mut client, b"\"did_create\":true}\r\n").await;
+            client.write_all(b"PUB s in.c 1\r\nx\r\n").await.unwrap();
+            read_until(&mut client, b"\"seq\":1}\r\n").await;
+            asking.reload().await;
+            client.write_all(b"PUB s in.d 1\r\nx\r\n").await.unwrap();
+            read_until(&mut client, b"503\r\nNats-Subject: s\r\n\r\n\r\n").await;
+            FileDisk::open(dir.path()).expect("nobody has the store now");
+            asking.reload().await;
+            client.write_all(b"PUB s in.e 1\r\ny\r\n").await.unwrap();
+            read_until(&mut client, b"\"seq\":2}\r\n").await;
+        },
+    );
 }
