@@ -164,12 +164,12 @@ impl Scenario {
             Self::damaged("checkpoint_cut", D::Cut, F::Checkpoint, ANY),
             Self::damaged("checkpoint_lost", D::Remove, F::Checkpoint, ANY),
             Self::damaged("checkpoints_lost", D::RemoveNewest, F::Checkpoint, ANY),
-            Self::damaged("checkpoint_stale_block", D::StaleBlock, F::Checkpoint, ANY),
+            Self::damaged("checkpoint_stale_block", D::StaleBlock, F::Checkpoint, 0),
             Self::damaged(
                 "checkpoint_foreign_block",
                 D::ForeignBlock,
                 F::Checkpoint,
-                ANY,
+                0,
             ),
             Self {
                 faults: FaultKind::ALL.to_vec(),

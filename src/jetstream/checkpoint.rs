@@ -18,8 +18,8 @@ use crate::entry::{DecodeError, Reader, put_bytes};
 use crate::index::Page;
 use crate::stream::{Stream, StreamCore};
 
-/// The version written into new checkpoints.
-const VERSION: u8 = 8;
+/// The version of the sections that are written.
+pub const SECTIONS_VERSION: u8 = 8;
 /// The first that says which streams are closed.
 const VERSION_CLOSED: u8 = 7;
 /// The oldest that is read.
@@ -167,7 +167,7 @@ impl JetStream {
 
     fn snapshot_shared(&self) -> Bytes {
         let mut out = Vec::new();
-        out.put_u8(VERSION);
+        out.put_u8(SECTIONS_VERSION);
         out.put_u64_le(self.shared.clock.last().0);
         out.put_u64_le(self.shared.next_stream);
         out.put_u64_le(self.shared.next_consumer);
@@ -248,7 +248,7 @@ impl JetStream {
 
     fn restore_shared(&mut self, mut from: Reader) -> Result<(), RestoreError> {
         let version = from.u8()?;
-        if !(VERSION_MIN..=VERSION).contains(&version) {
+        if !(VERSION_MIN..=SECTIONS_VERSION).contains(&version) {
             return Err(RestoreError::Version(version));
         }
         self.shared.clock.observe(from.time()?);

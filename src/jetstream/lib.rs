@@ -48,7 +48,7 @@ use protocol::js::info::AccountLimits;
 
 pub use backup::BackupId;
 pub use backup::archive;
-pub use checkpoint::RestoreError;
+pub use checkpoint::{RestoreError, SECTIONS_VERSION};
 use env::Env;
 pub use foresee::Foresight;
 pub use mending::{Row, StreamLosses};

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::checkpoint::Parity;
 use crate::op::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName};
 use crate::{RecoveryReport, Store, StoreEvent, StoreOptions};
 
@@ -104,6 +105,26 @@ impl TestDisk {
     /// Loses everything that is not durable.
     pub(crate) fn lose_power(&mut self) {
         self.files = self.durable.clone();
+    }
+
+    /// Returns how much has been written to a file, without the zeroes behind it and a checkpoint's parity.
+    pub(crate) fn written(&self, file: FileName) -> u64 {
+        let bytes = self.files.get(&file).map_or(&[][..], Vec::as_slice);
+        let parity = Parity::of_file(bytes.len() as u64);
+        let end = parity.map_or(bytes.len(), |parity| parity.begin() as usize);
+        let last = bytes[..end].iter().rposition(|&byte| byte != 0);
+        last.map_or(0, |last| last as u64 + 1)
+    }
+
+    /// Overwrites a block, also of what is durable; of a checkpoint's parity as well if nothing is to make it good.
+    pub(crate) fn ruin(&mut self, file: FileName, (from, to): (u64, u64), with_parity: bool) {
+        for side in [&mut self.files, &mut self.durable] {
+            let bytes = side.get_mut(&file).expect("it is there");
+            bytes[from as usize..to as usize].fill(0xa5);
+            if with_parity && let Some(parity) = Parity::of_file(bytes.len() as u64) {
+                bytes[parity.begin() as usize..].fill(0);
+            }
+        }
     }
 
     /// Flips one bit, also of what is durable.

@@ -322,6 +322,13 @@ impl Directory {
         Ok(handle)
     }
 
+    /// Has writes of a file refused from now on, also those of nothing, and its syncs succeed.
+    #[cfg(test)]
+    pub(super) fn fall(&self, file: FileName) {
+        let handle = File::open(self.path(file)).expect("it is there");
+        self.keep(file, Arc::new(handle), true);
+    }
+
     fn keep(&self, file: FileName, handle: Arc<File>, unsynced: bool) {
         let mut table = self.table();
         if table.len() >= OPEN_MAX {

@@ -1,5 +1,7 @@
 //! The disk threads on real files.
 
+mod fallen;
+
 use bytes::Bytes;
 use protocol::id::{Seq, StreamId};
 use protocol::store::{Loc, ReadOutcome, SectionChange, SectionKey};

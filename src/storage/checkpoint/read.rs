@@ -11,6 +11,7 @@ use core::mem;
 use bytes::Bytes;
 use protocol::store::SectionKey;
 
+use super::parity::Parity;
 use super::{Head, SectionPlace};
 use crate::correct::Corrector;
 use crate::op::FileName;
@@ -27,7 +28,7 @@ const WINDOW_LEN_MIN: u64 = 64 << 10;
 pub(crate) enum Rule {
     /// The checkpoint is given up: there is another to try.
     Whole,
-    /// It is told as lost, unless a flipped bit is all that it lacks, and the others are read.
+    /// It is told as lost, unless it can be made good, and the others are read.
     Salvage,
 }
 
@@ -36,6 +37,11 @@ enum Step {
     Head,
     End,
     Sections,
+    /// Reading a file that a damaged section lies in, with its parity, up to this offset.
+    Parity {
+        file: u64,
+        upto: u64,
+    },
 }
 
 /// A checkpoint being read.
@@ -61,6 +67,8 @@ pub(crate) struct Reader {
     /// Sections that have been put right.
     pub(crate) corrected: Vec<(SectionKey, SectionPlace)>,
     corrector: Corrector,
+    /// The parity of files that damaged sections lie in, if they have any.
+    parity: BTreeMap<u64, Option<Parity>>,
 }
 
 /// What reading leads to.
@@ -98,6 +106,7 @@ impl Reader {
             lost: Vec::new(),
             corrected: Vec::new(),
             corrector: Corrector::new(),
+            parity: BTreeMap::new(),
         }
     }
 
@@ -108,7 +117,7 @@ impl Reader {
 
     /// Returns whether its head and its end are there, so that sections can be had.
     pub(crate) fn has_begun(&self) -> bool {
-        self.step == Step::Sections
+        !matches!(self.step, Step::Head | Step::End)
     }
 
     fn len_of(&self, file: u64) -> u64 {
@@ -142,6 +151,10 @@ impl Reader {
             Step::Sections => {
                 let (file, offset, _) = self.asked;
                 self.windows.insert(file, (offset, bytes));
+                self.read_on(self.queue.front().map(|&(_, place)| place), vault)
+            }
+            Step::Parity { file, upto } => {
+                self.on_parity(file, upto, &bytes);
                 self.read_on(self.queue.front().map(|&(_, place)| place), vault)
             }
         }
@@ -203,6 +216,9 @@ impl Reader {
                 {
                     return more;
                 }
+                if let Some(more) = self.ask_parity(place.file) {
+                    return more;
+                }
                 match self.correct(place, vault) {
                     Some(body) => {
                         self.corrected.push((key, place));
@@ -241,15 +257,57 @@ impl Reader {
         contents(&self.window_at(place)?, place, vault)
     }
 
-    /// Returns a section that lies in a window and of which one bit has flipped. Where there is another
-    /// checkpoint to try, that one is whole as it is.
+    /// Asks for what is still to be read of a file with a damaged section, so that its parity is known. Where
+    /// there is another checkpoint to try, that one is whole as it is.
+    fn ask_parity(&mut self, file: u64) -> Option<Read> {
+        if self.rule == Rule::Whole {
+            return None;
+        }
+        let upto = match self.step {
+            Step::Parity { upto, .. } => upto,
+            Step::Head | Step::End | Step::Sections if self.parity.contains_key(&file) => {
+                return None;
+            }
+            Step::Head | Step::End | Step::Sections => {
+                let parity = Parity::of_file(self.len_of(file));
+                let has_parity = parity.is_some();
+                self.parity.insert(file, parity);
+                if !has_parity {
+                    return None;
+                }
+                0
+            }
+        };
+        let more = self.ask(file, upto, self.piece);
+        self.step = match more {
+            Some(_) => Step::Parity { file, upto },
+            None => Step::Sections,
+        };
+        more
+    }
+
+    /// Takes what lies at `upto` of a file with a damaged section.
+    fn on_parity(&mut self, file: u64, upto: u64, bytes: &[u8]) {
+        if let Some(Some(parity)) = self.parity.get_mut(&file) {
+            parity.add(upto, bytes);
+        }
+        let (_, _, asked) = self.asked;
+        let upto = upto.saturating_add(asked);
+        self.step = Step::Parity { file, upto };
+    }
+
+    /// Returns a section that lies in a window, damaged, if parity or the trial of each bit makes it good.
     fn correct(&mut self, place: SectionPlace, vault: &mut Vault) -> Option<Bytes> {
         if self.rule == Rule::Whole {
             return None;
         }
         let found = self.window_at(place)?;
-        let site = Site::checkpoint(place.file, place.offset);
-        let record = self.corrector.correct(&found, place.len, site)?;
+        let parity = self.parity.get_mut(&place.file).and_then(Option::as_mut);
+        let good = parity.and_then(|parity| parity.make_good(&found, place));
+        let record = good.or_else(|| {
+            let site = Site::checkpoint(place.file, place.offset);
+            self.corrector.correct(&found, place.len, site)
+        })?;
         contents(&record.into(), place, vault)
     }
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::store::{SectionChange, SectionKey};
 
+use super::parity::Parity;
 use super::{Head, SectionPlace, Sections, group_keys};
 use crate::ids::OpIds;
 use crate::op::{DiskError, DiskOp, FileName, OpId};
@@ -30,6 +31,7 @@ pub(crate) struct Writer {
     /// The sections to be written, in the order of their keys.
     bodies: VecDeque<Bytes>,
     offset: u64,
+    parity: Parity,
     form: Form,
     begun: bool,
     ended: bool,
@@ -79,6 +81,7 @@ impl Writer {
             head,
             bodies: bodies.into_values().collect(),
             offset: 0,
+            parity: Parity::new(offset + padded(0) as u64),
             form,
             begun: false,
             ended: false,
@@ -86,9 +89,14 @@ impl Writer {
         }
     }
 
-    /// Returns the length of the file.
+    /// Returns the length of what is to be written, without what makes it good again.
     pub(crate) fn len(&self) -> u64 {
         self.head.end + padded(0) as u64
+    }
+
+    /// Returns the length of the file.
+    pub(crate) fn file_len(&self) -> u64 {
+        self.parity.file_len()
     }
 
     /// Takes the answer to the operation under way; `None` if it is to another.
@@ -139,10 +147,15 @@ impl Writer {
             self.ended = true;
             self.put_end(&mut out);
         }
+        self.parity.add(self.offset, &out);
+        if self.ended {
+            let end = self.offset + out.len() as u64;
+            debug_assert_eq!(end, self.len(), "as the head says");
+            self.parity.put(end, &mut out);
+        }
         self.doing = (op, Step::Writing);
         let (data, offset) = (out.freeze(), self.offset);
         self.offset += data.len() as u64;
-        debug_assert!(!self.ended || self.offset == self.len(), "as the head says");
         ops.push(DiskOp::Write {
             op,
             file,

@@ -417,6 +417,7 @@ impl Store {
             keep: writer.head.keep,
             len: writer.len(),
         };
+        let file_len = writer.file_len();
         let bulk = &mut self.bulk;
         let previous = bulk.newest.replace(newest);
         let mut used = bulk.sections.files();
@@ -426,7 +427,7 @@ impl Store {
         used.insert(newest.number);
         bulk.changes.clear();
         bulk.asked_checkpoint = false;
-        bulk.files.insert(newest.number, newest.len);
+        bulk.files.insert(newest.number, file_len);
         let files: Vec<u64> = bulk.files.keys().copied().collect();
         for number in files.into_iter().filter(|number| !used.contains(number)) {
             self.remove_checkpoint(number);

@@ -103,6 +103,10 @@ fn fill(server: &mut Server) {
             "allow_rollup_hdrs": true, "deny_delete": true, "discard": "new"}),
         json!({"name": "PACKED", "subjects": ["packed"], "compression": "s2"}),
         json!({"name": "EMPTY", "subjects": ["empty"], "max_age": 3_600_000_000_000_u64}),
+        json!({"name": "TIMED", "subjects": ["timed.>"], "allow_msg_ttl": true,
+            "subject_delete_marker_ttl": 3_600_000_000_000_u64, "allow_msg_schedules": true}),
+        json!({"name": "COUNTS", "subjects": ["counts.*"], "allow_msg_counter": true}),
+        json!({"name": "COPY", "mirror": {"name": "ORDERS", "filter_subject": "orders.1"}}),
     ];
     for stream in streams {
         let name = stream["name"].as_str().unwrap().to_owned();
@@ -131,6 +135,7 @@ fn fill(server: &mut Server) {
             &format!("value {number}"),
         );
     }
+    fill_features(server);
     for seq in [2, 50] {
         server.api("STREAM.MSG.DELETE.ORDERS", &json!({ "seq": seq }));
     }
@@ -159,6 +164,33 @@ fn fill(server: &mut Server) {
     server.ask("orders.0", "in the log only");
 }
 
+/// Stores what is kept of messages and consumers beside the usual.
+fn fill_features(server: &mut Server) {
+    let with_headers = [
+        ("timed.session", "Nats-TTL: 1h"),
+        ("timed.pinned", "Nats-TTL: never"),
+        (
+            "timed.plan",
+            "Nats-Schedule: @at 2036-01-01T00:00:00Z\r\nNats-Schedule-Target: timed.done",
+        ),
+        ("counts.visits", "Nats-Incr: +5"),
+        ("counts.visits", "Nats-Incr: -2"),
+    ];
+    for (subject, headers) in with_headers {
+        let head = format!("NATS/1.0\r\n{headers}\r\n\r\n");
+        let len = head.len();
+        server.hear();
+        server.say(&format!("HPUB {subject} in {len} {len}\r\n{head}\r\n"));
+        let heard = server.hear();
+        assert!(heard.contains("\"seq\":"), "{subject}: {heard}");
+    }
+    let config = json!({"durable_name": "paused", "ack_policy": "explicit",
+        "filter_subjects": ["orders.1", "orders.2"], "pause_until": "2036-01-01T00:00:00Z"});
+    let body = json!({"stream_name": "ORDERS", "config": config});
+    let made = server.api("CONSUMER.CREATE.ORDERS.paused", &body);
+    assert_eq!(made["paused"], true, "{made}");
+}
+
 /// Returns all that clients can see of a store, and what a check says of it.
 fn state(dir: &Path) -> Value {
     let (mut checked, code) = check(dir, false);
@@ -184,6 +216,9 @@ fn state(dir: &Path) -> Value {
         let mut consumers = consumers["consumers"].take();
         for consumer in consumers.as_array_mut().unwrap() {
             (consumer["ts"], consumer["cluster"]) = (Value::Null, Value::Null);
+            if let Some(remaining) = consumer.get_mut("pause_remaining") {
+                *remaining = Value::Null;
+            }
         }
         streams.push(json!({"info": info, "messages": messages, "consumers": consumers}));
     }
@@ -293,5 +328,16 @@ fn stores_of_every_kept_format_open_and_hold_what_was_recorded() {
             opened += 1;
         }
     }
-    assert!(opened >= 2, "{opened} directories");
+    assert!(opened >= 6, "{opened} directories");
+}
+
+#[test]
+fn stores_called_current_are_of_the_format_that_is_written() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../snapshots/golden/current");
+    let store = root.join("whole/store");
+    let newest = fs::read(store.join(newest_checkpoint(&store))).unwrap();
+    // The first record is the head, and behind the second one's head its contents begin with the version.
+    let head_len = u32::from_le_bytes(newest[8..12].try_into().unwrap()) as usize;
+    let first = (16 + head_len).next_multiple_of(8);
+    assert_eq!(newest[first + 16], jetstream::SECTIONS_VERSION);
 }

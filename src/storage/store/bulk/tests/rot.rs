@@ -70,7 +70,7 @@ fn rot_in_the_log_is_found_and_a_start_is_kept_from_needing_it() {
 fn rotten_section_is_written_again_from_memory() {
     let mut user = User::new();
     user.checkpoint_of(vec![put(key(1, 1), &"a".repeat(500)), put(key(1, 2), "b")]);
-    let len = user.rig.disk.files[&FileName::Checkpoint(1)].len() as u64;
+    let len = user.rig.disk.written(FileName::Checkpoint(1));
     user.rig.disk.flip(FileName::Checkpoint(1), len - 100, 1);
     user.rig.events.clear();
     scrub(&mut user);
