@@ -9,6 +9,7 @@ mod keys;
 mod lane;
 mod lock;
 mod nearness;
+mod pace;
 pub(crate) mod quiet;
 
 use core::future::{self, Future};

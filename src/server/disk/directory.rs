@@ -6,45 +6,24 @@
 //! when the file under it is complete and durable.
 
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use core::time::Duration;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Instant;
 
 use bytes::Bytes;
-use rustix::fs::{FallocateFlags, fallocate};
 use storage::{DiskAnswer, DiskError, DiskOp, FileName};
 
 use super::direct::{self, DIRECT_MIN};
 use super::lock::Lock;
+use super::pace::Pace;
 use super::quiet::store_files;
 
 /// How many files are kept open; files with unsynced writes and those of the log are, beyond that.
 const OPEN_MAX: usize = 256;
-/// Zeroes are synced when so many have been written, so that the making of a file does not fill the
-/// device's queue in front of the log's syncs.
-const ZERO_PIECE: u64 = 4 << 20;
-/// They are written in smaller ones, so that it shows soon when the log waits for the file. While the log is
-/// written to, each of these is synced by itself.
-static ZEROES: [u8; 256 << 10] = [0; 256 << 10];
-/// How many times as long as such a piece took the disk is left to the log before the next one: a file made
-/// without a break had each sync of the log meanwhile take ten times as long.
-const REST: u32 = 3;
-/// No rest is longer: on a slow disk the file would be late, and a stop would wait for it.
-const REST_MAX: Duration = Duration::from_millis(2);
-/// A log that is written to faster than this share of the speed at which its next file is zero-filled
-/// needs the disk for itself: the rest of that file is only reserved. Syncs cost more there until the file
-/// is used again, which batches as long as such a log's do not feel.
-const OUTPACED_SHARE: u64 = 4;
-/// A log that has been given so many bytes in every microsecond since the file before was made needs the next
-/// one at once: nothing of it is zero-filled.
-const POURING: u64 = 64;
 /// The ending of files that are being made.
 const UNFINISHED: &str = ".new";
 
@@ -63,10 +42,7 @@ pub(super) struct Directory {
     /// For syncing the directory's entries.
     handle: File,
     open: Mutex<BTreeMap<FileName, Open>>,
-    /// Bytes written to the log so far.
-    logged: AtomicU64,
-    /// When the last file was begun to be made, and how many they were then.
-    made: Mutex<(Instant, u64)>,
+    pace: Pace,
     /// Whether the file system has refused a direct write.
     refuses_direct: AtomicBool,
     /// Held as long as any thread may still write.
@@ -95,8 +71,7 @@ impl Directory {
             path: path.to_path_buf(),
             handle,
             open: Mutex::default(),
-            logged: AtomicU64::new(0),
-            made: Mutex::new((Instant::now(), 0)),
+            pace: Pace::new(),
             refuses_direct: AtomicBool::new(false),
             _lock: lock,
         })
@@ -159,12 +134,15 @@ impl Directory {
     fn write(&self, file: FileName, offset: u64, pieces: &[&[u8]]) -> io::Result<()> {
         let len = pieces.iter().map(|piece| piece.len()).sum();
         let handle = self.handle_of(file, Access::Write)?;
+        if !matches!(file, FileName::Log(_)) {
+            return self.pace.write(&handle, pieces, offset);
+        }
         let through_cache = |range: Range<usize>| {
             let mut at = offset + range.start as u64;
             for piece in direct::within(pieces, range) {
                 handle.write_all_at(piece, at)?;
                 at += piece.len() as u64;
-                self.note_written(file, piece.len());
+                self.pace.note_logged(piece.len());
             }
             Ok(())
         };
@@ -186,27 +164,20 @@ impl Directory {
         pieces: &[&[u8]],
         (blocks, offset): (Range<usize>, u64),
     ) -> io::Result<bool> {
-        // What lies in segments is read soon, or much later: the page cache knows better.
-        if !matches!(file, FileName::Log(_)) || self.refuses_direct.load(Ordering::Relaxed) {
+        if self.refuses_direct.load(Ordering::Relaxed) {
             return Ok(false);
         }
         let Some(handle) = self.direct_handle_of(file) else {
             return Ok(false);
         };
         let at = offset + blocks.start as u64;
-        let wrote = |len| self.note_written(file, len);
+        let wrote = |len| self.pace.note_logged(len);
         match direct::write_blocks(&handle, direct::within(pieces, blocks), at, wrote) {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 self.refuses_direct.store(true, Ordering::Relaxed);
                 Ok(false)
             }
             result => result.map(|()| true),
-        }
-    }
-
-    fn note_written(&self, file: FileName, len: usize) {
-        if matches!(file, FileName::Log(_)) {
-            self.logged.fetch_add(len as u64, Ordering::Relaxed);
         }
     }
 
@@ -253,40 +224,12 @@ impl Directory {
         let mut options = File::options();
         let options = options.read(true).write(true).create(true).truncate(true);
         let file = options.open(path)?;
-        // Only the log's files have a length from the beginning.
-        let (before, is_pouring) = match len {
-            0 => (0, false),
-            _ => self.pace(),
-        };
-        let mut at = 0;
-        while at < len {
-            let logged = self.logged.load(Ordering::Relaxed) - before;
-            // Not every file system can reserve.
-            if (is_pouring || is_outpaced(at, logged)) && reserve(&file, at, len).is_ok() {
-                break;
-            }
-            let left = usize::try_from(len - at).unwrap_or(usize::MAX);
-            let zeroes = ZEROES.get(..left).unwrap_or(&ZEROES);
-            let begin = Instant::now();
-            file.write_all_at(zeroes, at)?;
-            at += zeroes.len() as u64;
-            if logged > 0 {
-                file.sync_data()?;
-                thread::sleep((begin.elapsed() * REST).min(REST_MAX));
-            } else if at.is_multiple_of(ZERO_PIECE) {
-                file.sync_data()?;
-            }
+        // Only the log's files have a length from the beginning. Of the others there is nothing but the
+        // name, which is synced with the directory.
+        if len > 0 {
+            self.pace.fill(&file, len)?;
         }
-        file.sync_all()?;
         Ok(file)
-    }
-
-    /// Returns how many bytes have been written to the log, and whether that is [`POURING`].
-    fn pace(&self) -> (u64, bool) {
-        let now = (Instant::now(), self.logged.load(Ordering::Relaxed));
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let (then, logged) = core::mem::replace(&mut *made, now);
-        (now.1, is_pouring(now.1 - logged, now.0 - then))
     }
 
     fn rename(&self, from: FileName, to: FileName) -> io::Result<()> {
@@ -360,23 +303,6 @@ fn is_unfinished(name: &str) -> bool {
     file.and_then(FileName::parse).is_some()
 }
 
-/// Whether a log that has been given so many bytes, while so many zeroes were written, needs its next file
-/// sooner than those are.
-fn is_outpaced(zeroes: u64, logged: u64) -> bool {
-    logged > zeroes.max(ZERO_PIECE) / OUTPACED_SHARE
-}
-
-/// Whether so many bytes of the log in so long are [`POURING`].
-fn is_pouring(logged: u64, time: Duration) -> bool {
-    logged >= ZERO_PIECE && time < Duration::from_micros(logged / POURING)
-}
-
-/// Has the file system keep room for what lies between, which reads as zeroes.
-fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
-    fallocate(file, FallocateFlags::empty(), from, to - from)?;
-    Ok(())
-}
-
 pub(super) fn disk_error(error: &io::Error) -> DiskError {
     // The numbers are Linux's; kinds cover the rest.
     match (error.kind(), error.raw_os_error()) {
@@ -385,46 +311,5 @@ pub(super) fn disk_error(error: &io::Error) -> DiskError {
         (io::ErrorKind::ReadOnlyFilesystem, _) => DiskError::ReadOnly,
         (_, Some(23 | 24)) => DiskError::TooManyFiles,
         (_, errno) => DiskError::Io(errno.unwrap_or(0)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_log_that_fills_nearly_as_fast_as_its_next_file_outpaces_it() {
-        assert!(!is_outpaced(0, 300));
-        assert!(!is_outpaced(16 << 20, 1 << 20));
-        assert!(is_outpaced(0, 2 << 20));
-        assert!(is_outpaced(16 << 20, 8 << 20));
-    }
-
-    #[test]
-    fn only_a_log_that_was_written_to_fast_since_the_last_file_is_pouring() {
-        let second = Duration::from_secs(1);
-        assert!(is_pouring(100_000_000, second));
-        assert!(!is_pouring(50_000_000, second));
-        assert!(!is_pouring(100, Duration::ZERO));
-    }
-
-    #[test]
-    fn what_is_reserved_reads_as_zeroes() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut options = File::options();
-        let options = options.read(true).write(true).create_new(true);
-        let file = options.open(dir.path().join("file")).unwrap();
-        file.write_all_at(&[7; 1000], 0).unwrap();
-        match reserve(&file, 1000, 9000) {
-            // Not every file system can.
-            Err(error) => assert_eq!(error.kind(), io::ErrorKind::Unsupported),
-            Ok(()) => {
-                let mut bytes = vec![1; 9000];
-                file.read_exact_at(&mut bytes, 0).unwrap();
-                assert_eq!(bytes[..1000], [7; 1000]);
-                assert_eq!(bytes[1000..], [0; 8000]);
-                assert_eq!(file.metadata().unwrap().len(), 9000);
-            }
-        }
     }
 }

@@ -1,0 +1,318 @@
+//! How the disk's long work makes way for the log: the log's next file, segments and checkpoints are written
+//! in pieces while the log is written to, with rests between them, and the system begins at once to write
+//! each piece back. So no sync of the log has much of theirs to wait for, nor have their own syncs, which
+//! are few: each may be a commit of the file system's journal, during which the log can't even be written to.
+//!
+//! *Invariants:* nothing here says that something is durable; only a sync does. Nobody rests for a log that
+//! is quiet, or for one that needs the disk faster than rests would allow.
+
+use core::num::NonZeroU64;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+
+/// What is written at once: a fraction of a millisecond's work for a disk.
+const PIECE: usize = 128 << 10;
+static ZEROES: [u8; PIECE] = [0; PIECE];
+/// No rest between two pieces is longer: on a slow disk the work would be late, and a stop would wait for it.
+const REST_MAX: Duration = Duration::from_millis(1);
+/// Rests are so long that what is written between them goes at this many times the log's own speed: a flush
+/// must not fall behind what it flushes.
+const AHEAD: u64 = 4;
+/// How long the log's speed is taken to stay what it was.
+const SPEED_AGE_MAX: Duration = Duration::from_millis(100);
+/// While nothing is written to the log, so many zeroes are synced at a time: a log that is written to again
+/// has no more than that to wait for.
+const ZEROES_UNSYNCED_MAX: u64 = 2 << 20;
+/// A log that has been given less says nothing about its speed.
+const TELLING: u64 = 4 << 20;
+/// A log that is written to faster than this share of the speed at which its next file is zero-filled
+/// needs the disk for itself: the rest of that file is only reserved. Syncs cost more there until the file
+/// is used again, which batches as long as such a log's do not feel.
+const OUTPACED_SHARE: u64 = 4;
+/// A log that is given so many bytes in every microsecond has no use for rests. If it has been since the file
+/// before was made, it needs the next one at once: nothing of it is zero-filled.
+const POURING: u64 = 64;
+
+/// What the log has been given at a moment.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    at: Instant,
+    logged: u64,
+}
+
+/// How long to rest, and since when.
+#[derive(Debug)]
+struct Rest {
+    since: Mark,
+    rest: Duration,
+}
+
+/// Watches the log's speed.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Bytes written to the log so far.
+    logged: AtomicU64,
+    /// When the making of the last file began.
+    made: Mutex<Mark>,
+    rest: Mutex<Rest>,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        let start = Mark {
+            at: Instant::now(),
+            logged: 0,
+        };
+        Self {
+            logged: AtomicU64::new(0),
+            made: Mutex::new(start),
+            rest: Mutex::new(Rest {
+                since: start,
+                rest: Duration::ZERO,
+            }),
+        }
+    }
+
+    /// Notes that so much has been written to the log.
+    pub(super) fn note_logged(&self, len: usize) {
+        self.logged.fetch_add(len as u64, Ordering::Relaxed);
+    }
+
+    /// Writes a row of what is not the log's. It goes through the page cache: what lies in segments is read
+    /// soon, or much later, which the system knows better.
+    pub(super) fn write(&self, file: &File, row: &[&[u8]], mut at: u64) -> io::Result<()> {
+        for piece in row.iter().flat_map(|bytes| bytes.chunks(PIECE)) {
+            file.write_all_at(piece, at)?;
+            self.make_way(file, at, piece.len());
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Fills a new file of the log with zeroes, or has room kept for them, and syncs it.
+    pub(super) fn fill(&self, file: &File, len: u64) -> io::Result<()> {
+        let (begin, is_pouring) = self.begin_file();
+        let (mut at, mut written_back) = (0, 0);
+        while at < len {
+            let logged = self.mark().logged - begin.logged;
+            // Not every file system can reserve.
+            if (is_pouring || is_outpaced(at, logged)) && reserve(file, at, len).is_ok() {
+                break;
+            }
+            let left = usize::try_from(len - at).unwrap_or(usize::MAX);
+            let zeroes = ZEROES.get(..left).unwrap_or(&ZEROES);
+            file.write_all_at(zeroes, at)?;
+            let rested = self.make_way(file, at, zeroes.len());
+            at += zeroes.len() as u64;
+            if rested {
+                written_back = at;
+            } else if at - written_back >= ZEROES_UNSYNCED_MAX {
+                file.sync_data()?;
+                written_back = at;
+            }
+        }
+        file.sync_all()
+    }
+
+    /// Leaves the disk to the log for a while, after so much has been written elsewhere; false if the log has
+    /// no use for that.
+    fn make_way(&self, file: &File, at: u64, len: usize) -> bool {
+        let rest = self.rest();
+        if rest.is_zero() {
+            return false;
+        }
+        begin_write_back(file, at, len);
+        thread::sleep(rest);
+        true
+    }
+
+    /// Returns how long to rest after each piece.
+    fn rest(&self) -> Duration {
+        let now = self.mark();
+        let mut rest = lock(&self.rest);
+        let time = now.at - rest.since.at;
+        if time >= SPEED_AGE_MAX {
+            rest.rest = rest_at(now.logged - rest.since.logged, time);
+            rest.since = now;
+        }
+        rest.rest
+    }
+
+    /// Returns what the log has been given, and whether it has been [`POURING`] since the file before was
+    /// made.
+    fn begin_file(&self) -> (Mark, bool) {
+        let now = self.mark();
+        let before = core::mem::replace(&mut *lock(&self.made), now);
+        let logged = now.logged - before.logged;
+        let is_pouring = logged >= TELLING && is_pouring(logged, now.at - before.at);
+        (now, is_pouring)
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            at: Instant::now(),
+            logged: self.logged.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it holds one of these, and if it did they would be whole.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns how long to rest after each piece beside a log that has been given so many bytes in so long.
+fn rest_at(logged: u64, time: Duration) -> Duration {
+    if logged == 0 || is_pouring(logged, time) {
+        return Duration::ZERO;
+    }
+    let nanos = time.as_nanos() * PIECE as u128 / u128::from(logged * AHEAD);
+    u64::try_from(nanos).map_or(REST_MAX, |nanos| Duration::from_nanos(nanos).min(REST_MAX))
+}
+
+/// Whether a log that has been given so many bytes, while so many zeroes were written, needs its next file
+/// sooner than those are.
+fn is_outpaced(zeroes: u64, logged: u64) -> bool {
+    logged > zeroes.max(TELLING) / OUTPACED_SHARE
+}
+
+/// Whether so many bytes of the log in so long are [`POURING`].
+fn is_pouring(logged: u64, time: Duration) -> bool {
+    time < Duration::from_micros(logged / POURING)
+}
+
+/// Has the system begin to write what a part of a file now is, without waiting for it. Linux does so when it
+/// is told that nobody will need that part soon; what is not on the disk yet it does not forget.
+fn begin_write_back(file: &File, at: u64, len: usize) {
+    // Where the system does not take the advice, the sync has the more to do; errors are told there, too.
+    let _ = fadvise(file, at, NonZeroU64::new(len as u64), Advice::DontNeed);
+}
+
+/// Has the file system keep room for what lies between, which reads as zeroes.
+fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
+    fallocate(file, FallocateFlags::empty(), from, to - from)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn new_file(dir: &tempfile::TempDir) -> File {
+        let mut options = File::options();
+        let options = options.read(true).write(true).create_new(true);
+        options.open(dir.path().join("file")).unwrap()
+    }
+
+    #[test]
+    fn only_a_log_that_fills_nearly_as_fast_as_its_next_file_outpaces_it() {
+        assert!(!is_outpaced(0, 300));
+        assert!(!is_outpaced(16 << 20, 1 << 20));
+        assert!(is_outpaced(0, 2 << 20));
+        assert!(is_outpaced(16 << 20, 8 << 20));
+    }
+
+    #[test]
+    fn only_a_log_that_was_written_to_fast_since_the_last_file_is_pouring() {
+        for (logged, waits, pours) in [
+            (1_000_000_000, false, true),
+            (1_000_000_000, true, false),
+            (100, false, false),
+        ] {
+            let pace = Pace::new();
+            pace.note_logged(logged);
+            if waits {
+                lock(&pace.made).at -= SECOND * 60;
+            }
+            let (_, is_pouring) = pace.begin_file();
+            assert_eq!(is_pouring, pours, "{logged} {waits}");
+        }
+    }
+
+    #[test]
+    fn rests_leave_a_flush_faster_than_the_log_and_are_none_for_one_that_is_quiet_or_pours() {
+        assert_eq!(rest_at(0, SECOND), Duration::ZERO);
+        assert_eq!(rest_at(100_000_000, SECOND), Duration::ZERO);
+        assert_eq!(rest_at(1, SECOND), REST_MAX);
+        let rest = rest_at(50_000_000, SECOND);
+        assert!(rest > Duration::ZERO);
+        let pieces = u64::try_from(SECOND.as_nanos() / rest.as_nanos()).unwrap();
+        assert!(pieces * PIECE as u64 > 3 * 50_000_000);
+    }
+
+    #[test]
+    fn the_log_is_made_way_for_only_while_it_is_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = new_file(&dir);
+        let pace = Pace::new();
+        let later = || lock(&pace.rest).since.at -= SPEED_AGE_MAX;
+        later();
+        assert!(!pace.make_way(&file, 0, 1));
+        pace.note_logged(1);
+        later();
+        assert!(pace.make_way(&file, 0, 1));
+        later();
+        assert!(!pace.make_way(&file, 0, 1));
+    }
+
+    #[test]
+    fn what_was_written_in_pieces_reads_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = new_file(&dir);
+        let pace = Pace::new();
+        pace.note_logged(1);
+        lock(&pace.rest).since.at -= SPEED_AGE_MAX;
+        let data: Vec<u8> = (0_u32..100_000).flat_map(u32::to_le_bytes).collect();
+        pace.write(&file, &[b"12345", &data], 0).unwrap();
+        let mut read = vec![1; data.len() + 5];
+        file.read_exact_at(&mut read, 0).unwrap();
+        assert_eq!(&read[..5], b"12345");
+        assert!(read[5..] == data);
+        assert_eq!(file.metadata().unwrap().len(), read.len() as u64);
+    }
+
+    #[test]
+    fn a_file_is_filled_to_its_length_whatever_the_log_does() {
+        for logged in [0, 1, 2 << 20] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = new_file(&dir);
+            let pace = Pace::new();
+            pace.note_logged(logged);
+            lock(&pace.rest).since.at -= SPEED_AGE_MAX;
+            let len = 2_000_000;
+            pace.fill(&file, len).unwrap();
+            let mut bytes = vec![1; 2_000_000];
+            file.read_exact_at(&mut bytes, 0).unwrap();
+            assert!(bytes.iter().all(|byte| *byte == 0));
+            assert_eq!(file.metadata().unwrap().len(), len);
+        }
+    }
+
+    #[test]
+    fn what_is_reserved_reads_as_zeroes() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = new_file(&dir);
+        file.write_all_at(&[7; 1000], 0).unwrap();
+        match reserve(&file, 1000, 9000) {
+            // Not every file system can.
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::Unsupported),
+            Ok(()) => {
+                let mut bytes = vec![1; 9000];
+                file.read_exact_at(&mut bytes, 0).unwrap();
+                assert_eq!(bytes[..1000], [7; 1000]);
+                assert_eq!(bytes[1000..], [0; 8000]);
+                assert_eq!(file.metadata().unwrap().len(), 9000);
+            }
+        }
+    }
+}
