@@ -126,7 +126,7 @@ impl JetStream {
                 .shared
                 .line(core, account, msg.reply, env)
                 .refuse(&error),
-            Ok(place) if self.must_wait(id, &place) => {
+            Ok(place) if self.must_wait(id, &place, msg.headers) => {
                 self.hold_fast(env, account, id, msg, &place);
             }
             Ok(place) => self.enter_fast(env, account, id, msg, &place),
@@ -149,7 +149,7 @@ impl JetStream {
             let Some(place) = Place::parse(msg.reply) else {
                 continue;
             };
-            if self.must_wait(held.stream, &place) {
+            if self.must_wait(held.stream, &place, msg.headers) {
                 let key = (held.stream, Box::from(place.id));
                 *self.fast_held.by_batch.entry(key).or_default() += 1;
                 self.fast_held.messages.push_back(held);
@@ -160,14 +160,17 @@ impl JetStream {
     }
 
     /// Returns whether a message has to wait: one before it in its batch waits, or may still be refused
-    /// where that ends the batch.
-    fn must_wait(&mut self, id: StreamId, place: &Place<'_>) -> bool {
+    /// where that ends the batch, or what it asks of the stream and of a subject has to be looked at in the
+    /// order that batches have.
+    fn must_wait(&mut self, id: StreamId, place: &Place<'_>, headers: &[u8]) -> bool {
         let held = &self.fast_held;
         if !held.messages.is_empty() && held.by_batch.contains_key(&(id, Box::from(place.id))) {
             return true;
         }
         let batch = self.shared.fast.find(id, place.id);
-        batch.is_some_and(|(batch, _)| batch.is_undecided())
+        batch.is_some_and(|(batch, _)| {
+            batch.is_undecided() || (batch.has_pending() && expects_twice(headers))
+        })
     }
 
     fn hold_fast(
@@ -219,7 +222,10 @@ impl JetStream {
         let opened = shared.open_fast(id, place, deadline);
         let checked = opened.and_then(|()| {
             let level = Headers::new(msg.headers).get(api::REQUIRED_API_LEVEL);
-            let is_supported = level.is_none_or(is_level_supported);
+            let batch = shared.fast.find(id, place.id);
+            // The client waits for the end, whatever comes behind it.
+            let is_ending = batch.is_some_and(|(batch, _)| !batch.is_waiting());
+            let is_supported = is_ending || level.is_none_or(is_level_supported);
             is_supported.then_some(()).ok_or_else(|| {
                 shared.fast.close(id, place.id);
                 errors::REQUIRED_API_LEVEL
@@ -349,7 +355,7 @@ impl Shared {
         {
             return None;
         }
-        let refused = core.would_refuse(msg, env.now().wall);
+        let refused = core.would_refuse_fast(msg, env.now().wall);
         Some(refused.map_err(|error| *error))
     }
 
@@ -392,6 +398,17 @@ impl Shared {
             env,
         }
     }
+}
+
+/// Returns whether a message expects something of the whole stream and of a subject.
+fn expects_twice(headers: &[u8]) -> bool {
+    if headers.is_empty() {
+        return false;
+    }
+    let asked = PublishHeaders::parse(headers);
+    let of_subject = asked.expected_last_subject_seq.is_some()
+        || asked.expected_last_subject_seq_subject.is_some();
+    of_subject && asked.expected_last_seq.is_some()
 }
 
 /// Checks what does not depend on the batch.

@@ -58,7 +58,18 @@ impl JetStream {
         }
         if let Some(error) = exceeded {
             let (core, shared) = (&stream.core, &mut self.shared);
-            return answer(core, account, msg.reply, Err(&error), None, shared, env);
+            // What the headers ask comes first, unless the message is one of a batch.
+            let foreseen = if msg.headers.is_empty() || atomic::is_part(msg.headers) {
+                Ok(None)
+            } else {
+                core.foresee_headers(&msg, env.now().wall)
+            };
+            let outcome = match &foreseen {
+                Ok(Some(seq)) => Ok(Applied::Duplicate(*seq)),
+                Ok(None) => Err(&error),
+                Err(refusal) => Err(&**refusal),
+            };
+            return answer(core, account, msg.reply, outcome, None, shared, env);
         }
         if self.closed {
             let (core, shared) = (&stream.core, &mut self.shared);

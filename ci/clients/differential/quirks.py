@@ -9,12 +9,17 @@
 - The account's number of consumers has those of its mirrors and sources among it.
 - A time to live of more than 292 years is over at once.
 - A message of a fast batch that is refused for its expected last message id counts as stored.
-- A new source of a stream that has lost its first messages brings only what is younger than the stream's last message.
+- A new source of a stream that has lost its first messages, or one with a start time, brings only what is younger than
+  the stream's last message.
 - A source that cannot bring a message tells how far it was behind when it last tried, which may be long ago.
+- A stream that limits the unacknowledged messages of its consumers cannot be followed: mirrors and sources of it are refused.
 - A message that is given back with a delay below zero comes again only after ten milliseconds; they are waited for.
 """
 
 import json
+
+#: Consumers without acks cannot keep a limit of messages without ack; those of mirrors and sources have none.
+LIMITED_ORIGIN = 10082
 
 
 def filters(config):
@@ -78,8 +83,23 @@ def to_wait_after(request):
 
 
 def is_passed_over(sides):
-    """Says whether a stream of the first server shows that a source has not brought what it should, or tells an old lag."""
-    told = json.loads(sides[0][0][3].replace(b"<ns>", b"0") or b"{}")
-    sources = told.get("sources") or []
+    """Says whether all that two answers about a stream that follows others differ by is what is told above: messages that a
+    source of the first server does not bring, an old lag, or an origin that refuses to be followed."""
+    nats, beale = (json.loads(side[0][3].replace(b"<ns>", b"0") or b"{}") for side in sides)
+    followed = (nats.get("sources") or []) + [nats.get("mirror") or {}]
+    if any(one.get("error", {}).get("err_code") == LIMITED_ORIGIN for one in followed):
+        return True
+    if any(one.get("lag") for one in followed):
+        return without_lags(nats) == without_lags(beale)
+    return begins_late(nats) and nats["state"]["last_seq"] < beale["state"]["last_seq"]
+
+
+def begins_late(told):
+    """Says whether a source of a stream on nats-server may have begun with what was younger than the stream's last message."""
     has_lost = told.get("state", {}).get("first_seq", 0) > 1
-    return any((has_lost and "seq" not in one) or one["lag"] for one in sources)
+    sources = told.get("config", {}).get("sources") or []
+    return any("opt_start_seq" not in one and (has_lost or "opt_start_time" in one) for one in sources)
+
+
+def without_lags(told):
+    return told | {"sources": [one | {"lag": 0} for one in told.get("sources") or []]}

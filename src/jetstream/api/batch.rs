@@ -248,6 +248,8 @@ fn plan_lasts(core: &StreamCore, body: &MsgGetRequest) -> Plan {
     if seqs.len() > MULTI_GET_SUBJECTS_MAX {
         return Err(TOO_MANY_RESULTS);
     }
+    // What comes before where the request begins was found all the same.
+    seqs.retain(|seq| seq.0 >= body.seq);
     let pending = u64::try_from(seqs.len()).unwrap_or(u64::MAX);
     Ok((Source::List(seqs.into()), pending, Some(up_to)))
 }

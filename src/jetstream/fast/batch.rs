@@ -118,6 +118,11 @@ impl FastBatch {
         self.undecided.is_some()
     }
 
+    /// Returns whether messages are on their way through the log.
+    pub(super) fn has_pending(&self) -> bool {
+        self.pending > 0
+    }
+
     /// Notes that the message taken last is refused before it was proposed.
     pub(super) fn on_refused(
         &mut self,

@@ -242,8 +242,9 @@ fn source_value(upstream: &Upstream, seq: Seq, msg: &Stored<'_>, from: &StreamCo
     let (filter, dest): (String, String) = match source.subject_transforms.as_slice() {
         [] => (or_all(&source.filter_subject), ">".into()),
         transforms => {
+            // A transform that says nothing about it takes everything, or changes nothing.
             let joined = |part: fn(&_) -> &str| {
-                let parts: Vec<&str> = transforms.iter().map(part).collect();
+                let parts: Vec<String> = transforms.iter().map(|t| or_all(part(t))).collect();
                 parts.join("\u{c}")
             };
             (joined(src_of), joined(dest_of))

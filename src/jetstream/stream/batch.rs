@@ -8,12 +8,14 @@ use bytes::Bytes;
 use protocol::js::enums::Discard;
 use protocol::js::errors;
 use protocol::store::Loc;
+use protocol::time::Wall;
 
 use super::limits::Ahead;
 use super::publish::{Refusal, check_source, refuse};
 use super::{PublishHeaders, StreamCore};
 use crate::dedup::MsgIdHash;
 use crate::entry::Stored;
+use crate::env::Inbound;
 
 /// What the messages of the batch before the one being checked add to the stream.
 #[derive(Debug, Default)]
@@ -50,6 +52,24 @@ impl StreamCore {
         let checked = checked.and_then(|()| check_source(&headers));
         let missing = || errors::MESSAGE_INCR_MISSING.into();
         checked.err().unwrap_or_else(missing)
+    }
+
+    /// Returns why a message of a fast batch would be refused now, if nothing is under way: what batches ask
+    /// is looked at in an order of their own.
+    pub(crate) fn would_refuse_fast(&self, msg: &Inbound<'_>, now: Wall) -> Result<(), Refusal> {
+        let msg = self.unstored(msg, now);
+        let headers = self.headers_of(&msg);
+        self.check_addressed(&headers)?;
+        self.check_lifetime(&headers)?;
+        let id = headers.msg_id.filter(|_| self.dedup.is_on());
+        if id.is_some_and(|id| self.dedup.peek(MsgIdHash::of(id)).is_some()) {
+            return Ok(());
+        }
+        check_source(&headers)?;
+        self.check_against(&msg, &headers, &Before::default())?;
+        self.check_last_msg_id(&headers)?;
+        self.check_size(&msg)?;
+        self.check_discard(&msg)
     }
 
     fn check_part<'a>(&mut self, msg: &Stored<'a>, before: &mut Before<'a>) -> Result<(), Refusal> {

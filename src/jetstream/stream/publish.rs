@@ -212,14 +212,19 @@ impl StreamCore {
 
     /// Checks what a message that repeats another one need not fulfil.
     fn check_unless_repeated(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
+        self.check_last_msg_id(headers)?;
+        if let Some(rollup) = headers.rollup {
+            self.check_rollup(rollup)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_last_msg_id(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
         if let Some(id) = headers.expected_last_msg_id
             && id != self.last_msg_id
         {
             let last = String::from_utf8_lossy(&self.last_msg_id);
             return refuse(errors::STREAM_WRONG_LAST_MSG_ID.with(last));
-        }
-        if let Some(rollup) = headers.rollup {
-            self.check_rollup(rollup)?;
         }
         Ok(())
     }
@@ -233,7 +238,50 @@ impl StreamCore {
 
     /// Returns why a message would be refused now, if nothing is under way.
     pub(crate) fn would_refuse(&self, msg: &Inbound<'_>, now: Wall) -> Result<(), Refusal> {
-        let msg = Stored {
+        let msg = self.unstored(msg, now);
+        let headers = self.headers_of(&msg);
+        if self.asked(&msg, &headers)?.is_some() {
+            return Ok(());
+        }
+        self.check_size(&msg)?;
+        self.check_ttl(&headers)?;
+        self.check_discard(&msg)
+    }
+
+    /// Returns what comes of a message's headers by themselves, if nothing is under way: the message that it
+    /// repeats, or why it is refused.
+    pub(crate) fn foresee_headers(
+        &self,
+        msg: &Inbound<'_>,
+        now: Wall,
+    ) -> Result<Option<Seq>, Refusal> {
+        let msg = self.unstored(msg, now);
+        let headers = self.headers_of(&msg);
+        let repeated = self.asked(&msg, &headers)?;
+        if repeated.is_none() {
+            self.check_increment(&headers)?;
+        }
+        Ok(repeated)
+    }
+
+    fn asked(
+        &self,
+        msg: &Stored<'_>,
+        headers: &PublishHeaders<'_>,
+    ) -> Result<Option<Seq>, Refusal> {
+        self.check_asked(msg, headers)?;
+        let id = headers.msg_id.map(MsgIdHash::of);
+        if let Some(seq) = id.and_then(|id| self.dedup.peek(id)) {
+            return Ok(Some(seq));
+        }
+        self.check_unless_repeated(headers)?;
+        Ok(None)
+    }
+
+    /// Returns a message as it would be stored now.
+    pub(super) fn unstored<'a>(&self, msg: &Inbound<'a>, now: Wall) -> Stored<'a> {
+        static NOT_YET: Bytes = Bytes::new();
+        Stored {
             stream: self.id(),
             time: now,
             subject: msg.subject,
@@ -241,24 +289,19 @@ impl StreamCore {
             payload: msg.payload,
             role: Role::Plain,
             mark: None,
-            entry: &Bytes::new(),
-        };
-        let headers = self.headers_of(&msg);
-        self.check_asked(&msg, &headers)?;
-        let id = headers.msg_id.map(MsgIdHash::of);
-        if id.is_some_and(|id| self.dedup.peek(id).is_some()) {
+            entry: &NOT_YET,
+        }
+    }
+
+    /// Refuses a message that a stream has no room for which keeps what it has.
+    pub(super) fn check_discard(&self, msg: &Stored<'_>) -> Result<(), Refusal> {
+        if self.config.discard != Discard::New {
             return Ok(());
         }
-        self.check_unless_repeated(&headers)?;
-        self.check_size(&msg)?;
-        self.check_ttl(&headers)?;
-        if self.config.discard == Discard::New {
-            let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
-            let len = u32::try_from(len).unwrap_or(u32::MAX >> 1);
-            let size = self.index.size_of(len, !msg.headers.is_empty());
-            self.check_room(msg.subject, size, Ahead::default())?;
-        }
-        Ok(())
+        let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
+        let len = u32::try_from(len).unwrap_or(u32::MAX >> 1);
+        let size = self.index.size_of(len, !msg.headers.is_empty());
+        self.check_room(msg.subject, size, Ahead::default())
     }
 
     pub(super) fn check_expected_of_subject(

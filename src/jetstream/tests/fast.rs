@@ -229,3 +229,50 @@ fn counters_take_fast_batches() {
     );
     assert_eq!(messages(&bench), 0);
 }
+
+#[test]
+fn what_comes_behind_a_batch_that_ends_is_passed_over_whatever_it_asks() {
+    let mut bench = bench("");
+    send(&mut bench, "b.10.fail.1.0", &[]);
+    send(&mut bench, "b.10.fail.3.1", &[]);
+    send(
+        &mut bench,
+        "b.10.fail.4.1",
+        &[("Nats-Required-Api-Level", "99")],
+    );
+    bench.sync();
+
+    let told = told(&mut bench, "b");
+    assert_eq!(told.last(), Some(&committed("b", 1, 1)), "{told:?}");
+    assert_eq!(messages(&bench), 1);
+}
+
+#[test]
+fn what_a_message_of_a_batch_asks_is_looked_at_in_an_order_of_its_own() {
+    let mut bench = bench(",\"allow_msg_ttl\":true");
+    let of_subject = ("Nats-Expected-Last-Subject-Sequence-Subject", "s.y");
+    send(
+        &mut bench,
+        "a.10.fail.1.0",
+        &[of_subject, ("Nats-TTL", "x")],
+    );
+    bench.sync();
+    let answer = told(&mut bench, "a").concat();
+    assert!(answer.contains("\"err_code\":10165"), "{answer}");
+
+    send(&mut bench, "b.10.ok.1.0", &[]);
+    send(
+        &mut bench,
+        "b.10.ok.2.1",
+        &[of_subject, ("Nats-Expected-Last-Sequence", "7")],
+    );
+    for _ in 0..3 {
+        bench.sync();
+        bench.js.pump(&mut bench.world);
+    }
+    let answer = told(&mut bench, "b").concat();
+    assert!(
+        answer.contains("\"description\":\"wrong last sequence: 1\""),
+        "{answer}"
+    );
+}

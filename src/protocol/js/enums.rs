@@ -19,8 +19,8 @@ json_enum! {
 }
 
 json_enum! {
-    /// What a full stream does with a new message.
-    pub enum Discard[error: DecodeError::unknown_name] {
+    /// What a full stream does with a new message. Requests may write it in either case.
+    pub enum Discard[error: DecodeError::unknown_name] in either case {
         /// Removes old ones for it.
         #[default]
         Old = "old",

@@ -50,6 +50,27 @@ pub(super) fn push_go_char(out: &mut String, c: char) {
     out.push_str(short);
 }
 
+/// Quotes a text as Go does in the faults of times: what is not printable ASCII byte by byte.
+fn time_quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            ' '..='\u{7f}' => out.push(c),
+            _ => {
+                for b in c.encode_utf8(&mut [0; 4]).bytes() {
+                    let _ = write!(out, "\\x{b:02x}");
+                }
+            }
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// Words the error for a text that is no time. Go names the piece of the layout at which it stopped;
 /// the pieces are tried in their order.
 pub(super) fn time_error(text: &str) -> DecodeError {
@@ -67,7 +88,7 @@ pub(super) fn time_error(text: &str) -> DecodeError {
         (":", 1),
         ("05", 2),
     ];
-    let quoted = go_quote(text.as_bytes());
+    let quoted = time_quote(text);
     let mut rest = text;
     let mut numbers = Vec::new();
     for (piece, len) in PIECES {
@@ -79,10 +100,9 @@ pub(super) fn time_error(text: &str) -> DecodeError {
             !taken.is_empty() && digits
         };
         if !fits {
-            let rest = go_quote(rest.as_bytes());
-            let piece = go_quote(piece.as_bytes());
+            let rest = time_quote(rest);
             return DecodeError::new(format!(
-                "parsing time {quoted} as \"{LAYOUT}\": cannot parse {rest} as {piece}"
+                "parsing time {quoted} as \"{LAYOUT}\": cannot parse {rest} as \"{piece}\""
             ));
         }
         if len == 2 {
@@ -100,7 +120,7 @@ pub(super) fn time_error(text: &str) -> DecodeError {
         () if *second > 59 => "second",
         () if rest == "Z" => "day",
         () => {
-            let rest = go_quote(rest.as_bytes());
+            let rest = time_quote(rest);
             return DecodeError::new(format!(
                 "parsing time {quoted} as \"{LAYOUT}\": cannot parse {rest} as \"Z07:00\""
             ));

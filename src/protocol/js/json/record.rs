@@ -139,13 +139,34 @@ macro_rules! json_output {
 }
 
 /// Declares an enumeration that is a string in JSON. `error` makes the text for anything else from the
-/// value's JSON.
+/// value's JSON; letters may be of either case if the enumeration says so.
 macro_rules! json_enum {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident[error: $error:path] in either case {
+            $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)*
+        }
+    ) => {
+        $crate::js::json::json_enum! {
+            @define [to_ascii_lowercase] [$error]
+            $(#[$meta])* $name { $($(#[$variant_meta])* $variant = $text,)* }
+        }
+    };
     (
         $(#[$meta:meta])*
         pub enum $name:ident[error: $error:path] {
             $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)*
         }
+    ) => {
+        $crate::js::json::json_enum! {
+            @define [clone] [$error]
+            $(#[$meta])* $name { $($(#[$variant_meta])* $variant = $text,)* }
+        }
+    };
+    (
+        @define [$known_as:ident] [$error:path]
+        $(#[$meta:meta])*
+        $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)* }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -182,7 +203,10 @@ macro_rules! json_enum {
                 _: &mut $crate::js::json::Context,
             ) -> Result<(), $crate::js::json::DecodeError> {
                 let known = match &node.value {
-                    $crate::js::json::Value::String(text) => Self::from_name(text),
+                    // Names are known as they are, not written with escapes.
+                    $crate::js::json::Value::String(text) if node.raw.len() == text.len() + 2 => {
+                        Self::from_name(&text.$known_as())
+                    }
                     _ => None,
                 };
                 *self = known.ok_or_else(|| $error(node))?;

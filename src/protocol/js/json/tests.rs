@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::js::config::{Metadata, StreamConfig, StreamConfigRequest};
+use crate::js::enums::Discard;
 
 fn error(body: &str) -> String {
     let strict: Result<StreamConfigRequest, _> = decode(body.as_bytes(), Strictness::Strict);
@@ -90,6 +91,32 @@ fn keys_are_known_in_either_case_also_that_beyond_ascii() {
     assert!(is_same_key("\u{212a}EEP", "keep"));
     assert!(!is_same_key("\u{e4}", "a"));
     assert!(!is_same_key("max-bytes", "max_bytes"));
+}
+
+#[test]
+fn enumerations_know_their_names_as_they_are_and_one_in_either_case() {
+    let found: StreamConfig = decode(br#"{"discard":"NEW"}"#, Strictness::Strict).unwrap();
+    assert_eq!(found.discard, Discard::New);
+    assert_eq!(
+        error(r#"{"storage":"FILE"}"#),
+        r#"can not unmarshal "\"FILE\"""#
+    );
+    assert_eq!(
+        error(r#"{"discard":"\u006fld"}"#),
+        r#"can not unmarshal "\"\\u006fld\"""#
+    );
+}
+
+#[test]
+fn faults_of_times_tell_bytes_beyond_ascii_in_hexadecimal() {
+    let fault = error(r#"{"mirror":{"opt_start_time":"2\u00e4\n\""}}"#);
+    let text = r#""2\xc3\xa4\x0a\"""#;
+    assert_eq!(
+        fault,
+        format!(
+            r#"parsing time {text} as "2006-01-02T15:04:05Z07:00": cannot parse {text} as "2006""#
+        )
+    );
 }
 
 #[test]
