@@ -53,8 +53,8 @@ use reader::{Reader, set};
 /// What a file's values come to.
 pub(crate) struct Checked {
     pub(crate) options: Options,
-    /// What does not go together in operator mode.
-    pub(crate) inconsistent: Option<OperatorError>,
+    /// What does not go together in operator mode, or is missing for a gateway.
+    pub(crate) inconsistent: Option<Inconsistent>,
     pub(crate) errors: Vec<Finding>,
     pub(crate) warnings: Vec<Finding>,
     pub(crate) unsupported: Vec<Unsupported>,
@@ -73,12 +73,14 @@ pub(crate) fn check(map: &Map, around: &mut dyn Surroundings) -> Checked {
             || file.logging(read, key, node)
             || file.process(read, key, node)
             || file.memphis_keys(read, key, node)
-            || peers::block(read, key, node, &mut file.options.closed_doors, around)
+            || file.peers(read, key, node, around)
             || schema::known(read, key, node, around)
     });
     let operators = core::mem::take(&mut file.operators);
+    let lacking = file.lacking.take();
     let mut options = file.options(around);
-    let inconsistent = operators.finish(&mut read, &mut options, around).err();
+    let finished = operators.finish(&mut read, &mut options, around);
+    let inconsistent = finished.err().map(Inconsistent::from).or(lacking);
     Checked {
         options,
         inconsistent,
@@ -98,9 +100,24 @@ struct File {
     memphis: Option<MemphisDraft>,
     memphis_keys: MemphisDraft,
     operators: operator::Draft,
+    /// What is missing for the gateway.
+    lacking: Option<Inconsistent>,
 }
 
 impl File {
+    fn peers(
+        &mut self,
+        read: &mut Reader,
+        key: &str,
+        node: &Node,
+        around: &mut dyn Surroundings,
+    ) -> bool {
+        if key == "gateway" {
+            self.lacking = peers::lacking(node);
+        }
+        peers::block(read, key, node, &mut self.options.closed_doors, around)
+    }
+
     fn options(mut self, around: &mut dyn Surroundings) -> Options {
         self.options.listen = Some(self.clients.or("0.0.0.0", 4222));
         // Without a host of its own, monitoring is bound where clients are.

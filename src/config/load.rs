@@ -278,7 +278,7 @@ fn from_file(
     if let Some(error) = checked.inconsistent
         && !check_only
     {
-        return Err(Inconsistent::Operators(error).into());
+        return Err(error.into());
     }
     Ok(Setup {
         options: checked.options,

@@ -76,6 +76,8 @@ pub fn launch() -> Next {
             print(&usage);
             Next::Exit(0)
         }
+        // As nats-server, which ends its list of findings itself.
+        Err(error @ LaunchError::Values(_)) => fail(&program, &format_args!("{error}\n")),
         Err(error) => fail(&program, &error),
     }
 }

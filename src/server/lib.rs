@@ -25,6 +25,7 @@ mod origin;
 mod ports_file;
 pub mod process;
 mod process_stats;
+mod refused;
 mod reload;
 mod rest;
 mod serve;

@@ -13,6 +13,7 @@ use protocol::time::Wall;
 
 use crate::clock::system_wall;
 use crate::log_file::LogFile;
+use crate::reason;
 use crate::syslog::{Severity, Syslog};
 
 /// Writes lines.
@@ -40,11 +41,12 @@ enum Sink {
 impl Sink {
     fn open(options: &Logging, program: &str) -> io::Result<Self> {
         let because = |what: &str, error: io::Error| {
-            io::Error::new(error.kind(), format!("error {what}: {error}"))
+            io::Error::new(error.kind(), format!("error {what}: {}", reason(&error)))
         };
         if let Some(path) = &options.file {
             let file = LogFile::open(path, options);
-            return file.map(Self::File).map_err(|e| because("opening file", e));
+            let what = format!("opening file: open {path}");
+            return file.map(Self::File).map_err(|e| because(&what, e));
         }
         let syslog = match &options.remote_syslog {
             Some(url) => Syslog::remote(url, program),
@@ -100,10 +102,13 @@ impl Logger {
         Ok(Self::with(sink, options))
     }
 
-    /// Returns a logger that writes to standard error, whatever the configuration asks for.
-    #[must_use]
-    pub fn to_stderr(options: &Logging) -> Self {
-        Self::with(Sink::Stderr, options)
+    /// Says on standard error why there is no log.
+    pub fn complain(why: impl Display) {
+        let now = stamp(system_wall());
+        let seconds = now.split('.').next().unwrap_or_default();
+        let line = format!("{seconds} {why}\n");
+        // Nobody is left to tell when that is closed.
+        drop(io::stderr().lock().write_all(line.as_bytes()));
     }
 
     fn with(sink: Sink, options: &Logging) -> Self {

@@ -35,7 +35,7 @@ impl PortsFile {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn write(folder: &str, program: &str, bound: &Bound) -> io::Result<Self> {
-        let path = Path::new(folder).join(format!("{program}_{}.ports", std::process::id()));
+        let path = Self::path(folder, program);
         let urls = |scheme: &str, addresses: &[SocketAddr]| -> Vec<String> {
             let urls = addresses.iter().map(|address| reachable(*address));
             urls.map(|address| format!("{scheme}://{address}"))
@@ -60,6 +60,13 @@ impl PortsFile {
         }
         fs::write(&path, Value::Object(ports).to_string())?;
         Ok(Self(path))
+    }
+}
+
+impl PortsFile {
+    /// Returns where the file of this process lies.
+    pub(crate) fn path(folder: &str, program: &str) -> PathBuf {
+        Path::new(folder).join(format!("{program}_{}.ports", std::process::id()))
     }
 }
 

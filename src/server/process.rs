@@ -1,5 +1,6 @@
 //! The process around a server: what it logs at its start and end, its files, its signals.
 
+mod advertise;
 mod configuration;
 mod store;
 
@@ -32,7 +33,7 @@ pub fn run(setup: Setup, line: CommandLine) -> ExitCode {
     let log = match Logger::open(&setup.options.logging, &line.program) {
         Ok(log) => log,
         Err(error) => {
-            Logger::to_stderr(&setup.options.logging).fatal(error);
+            Logger::complain(error);
             return ExitCode::FAILURE;
         }
     };
@@ -246,6 +247,9 @@ async fn stopped(log: &Logger, leave: oneshot::Sender<()>, reload: UnboundedSend
 }
 
 fn serve_options(setup: Setup) -> anyhow::Result<ServeOptions> {
+    if let Some(address) = &setup.options.client_advertise {
+        advertise::check(address)?;
+    }
     Ok(ServeOptions {
         listeners: listeners(&setup.options),
         config_digest: setup.config.map(|file| file.digest).unwrap_or_default(),

@@ -25,6 +25,7 @@ use crate::http::Monitoring;
 use crate::net::Net;
 use crate::ports_file::Bound;
 use crate::process_stats::Monitored;
+use crate::refused::{Whose, both_sites, refused, site_without_tls};
 use crate::reload::{ConfigSource, Reload};
 use crate::rest::RestDoors;
 use crate::tls::TlsDoor;
@@ -190,7 +191,7 @@ async fn bind_clients<N: Net>(
     let mut listeners = Vec::new();
     for (listen, rules) in wanted {
         let listener = N::bind(&listen.host, listen.port).await;
-        let listener = listener.map_err(|error| refused(&listen, &error))?;
+        let listener = listener.map_err(|error| refused(Whose::Clients, &listen, &error))?;
         let address = N::local_addr(&listener)?;
         bound.clients.push(as_configured(&listen, address));
         listeners.push((listener, rules));
@@ -211,7 +212,7 @@ async fn bind_websocket<N: Net>(
     };
     let listen = &options.listen;
     let listener = N::bind(&listen.host, listen.port).await;
-    let listener = listener.map_err(|error| refused(listen, &error))?;
+    let listener = listener.map_err(|error| refused(Whose::WebSockets, listen, &error))?;
     let local = as_configured(listen, N::local_addr(&listener)?);
     let slot = match tls {
         Some(_) => &mut bound.websocket_tls,
@@ -236,14 +237,18 @@ async fn bind_monitoring<N: Net>(
     monitored: &mut Monitored,
     log: &dyn Fn(&LogLine),
 ) -> io::Result<Option<(N::Listener, Option<Rc<TlsDoor>>)>> {
-    let Some(listen) = config.http.as_ref().or(config.https.as_ref()) else {
-        return Ok(None);
+    let listen = match (&config.http, &config.https) {
+        (None, None) => return Ok(None),
+        (Some(http), Some(https)) => return Err(both_sites(http, https)),
+        (None, Some(_)) if config.tls.is_none() => return Err(site_without_tls()),
+        (Some(listen), None) | (None, Some(listen)) => listen,
     };
     let tls = match (&config.http, &config.tls) {
         (None, Some(tls)) => Some(Rc::new(TlsDoor::open_to_all(tls)?)),
         (Some(_), _) | (None, None) => None,
     };
-    let listener = N::bind(&listen.host, listen.port).await?;
+    let listener = N::bind(&listen.host, listen.port).await;
+    let listener = listener.map_err(|error| refused(Whose::Monitoring, listen, &error))?;
     let bound = N::local_addr(&listener)?;
     let (slot, protocol) = match tls {
         Some(_) => (&mut monitored.bound_tls, "https"),
@@ -266,19 +271,12 @@ async fn bind_closed<N: Net>(
     let mut closed = Vec::new();
     for ClosedDoor { peers, listen } in doors {
         let listener = N::bind(&listen.host, listen.port).await;
-        let listener = listener.map_err(|error| refused(&listen, &error))?;
+        let listener = listener.map_err(|error| refused(Whose::Peers(peers), &listen, &error))?;
         let address = as_configured(&listen, N::local_addr(&listener)?);
         bound.closed.push((peers, address));
         closed.push((listener, peers));
     }
     Ok(closed)
-}
-
-/// Says which port could not be had.
-fn refused(listen: &Listen, error: &io::Error) -> io::Error {
-    let Listen { host, port } = listen;
-    let text = format!("Error listening on port: {host}:{port}, {error}");
-    io::Error::new(error.kind(), text)
 }
 
 /// Returns where a listener is bound, in the terms of who configured it: both families' "every

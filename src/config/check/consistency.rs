@@ -7,7 +7,7 @@ use protocol::text::duration::Nanos;
 
 use super::operator::OperatorError;
 use super::websocket::{self, WebSocketError};
-use crate::options::{ClosedDoor, Listen, Options, Peers, Resolver};
+use crate::options::{ClosedDoor, Options, Peers, Resolver};
 
 /// Settings that do not go together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,25 +52,26 @@ pub enum Inconsistent {
     /// Operator mode that does not fit.
     #[error(transparent)]
     Operators(#[from] OperatorError),
+    /// A gateway that nobody can be told of.
+    #[error("gateway has no name")]
+    GatewayWithoutName,
+    /// A gateway that nobody can come by.
+    #[error("gateway {0:?} has no port specified (select -1 for random port)")]
+    GatewayWithoutPort(String),
+    /// Another gateway that nobody knows the name of, by its place in the list.
+    #[error("gateway in the list {0} has no name")]
+    OtherWithoutName(usize),
+    /// Another gateway that nobody knows the way to.
+    #[error("gateway {0:?} has no URL")]
+    OtherWithoutUrl(String),
     /// A WebSocket listener that does not fit.
     #[error(transparent)]
     WebSocket(#[from] WebSocketError),
-    /// Monitoring over TLS without a certificate.
-    #[error("TLS cert and key required for HTTPS")]
-    HttpsWithoutTls,
-    /// Both kinds of monitoring at once.
-    #[error("can't specify both HTTP ({http}) and HTTPs ({https}) ports")]
-    HttpAndHttps {
-        /// The port in the clear.
-        http: u16,
-        /// The port over TLS.
-        https: u16,
-    },
 }
 
 /// Fills in what defaults to another setting, and checks that all fit together.
 pub(crate) fn settle(options: &mut Options) -> Result<(), Inconsistent> {
-    monitoring(options)?;
+    monitoring(options);
     // Stations are streams.
     options.jetstream.enabled |= options.memphis.is_some();
     let limits = &options.limits;
@@ -113,7 +114,7 @@ pub(crate) fn settle(options: &mut Options) -> Result<(), Inconsistent> {
     Ok(())
 }
 
-fn monitoring(options: &mut Options) -> Result<(), Inconsistent> {
+fn monitoring(options: &mut Options) {
     let memphis = options.memphis.as_ref().map(|m| &m.listen);
     let clients = options.listen.as_ref().or(memphis);
     let default_host = clients.map_or_else(|| String::from("0.0.0.0"), |l| l.host.clone());
@@ -122,16 +123,6 @@ fn monitoring(options: &mut Options) -> Result<(), Inconsistent> {
         if listen.host.is_empty() {
             listen.host.clone_from(&default_host);
         }
-    }
-    match (&options.http, &options.https) {
-        (Some(Listen { port: http, .. }), Some(Listen { port: https, .. })) => {
-            Err(Inconsistent::HttpAndHttps {
-                http: *http,
-                https: *https,
-            })
-        }
-        (None, Some(_)) if options.tls.is_none() => Err(Inconsistent::HttpsWithoutTls),
-        _ => Ok(()),
     }
 }
 

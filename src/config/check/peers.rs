@@ -5,6 +5,7 @@
 
 use alloc::vec::Vec;
 
+use super::consistency::Inconsistent;
 use super::listen::Address;
 use super::reader::Reader;
 use super::schema;
@@ -46,6 +47,40 @@ pub(super) fn block(
         doors.push(ClosedDoor { peers, listen });
     }
     true
+}
+
+/// Returns what is missing in a gateway's block; it is looked for at the start.
+pub(super) fn lacking(node: &Node) -> Option<Inconsistent> {
+    let Value::Map(map) = &node.value else {
+        return None;
+    };
+    let has_port = match (entry(map, "listen"), entry(map, "port")) {
+        (Some(_), _) => true,
+        (None, Some(port)) => !matches!(port.value, Value::Int(0)),
+        (None, None) => false,
+    };
+    let Some(name) = text_at(map, "name") else {
+        return has_port.then_some(Inconsistent::GatewayWithoutName);
+    };
+    if !has_port {
+        return Some(Inconsistent::GatewayWithoutPort(name.into()));
+    }
+    let others = items(map, "gateways").zip(0..);
+    others
+        .filter_map(|(other, place)| incomplete(other, place))
+        .next()
+}
+
+/// Returns what is missing in an entry of the list of gateways.
+fn incomplete(node: &Node, place: usize) -> Option<Inconsistent> {
+    let Value::Map(map) = &node.value else {
+        return None;
+    };
+    let Some(name) = text_at(map, "name") else {
+        return Some(Inconsistent::OtherWithoutName(place));
+    };
+    let has_url = entry(map, "url").is_some() || items(map, "urls").next().is_some();
+    (!has_url).then(|| Inconsistent::OtherWithoutUrl(name.into()))
 }
 
 /// Tells whether the block names servers to connect to.

@@ -249,6 +249,36 @@ fn tls_can_be_switched_off_by_a_flag_and_on_by_its_files() {
 }
 
 #[test]
+fn a_gateway_that_lacks_something_ends_the_start() {
+    for (block, expected) in [
+        ("{port: 5}", "gateway has no name"),
+        (
+            "{name: A}",
+            "gateway \"A\" has no port specified (select -1 for random port)",
+        ),
+        (
+            "{name: A, port: 5, gateways: [{url: \"nats://b:1\"}]}",
+            "gateway in the list 0 has no name",
+        ),
+        (
+            "{name: A, port: 5, gateways: [{name: B}]}",
+            "gateway \"B\" has no URL",
+        ),
+    ] {
+        let config = format!("gateway {block}");
+        assert_eq!(error("-c nats.conf", &config), expected, "{block}");
+        assert!(
+            run(
+                "nats-server",
+                "-t -c nats.conf",
+                &mut Fake::with_config(&config)
+            )
+            .is_ok()
+        );
+    }
+}
+
+#[test]
 fn operator_mode_that_does_not_fit_is_told_in_nats_servers_words() {
     let operator = KeyPair::from_entropy(KeyKind::Operator, [1; 32]).public();
     let account = KeyPair::from_entropy(KeyKind::Account, [2; 32]).public();

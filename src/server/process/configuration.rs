@@ -3,12 +3,12 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use anyhow::Context;
 use config::Options;
 
 use crate::launch::{CommandLine, Process};
 use crate::log::Logger;
 use crate::ports_file::{Bound, PortsFile};
+use crate::reason;
 use crate::reload::{ConfigSource, Fresh, OpenStore, StoreChange};
 
 use super::store;
@@ -43,7 +43,7 @@ impl ConfigSource for Source {
 
     fn open_store(&mut self, options: &Options) -> Result<OpenStore, String> {
         let store = store::open(options);
-        store.map_err(|error| format!("Can't start JetStream: {error:#}"))
+        store.map_err(|error| error.to_string())
     }
 
     fn adopting(&mut self, options: &Options, change: StoreChange<'_>) {
@@ -106,8 +106,9 @@ impl Files {
         let Some(path) = path else {
             return Ok(());
         };
-        std::fs::write(path, std::process::id().to_string())
-            .with_context(|| format!("could not write pidfile: {path}"))?;
+        std::fs::write(path, std::process::id().to_string()).map_err(|error| {
+            anyhow::anyhow!("Could not write pidfile: open {path}: {}", reason(&error))
+        })?;
         self.state.borrow_mut().pid = Some(path.to_owned());
         Ok(())
     }
@@ -123,9 +124,12 @@ impl Files {
         };
         match PortsFile::write(folder, &self.program, bound) {
             Ok(file) => state.ports = Some(file),
-            Err(error) => self
-                .log
-                .error(format!("Writing the ports file in {folder}: {error}")),
+            Err(error) => {
+                let path = PortsFile::path(folder, &self.program);
+                let (path, why) = (path.display(), reason(&error));
+                let text = format!("Error writing ports file ({path}): open {path}: {why}");
+                self.log.error(text);
+            }
         }
     }
 
