@@ -38,7 +38,11 @@ impl StreamCore {
         if self.copied(origin.source) != origin.after || origin.seq <= origin.after {
             return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
         }
-        let headers = PublishHeaders::parse(msg.headers);
+        let mut headers = PublishHeaders::parse(msg.headers);
+        if !self.config.allow_rollup_hdrs || self.config.deny_purge {
+            // What was rolled up in the origin is kept here.
+            headers.rollup = None;
+        }
         let is_mirror = self.config.mirror.is_some();
         if let Some(id) = headers.msg_id
             && let Some(seq) = self.dedup.find(MsgIdHash::of(id), msg.time)

@@ -130,6 +130,49 @@ fn a_source_transforms_subjects_and_drops_what_its_origin_was_asked_to_expect() 
 }
 
 #[test]
+fn copies_roll_up_only_where_their_own_stream_allows_that() {
+    let mut bench = Bench::new();
+    create(
+        &mut bench,
+        "S",
+        "\"subjects\":[\"s.*\"],\"allow_rollup_hdrs\":true",
+    );
+    for (name, from) in [
+        ("M", "mirror\":{\"name\":\"S\"}"),
+        ("O", "sources\":[{\"name\":\"S\"}]"),
+    ] {
+        create(&mut bench, name, &format!("\"{from}"));
+        let rolls = format!("\"{from},\"allow_rollup_hdrs\":true");
+        create(&mut bench, &format!("{name}R"), &rolls);
+    }
+    for headers in [&[][..], &[], &[("Nats-Rollup", "sub")]] {
+        bench.publish_acked("s.1", headers, "x");
+    }
+    bench.sync();
+
+    for name in ["M", "O"] {
+        assert_eq!(seqs(&mut bench, name), [1, 2, 3], "{name}");
+        assert_eq!(seqs(&mut bench, &format!("{name}R")), [3], "{name}R");
+    }
+}
+
+#[test]
+fn what_a_transform_without_a_destination_lets_pass_is_told_to_keep_its_subject() {
+    let mut bench = origin();
+    create(
+        &mut bench,
+        "M",
+        "\"sources\":[{\"name\":\"S\",\"subject_transforms\":[{\"src\":\"s.2\",\"dest\":\"\"}]}]",
+    );
+    bench.sync();
+    let held = held(&mut bench, "M");
+    assert!(
+        held[0].2.contains("Nats-Stream-Source: S 2 s.2 > s.2 "),
+        "{held:?}"
+    );
+}
+
+#[test]
 fn a_restart_goes_on_without_gaps_and_repetitions() {
     let mut bench = origin();
     create(&mut bench, "M", "\"mirror\":{\"name\":\"S\"}");
