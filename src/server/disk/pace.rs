@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+use rustix::io::Errno;
 
 /// What is written at once: a fraction of a millisecond's work for a disk.
 const PIECE: usize = 128 << 10;
@@ -97,14 +98,15 @@ impl Pace {
         Ok(())
     }
 
-    /// Fills a new file of the log with zeroes, or has room kept for them, and syncs it.
+    /// Fills a new file of the log with zeroes, or only has room kept for them, and syncs it. Where there is
+    /// no room that shows at once, long before the log has filled the file that it is in.
     pub(super) fn fill(&self, file: &File, len: u64) -> io::Result<()> {
         let (begin, is_pouring) = self.begin_file();
+        let is_reserved = reserve(file, len)?;
         let (mut at, mut written_back) = (0, 0);
         while at < len {
             let logged = self.mark().logged - begin.logged;
-            // Not every file system can reserve.
-            if (is_pouring || is_outpaced(at, logged)) && reserve(file, at, len).is_ok() {
+            if is_reserved && (is_pouring || is_outpaced(at, logged)) {
                 break;
             }
             let left = usize::try_from(len - at).unwrap_or(usize::MAX);
@@ -196,10 +198,13 @@ fn begin_write_back(file: &File, at: u64, len: usize) {
     let _ = fadvise(file, at, NonZeroU64::new(len as u64), Advice::DontNeed);
 }
 
-/// Has the file system keep room for what lies between, which reads as zeroes.
-fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
-    fallocate(file, FallocateFlags::empty(), from, to - from)?;
-    Ok(())
+/// Has the file system keep room for a new file, which reads as zeroes; false if it cannot do that.
+fn reserve(file: &File, len: u64) -> io::Result<bool> {
+    match fallocate(file, FallocateFlags::empty(), 0, len) {
+        Ok(()) => Ok(true),
+        Err(error @ (Errno::NOSPC | Errno::DQUOT)) => Err(error.into()),
+        Err(_) => Ok(false),
+    }
 }
 
 #[cfg(test)]
@@ -302,17 +307,12 @@ mod tests {
     fn what_is_reserved_reads_as_zeroes() {
         let dir = tempfile::tempdir().unwrap();
         let file = new_file(&dir);
-        file.write_all_at(&[7; 1000], 0).unwrap();
-        match reserve(&file, 1000, 9000) {
-            // Not every file system can.
-            Err(error) => assert_eq!(error.kind(), io::ErrorKind::Unsupported),
-            Ok(()) => {
-                let mut bytes = vec![1; 9000];
-                file.read_exact_at(&mut bytes, 0).unwrap();
-                assert_eq!(bytes[..1000], [7; 1000]);
-                assert_eq!(bytes[1000..], [0; 8000]);
-                assert_eq!(file.metadata().unwrap().len(), 9000);
-            }
+        // Not every file system can.
+        if reserve(&file, 9000).unwrap() {
+            let mut bytes = vec![1; 9000];
+            file.read_exact_at(&mut bytes, 0).unwrap();
+            assert_eq!(bytes, [0; 9000]);
+            assert_eq!(file.metadata().unwrap().len(), 9000);
         }
     }
 }
