@@ -24,6 +24,7 @@ use storage::{DiskAnswer, DiskDone, DiskOp, FileName, StoreOptions};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The system's allocator, counting what each thread asks of it.
@@ -34,17 +35,21 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(layout.size());
         // SAFETY: the caller keeps this method's contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        release(layout.size());
         // SAFETY: the caller keeps this method's contract.
         unsafe { System.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, len: usize) -> *mut u8 {
         count();
+        hold(len);
+        release(layout.size());
         // SAFETY: the caller keeps this method's contract.
         unsafe { System.realloc(at, layout, len) }
     }
@@ -56,6 +61,19 @@ static ALLOCATOR: Counting = Counting;
 fn count() {
     // A thread that is ending counts no more.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+fn hold(len: usize) {
+    let _ = HELD.try_with(|held| held.set(held.get().wrapping_add(len)));
+}
+
+fn release(len: usize) {
+    let _ = HELD.try_with(|held| held.set(held.get().wrapping_sub(len)));
+}
+
+/// Returns how many bytes this thread holds.
+pub(crate) fn held() -> usize {
+    HELD.get()
 }
 
 /// What has been spent.
@@ -78,10 +96,14 @@ impl SchemaLibrary for NoSchemas {
     }
 }
 
-/// A shard on files in memory, with one client.
-struct World {
-    shard: Shard,
+/// A shard on files in memory, with one client, or several.
+pub(crate) struct World {
+    pub(crate) shard: Shard,
     client: Option<ConnId>,
+    /// Clients whose reading is paused.
+    pub(crate) paused: Vec<ConnId>,
+    /// Whether the disk answers nothing.
+    pub(crate) is_stuck: bool,
     now: Now,
     fx: Effects,
     ops: Vec<DiskOp>,
@@ -89,18 +111,24 @@ struct World {
     rest: BytesMut,
     out: BytesMut,
     /// What the client has been sent since it was asked last.
-    heard: Vec<u8>,
+    pub(crate) heard: Vec<u8>,
     costs: Costs,
 }
 
 impl World {
     fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// Returns one with a stream for what is published on `s.*`, configured otherwise.
+    pub(crate) fn with(configure: impl FnOnce(&mut Options)) -> Self {
         let now = Now {
             mono: Instant(0),
             wall: Wall(1_700_000_000_000_000_000),
         };
         let mut config = Options::default();
         config.jetstream.enabled = true;
+        configure(&mut config);
         let mut shard = Shard::new(
             ShardOptions {
                 config,
@@ -117,6 +145,8 @@ impl World {
         let mut world = Self {
             shard,
             client: None,
+            paused: Vec::new(),
+            is_stuck: false,
             now,
             fx,
             ops: Vec::new(),
@@ -127,6 +157,14 @@ impl World {
             costs: Costs::default(),
         };
         world.settle();
+        world.client = Some(world.connect());
+        world.say(b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n");
+        world.say(b"SUB _INBOX.c.* 1\r\nSUB deliver 2\r\n");
+        world.api("STREAM.CREATE.S", "{\"name\":\"S\",\"subjects\":[\"s.*\"]}");
+        world
+    }
+
+    pub(crate) fn connect(&mut self) -> ConnId {
         let accepted = Accepted {
             peer: SocketAddr::from(([127, 0, 0, 1], 5000)),
             local: SocketAddr::from(([127, 0, 0, 1], 4222)),
@@ -135,12 +173,9 @@ impl World {
             origin_follows: false,
             websocket: None,
         };
-        world.client = Some(world.shard.accept(world.now, accepted, &mut world.fx));
-        world.settle();
-        world.say(b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n");
-        world.say(b"SUB _INBOX.c.* 1\r\nSUB deliver 2\r\n");
-        world.api("STREAM.CREATE.S", "{\"name\":\"S\",\"subjects\":[\"s.*\"]}");
-        world
+        let conn = self.shard.accept(self.now, accepted, &mut self.fx);
+        self.settle();
+        conn
     }
 
     /// Has the shard take an input, and counts.
@@ -152,23 +187,28 @@ impl World {
     }
 
     /// Hands the client's bytes over and lets shard and disk go on until both rest.
-    fn say(&mut self, bytes: &[u8]) {
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
         let mut rest = core::mem::take(&mut self.rest);
         rest.extend_from_slice(bytes);
         let conn = self.client.expect("the client is connected");
-        self.input(Input::Bytes {
-            conn,
-            buf: &mut rest,
-        });
+        self.read(conn, &mut rest);
         self.rest = rest;
+    }
+
+    /// Has the shard read what a client has sent.
+    pub(crate) fn read(&mut self, conn: ConnId, buf: &mut BytesMut) {
+        self.input(Input::Bytes { conn, buf });
         self.settle();
     }
 
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         loop {
             self.fx.dirty.clear();
             self.fx.log.clear();
-            self.fx.gate.clear();
+            for (conn, is_paused) in self.fx.gate.drain(..) {
+                self.paused.retain(|&known| known != conn);
+                self.paused.extend(is_paused.then_some(conn));
+            }
             self.fx.errands.clear();
             self.ops.append(&mut self.fx.disk);
             if core::mem::take(&mut self.fx.settle) {
@@ -185,7 +225,7 @@ impl World {
                 self.input(Input::Timeout);
                 continue;
             }
-            if self.ops.is_empty() {
+            if self.ops.is_empty() || self.is_stuck {
                 return;
             }
             let ops = core::mem::take(&mut self.ops);
@@ -245,7 +285,7 @@ impl World {
         }
     }
 
-    fn api(&mut self, subject: &str, body: &str) {
+    pub(crate) fn api(&mut self, subject: &str, body: &str) {
         self.heard.clear();
         let request = format!(
             "PUB $JS.API.{subject} _INBOX.c.a {}\r\n{body}\r\n",

@@ -6,6 +6,7 @@
 
 mod consumer;
 mod costs;
+mod memory;
 mod parser;
 mod recovery;
 mod stream;
