@@ -97,7 +97,7 @@ impl JetStream {
         set_stream_level(&mut config);
         check_consumer_limits(self.named(call, request)?, &config)?;
         self.check_update(old.id(), &config)?;
-        check_republish_target(&config)?;
+        check_republish_target(&mut config)?;
         self.check_room(call.account, &config, Some(old))?;
         Ok((old.id(), config))
     }
@@ -227,18 +227,21 @@ impl JetStream {
     }
 }
 
-/// Refuses to republish some subjects to nowhere: an update takes that for everywhere, which does not fit.
-fn check_republish_target(config: &StreamConfig) -> Result<(), ApiError> {
-    match &config.republish {
-        Some(republish) if republish.dest.is_empty() && republish.src != ">" => {
-            let src = &republish.src;
-            let text = alloc::format!(
-                "stream configuration for republish from '{src}' to '>': invalid subject"
-            );
-            Err(errors::STREAM_UPDATE.with(text))
-        }
-        Some(_) | None => Ok(()),
+/// Takes nowhere for everywhere where an update says what is republished; refuses it for some subjects
+/// only, which does not fit.
+fn check_republish_target(config: &mut StreamConfig) -> Result<(), ApiError> {
+    let Some(republish) = config.republish.as_mut().filter(|r| r.dest.is_empty()) else {
+        return Ok(());
+    };
+    let src = &republish.src;
+    if src != ">" {
+        let text = alloc::format!(
+            "stream configuration for republish from '{src}' to '>': invalid subject"
+        );
+        return Err(errors::STREAM_UPDATE.with(text));
     }
+    republish.dest = ">".into();
+    Ok(())
 }
 
 /// Refuses new limits for consumers that existing ones do not keep.

@@ -60,6 +60,9 @@ impl JetStream {
         if body.config.name != request.stream {
             return Err(errors::STREAM_MISMATCH);
         }
+        if request.stream.contains(['/', '\\']) {
+            return Err(errors::STREAM_NAME_CONTAINS_PATH_SEPARATORS);
+        }
         let config = self.complete_restore(call, body.config)?;
         if self.backups.is_full() {
             return Err(errors::STREAM_RESTORE.with(TOO_MANY));

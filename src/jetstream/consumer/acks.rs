@@ -147,6 +147,10 @@ impl Consumer {
         delay_ns: Option<u64>,
         cx: &mut Cx<'_, E>,
     ) {
+        // What is no number is no delivery. One that is too high may be: a crash forgets the last ones.
+        if i64::try_from(about.consumer_seq).is_err() {
+            return;
+        }
         let seq = Seq(about.stream_seq);
         let Some(p) = self.state.pending(seq).copied() else {
             return;

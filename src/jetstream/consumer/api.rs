@@ -95,7 +95,7 @@ pub(crate) fn check_consumer_request(
 
 /// Reads a request to let go of the pinned client.
 fn unpin_request(payload: &[u8]) -> Result<UnpinRequest, ApiError> {
-    if payload.is_empty() {
+    if payload.trim_ascii().is_empty() {
         return Err(errors::INVALID_JSON.with("unexpected end of JSON input"));
     }
     // Fields that nobody knows are let pass here.

@@ -82,17 +82,18 @@ impl<'a> AckSubject<'a> {
     }
 }
 
-/// Reads digits only: no sign, no blank, at most what fits a signed number, as Go reads them.
+/// Reads digits as nats-server does: what is no number counts as -1, and one that is too large wraps. So
+/// an ack counts if it names its message, whatever the rest says.
 fn number(token: &str) -> Option<u64> {
-    if token.is_empty() || token.len() > 19 {
+    if token.is_empty() {
         return None;
     }
     let mut value: u64 = 0;
     for digit in token.bytes() {
         if !digit.is_ascii_digit() {
-            return None;
+            return Some(u64::MAX);
         }
-        value = value * 10 + u64::from(digit - b'0');
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
     }
     Some(value)
 }
@@ -208,14 +209,20 @@ mod tests {
         for subject in [
             &b"$JS.ACK.S.C.1.22.333.4"[..],
             b"$JS.ACK.x.S.C.1.22.333.1700000000000000001.4",
-            b"$JS.ACK.S.C.1.22.333.-5.4",
             b"$JS.ACK.S.C..22.333.5.4",
-            b"$JS.ACK.S.C.1.22.333.99999999999999999999.4",
             b"$JS.ACK",
             b"foo",
         ] {
             assert_eq!(AckSubject::parse(subject), None);
         }
+    }
+
+    #[test]
+    fn what_is_no_number_counts_as_minus_one() {
+        let ack = AckSubject::parse(b"$JS.ACK.S.C.x.22.-5.1x.18446744073709551617").unwrap();
+        assert_eq!((ack.stream_seq, ack.pending), (22, 1));
+        let others = [ack.deliveries, ack.consumer_seq, ack.timestamp];
+        assert_eq!(others, [u64::MAX; 3]);
     }
 
     #[test]

@@ -95,6 +95,10 @@ impl Consumers {
             return Ok(());
         };
         let payload = request.call.msg.payload;
+        // A body of blanks is not the same as none.
+        if !payload.is_empty() && payload.trim_ascii().is_empty() {
+            return Err(errors::INVALID_JSON.with("unexpected end of JSON input"));
+        }
         let body: ResetRequest = decode(payload, Strictness::Lax)?;
         let next = consumer.reset_target(body.seq, request.core)?;
         let mut cx = Cx::new(request.core, request.shared, request.env);

@@ -363,6 +363,10 @@ fn check_placement(config: &mut StreamConfig) -> Result<(), ApiError> {
     {
         return Err(invalid("preferred server not permitted in placement"));
     }
+    // An empty list of tags is something to ask for, and nothing to keep.
+    if let Some(placement) = &mut config.placement {
+        placement.tags = placement.tags.take().filter(|tags| !tags.is_empty());
+    }
     Ok(())
 }
 

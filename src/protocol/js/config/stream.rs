@@ -102,7 +102,7 @@ json_struct! {
         /// The cluster.
         cluster: String = "cluster" omit,
         /// What the servers must be tagged with.
-        tags: Vec<String> = "tags" omit,
+        tags: Option<Vec<String>> = "tags" omit,
         /// The server that should lead.
         preferred: String = "preferred" omit,
     }
@@ -201,7 +201,7 @@ impl Record for StreamConfigRequest {
         cx: &mut Context,
     ) -> Result<bool, DecodeError> {
         if key.eq_ignore_ascii_case("pedantic") {
-            cx.read_field("pedantic", Flags::NONE, &mut self.pedantic, node)?;
+            cx.read_field(key, Flags::NONE, &mut self.pedantic, node)?;
             return Ok(true);
         }
         self.names_storage |= key.eq_ignore_ascii_case("storage");
