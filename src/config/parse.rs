@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use crate::Surroundings;
 use crate::error::ParseError;
-use crate::scalar::{self, Word};
+use crate::scalar::{self, Unfinished, Word};
 use crate::value::{Map, Node, Pos, Value};
 
 mod cursor;
@@ -103,6 +103,10 @@ impl<'a> Parser<'a> {
             self.cursor.skip_blank();
             match (self.cursor.peek(), end) {
                 (None, End::File) => break,
+                // The brace around a whole file may stay open, if a line ends there.
+                (None, End::Brace) if self.scopes.len() == 1 && self.cursor.is_behind_newline() => {
+                    break;
+                }
                 (None, End::Brace) => return Err(self.syntax("Unexpected EOF processing map.")),
                 (Some('}'), End::Brace) => {
                     self.cursor.bump();
@@ -312,6 +316,9 @@ impl<'a> Parser<'a> {
     fn word(&mut self, around: &mut dyn Surroundings) -> Result<Value, ParseError> {
         let line = self.cursor.line();
         let word = self.cursor.take_word();
+        if let Some(fault) = scalar::unfinished(word) {
+            return Err(self.unfinished(fault));
+        }
         match scalar::classify(word)? {
             Word::Value(value) => Ok(value),
             Word::Variable(name) => self.variable(name, line, around),
@@ -319,6 +326,29 @@ impl<'a> Parser<'a> {
                 .map(Value::Text)
                 .map_err(|reason| self.syntax(&reason)),
         }
+    }
+
+    /// Says what a number would have gone on with; the line that nats-server names is the one behind what it got.
+    fn unfinished(&mut self, fault: Unfinished) -> ParseError {
+        let mut got = |inside: Option<char>| {
+            let got = inside.or_else(|| self.cursor.peek());
+            if inside.is_none() {
+                self.cursor.bump();
+            }
+            got.map_or_else(
+                || "\\x00".into(),
+                |c| c.escape_default().collect::<String>(),
+            )
+        };
+        let reason = match fault {
+            Unfinished::PointFirst => "Floats must start with a digit".to_owned(),
+            Unfinished::PointLast(c) => {
+                let got = got(c);
+                format!("Floats must have a digit after the '.', but got '{got}' instead.")
+            }
+            Unfinished::MinusAlone(c) => format!("Expected a digit but got '{}'.", got(c)),
+        };
+        self.syntax(&reason)
     }
 
     fn variable(

@@ -19,6 +19,36 @@ pub(crate) enum Word<'a> {
     Escaped,
 }
 
+/// What a word lacks that nats-server takes for the beginning of a number, with the character that is there instead
+/// if the word has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    /// It begins with a point.
+    PointFirst,
+    /// Nothing follows the point.
+    PointLast(Option<char>),
+    /// Nothing follows the minus sign.
+    MinusAlone(Option<char>),
+}
+
+/// Tells whether a bare word begins like a number and is none.
+pub(crate) fn unfinished(word: &str) -> Option<Unfinished> {
+    if word.starts_with('.') {
+        return Some(Unfinished::PointFirst);
+    }
+    let is_digit = |c: char| c.is_ascii_digit();
+    let unsigned = word.strip_prefix('-');
+    let next = unsigned.and_then(|rest| rest.chars().next());
+    if unsigned.is_some() && !next.is_some_and(is_digit) {
+        return Some(Unfinished::MinusAlone(next));
+    }
+    let unsigned = unsigned.unwrap_or(word);
+    let fraction = unsigned.trim_start_matches(is_digit).strip_prefix('.')?;
+    let next = fraction.chars().next();
+    let lacks = unsigned.starts_with(is_digit) && !next.is_some_and(is_digit);
+    lacks.then_some(Unfinished::PointLast(next))
+}
+
 /// Tells what a bare word is.
 pub(crate) fn classify(word: &str) -> Result<Word<'_>, ParseError> {
     if let Some(switch) = boolean(word) {

@@ -131,7 +131,7 @@ pub(super) fn leaf_login(read: &mut Reader, _: &str, node: &Node) {
         match key {
             "user" | "username" | "pass" | "password" => {
                 single = true;
-                drop(read.secret(node));
+                drop(read.name(node));
             }
             "account" => drop(read.text(node)),
             "proxy_required" => drop(read.boolean(node)),
@@ -166,7 +166,7 @@ fn leaf_users(read: &mut Reader, node: &Node) {
     for item in items {
         read.each(item, |read, key, node| {
             match key {
-                "user" | "username" | "pass" | "password" => drop(read.secret(node)),
+                "user" | "username" | "pass" | "password" => drop(read.name(node)),
                 "account" => drop(read.text(node)),
                 "proxy_required" => drop(read.boolean(node)),
                 _ => return false,

@@ -168,7 +168,8 @@ impl Reader {
             .map(|text| Some(text).filter(|t| !t.is_empty()))
     }
 
-    /// Returns a password or token. Digits alone are a secret too, not a number.
+    /// Returns a secret of Memphis, where digits alone are one too. Elsewhere they are refused, as by nats-server:
+    /// a number would lose how it was written.
     pub(super) fn secret(&mut self, node: &Node) -> Option<Option<String>> {
         match &node.value {
             Value::Int(n) => Some(Some(format!("{n}"))),

@@ -55,6 +55,22 @@ fn keys_are_matched_in_any_case_and_by_their_aliases() {
 }
 
 #[test]
+fn a_number_is_no_password() {
+    let reason = "interface conversion: interface {} is int64, not string";
+    for text in [
+        "authorization {user: a, password: 0123}",
+        "authorization {token: 5k}",
+        "accounts {A {users: [{user: 1, password: a}]}}",
+    ] {
+        let errors = errors(text);
+        assert!(
+            errors.iter().any(|e| e.ends_with(reason)),
+            "{text}: {errors:?}"
+        );
+    }
+}
+
+#[test]
 fn listen_takes_ports_and_addresses() {
     let table = [
         ("listen: 4300", "0.0.0.0", 4300),

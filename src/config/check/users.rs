@@ -19,9 +19,9 @@ pub(super) fn authorization(read: &mut Reader, node: &Node) -> Auth {
     let mut auth = Auth::default();
     read.each(node, |read, key, node| {
         match key {
-            "user" | "username" => set(&mut auth.user, read.secret(node)),
-            "pass" | "password" => set(&mut auth.password, read.secret(node)),
-            "token" => set(&mut auth.token, read.secret(node)),
+            "user" | "username" => set(&mut auth.user, read.name(node)),
+            "pass" | "password" => set(&mut auth.password, read.name(node)),
+            "token" => set(&mut auth.token, read.name(node)),
             "timeout" => set(
                 &mut auth.timeout,
                 read.seconds("authorization", node).map(Some),
@@ -72,8 +72,8 @@ fn user(read: &mut Reader, node: &Node) -> Option<User> {
     }
     read.each(node, |read, key, node| {
         match key {
-            "user" | "username" => set(&mut named, read.secret(node)),
-            "pass" | "password" => set(&mut user.password, read.secret(node)),
+            "user" | "username" => set(&mut named, read.name(node)),
+            "pass" | "password" => set(&mut user.password, read.name(node)),
             "nkey" => set(&mut user.nkey, read.name(node)),
             "permission" | "permissions" | "authorization" => {
                 user.permissions = Some(permissions(read, node));

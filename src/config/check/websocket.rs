@@ -65,9 +65,9 @@ pub(super) fn websocket(
 fn authorization(read: &mut Reader, node: &Node, ws: &mut WebSocket) {
     read.each(node, |read, key, node| {
         match key {
-            "user" | "username" => set(&mut ws.user, read.secret(node)),
-            "pass" | "password" => set(&mut ws.password, read.secret(node)),
-            "token" => set(&mut ws.token, read.secret(node)),
+            "user" | "username" => set(&mut ws.user, read.name(node)),
+            "pass" | "password" => set(&mut ws.password, read.name(node)),
+            "token" => set(&mut ws.token, read.name(node)),
             "timeout" => set(
                 &mut ws.auth_timeout,
                 read.seconds("authorization", node).map(Some),

@@ -31,6 +31,12 @@ impl<'a> Cursor<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
+    /// Says whether a line ends just before.
+    pub(super) fn is_behind_newline(&self) -> bool {
+        let before = self.text.get(..self.at).unwrap_or_default();
+        before.ends_with('\n')
+    }
+
     pub(super) fn peek(&self) -> Option<char> {
         self.rest().chars().next()
     }

@@ -1,6 +1,7 @@
 //! The grammar, with what nats-server 2.15.1 makes of the same texts.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -180,6 +181,39 @@ fn errors_read_as_nats_server_prints_them() {
     for (config, expected) in table {
         assert_eq!(error(config), expected, "{config}");
     }
+}
+
+#[test]
+fn what_begins_like_a_number_has_to_be_one() {
+    let lacks = "Floats must have a digit after the '.', but got";
+    for (text, reason) in [
+        (
+            "v: .5",
+            "line 1: 'Floats must start with a digit'".to_string(),
+        ),
+        ("v: 5.x", format!("line 1: '{lacks} 'x' instead.'")),
+        ("v: 5.\n", format!("line 2: '{lacks} '\\n' instead.'")),
+        ("a {v: -5.}", format!("line 1: '{lacks} '}}' instead.'")),
+        (
+            "v: --",
+            "line 1: 'Expected a digit but got '-'.'".to_string(),
+        ),
+        (
+            "v: -\n",
+            "line 2: 'Expected a digit but got '\\n'.'".to_string(),
+        ),
+    ] {
+        assert_eq!(error(text), format!("Parse error on {reason}"), "{text}");
+    }
+    assert_eq!(value("v: 127.0.0.1"), text("127.0.0.1"));
+    assert_eq!(value("v: a.b"), text("a.b"));
+}
+
+#[test]
+fn the_brace_around_a_file_may_stay_open_at_the_end_of_a_line() {
+    assert_eq!(value("{v: 1\n"), Value::Int(1));
+    assert!(parse("{v: 1").is_err());
+    assert!(parse("{a {v: 1\n").is_err());
 }
 
 #[test]
