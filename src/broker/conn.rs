@@ -86,6 +86,26 @@ impl Wishes {
     }
 }
 
+impl Conn {
+    /// Returns what the client has said in its CONNECTs: a further one changes only what it names.
+    pub(crate) fn said_so_far(&self) -> Connect {
+        let wishes = &self.wishes;
+        Connect {
+            verbose: wishes.verbose,
+            pedantic: wishes.pedantic,
+            echo: wishes.echo,
+            headers: wishes.headers,
+            no_responders: wishes.no_responders,
+            protocol: wishes.protocol,
+            name: wishes.name.clone(),
+            lang: wishes.lang.clone(),
+            version: wishes.version.clone(),
+            user: wishes.user.clone(),
+            ..self.said.as_deref().cloned().unwrap_or_default()
+        }
+    }
+}
+
 /// How the connection's signs of life are watched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pulse {

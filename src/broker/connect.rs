@@ -24,16 +24,16 @@ use crate::stations::Presence;
 const PROTOCOL_MAX: i64 = 1;
 
 impl Shard {
-    /// Logs a client in, or in anew: a second CONNECT starts over without subscriptions.
+    /// Logs a client in, or in anew: a further CONNECT starts over without subscriptions.
     pub(crate) fn on_connect(&mut self, id: ConnId, json: &[u8]) {
-        let Ok(mut said) = Connect::parse(json) else {
+        let Some(conn) = self.router.conns.get(id) else {
+            return;
+        };
+        let Ok(mut said) = conn.said_so_far().and_then_said(json) else {
             self.log_conn(id, Level::Error, |cid| {
                 format!("{cid} - error in CONNECT options")
             });
             return self.close(id, CloseReason::ProtocolViolation);
-        };
-        let Some(conn) = self.router.conns.get(id) else {
-            return;
         };
         if let Some(websocket) = &conn.websocket {
             fill_in(&mut said, &websocket.cookies);
@@ -208,11 +208,13 @@ impl Shard {
         account: AccountId,
         said: &Connect,
     ) -> Option<(ProtocolError<'static>, CloseReason)> {
-        let headers = self.router.conns.get(id)?.wishes.headers;
-        if said.no_responders && !headers {
+        let limits = self.router.accounts.get(account)?;
+        if let Some(max) = limits.limits.connections_max
+            && limits.connections > max
+        {
             return Some((
-                ProtocolError::NoRespondersNeedsHeaders,
-                CloseReason::NoRespondersRequiresHeaders,
+                ProtocolError::MaxAccountConnections,
+                CloseReason::MaxAccountConnectionsExceeded,
             ));
         }
         if !(0..=PROTOCOL_MAX).contains(&said.protocol) {
@@ -221,11 +223,10 @@ impl Shard {
                 CloseReason::BadClientProtocolVersion,
             ));
         }
-        let account = self.router.accounts.get(account)?;
-        let max = account.limits.connections_max?;
-        (account.connections > max).then_some((
-            ProtocolError::MaxAccountConnections,
-            CloseReason::MaxAccountConnectionsExceeded,
+        let headers = self.router.conns.get(id)?.wishes.headers;
+        (said.no_responders && !headers).then_some((
+            ProtocolError::NoRespondersNeedsHeaders,
+            CloseReason::NoRespondersRequiresHeaders,
         ))
     }
 

@@ -5,7 +5,9 @@
 
 use bytes::{Buf, BytesMut};
 use protocol::encode;
+use protocol::errors::CloseReason;
 use protocol::id::ConnId;
+use protocol::info;
 use protocol::parser::{ClientOp, ParseError, Parser};
 
 use crate::shard::Shard;
@@ -93,7 +95,15 @@ impl Shard {
             ClientOp::Unsub { sid, max } => self.on_unsubscribe(id, sid, max),
             ClientOp::Ping => self.on_ping(id),
             ClientOp::Pong => self.on_pong(id),
-            ClientOp::Info(_) | ClientOp::Ok => {}
+            ClientOp::Info(json) => self.on_info(id, json),
+            ClientOp::Ok => {}
+        }
+    }
+
+    /// A client's INFO tells nothing, but has to be one.
+    fn on_info(&mut self, id: ConnId, json: &[u8]) {
+        if !info::is_readable(json) {
+            self.close(id, CloseReason::ProtocolViolation);
         }
     }
 

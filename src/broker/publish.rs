@@ -83,10 +83,8 @@ impl Shard {
         self.sweep();
     }
 
-    /// Routes a client's message as far as the client may publish it.
+    /// Routes a client's message to where its account's mappings lead.
     pub(crate) fn take_publish(&mut self, from: ConnId, msg: &Message<'_>) {
-        let system = self.router.accounts.system;
-        let now = self.router.now.mono;
         let Some(conn) = self.router.conns.get_mut(from) else {
             return;
         };
@@ -94,9 +92,42 @@ impl Shard {
         conn.received.add(body);
         self.router.stats.received.add(body);
         let account = conn.account;
+        if conn.wishes.pedantic && !subject::is_valid_literal(msg.subject) {
+            self.router
+                .tell(from, &ProtocolError::InvalidPublishSubject);
+        }
+        if let Some(subject) = self.router.map(account, msg.subject) {
+            if let Some(following) = &mut self.router.followed.current {
+                following.mapped(&subject, self.router.now.wall);
+            }
+            let mapped = Message {
+                subject: &subject,
+                ..*msg
+            };
+            self.judge_publish(from, &mapped);
+            self.router.give_back(subject);
+        } else if let Some(subject) = self.local_subject(msg.subject) {
+            let local = Message {
+                subject: &subject,
+                ..*msg
+            };
+            self.judge_publish(from, &local);
+        } else {
+            self.judge_publish(from, msg);
+        }
+    }
+
+    /// Passes a message on if the client may publish where it leads: permissions are about subjects as
+    /// they are mapped, or a deny would be passed by under another name.
+    #[inline]
+    fn judge_publish(&mut self, from: ConnId, msg: &Message<'_>) {
+        let system = self.router.accounts.system;
+        let now = self.router.now.mono;
+        let Some(conn) = self.router.conns.get_mut(from) else {
+            return;
+        };
+        let internal = Some(conn.account) == system;
         let verbose = conn.wishes.verbose;
-        let invalid = conn.wishes.pedantic && !subject::is_valid_literal(msg.subject);
-        let internal = Some(account) == system;
         let refused = if !internal && subject::is_reserved_for_publish(msg.subject) {
             Some(ProtocolError::PublishDenied {
                 subject: msg.subject,
@@ -112,10 +143,6 @@ impl Shard {
         } else {
             None
         };
-        if invalid {
-            self.router
-                .tell(from, &ProtocolError::InvalidPublishSubject);
-        }
         if let Some(error) = refused {
             if let Some(following) = &mut self.router.followed.current {
                 following.refused(error.to_string());
@@ -127,25 +154,7 @@ impl Shard {
                 .send(from, |conn| conn.outbox.buf().extend_from_slice(encode::OK));
             self.router.trace_out(from, "OK");
         }
-        if let Some(subject) = self.router.map(account, msg.subject) {
-            if let Some(following) = &mut self.router.followed.current {
-                following.mapped(&subject, self.router.now.wall);
-            }
-            let mapped = Message {
-                subject: &subject,
-                ..*msg
-            };
-            self.pass_on(from, &mapped);
-            self.router.give_back(subject);
-        } else if let Some(subject) = self.local_subject(msg.subject) {
-            let local = Message {
-                subject: &subject,
-                ..*msg
-            };
-            self.pass_on(from, &local);
-        } else {
-            self.pass_on(from, msg);
-        }
+        self.pass_on(from, msg);
     }
 
     /// Returns what a request for JetStream in this server's domain asks of the server itself.

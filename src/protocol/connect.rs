@@ -123,34 +123,58 @@ impl Connect {
         }
     }
 
-    /// Reads the options from the JSON of a `CONNECT`. Bytes that are no UTF-8 are replaced.
+    /// Reads the options from the JSON of a connection's first `CONNECT`. Bytes that are no UTF-8 are
+    /// replaced.
     ///
     /// # Errors
     /// When it is not JSON, not an object, or a field has the wrong type.
     pub fn parse(json: &[u8]) -> Result<Self, ConnectError> {
+        Self::default().and_then_said(json)
+    }
+
+    /// Reads the JSON of a further `CONNECT`: what it leaves out stays as it was said before.
+    ///
+    /// # Errors
+    /// When it is not JSON, not an object, or a field has the wrong type.
+    pub fn and_then_said(self, json: &[u8]) -> Result<Self, ConnectError> {
         let text = String::from_utf8_lossy(json);
-        let parsed = serde_json::from_str::<Option<Self>>(&text).map_err(ConnectError)?;
-        Ok(parsed.unwrap_or_default())
+        let mut reader = serde_json::Deserializer::from_str(&text);
+        let said = OverWhatWasSaid(self)
+            .deserialize(&mut reader)
+            .map_err(ConnectError)?;
+        reader.end().map_err(ConnectError)?;
+        Ok(said)
     }
 }
 
-impl<'de> Deserialize<'de> for Connect {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(ConnectVisitor)
+/// The options that a `CONNECT` changes.
+struct OverWhatWasSaid(Connect);
+
+impl<'de> DeserializeSeed<'de> for OverWhatWasSaid {
+    type Value = Connect;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Connect, D::Error> {
+        from.deserialize_option(self)
     }
 }
 
-struct ConnectVisitor;
-
-impl<'de> Visitor<'de> for ConnectVisitor {
+impl<'de> Visitor<'de> for OverWhatWasSaid {
     type Value = Connect;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
+    fn visit_none<E>(self) -> Result<Connect, E> {
+        Ok(self.0)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Connect, D::Error> {
+        from.deserialize_map(self)
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Connect, A::Error> {
-        let mut options = Connect::default();
+        let Self(mut options) = self;
         while let Some(mut key) = map.next_key::<String>()? {
             key.make_ascii_lowercase();
             let into = match field(&mut options, &key) {
@@ -265,6 +289,15 @@ mod tests {
         let options = Connect::parse(json).unwrap();
         assert!(!options.verbose && options.echo);
         assert_eq!((options.user.as_str(), options.protocol), ("u", 1));
+    }
+
+    #[test]
+    fn a_further_connect_changes_what_it_names() {
+        let first = Connect::parse(br#"{"verbose":false,"user":"u","headers":true}"#).unwrap();
+        let both = first.clone().and_then_said(br#"{"user":"v"}"#).unwrap();
+        assert!(!both.verbose && both.headers);
+        assert_eq!(both.user, "v");
+        assert_eq!(first.clone().and_then_said(b"null").unwrap(), first);
     }
 
     #[test]

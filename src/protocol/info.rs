@@ -1,12 +1,20 @@
 //! `INFO`: what a server tells about itself. The fields stand in the order in which nats-server
 //! writes them, and those that are empty are left out where it leaves them out.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 use crate::text::json;
+
+/// Says whether what a client sent as its INFO can be read: a JSON object, or null.
+#[must_use]
+pub fn is_readable(json: &[u8]) -> bool {
+    serde_json::from_slice::<Option<BTreeMap<String, IgnoredAny>>>(json).is_ok()
+}
 
 /// The INFO of a client listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -40,7 +40,7 @@ pub enum ClientOp<'a> {
     Ping,
     /// `PONG`.
     Pong,
-    /// `INFO`, which clients may send and servers ignore. Its JSON has not been checked.
+    /// `INFO`, which clients may send and which tells servers nothing. Its JSON has not been checked.
     Info(&'a [u8]),
     /// `+OK`, ignored as well.
     Ok,

@@ -199,6 +199,10 @@ fn what_a_connect_may_not_ask_for_closes() {
         ("\"protocol\":2", "invalid client protocol"),
         ("\"protocol\":-1", "invalid client protocol"),
         ("\"no_responders\":true", NEEDS_HEADERS),
+        (
+            "\"no_responders\":true,\"protocol\":2",
+            "invalid client protocol",
+        ),
         ("\"account\":\"x\"", "Authorization Violation"),
     ] {
         let id = world.accept(Rules::Nats);

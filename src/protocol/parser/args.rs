@@ -147,7 +147,7 @@ pub(super) fn verb(line: &[u8]) -> VerbMatch {
 /// Reads `subject [reply] size`; `line` starts `offset` bytes into the operation.
 #[inline]
 pub(super) fn publish(line: &[u8], offset: usize) -> Result<PubArgs, ParseError> {
-    let (rest, size) = split_last(line).ok_or(ParseError::Arguments)?;
+    let (rest, size) = split_last(without_cr(line)).ok_or(ParseError::Arguments)?;
     let (subject, reply) = subject_and_reply(rest, offset)?;
     Ok(PubArgs {
         subject,
@@ -160,7 +160,7 @@ pub(super) fn publish(line: &[u8], offset: usize) -> Result<PubArgs, ParseError>
 
 /// Reads `subject [reply] header-length total-length`.
 pub(super) fn publish_with_headers(line: &[u8], offset: usize) -> Result<PubArgs, ParseError> {
-    let (rest, total) = split_last(line).ok_or(ParseError::Arguments)?;
+    let (rest, total) = split_last(without_cr(line)).ok_or(ParseError::Arguments)?;
     let (rest, header) = split_last(rest).ok_or(ParseError::Arguments)?;
     let (subject, reply) = subject_and_reply(rest, offset)?;
     let header_len = size(header).ok_or(ParseError::Arguments)?;
@@ -212,12 +212,16 @@ pub(super) fn without_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// Tells what stands between a publish's arguments. A CR that does not end the line is part of one, so
+/// that a size with it is none, as nats-server has it.
 fn is_separator(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r')
+    matches!(byte, b' ' | b'\t')
 }
 
+/// Cuts the arguments of a subscription, between which a CR may stand as well.
 fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|&b| is_separator(b)).filter(|t| !t.is_empty())
+    line.split(|&b| is_separator(b) || b == b'\r')
+        .filter(|t| !t.is_empty())
 }
 
 /// Splits the last token off; `None` if there is none. What is left may end in separators.

@@ -129,6 +129,8 @@ fn errors_are_the_ones_of_nats_server() {
         ("PUB x -1\r\n", Arguments),
         ("PUB x +5\r\n", Arguments),
         ("PUB x 5a\r\n", Arguments),
+        ("PUB x 5\r\r\n", Arguments),
+        ("HPUB x 12\r 14\r\n", Arguments),
         ("PUB x 0000000005\r\n", Arguments),
         ("PUB x 1000000000\r\n", Arguments),
         ("PUB x 999999999\r\n", Payload),
