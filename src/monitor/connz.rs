@@ -115,7 +115,8 @@ pub struct Connz {
     total: usize,
     offset: usize,
     limit: usize,
-    connections: Vec<ConnectionDocument>,
+    /// `null` where the account is none, as in nats-server.
+    connections: Option<Vec<ConnectionDocument>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -196,6 +197,8 @@ pub fn connz(source: &dyn Source, options: &ConnzOptions) -> Result<Connz, Probl
     if !options.acc.is_empty() {
         conns.retain(|c| c.account == options.acc);
     }
+    let is_known =
+        options.acc.is_empty() || source.accounts().iter().any(|a| a.name == options.acc);
     let total = conns.len();
     let mut subs = subscriptions(source, options);
     keep_asked(&mut conns, options, &subs);
@@ -220,7 +223,7 @@ pub fn connz(source: &dyn Source, options: &ConnzOptions) -> Result<Connz, Probl
         total,
         offset: options.offset,
         limit,
-        connections,
+        connections: is_known.then_some(connections),
     })
 }
 
@@ -415,7 +418,8 @@ mod tests {
     fn cids(query: &str) -> Result<Vec<u64>, String> {
         let options = ConnzOptions::from_query(&Query::parse(query)).map_err(|e| e.to_string())?;
         let document = connz(&Fixture::default(), &options).map_err(|e| e.to_string())?;
-        Ok(document.connections.iter().map(|c| c.cid).collect())
+        let shown = document.connections.iter().flatten();
+        Ok(shown.map(|c| c.cid).collect())
     }
 
     #[test]
@@ -436,6 +440,18 @@ mod tests {
         ];
         for (query, expected) in table {
             assert_eq!(cids(query).as_deref(), Ok(expected), "{query}");
+        }
+    }
+
+    #[test]
+    fn an_account_that_is_none_has_no_list() {
+        for (acc, is_list) in [("A", true), ("NONE", false)] {
+            let options = ConnzOptions {
+                acc: acc.to_owned(),
+                ..ConnzOptions::default()
+            };
+            let document = connz(&Fixture::default(), &options).expect("it is answered");
+            assert_eq!(document.connections.is_some(), is_list, "{acc}");
         }
     }
 
