@@ -142,6 +142,10 @@ impl JetStream {
 
 /// Returns the message that a request means.
 pub(super) fn find(core: &StreamCore, body: &MsgGetRequest) -> Option<Seq> {
+    if body.last_by_subj == ">" {
+        // Of all subjects nats-server looks at the stream's last sequence alone, which may be deleted.
+        return core.index.meta(core.index.last_seq()).map(|meta| meta.seq);
+    }
     if !body.last_by_subj.is_empty() {
         return core.last_by_subject(body.last_by_subj.as_bytes());
     }

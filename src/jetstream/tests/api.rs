@@ -189,6 +189,21 @@ fn direct_gets_answer_with_the_message_itself() {
 }
 
 #[test]
+fn the_last_message_of_all_subjects_is_that_of_the_last_sequence() {
+    let mut bench = bench();
+    bench.publish_acked("s.1", &[], "one");
+    bench.publish_acked("s.2", &[], "two");
+    let all = "{\"last_by_subj\":\">\"}";
+    assert!(bench.ask("STREAM.MSG.GET.S", all).contains("\"seq\":2"));
+
+    bench.ask("STREAM.MSG.DELETE.S", "{\"seq\":2}");
+
+    assert!(bench.ask("STREAM.MSG.GET.S", all).contains("10037"));
+    let every = "{\"last_by_subj\":\"s.*\"}";
+    assert!(bench.ask("STREAM.MSG.GET.S", every).contains("\"seq\":1"));
+}
+
+#[test]
 fn a_batch_of_direct_gets_ends_in_a_status() {
     for slow in [false, true] {
         let mut bench = bench();
