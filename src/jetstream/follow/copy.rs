@@ -49,6 +49,14 @@ impl JetStream {
             Some(transform) => transform.apply(msg.subject, env.rng(), &mut subject),
             None => subject.extend_from_slice(msg.subject),
         }
+        // The stream's own transform comes after that of the source.
+        let own = self.streams.get(&id).map(|stream| stream.core.rules());
+        if let Some(own) = own.and_then(|rules| rules.transform())
+            && own.matches(&subject)
+        {
+            let before = core::mem::take(&mut subject);
+            own.apply(&before, env.rng(), &mut subject);
+        }
         let headers = if upstream.is_mirror {
             kept_headers(msg.headers, None)
         } else {

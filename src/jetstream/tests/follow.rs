@@ -173,6 +173,27 @@ fn what_a_transform_without_a_destination_lets_pass_is_told_to_keep_its_subject(
 }
 
 #[test]
+fn copies_pass_the_transform_of_their_own_stream_after_that_of_the_source() {
+    let mut bench = origin();
+    let own = "\"subject_transform\":{\"src\":\"\",\"dest\":\"z.>\"}";
+    let source = "\"subject_transforms\":[{\"src\":\"s.*\",\"dest\":\"t.{{wildcard(1)}}\"}]";
+    create(
+        &mut bench,
+        "M",
+        &format!("\"mirror\":{{\"name\":\"S\"}},{own}"),
+    );
+    create(
+        &mut bench,
+        "O",
+        &format!("\"sources\":[{{\"name\":\"S\",{source}}}],{own}"),
+    );
+    bench.sync();
+
+    assert_eq!(held(&mut bench, "M")[0].1, "z.s.2");
+    assert_eq!(held(&mut bench, "O")[0].1, "z.t.2");
+}
+
+#[test]
 fn a_restart_goes_on_without_gaps_and_repetitions() {
     let mut bench = origin();
     create(&mut bench, "M", "\"mirror\":{\"name\":\"S\"}");
