@@ -25,9 +25,9 @@ pub(crate) use chunk::Chunk;
 use chunk::{Waiting, count_entries, freeze, put_record};
 use files::{Extent, Files};
 
-/// Room kept behind each record for the marks that may follow it: the batch's commit mark, one more
+/// Room kept behind each record for the marks that may follow it: the batch's commit mark, two more
 /// when the log falls idle, and the file's end mark.
-const MARKS_ROOM: u64 = 2 * Commit::TOTAL + End::TOTAL;
+const MARKS_ROOM: u64 = 3 * Commit::TOTAL + End::TOTAL;
 
 #[derive(Debug)]
 struct Batch {
@@ -39,6 +39,8 @@ struct Batch {
     chunks: Vec<Chunk>,
     end: u64,
     entries: u64,
+    /// Whether it is nothing but the mark of an idle log.
+    is_mark: bool,
 }
 
 /// The writer's state.
@@ -441,6 +443,7 @@ impl Log {
             chunks,
             end,
             entries,
+            is_mark: false,
         });
     }
 
@@ -465,15 +468,22 @@ impl Log {
         });
     }
 
-    /// Makes the idle mark durable; for when nothing has been appended for a while.
+    /// Makes the idle mark durable, and another one: should one of the two land in a wrong place, and be it on
+    /// the batch that it proves, there is still the other. For when nothing has been appended for a while.
     pub(crate) fn settle(&mut self, vault: &mut Vault, ids: &mut OpIds, ops: &mut Vec<DiskOp>) {
         // What waits takes the mark along, when the file that it is for has been made.
         let waits = !self.ready.is_empty() || !self.building.bytes.is_empty();
         if self.in_flight.is_some() || self.mark_synced || waits {
             return;
         }
-        let nothing = (Vec::new(), self.building.start);
-        self.write(self.building.file, nothing, vault, ids, ops);
+        self.put_commit();
+        let mark = Vec::from([self.split_building()]);
+        self.roll(0);
+        let end = self.building.start;
+        self.write(self.building.file, (mark, end), vault, ids, ops);
+        if let Some(batch) = &mut self.in_flight {
+            batch.is_mark = true;
+        }
     }
 
     /// Takes the answer to one of the log's operations; `None` if it is none of them. The chunks of
@@ -501,7 +511,7 @@ impl Log {
         let batch = self.in_flight.take()?;
         self.mark_synced = true;
         self.synced = batch.end;
-        if batch.chunks.is_empty() {
+        if batch.is_mark {
             // Only a mark became durable. It needs none of its own: an idle store would never rest.
             self.marked = batch.end;
         }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use protocol::id::{LogPos, StreamId};
 use protocol::store::{Loc, ReadError, ReadOutcome};
 
+use crate::marks::Commit;
 use crate::record::HEAD;
 use crate::test_disk::{Rig, TestDisk, small};
 use crate::{DiskError, DiskOp, FileName, StoreEvent, StoreOptions};
@@ -425,6 +426,32 @@ fn an_idle_store_leaves_the_disk_alone() {
     }
     assert_eq!(rig.disk.syncs, syncs);
     assert_eq!(rig.disk.files, files);
+}
+
+#[test]
+fn a_mark_that_lands_on_the_batch_that_it_proves_does_not_hide_it() {
+    for which in 0..2 {
+        let mut rig = rig();
+        rig.put(b"one");
+        rig.tick();
+        let batch = rig.store.tail();
+        rig.put(&[7; 100]);
+        let first = rig.store.tail().0 - Commit::TOTAL;
+        rig.tick();
+        let acked = rig.store.tail();
+        assert_eq!(acked.0, first + 2 * Commit::TOTAL, "there are two marks");
+        let mark = usize::try_from(first + which * Commit::TOTAL).unwrap();
+        let len = usize::try_from(Commit::TOTAL).unwrap();
+        let at = usize::try_from(batch.0).unwrap();
+        let file = rig.disk.files.get_mut(&FileName::Log(0)).unwrap();
+        file.copy_within(mark..mark + len, at);
+        file[mark..mark + len].fill(0);
+        let rig = rig.reopen();
+        let report = rig.report();
+        assert_eq!(rig.entries().len(), 1, "{which}");
+        assert_eq!(report.damage.len(), 1, "{which}: {report:?}");
+        assert!(report.tail >= LogPos(first), "{which}: {report:?}");
+    }
 }
 
 #[test]
