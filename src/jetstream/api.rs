@@ -78,7 +78,6 @@ impl JetStream {
 
     fn dispatch(&mut self, call: &ApiCall<'_>, arrival: Arrival, env: &mut impl Env) -> bool {
         // Unknown requests are met with silence, as a newer server's clients expect.
-        let stand_in;
         let Some(mut request) = ApiRequest::parse(call.msg.subject) else {
             return !is_answered_by_assets(call.msg.subject);
         };
@@ -115,14 +114,13 @@ impl JetStream {
             self.fail(call, kind, &errors::NOT_ENABLED_FOR_ACCOUNT, env);
             return true;
         }
-        if matches!(kind, ApiKind::DirectGet | ApiKind::DirectGetLast)
-            && !self.serves_direct(call, &request)
-        {
-            let Some(mirror) = self.mirror_for(call.account, request.stream) else {
+        let serving;
+        if matches!(kind, ApiKind::DirectGet | ApiKind::DirectGetLast) {
+            let Some(found) = self.serves_direct(call.account, request.stream) else {
                 return false;
             };
-            stand_in = mirror;
-            request.stream = &stand_in;
+            serving = found;
+            request.stream = &serving;
         }
         if kind == ApiKind::StreamInfo
             && let Some(id) = self.shared.accounts.stream(call.account, request.stream)
@@ -143,8 +141,10 @@ impl JetStream {
             || self
                 .stream(call.account, request.stream)
                 .is_some_and(|stream| stream.consumers.get(request.consumer).is_some());
-        let is_refused = is_refused_before_level(kind, call, self.strictness());
-        if is_heard && !level_is_enough(call) && !is_refused {
+        if is_heard
+            && !level_is_enough(call)
+            && !is_refused_before_level(kind, call, self.strictness())
+        {
             self.fail(call, kind, &errors::REQUIRED_API_LEVEL, env);
             return true;
         }

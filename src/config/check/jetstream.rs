@@ -23,11 +23,7 @@ pub(super) fn of_server(read: &mut Reader, node: &Node, js: &mut JetStream) {
 }
 
 fn no_jetstream(read: &mut Reader, node: &Node) {
-    let kind = node.value.kind();
-    read.error(
-        &node.at,
-        format!("Expected map, bool or string to define JetStream, got {kind}"),
-    );
+    read.unexpected(node, "Expected map, bool or string to define JetStream");
 }
 
 fn enabled(read: &mut Reader, node: &Node, text: &str) -> Option<bool> {
@@ -131,20 +127,19 @@ fn without_effect(read: &mut Reader, key: &str, node: &Node) {
 }
 
 fn tpm(read: &mut Reader, node: &Node) {
-    if !matches!(node.value, Value::Map(_)) {
-        let kind = node.value.kind();
-        let reason = format!("Expected a map to define JetStreamLimits, got {kind}");
-        return read.error(&node.at, reason);
-    }
-    read.each(node, |read, key, node| {
-        match key {
-            "keys_file" | "encryption_password" | "srk_password" => drop(read.text(node)),
-            "pcr" => drop(read.int(node)),
-            "cipher" => drop(cipher(read, node)),
-            _ => return false,
-        }
-        true
-    });
+    read.each_in(
+        node,
+        "Expected a map to define JetStreamLimits",
+        |read, key, node| {
+            match key {
+                "keys_file" | "encryption_password" | "srk_password" => drop(read.text(node)),
+                "pcr" => drop(read.int(node)),
+                "cipher" => drop(cipher(read, node)),
+                _ => return false,
+            }
+            true
+        },
+    );
 }
 
 /// An empty key, of an empty variable perhaps, would leave in the clear what was to be encrypted.
@@ -208,61 +203,55 @@ fn server_limits(read: &mut Reader, node: &Node, limits: &mut ServerLimits) {
         let cap: Option<Option<u32>> = read.cap(key, node);
         cap.map(|cap| cap.filter(|n| *n > 0))
     };
-    if !matches!(node.value, Value::Map(_)) {
-        let kind = node.value.kind();
-        let reason = format!("Expected a map to define JetStreamLimits, got {kind}");
-        return read.error(&node.at, reason);
-    }
-    read.each(node, |read, key, node| {
-        match key {
-            "max_ack_pending" => set(&mut limits.ack_pending_max, cap(read, key, node)),
-            "max_ha_assets" => set(&mut limits.ha_assets_max, cap(read, key, node)),
-            "max_request_batch" => set(&mut limits.request_batch_max, cap(read, key, node)),
-            "duplicate_window" => {
-                if let Some(window) = worded(read, key, node).filter(|w| *w != Duration::ZERO) {
-                    limits.duplicate_window = window;
+    read.each_in(
+        node,
+        "Expected a map to define JetStreamLimits",
+        |read, key, node| {
+            match key {
+                "max_ack_pending" => set(&mut limits.ack_pending_max, cap(read, key, node)),
+                "max_ha_assets" => set(&mut limits.ha_assets_max, cap(read, key, node)),
+                "max_request_batch" => set(&mut limits.request_batch_max, cap(read, key, node)),
+                "duplicate_window" => {
+                    let window = read.worded_duration(key, node);
+                    if let Some(window) = window.filter(|w| *w != Duration::ZERO) {
+                        limits.duplicate_window = window;
+                    }
                 }
+                "default_max_consumers" => {
+                    set(&mut limits.default_max_consumers, read.count(key, node));
+                }
+                "batch" => batch(read, node, &mut limits.batch),
+                _ => return false,
             }
-            "default_max_consumers" => {
-                set(&mut limits.default_max_consumers, read.count(key, node));
-            }
-            "batch" => batch(read, node, &mut limits.batch),
-            _ => return false,
-        }
-        true
-    });
-}
-
-/// Returns a duration that must be written in words.
-fn worded(read: &mut Reader, key: &str, node: &Node) -> Option<Duration> {
-    read.worded_duration(key, node)
+            true
+        },
+    );
 }
 
 fn batch(read: &mut Reader, node: &Node, batch: &mut BatchLimits) {
-    if !matches!(node.value, Value::Map(_)) {
-        let kind = node.value.kind();
-        let reason = format!("Expected a map to define batch limits, got {kind}");
-        return read.error(&node.at, reason);
-    }
-    read.each(node, |read, key, node| {
-        match key {
-            // One number for both kinds of batches, whose defaults differ.
-            "max_inflight_per_stream" => {
-                let max = read.count(key, node);
-                set(&mut batch.inflight_per_stream_max, max);
-                set(&mut batch.fast_inflight_per_stream_max, max);
+    read.each_in(
+        node,
+        "Expected a map to define batch limits",
+        |read, key, node| {
+            match key {
+                // One number for both kinds of batches, whose defaults differ.
+                "max_inflight_per_stream" => {
+                    let max = read.count(key, node);
+                    set(&mut batch.inflight_per_stream_max, max);
+                    set(&mut batch.fast_inflight_per_stream_max, max);
+                }
+                "max_inflight_total" => {
+                    let max = read.count(key, node);
+                    set(&mut batch.inflight_total_max, max);
+                    set(&mut batch.fast_inflight_total_max, max);
+                }
+                "max_msgs" => set(&mut batch.msgs_max, read.count(key, node)),
+                "timeout" => set(&mut batch.timeout, read.worded_duration(key, node)),
+                _ => return false,
             }
-            "max_inflight_total" => {
-                let max = read.count(key, node);
-                set(&mut batch.inflight_total_max, max);
-                set(&mut batch.fast_inflight_total_max, max);
-            }
-            "max_msgs" => set(&mut batch.msgs_max, read.count(key, node)),
-            "timeout" => set(&mut batch.timeout, worded(read, key, node)),
-            _ => return false,
-        }
-        true
-    });
+            true
+        },
+    );
 }
 
 pub(super) fn of_account(read: &mut Reader, node: &Node) -> Option<AccountJetStream> {

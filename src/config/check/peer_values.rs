@@ -234,10 +234,9 @@ pub(super) fn compression(read: &mut Reader, key: &str, node: &Node) {
             }
             true
         }),
-        other => {
-            let kind = other.kind();
-            let reason = format!("field {key:?} should be a boolean or a structure, got {kind}");
-            read.error(&node.at, reason);
+        _ => {
+            let expected = format!("field {key:?} should be a boolean or a structure");
+            read.unexpected(node, &expected);
         }
     }
 }
@@ -277,23 +276,16 @@ pub(super) fn migrate(read: &mut Reader, key: &str, node: &Node) {
             }
             is_delay
         }),
-        other => {
-            let kind = other.kind();
-            let reason = format!("Expected boolean or map for {key}, got {kind}");
-            read.error(&node.at, reason);
+        _ => {
+            read.unexpected(node, &format!("Expected boolean or map for {key}"));
         }
     }
 }
 
 pub(super) fn proxy(read: &mut Reader, _: &str, node: &Node) {
-    if !matches!(node.value, Value::Map(_)) {
-        let kind = node.value.kind();
-        let reason = format!("Expected proxy to be a map, got {kind}");
-        return read.error(&node.at, reason);
-    }
     let (mut url, mut others) = (false, false);
     let errors = read.errors.len();
-    read.each(node, |read, key, node| {
+    read.each_in(node, "Expected proxy to be a map", |read, key, node| {
         match key {
             "url" => {
                 url = true;

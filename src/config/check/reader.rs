@@ -99,6 +99,25 @@ impl Reader {
         self.each_of(map, &mut known);
     }
 
+    /// As [`Self::each`], for a block of which nats-server says in words of its own what it should be.
+    pub(super) fn each_in(
+        &mut self,
+        node: &Node,
+        expected: &str,
+        mut known: impl FnMut(&mut Self, &str, &Node) -> bool,
+    ) {
+        match &node.value {
+            Value::Map(map) => self.each_of(map, &mut known),
+            _ => self.unexpected(node, expected),
+        }
+    }
+
+    /// Notes a value of another type than what was `expected`.
+    pub(super) fn unexpected(&mut self, node: &Node, expected: &str) {
+        let kind = node.value.kind();
+        self.error(&node.at, format!("{expected}, got {kind}"));
+    }
+
     pub(super) fn each_of(
         &mut self,
         map: &Map,

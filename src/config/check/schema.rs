@@ -243,21 +243,18 @@ fn check(
         (Is(fault), _) => fault(read, key, node),
         (Tls, _) => drop(tls::of_peers(read, node, around)),
         (Keys(fields), Value::Map(_)) => each(read, node, fields, around),
-        (Keys(_), other) => {
-            let kind = other.kind();
+        (Keys(_), _) => {
             let block = BLOCKS.iter().find(|(name, _)| *name == key);
             let expected = block.map_or("Expected a map", |(_, text)| text);
-            read.error(&node.at, format!("{expected}, got {kind}"));
+            read.unexpected(node, expected);
         }
         (Each(fields), Value::List(items)) => {
             for item in items {
                 each(read, item, fields, around);
             }
         }
-        (Each(_), other) => {
-            let kind = other.kind();
-            let reason = format!("Expected {key} field to be an array, got {kind}");
-            read.error(&node.at, reason);
+        (Each(_), _) => {
+            read.unexpected(node, &format!("Expected {key} field to be an array"));
         }
     }
 }

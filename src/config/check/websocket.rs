@@ -22,15 +22,7 @@ pub(super) fn websocket(
 ) -> Option<WebSocket> {
     let mut ws = WebSocket::default();
     let mut address = Address::default();
-    if !matches!(node.value, Value::Map(_)) {
-        let kind = node.value.kind();
-        read.error(
-            &node.at,
-            format!("Expected websocket to be a map, got {kind}"),
-        );
-        return None;
-    }
-    read.each(node, |read, key, node| {
+    read.each_in(node, "Expected websocket to be a map", |read, key, node| {
         match key {
             "listen" | "host" | "net" | "port" => {
                 address.read(read, key, node);

@@ -1,5 +1,7 @@
 //! Direct gets: messages as they are, with where it comes from in its headers.
 
+use alloc::borrow::Cow;
+
 use bytes::{BufMut, BytesMut};
 use protocol::headers::VERSION;
 use protocol::id::{AccountId, Seq};
@@ -25,10 +27,18 @@ const LEVEL_REQUIRED: &[u8] = b"NATS/1.0 412 Required Api Level\r\n\r\n";
 const BLOCK_END: &[u8] = b"\r\n";
 
 impl JetStream {
-    /// Returns whether the stream of a direct get answers them; if not, nobody listens.
-    pub(super) fn serves_direct(&self, call: &ApiCall<'_>, request: &ApiRequest<'_>) -> bool {
-        let stream = self.stream(call.account, request.stream);
-        stream.is_some_and(|stream| stream.core.config().allow_direct)
+    /// Returns which stream answers direct gets of a stream: itself, or a mirror in its stead; if none does, nobody
+    /// listens.
+    pub(super) fn serves_direct<'a>(
+        &self,
+        account: AccountId,
+        name: &'a str,
+    ) -> Option<Cow<'a, str>> {
+        let stream = self.stream(account, name);
+        if stream.is_some_and(|stream| stream.core.config().allow_direct) {
+            return Some(Cow::Borrowed(name));
+        }
+        self.mirror_for(account, name).map(Cow::Owned)
     }
 
     pub(super) fn direct_get(

@@ -72,13 +72,12 @@ impl JetStream {
         let Some(mut request) = ApiRequest::parse(&answer.subject) else {
             return;
         };
-        let stand_in;
+        let serving;
         if request.kind != ApiKind::MsgGet
-            && !self.serves_direct(&call, &request)
-            && let Some(mirror) = self.mirror_for(call.account, request.stream)
+            && let Some(found) = self.serves_direct(call.account, request.stream)
         {
-            stand_in = mirror;
-            request.stream = &stand_in;
+            serving = found;
+            request.stream = &serving;
         }
         let answered = match result {
             Ok(entry) => self.answer_read(&call, &request, seq, entry, env),
