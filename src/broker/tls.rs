@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -48,7 +49,7 @@ pub struct TlsSession {
     /// The client's certificates, its own first; they have been verified.
     pub certs: Vec<PeerCert>,
     /// In PEM, from the client's own certificate to that of an authority; empty where none was asked for.
-    pub chain: Vec<String>,
+    pub chain: Vec<Arc<str>>,
 }
 
 /// A certificate of a client.
@@ -164,7 +165,11 @@ impl Shard {
     }
 
     /// Goes on with a connection whose handshake is done.
-    pub(crate) fn on_secured(&mut self, id: ConnId, session: Box<TlsSession>) {
+    pub(crate) fn on_secured(&mut self, id: ConnId, mut session: Box<TlsSession>) {
+        if !self.auth.may_ask() {
+            // Some kilobytes that only a service is told.
+            session.chain = Vec::new();
+        }
         let Some(conn) = self.router.conns.get_mut(id) else {
             return;
         };

@@ -27,8 +27,9 @@ use tokio_rustls::rustls::{
     NamedGroup, RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
 };
 
+use certificate::Authority;
 #[cfg(test)]
-pub(crate) use certificate::peer;
+pub(crate) use certificate::Shown;
 pub(crate) use handshake::{CLIENT_HELLO, Insecure, Peeked, Secured, secure};
 use resolver::ByName;
 
@@ -61,7 +62,7 @@ struct Rules {
     acceptor: TlsAcceptor,
     pinned: Arc<[String]>,
     /// Whose word for clients counts.
-    roots: Arc<[CertificateDer<'static>]>,
+    authorities: Arc<[Authority]>,
 }
 
 /// What of a listener's TLS comes from files.
@@ -235,7 +236,7 @@ impl Keys {
             rules: Rules {
                 acceptor: TlsAcceptor::from(Arc::new(config)),
                 pinned: tls.pinned_certs.clone().into(),
-                roots: roots.into(),
+                authorities: roots.into_iter().filter_map(Authority::read).collect(),
             },
             not_after,
         })

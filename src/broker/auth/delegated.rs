@@ -49,6 +49,11 @@ impl Delegate {
 }
 
 impl Auth {
+    /// Whether there can be a login about which a service decides.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.signers.is_some() || self.delegate.is_some()
+    }
+
     /// Returns who decides about a login; none if this server does. `found` is the account of the user
     /// that the client has shown to be.
     pub(crate) fn decider(

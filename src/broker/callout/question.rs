@@ -1,6 +1,7 @@
 //! What a service is told of a login that it decides about.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use config::NATS_VERSION;
 use identity::claims::Standard;
@@ -101,7 +102,8 @@ impl Shard {
 fn encryption(tls: &TlsSession) -> Value {
     let mut said = json!({"version": tls.version, "cipher": tls.cipher});
     if let (false, Value::Object(said)) = (tls.chain.is_empty(), &mut said) {
-        said.insert("verified_chains".to_string(), json!([tls.chain]));
+        let chain: Vec<&str> = tls.chain.iter().map(AsRef::as_ref).collect();
+        said.insert("verified_chains".to_string(), json!([chain]));
     }
     said
 }

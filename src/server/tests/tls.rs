@@ -354,7 +354,8 @@ impl Papers {
     fn key_digest(&self, name: &str) -> String {
         let pem = fs::read(self.path(&format!("{name}.pem"))).unwrap();
         let cert = CertificateDer::from_pem_slice(&pem).unwrap();
-        tls::peer(&cert).unwrap().spki_sha256
+        let peer = tls::Shown::read(&cert).and_then(|cert| cert.peer());
+        peer.unwrap().spki_sha256
     }
 
     /// Connects, reads INFO, and switches to TLS.

@@ -9,11 +9,11 @@ use std::io;
 use broker::{Level, TlsSession};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{Error, PeerIncompatible, ProtocolVersion, ServerConnection};
 use tokio_rustls::server::TlsStream;
 
-use super::{Rules, TlsDoor, certificate};
+use super::certificate::{self, Authority, Shown};
+use super::{Rules, TlsDoor};
 
 /// The first byte of a handshake.
 pub(crate) const CLIENT_HELLO: u8 = 0x16;
@@ -132,7 +132,7 @@ where
     let Some(Rules {
         acceptor,
         pinned,
-        roots,
+        authorities,
     }) = door.rules()
     else {
         return Err(Insecure {
@@ -141,7 +141,7 @@ where
         });
     };
     let stream = acceptor.accept(stream).await.map_err(|e| failed(&e))?;
-    let session = session(stream.get_ref().1, &roots);
+    let session = session(stream.get_ref().1, &authorities);
     if !pinned.is_empty() {
         let own = session.certs.first().map(|cert| &cert.spki_sha256);
         if !own.is_some_and(|key| pinned.contains(key)) {
@@ -154,7 +154,7 @@ where
     Ok(Secured { stream, session })
 }
 
-fn session(conn: &ServerConnection, roots: &[CertificateDer<'_>]) -> TlsSession {
+fn session(conn: &ServerConnection, authorities: &[Authority]) -> TlsSession {
     let version = match conn.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "1.3",
         Some(ProtocolVersion::TLSv1_2) => "1.2",
@@ -162,16 +162,14 @@ fn session(conn: &ServerConnection, roots: &[CertificateDer<'_>]) -> TlsSession 
     };
     let suite = conn.negotiated_cipher_suite();
     let suite = suite.and_then(|suite| suite.suite().as_str());
-    let certs = conn.peer_certificates().unwrap_or_default();
+    let shown = conn.peer_certificates().unwrap_or_default();
+    let shown: Vec<_> = shown.iter().filter_map(Shown::read).collect();
     TlsSession {
         version,
         cipher: suite.map_or("unknown", registered),
         first: false,
-        certs: certs
-            .iter()
-            .filter_map(|cert| certificate::peer(cert))
-            .collect(),
-        chain: certificate::chain(certs, roots),
+        certs: shown.iter().filter_map(Shown::peer).collect(),
+        chain: certificate::chain(&shown, authorities),
     }
 }
 
