@@ -163,8 +163,12 @@ fn detail(source: &dyn Source, account: Account, system: &str) -> Detail {
     let is_system = account.name == system;
     let signed = options.signed_account(&account.name);
     let mut imports: Vec<Import> = own_imports.iter().map(import).collect();
-    if !is_system && !system.is_empty() {
-        let has_streams = source.jetstream().is_some();
+    let mut exports: Vec<Export> = exports.iter().map(export).collect();
+    let has_streams = source.jetstream().is_some();
+    if is_system {
+        imports.push(own_info(&account.name, system));
+        exports.extend(implied_exports(has_streams));
+    } else if !system.is_empty() {
         imports.extend(implied_imports(&account.name, system, has_streams));
     }
     Detail {
@@ -177,7 +181,7 @@ fn detail(source: &dyn Source, account: Account, system: &str) -> Detail {
         client_connections: account.connections,
         subscriptions: account.sublist.subscriptions,
         mappings: mappings.iter().map(mapping).collect(),
-        exports: exports.iter().map(export).collect(),
+        exports,
         imports,
         sublist_stats: account.sublist.into(),
         jwt: signed
@@ -274,7 +278,29 @@ fn import(import: &options::Import) -> Import {
 /// What each account imports without being told to: questions about itself, and the API of JetStream, of which
 /// it is then told whether it may use that.
 fn implied_imports(name: &str, system: &str, has_streams: bool) -> Vec<Import> {
-    let service = |subject: String, to: &str, share| Import {
+    let service = |subject, to, share| system_service(system, subject, to, share);
+    let connz = || format!("$SYS.REQ.ACCOUNT.{name}.CONNZ");
+    let statz = format!("$SYS.REQ.ACCOUNT.{name}.STATZ");
+    let mut imports = Vec::from([
+        service(connz(), "$SYS.REQ.ACCOUNT.PING.CONNZ", false),
+        service(connz(), "$SYS.REQ.SERVER.PING.CONNZ", false),
+        service(statz, "$SYS.REQ.ACCOUNT.PING.STATZ", false),
+        own_info(name, system),
+    ]);
+    if has_streams {
+        imports.push(service("$JS.API.>".to_string(), "$JS.API.>", true));
+    }
+    imports
+}
+
+/// Who a connection is, which the system account asks of itself too.
+fn own_info(name: &str, system: &str) -> Import {
+    let info = format!("$SYS.REQ.USER.{name}.INFO");
+    system_service(system, info, "$SYS.REQ.USER.INFO", true)
+}
+
+fn system_service(system: &str, subject: String, to: &str, share: bool) -> Import {
+    Import {
         subject,
         account: system.to_owned(),
         to: to.to_owned(),
@@ -282,20 +308,23 @@ fn implied_imports(name: &str, system: &str, has_streams: bool) -> Vec<Import> {
         kind: "service",
         share,
         ..Import::default()
-    };
-    let connz = || format!("$SYS.REQ.ACCOUNT.{name}.CONNZ");
-    let statz = format!("$SYS.REQ.ACCOUNT.{name}.STATZ");
-    let info = format!("$SYS.REQ.USER.{name}.INFO");
-    let mut imports = Vec::from([
-        service(connz(), "$SYS.REQ.ACCOUNT.PING.CONNZ", false),
-        service(connz(), "$SYS.REQ.SERVER.PING.CONNZ", false),
-        service(statz, "$SYS.REQ.ACCOUNT.PING.STATZ", false),
-        service(info, "$SYS.REQ.USER.INFO", true),
-    ]);
-    if has_streams {
-        imports.push(service("$JS.API.>".to_string(), "$JS.API.>", true));
     }
-    imports
+}
+
+/// What the system account exports without being told to: the other side of what each account imports.
+fn implied_exports(has_streams: bool) -> impl Iterator<Item = Export> {
+    let streamed = ["$SYS.REQ.ACCOUNT.*.CONNZ", "$SYS.REQ.ACCOUNT.*.STATZ"];
+    let single = ["$SYS.DEBUG.SUBSCRIBERS", "$SYS.REQ.USER.*.INFO"];
+    let api = has_streams.then_some("$JS.API.>");
+    let single = single.into_iter().chain(api).map(|s| (s, "Singleton"));
+    let services = streamed.into_iter().map(|s| (s, "Streamed")).chain(single);
+    services.map(|(subject, response)| Export {
+        subject: subject.to_owned(),
+        kind: "service",
+        response_type: Some(response),
+        account_token_position: None,
+        approved_accounts: Vec::new(),
+    })
 }
 
 /// The document of `/accstatz`.

@@ -264,3 +264,24 @@ fn a_full_disk_is_not_healthy_but_no_reason_to_start_anew() {
     assert_eq!(get_from(&source, "/healthz?js-server-only=1").status, 200);
     assert_eq!(get_from(&source, "/healthz?js-enabled-only=1").status, 200);
 }
+
+#[test]
+fn the_system_account_exports_what_every_account_imports_of_it() {
+    let text = get("/accountz?acc=SYS");
+    let document: Value = serde_json::from_str(body(&text)).unwrap();
+    let detail = document.get("account_detail").unwrap();
+    let of = |list: &str, key: &str| -> Vec<String> {
+        let list = detail.get(list).and_then(|l| l.as_array()).unwrap();
+        let told = list.iter().filter_map(|entry| entry.get(key)?.as_str());
+        told.map(str::to_owned).collect()
+    };
+    let exports = [
+        "$SYS.REQ.ACCOUNT.*.CONNZ",
+        "$SYS.REQ.ACCOUNT.*.STATZ",
+        "$SYS.DEBUG.SUBSCRIBERS",
+        "$SYS.REQ.USER.*.INFO",
+        "$JS.API.>",
+    ];
+    assert_eq!(of("exports", "subject"), exports);
+    assert_eq!(of("imports", "subject"), ["$SYS.REQ.USER.SYS.INFO"]);
+}
