@@ -1,6 +1,5 @@
-//! Faults against real server binaries: any server that takes nats-server's flags and configuration.
-//! Usage: `faultcheck [--rows kill,power,...] [--rounds N] [--seed N] [--dir DIR] [--strict]
-//! --server PATH [--name NAME] [--jetstream LINE] [--server PATH ...]`.
+//! Faults against real server binaries: any server that takes nats-server's flags and configuration;
+//! `faultcheck --help` says how.
 //!
 //! Each row is a fault; the table says for each server how many acknowledged messages it cost, how many
 //! of them without a word, and whether messages came back whose acknowledgement had been confirmed.
@@ -12,6 +11,7 @@
     reason = "a tool: a wrong index ends the run, and it lives on std"
 )]
 
+mod args;
 mod history;
 mod inject;
 mod kill;
@@ -26,22 +26,11 @@ mod rot;
 mod space;
 
 use std::io::{Write, stderr, stdout};
-use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
-
+use anyhow::{Result, ensure};
+pub(crate) use args::Args;
 use ci::load::server::Candidate;
 use outcome::{Outcome, Row, table};
-
-/// What the command line asks for.
-pub(crate) struct Args {
-    candidates: Vec<Candidate>,
-    rows: Vec<String>,
-    strict: bool,
-    pub(crate) rounds: u64,
-    pub(crate) seed: u64,
-    pub(crate) dir: PathBuf,
-}
 
 /// Whether a row damages what is stored, so that messages may be lost, if not silently.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,14 +69,13 @@ const ROWS: [(&str, &str, Harm, Run); 8] = [
 ];
 
 fn main() -> Result<()> {
-    let args = parse(std::env::args().skip(1))?;
-    ensure!(!args.candidates.is_empty(), "--server is missing");
+    let (args, candidates) = Args::read()?;
     let mut kept = true;
-    for candidate in &args.candidates {
+    for candidate in &candidates {
         kept = true;
         let mut rows = Vec::new();
         for (key, name, harm, run) in ROWS {
-            if !args.rows.is_empty() && !args.rows.iter().any(|row| row == key) {
+            if !args.wants(key) {
                 continue;
             }
             writeln!(stderr(), "{}: {name}", candidate.name)?;
@@ -108,44 +96,4 @@ fn main() -> Result<()> {
 
 fn is_excuse(text: &str) -> bool {
     text == "no file system of our own here" || text == "start under strace"
-}
-
-fn parse(mut words: impl Iterator<Item = String>) -> Result<Args> {
-    let mut args = Args {
-        candidates: Vec::new(),
-        rows: Vec::new(),
-        strict: false,
-        rounds: 10,
-        seed: 1,
-        dir: std::env::temp_dir(),
-    };
-    while let Some(flag) = words.next() {
-        if flag == "--strict" {
-            args.strict = true;
-            continue;
-        }
-        let value = words
-            .next()
-            .with_context(|| format!("{flag} needs a value"))?;
-        let last = args.candidates.last_mut();
-        match (flag.as_str(), last) {
-            ("--server", _) => {
-                let binary = PathBuf::from(value);
-                let name = binary.file_name().unwrap_or_default();
-                args.candidates.push(Candidate {
-                    name: name.to_string_lossy().into_owned(),
-                    binary,
-                    jetstream: String::new(),
-                });
-            }
-            ("--name", Some(candidate)) => candidate.name = value,
-            ("--jetstream", Some(candidate)) => candidate.jetstream = value,
-            ("--rows" | "--row", _) => args.rows = value.split(',').map(str::to_owned).collect(),
-            ("--rounds", _) => args.rounds = value.parse().context("--rounds")?,
-            ("--seed", _) => args.seed = value.parse().context("--seed")?,
-            ("--dir", _) => args.dir = value.into(),
-            _ => bail!("{flag} is unknown, or comes before the --server it is about"),
-        }
-    }
-    Ok(args)
 }
