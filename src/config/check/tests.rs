@@ -1,8 +1,11 @@
 //! What keys mean, and what nats-server 2.15.1 says when they are wrong.
 
 mod encryption;
+mod memphis;
 mod proxies;
 mod releases;
+mod tls;
+mod websocket;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -10,10 +13,7 @@ use core::time::Duration;
 
 use super::check;
 use crate::fake::Fake;
-use crate::options::{
-    CipherSuite, ConnectionType, Curve, ExportKind, HandshakeFirst, ImportKind, Options, Peers,
-    SyncInterval, TlsVersion,
-};
+use crate::options::{ConnectionType, ExportKind, ImportKind, Options, Peers, SyncInterval};
 use crate::parse_file;
 
 fn checked(text: &str) -> super::Checked {
@@ -281,85 +281,6 @@ fn jetstream_settings_are_taken() {
 }
 
 #[test]
-fn memphis_takes_tenants_and_its_defaults_from_the_environment() {
-    let text = "memphis { users: [{user: app, password: x}]
-        tenants { acme { id: 2, users: [{user: u, password: p}] } } }\ndls_retention_hours: 5";
-    let mut around = Fake::with_config(text);
-    around.env.insert("ROOT_PASSWORD", "secret");
-    let map = parse_file("nats.conf", &mut around).expect("follows the grammar");
-    let checked = check(&map, &mut around);
-    assert_eq!(checked.errors, []);
-    let memphis = checked.options.memphis.expect("on");
-    assert_eq!(memphis.listen.port, 6666);
-    assert_eq!(memphis.listen.host, "0.0.0.0");
-    assert_eq!(memphis.root_password, "secret");
-    assert_eq!(memphis.dls_retention_hours, 5);
-    assert_eq!(memphis.tenants.first().map(|t| t.id), Some(2));
-}
-
-#[test]
-fn tenants_of_memphis_have_limits_in_the_words_of_accounts() {
-    let text = "memphis { limits { max_connections: 7 }, tenants { acme { id: 2,
-        limits { max_payload: 1k }, jetstream { max_file: 10M, max_streams: 3 } } } }";
-    let memphis = options(text).memphis.expect("on");
-    let limits = |account: &str| memphis.limits_of(account).cloned().expect("a tenant");
-    assert_eq!(limits("$G").connections.connections_max, Some(7));
-    assert_eq!(limits("$G").jetstream, None);
-    let acme = limits("acme");
-    assert_eq!(acme.connections.payload_max, Some(1000));
-    let stored = acme.jetstream.expect("it was said");
-    assert_eq!(
-        (stored.file_max, stored.streams_max),
-        (Some(10_000_000), Some(3))
-    );
-    assert!(memphis.limits_of("other").is_none());
-    assert_ne!(
-        checked("memphis { tenants { acme { id: 2, limits { no: 1 } } } }").errors,
-        []
-    );
-}
-
-#[test]
-fn memphis_over_http_is_off_until_it_is_given_ports() {
-    let rest = options("memphis: true").memphis.expect("on").rest;
-    assert_eq!((rest.management, rest.gateway), (None, None));
-    let text = "ui_port: 9000\nmemphis { root_password: pw, rest_gw_port: 4444, ws_port: 7770, jwt_secret: s }";
-    let rest = options(text).memphis.expect("on").rest;
-    let shown = |listen: Option<crate::options::Listen>| listen.map(|listen| listen.to_string());
-    assert_eq!(shown(rest.management).as_deref(), Some("0.0.0.0:9000"));
-    assert_eq!(shown(rest.gateway).as_deref(), Some("0.0.0.0:4444"));
-    assert_eq!(shown(rest.websocket).as_deref(), Some("0.0.0.0:7770"));
-    assert_eq!(rest.jwt_secret.as_deref(), Some("s"));
-    let off = options("memphis { ui_port: 0 }").memphis.expect("on").rest;
-    assert_eq!(off.management, None);
-    assert_ne!(checked("memphis { ui_port: 70000 }").errors, []);
-}
-
-#[test]
-fn memphis_takes_what_tokens_are_signed_with_and_how_long_they_hold_from_the_environment() {
-    let mut around = Fake::with_config("memphis: true");
-    around.env.insert("JWT_SECRET", "a");
-    around.env.insert("REFRESH_JWT_SECRET", "b");
-    around.env.insert("JWT_EXPIRES_IN_MINUTES", "5");
-    around.env.insert("REFRESH_JWT_EXPIRES_IN_MINUTES", "soon");
-    let map = parse_file("nats.conf", &mut around).expect("follows the grammar");
-    let rest = check(&map, &mut around).options.memphis.expect("on").rest;
-    assert_eq!(rest.jwt_secret.as_deref(), Some("a"));
-    assert_eq!(rest.refresh_jwt_secret.as_deref(), Some("b"));
-    let minutes = (
-        rest.jwt_expires_in_minutes,
-        rest.refresh_jwt_expires_in_minutes,
-    );
-    assert_eq!(minutes, (5, 2880));
-}
-
-#[test]
-fn memphis_with_the_password_that_everyone_knows_stays_on_the_loopback_interface() {
-    let memphis = options("memphis: true").memphis.expect("on");
-    assert_eq!(memphis.listen.host, "127.0.0.1");
-}
-
-#[test]
 fn what_has_no_effect_is_listed_and_what_protects_is_refused() {
     let checked = checked("mqtt { port: 1883 }\njetstream { tpm { keys_file: k } }");
     let listed: Vec<_> = checked
@@ -413,164 +334,5 @@ fn listeners_for_others_are_opened_and_connections_to_others_are_refused() {
     for (config, door, refused) in table {
         let doors = door.into_iter().collect();
         assert_eq!(noted(config), (doors, Some(refused)), "{config}");
-    }
-}
-
-#[test]
-fn a_tls_block_is_read_with_its_limits_on_what_may_be_negotiated() {
-    let text = "tls { cert_file: c, key_file: k, verify_and_map: true, timeout: 0.5, min_version: \"1.3\"\n\
-                first: \"300ms\", curve_preferences: [CurveP256, CurveP521]\n\
-                cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA] }";
-    let checked = checked(text);
-    assert_eq!(checked.errors, []);
-    // What is not served of a list is told, and the rest of it holds.
-    assert_eq!(checked.unsupported.len(), 2);
-    let tls = checked.options.tls.expect("on");
-    assert!(tls.verify && tls.verify_and_map);
-    assert_eq!(tls.timeout(), Duration::from_millis(500));
-    assert_eq!(tls.min_version, TlsVersion::V1_3);
-    assert_eq!(tls.curves, [Curve::P256]);
-    assert_eq!(tls.cipher_suites, [CipherSuite::EcdheRsaAes128]);
-    assert_eq!(
-        tls.handshake_first,
-        HandshakeFirst::Within(Duration::from_millis(300))
-    );
-}
-
-#[test]
-fn mistakes_in_a_tls_block_are_told_as_nats_server_tells_them() {
-    for (inside, at, reason) in TLS_MISTAKES {
-        let text = alloc::format!("tls {{ cert_file: c, key_file: k, {inside} }}");
-        let expected = alloc::format!("nats.conf:1:{at}: {reason}");
-        assert_eq!(errors(&text), [expected], "{text}");
-    }
-}
-
-const TLS_MISTAKES: &[(&str, u32, &str)] = &[
-    ("cipher_suites: [NOPE]", 49, "unrecognized cipher NOPE"),
-    (
-        "cipher_suites: []",
-        33,
-        "error parsing tls config, 'cipher_suites' cannot be empty",
-    ),
-    (
-        "cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]",
-        0,
-        "insecure cipher suites configured without 'allow_insecure_cipher_suites' option set: \
-         TLS_RSA_WITH_AES_128_CBC_SHA",
-    ),
-    (
-        "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]",
-        33,
-        "none of these cipher suites is served",
-    ),
-    (
-        "curve_preferences: [NOPE]",
-        53,
-        "unrecognized curve preference NOPE",
-    ),
-    (
-        "min_version: \"1.1\"",
-        33,
-        "error parsing tls config: unsupported TLS version: TLS 1.1",
-    ),
-    (
-        "min_version: \"9\"",
-        33,
-        "error parsing tls config: unknown version: 9",
-    ),
-    (
-        "min_version: 1.2",
-        33,
-        "error parsing tls config: 'min_version' wrong type: 1.2",
-    ),
-    (
-        "handshake_first: abc",
-        33,
-        "field \"handshake_first\"'s value \"abc\" is invalid",
-    ),
-    (
-        "handshake_first: 3",
-        33,
-        "field \"handshake_first\" should be a boolean or a string, got int64",
-    ),
-    (
-        "bogus: 1",
-        33,
-        "error parsing tls config, unknown field \"bogus\"",
-    ),
-    (
-        "verify: a",
-        33,
-        "error parsing tls config, expected 'verify' to be a boolean",
-    ),
-    (
-        "certs: [{cert_file: c, key_file: k}]",
-        0,
-        "error parsing tls config, cannot combine 'cert_file' option with 'certs' option",
-    ),
-    (
-        "pinned_certs: [zz]",
-        48,
-        "error parsing tls config, 'pinned_certs' key zz does not look like hex-encoded sha256 of \
-         DER encoded SubjectPublicKeyInfo",
-    ),
-    (
-        "verify_cert_and_check_known_urls: true",
-        33,
-        "verify_cert_and_check_known_urls not supported in this context",
-    ),
-];
-
-#[test]
-fn a_websocket_block_is_read_and_without_a_port_it_is_none() {
-    let text = "websocket { listen: \"127.0.0.1:-1\", no_tls: true, compress: true, origin: \"http://a\"\n\
-                handshake_timeout: 3, jwt_cookie: j, headers { X-A: b }, authentication { token: t } }";
-    let ws = options(text).websocket.expect("on");
-    assert_eq!((ws.listen.host.as_str(), ws.listen.port), ("127.0.0.1", 0));
-    assert!(ws.no_tls && ws.compression && ws.overrides_auth());
-    assert_eq!(ws.handshake_timeout, Some(Duration::from_secs(3)));
-    assert_eq!(ws.headers, [("X-A".into(), "b".into())]);
-    assert_eq!(options("ws { no_tls: true }").websocket, None);
-    assert_eq!(
-        errors("ws { zap: 1 }"),
-        ["nats.conf:1:5: unknown field \"zap\""]
-    );
-}
-
-#[test]
-fn a_websocket_block_that_does_not_fit_is_told_in_nats_servers_words() {
-    let table = [
-        ("", "websocket requires TLS configuration"),
-        (
-            "no_tls: true, origins: [\"ftp://x\"]",
-            "unable to parse allowed origin \"ftp://x\": allowed origins must be absolute URLs with \
-             http or https scheme",
-        ),
-        (
-            "no_tls: true, headers { Upgrade: x }",
-            "websocket: invalid header \"Upgrade\" not allowed",
-        ),
-        (
-            "no_tls: true, headers { Sec-Websocket-Key: x }",
-            "websocket: invalid header \"Sec-Websocket-Key\", \"Sec-WebSocket-\" prefix not allowed",
-        ),
-        (
-            "no_tls: true, authorization { token: t }",
-            "websocket authentication token not compatible with presence of users/nkeys",
-        ),
-        (
-            "no_tls: true, no_auth_user: q",
-            "no_auth_user: \"q\" not present as user or nkey in authorization block or account \
-             configuration",
-        ),
-    ];
-    for (inside, reason) in table {
-        let users = "authorization { users = [{user: u, password: p}] }";
-        let mut options = options(&alloc::format!(
-            "websocket {{ port: 80, {inside} }}\n{users}"
-        ));
-        let told = super::settle(&mut options).expect_err(inside);
-        assert_eq!(told.to_string(), reason);
     }
 }
