@@ -58,6 +58,15 @@ pub(crate) struct Crossed {
 }
 
 impl Router {
+    /// Says whether an account has what is asked of `subject` from another one.
+    pub(crate) fn imports_service(&mut self, account: AccountId, subject: &str) -> bool {
+        self.accounts.get_mut(account).is_some_and(|account| {
+            let found = account.subs.matches(subject.as_bytes());
+            let mut targets = found.plain().iter();
+            targets.any(|target| matches!(target, Target::Service(_)))
+        })
+    }
+
     /// Takes a message where its account's imports lead.
     pub(crate) fn cross(
         &mut self,

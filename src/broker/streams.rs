@@ -41,6 +41,9 @@ use mending::Mending;
 pub use mending::Progress;
 pub(crate) use world::World;
 
+/// Who imports this has another account's API instead of one of its own.
+const ACCOUNT_INFO: &str = "$JS.API.INFO";
+
 /// The stream of randomness for JetStream's names and ids.
 const RNG_STREAMS: u64 = 3;
 /// How often the store looks after what it has put off.
@@ -229,6 +232,10 @@ impl Streams {
         let taken = if msg.subject.starts_with(b"$JS.ACK.") {
             machine.ack(&mut world, account, msg.subject, msg.reply, msg.payload)
         } else if msg.subject.starts_with(b"$JS.API.") {
+            // What it does not import of another account's API, nobody has.
+            if !machine.is_enabled(account) && world.router.imports_service(account, ACCOUNT_INFO) {
+                return Served::Nobody;
+            }
             let msg = inbound(msg);
             let call = ApiCall {
                 account,

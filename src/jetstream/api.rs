@@ -16,6 +16,7 @@ use alloc::boxed::Box;
 
 use bytes::BytesMut;
 use protocol::headers::{self, Headers};
+use protocol::id::AccountId;
 use protocol::js::advisory::ApiLimitReached;
 use protocol::js::api::{ApiKind, ApiRequest, is_answered_by_assets};
 use protocol::js::check::is_level_supported;
@@ -61,6 +62,13 @@ impl JetStream {
         self.dispatch(call, Arrival::New, env)
     }
 
+    /// Says whether an account has JetStream.
+    #[must_use]
+    pub fn is_enabled(&self, account: AccountId) -> bool {
+        let account = self.shared.accounts.get(account);
+        account.is_some_and(|account| account.limits.is_some())
+    }
+
     /// Handles a request that has waited.
     pub(crate) fn api_again(&mut self, answer: Box<Answer>, env: &mut impl Env) {
         if self.shared.replies.is_held() {
@@ -103,14 +111,10 @@ impl JetStream {
             }
             return !asks_for_messages;
         }
-        let enabled = |js: &Self| {
-            let account = js.shared.accounts.get(call.account);
-            account.is_some_and(|account| account.limits.is_some())
-        };
         if kind == ApiKind::ConsumerNext {
             return self.consumer_api(call, &request, env);
         }
-        if !enabled(self) {
+        if !self.is_enabled(call.account) {
             self.fail(call, kind, &errors::NOT_ENABLED_FOR_ACCOUNT, env);
             return true;
         }

@@ -6,6 +6,7 @@
 mod certificate;
 mod handshake;
 mod resolver;
+mod verifier;
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
@@ -20,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
@@ -32,6 +33,7 @@ use certificate::Authority;
 pub(crate) use certificate::Shown;
 pub(crate) use handshake::{CLIENT_HELLO, Insecure, Peeked, Secured, secure};
 use resolver::ByName;
+use verifier::Verifier;
 
 use crate::reason;
 
@@ -221,7 +223,8 @@ impl Keys {
                 roots = authorities(tls)?;
                 let store = Arc::new(store(&roots)?);
                 let verifier = WebPkiClientVerifier::builder_with_provider(store, provider);
-                builder.with_client_cert_verifier(verifier.build().map_err(|_| TlsError::Ca)?)
+                let verifier = verifier.build().map_err(|_| TlsError::Ca)?;
+                builder.with_client_cert_verifier(Arc::new(Verifier(verifier)))
             }
             (true, Ask::Nobody) | (false, _) => {
                 // A file that is no use is wrong all the same.
@@ -231,7 +234,13 @@ impl Keys {
                 builder.with_no_client_auth()
             }
         };
-        let config = builder.with_cert_resolver(Arc::new(ByName::new(certs)));
+        let mut config = builder.with_cert_resolver(Arc::new(ByName::new(certs)));
+        if !roots.is_empty() {
+            // A session that is taken up again is not verified again: a certificate would outlive its
+            // expiry, and its authority.
+            config.send_tls13_tickets = 0;
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+        }
         Ok(Self {
             rules: Rules {
                 acceptor: TlsAcceptor::from(Arc::new(config)),

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, HandshakeKind, RootCertStore};
 
 use super::{CONNECT, read_until, run_bound, run_server};
 use crate::tls;
@@ -150,8 +150,34 @@ fn with_verify_only_certificates_of_the_authority_get_in() {
     with_tls(tls, |address| async move {
         papers.logs_in(address, Some("bob")).await.unwrap();
         papers.logs_in(address, None).await.unwrap_err();
-        papers.logs_in(address, Some("stranger")).await.unwrap_err();
+        // Its authority has the name of ours.
+        let refusal = papers.logs_in(address, Some("stranger")).await.unwrap_err();
+        assert!(refusal.to_string().contains("UnknownCA"), "{refusal}");
     });
+}
+
+#[test]
+fn a_certificate_is_verified_anew_with_each_connection() {
+    let papers = &Papers::new();
+    for (verify, kind) in [(true, HandshakeKind::Full), (false, HandshakeKind::Resumed)] {
+        let mut tls = papers.tls();
+        tls.verify = verify;
+        with_tls(tls, |address| async move {
+            let connector = papers.connector(Some("bob")).unwrap();
+            let mut last = None;
+            for _ in 0..2 {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                read_until(&mut stream, b" \r\n").await;
+                let name = ServerName::try_from("localhost").unwrap();
+                let mut client = connector.connect(name, stream).await.unwrap();
+                client.write_all(CONNECT).await.unwrap();
+                client.write_all(b"PING\r\n").await.unwrap();
+                pong(&mut client).await.unwrap();
+                last = client.get_ref().1.handshake_kind();
+            }
+            assert_eq!(last, Some(kind), "verify: {verify}");
+        });
+    }
 }
 
 #[test]
@@ -386,6 +412,11 @@ impl Papers {
         stream: TcpStream,
         own: Option<&str>,
     ) -> std::io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(name).unwrap();
+        self.connector(own)?.connect(name, stream).await
+    }
+
+    fn connector(&self, own: Option<&str>) -> std::io::Result<TlsConnector> {
         let mut roots = RootCertStore::empty();
         let ca = fs::read(self.path("ca.pem"))?;
         roots
@@ -405,10 +436,7 @@ impl Papers {
                 builder.with_client_auth_cert(vec![cert], key).unwrap()
             }
         };
-        let name = ServerName::try_from(name).unwrap();
-        TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await
+        Ok(TlsConnector::from(Arc::new(config)))
     }
 
     /// Says whether a client gets as far as its first PONG.
