@@ -1,7 +1,7 @@
 //! Requests to JetStream with messages, time and crashes between: no input stops the machine, and a
 //! crash leaves a log from which it starts again.
 
-use proptests::world::Bench;
+use proptests::world::{self, Bench};
 
 /// As many lines as are read of an input.
 const LINES_MAX: usize = 64;
@@ -14,7 +14,7 @@ pub fn run(input: &[u8]) {
     let Ok(text) = str::from_utf8(input) else {
         return;
     };
-    let mut bench = Bench::new();
+    let mut bench = world::bench();
     for line in text.lines().take(LINES_MAX) {
         step(&mut bench, line);
     }
@@ -28,8 +28,8 @@ fn step(bench: &mut Bench, line: &str) {
     match word {
         "+" => {
             let (subject, payload) = rest.split_once(' ').unwrap_or((rest, ""));
-            if let Some(stream) = bench.stream_of(subject) {
-                bench.publish_to(stream, subject, payload);
+            if bench.stream_of(subject).is_some() {
+                bench.publish_for("", subject, "", payload);
             }
         }
         "@" => {
@@ -41,7 +41,9 @@ fn step(bench: &mut Bench, line: &str) {
             bench.sync();
             bench.checkpoint();
         }
-        what => bench.request(what, "in.reply", rest),
+        what => {
+            bench.request_with_reply(what, "in.reply", rest);
+        }
     }
     bench.sync();
 }

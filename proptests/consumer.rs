@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use protocol::text::rfc3339;
 use protocol::time::Wall;
 
-use proptests::world::{ACCOUNT, Bench, Delivered};
+use proptests::world::{self, ACCOUNT, Bench, Delivered};
 
 use model::Model;
 use settings::{BACKOFF_MS, Settings, settings};
@@ -92,7 +92,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 }
 
 fn start(settings: Settings) -> Bench {
-    let mut bench = Bench::new();
+    let mut bench = world::bench();
     let retention = if settings.work_queue {
         "workqueue"
     } else {
@@ -102,7 +102,7 @@ fn start(settings: Settings) -> Bench {
     let stream = format!(
         r#"{{"name":"S","subjects":["s.>"],"retention":"{retention}","max_msgs":{messages_max}}}"#
     );
-    bench.request("STREAM.CREATE.S", "", &stream);
+    bench.request_with_reply("STREAM.CREATE.S", "", &stream);
     bench.sync();
     let Settings {
         pending_acks_max,
@@ -122,7 +122,7 @@ fn start(settings: Settings) -> Bench {
             "max_deliver":{deliveries_max},"max_waiting":100000}}"#
     );
     let body = format!(r#"{{"stream_name":"S","config":{config}}}"#);
-    bench.request("CONSUMER.CREATE.S.c", "", &body);
+    bench.request_with_reply("CONSUMER.CREATE.S.c", "", &body);
     bench.sync();
     assert!(
         bench
@@ -138,12 +138,12 @@ fn apply(op: &Op, bench: &mut Bench, model: &mut Model, synced: &mut Model, acks
     match op {
         Op::Publish { wanted } => {
             let (subject, wanted) = model.settings.subject(*wanted, model.messages.len());
-            bench.publish(&subject, "body");
+            bench.publish_for("", &subject, "", "body");
             bench.sync();
             model.publish(wanted);
         }
         Op::Fetch(batch) => {
-            bench.request("CONSUMER.MSG.NEXT.S.c", INBOX, &batch.to_string());
+            bench.request_with_reply("CONSUMER.MSG.NEXT.S.c", INBOX, &batch.to_string());
             model.waiting.push_back(*batch);
         }
         Op::Ack(at, say) => {
@@ -157,12 +157,12 @@ fn apply(op: &Op, bench: &mut Bench, model: &mut Model, synced: &mut Model, acks
         }
         Op::Delete(at) => {
             let seq = at.index(model.messages.len() + 1) as u64;
-            bench.request("STREAM.MSG.DELETE.S", "", &format!(r#"{{"seq":{seq}}}"#));
+            bench.request_with_reply("STREAM.MSG.DELETE.S", "", &format!(r#"{{"seq":{seq}}}"#));
             bench.sync();
             model.delete(seq);
         }
         Op::Purge => {
-            bench.request("STREAM.PURGE.S", "", "");
+            bench.request_with_reply("STREAM.PURGE.S", "", "");
             bench.sync();
             model.purge();
         }
@@ -172,7 +172,7 @@ fn apply(op: &Op, bench: &mut Bench, model: &mut Model, synced: &mut Model, acks
         }
         Op::Resume => {
             model.paused_until_ms = 0;
-            bench.request("CONSUMER.PAUSE.S.c", "", "");
+            bench.request_with_reply("CONSUMER.PAUSE.S.c", "", "");
             bench.sync();
         }
         Op::Sync => bench.sync(),
@@ -211,7 +211,7 @@ fn apply(op: &Op, bench: &mut Bench, model: &mut Model, synced: &mut Model, acks
 fn pause(bench: &mut Bench, ms: u64) {
     let until = Wall(bench.world.now.wall.0 + ms * 1_000_000);
     let body = format!(r#"{{"pause_until":"{}"}}"#, rfc3339::Rfc3339(until));
-    bench.request("CONSUMER.PAUSE.S.c", "", &body);
+    bench.request_with_reply("CONSUMER.PAUSE.S.c", "", &body);
     bench.sync();
 }
 

@@ -8,7 +8,7 @@ mod model;
 
 use proptest::prelude::*;
 
-use proptests::world::{ACCOUNT, Bench};
+use proptests::world::{self, ACCOUNT, Bench};
 use protocol::id::Seq;
 
 use model::{Limits, Model, Publish, Rollup, Told};
@@ -112,8 +112,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 }
 
 fn start(limits: &Limits) -> Bench {
-    let mut bench = Bench::new();
-    bench.request("STREAM.CREATE.S", "", &limits.config());
+    let mut bench = world::bench();
+    bench.request_with_reply("STREAM.CREATE.S", "", &limits.config());
     bench.sync();
     assert!(bench.js.stream(ACCOUNT, "S").is_some(), "{limits:?}");
     bench
@@ -125,7 +125,7 @@ fn apply(op: &Op, bench: &mut Bench, model: &mut Model) {
         Op::Publish(publish) => {
             let publish = model.fitting(publish);
             let (headers, body) = model.message(&publish);
-            bench.publish_with(&publish.subject(), &headers, &body, "in.p");
+            publish_with(bench, &publish.subject(), &headers, &body, "in.p");
             model.propose(publish);
             return;
         }
@@ -184,8 +184,17 @@ fn apply(op: &Op, bench: &mut Bench, model: &mut Model) {
 }
 
 fn request(bench: &mut Bench, what: &str, body: &str) {
-    bench.request(&format!("STREAM.{what}"), "", body);
+    bench.request_with_reply(&format!("STREAM.{what}"), "", body);
     bench.sync();
+}
+
+/// Publishes with lines of headers; the ack goes to `reply`.
+fn publish_with(bench: &mut Bench, subject: &str, lines: &str, body: &str, reply: &str) {
+    let block = match lines {
+        "" => String::new(),
+        lines => format!("NATS/1.0\r\n{lines}\r\n"),
+    };
+    bench.publish_for(reply, subject, &block, body);
 }
 
 fn sync(bench: &mut Bench, model: &mut Model) {
@@ -208,7 +217,7 @@ fn batch(count: u64, wrong: bool, bench: &mut Bench, model: &mut Model) {
             headers.push_str("Nats-Batch-Commit: 1\r\n");
             reply = "in.p";
         }
-        bench.publish_with("s.0", &headers, "x", reply);
+        publish_with(bench, "s.0", &headers, "x", reply);
     }
     let outcome = if wrong {
         Told::Refused

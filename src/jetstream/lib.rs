@@ -37,7 +37,7 @@ pub mod shared;
 pub mod stream;
 mod table;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod timeout;

@@ -1,4 +1,12 @@
-//! A world for tests: an in-memory log and everything that was delivered.
+//! A world for tests, of this crate and of those that drive the machine with models: an in-memory log, of which the
+//! tail may be lost, and everything that was delivered.
+
+#![allow(missing_docs, reason = "for tests only")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a panic here is a failed test"
+)]
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -9,49 +17,55 @@ use protocol::js::advisory::ClientInfo;
 use protocol::js::info::AccountLimits;
 use protocol::rng::Rng;
 use protocol::store::{Loc, Place, ReadError, ReadId, ReadOutcome, SectionKey};
+use protocol::subject::matches;
 use protocol::time::{Instant, Now, Wall};
 
 use crate::env::{ApiCall, Env, Inbound, JsTarget, NameRules, Outgoing, Purpose};
 use crate::{JetStream, Options};
 
-pub(crate) const ACCOUNT: AccountId = AccountId(0);
+pub const ACCOUNT: AccountId = AccountId(0);
 
 /// A message that was delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Delivered {
-    pub(crate) to: String,
-    pub(crate) subject: String,
-    pub(crate) reply: String,
-    pub(crate) headers: String,
-    pub(crate) payload: String,
+pub struct Delivered {
+    pub to: String,
+    pub subject: String,
+    pub reply: String,
+    pub headers: String,
+    pub payload: String,
 }
 
 /// The world.
 #[derive(Debug)]
-pub(crate) struct World {
-    pub(crate) now: Now,
+pub struct World {
+    pub now: Now,
     rng: Rng,
     /// Every entry proposed so far; the position of an entry is its place here, plus one.
-    pub(crate) log: Vec<Bytes>,
-    pub(crate) synced: usize,
-    pub(crate) delivered: Vec<Delivered>,
+    pub log: Vec<Bytes>,
+    pub synced: usize,
+    pub delivered: Vec<Delivered>,
     /// The same as bytes, for bodies that are no text: to, reply and body.
-    pub(crate) bytes: Vec<(String, String, Vec<u8>)>,
-    pub(crate) interest: Vec<String>,
+    pub bytes: Vec<(String, String, Vec<u8>)>,
+    pub interest: Vec<String>,
+    /// Below this prefix somebody listens on every subject, in every queue group.
+    pub crowd: Option<&'static str>,
     /// Subjects with a queue group that listens there.
-    pub(crate) members: Vec<(String, String)>,
+    pub members: Vec<(String, String)>,
     /// Subjects whose subscriber has just gone.
-    pub(crate) gone: Vec<String>,
-    pub(crate) bound: Vec<(String, StreamId)>,
+    pub gone: Vec<String>,
+    pub bound: Vec<(String, StreamId)>,
     /// Answer reads later instead of at once.
-    pub(crate) slow_reads: bool,
-    pub(crate) reads: Vec<(ReadId, Loc)>,
+    pub slow_reads: bool,
+    /// Those that wait are answered when the machine is pumped.
+    pub reads_end: bool,
+    pub reads: Vec<(ReadId, Loc)>,
     next_read: u64,
-    pub(crate) log_len_max: usize,
+    pub log_len_max: usize,
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    #[expect(clippy::new_without_default, reason = "a world is made on purpose")]
+    pub fn new() -> Self {
         Self {
             now: Now {
                 mono: Instant(1_000),
@@ -63,26 +77,33 @@ impl World {
             delivered: Vec::new(),
             bytes: Vec::new(),
             interest: Vec::new(),
+            crowd: None,
             members: Vec::new(),
             gone: Vec::new(),
             bound: Vec::new(),
             slow_reads: false,
+            reads_end: false,
             reads: Vec::new(),
             next_read: 0,
             log_len_max: usize::MAX,
         }
     }
 
+    fn is_crowded(&self, subject: &[u8]) -> bool {
+        self.crowd
+            .is_some_and(|prefix| subject.starts_with(prefix.as_bytes()))
+    }
+
     fn log_len(&self) -> usize {
         self.log.iter().map(Bytes::len).sum()
     }
 
-    pub(crate) fn advance_ms(&mut self, ms: u64) {
+    pub fn advance_ms(&mut self, ms: u64) {
         self.now.mono.0 += ms * 1_000_000;
         self.now.wall.0 += ms * 1_000_000;
     }
 
-    pub(crate) fn entry(&self, loc: Loc) -> Result<Bytes, ReadError> {
+    pub fn entry(&self, loc: Loc) -> Result<Bytes, ReadError> {
         let Place::Log(LogPos(pos)) = loc.place() else {
             return Err(ReadError::Missing);
         };
@@ -91,7 +112,7 @@ impl World {
     }
 
     /// Takes the bodies delivered to `to`.
-    pub(crate) fn take(&mut self, to: &str) -> Vec<String> {
+    pub fn take(&mut self, to: &str) -> Vec<String> {
         let (taken, left) = self.delivered.drain(..).partition(|d| d.to == to);
         self.delivered = left;
         let taken: Vec<Delivered> = taken;
@@ -158,16 +179,17 @@ impl Env for World {
 
     fn has_interest(&mut self, _: AccountId, subject: &[u8]) -> bool {
         let mut patterns = self.interest.iter();
-        patterns.any(|p| protocol::subject::matches(p.as_bytes(), subject))
+        self.is_crowded(subject) || patterns.any(|p| matches(p.as_bytes(), subject))
     }
 
     fn has_exact_interest(&mut self, _: AccountId, subject: &[u8]) -> bool {
-        self.interest.iter().any(|s| s.as_bytes() == subject)
+        self.is_crowded(subject) || self.interest.iter().any(|s| s.as_bytes() == subject)
     }
 
     fn has_queue_interest(&mut self, _: AccountId, subject: &[u8], queue: &[u8]) -> bool {
         let mut members = self.members.iter();
-        members.any(|(s, q)| s.as_bytes() == subject && q.as_bytes() == queue)
+        self.is_crowded(subject)
+            || members.any(|(s, q)| s.as_bytes() == subject && q.as_bytes() == queue)
     }
 
     fn bind(&mut self, _: AccountId, subject: &[u8], target: JsTarget) {
@@ -192,31 +214,36 @@ impl Env for World {
 
 /// A machine in its world.
 #[derive(Debug)]
-pub(crate) struct Bench {
-    pub(crate) js: JetStream,
-    pub(crate) world: World,
+pub struct Bench {
+    pub js: JetStream,
+    pub world: World,
+    /// A checkpoint and how much of the log it stands for.
+    checkpoint: Option<(Vec<(SectionKey, Bytes)>, usize)>,
 }
 
 impl Bench {
-    pub(crate) fn new() -> Self {
+    #[expect(clippy::new_without_default, reason = "a world is made on purpose")]
+    pub fn new() -> Self {
         Self::with_log(Vec::new())
     }
 
     /// Returns a machine with options of its own.
-    pub(crate) fn with_options(options: Options) -> Self {
+    pub fn with_options(options: Options) -> Self {
         let mut bench = Self {
             js: machine_with(options),
             world: World::new(),
+            checkpoint: None,
         };
         bench.js.recovered(&mut bench.world);
         bench
     }
 
     /// Returns a machine that has recovered from a log.
-    pub(crate) fn with_log(log: Vec<Bytes>) -> Self {
+    pub fn with_log(log: Vec<Bytes>) -> Self {
         let mut bench = Self {
             js: machine(),
             world: World::new(),
+            checkpoint: None,
         };
         bench.world.log = log;
         bench.sync();
@@ -225,15 +252,57 @@ impl Bench {
     }
 
     /// Commits and applies everything proposed, and what that proposes.
-    pub(crate) fn sync(&mut self) {
-        self.js.pump(&mut self.world);
+    pub fn sync(&mut self) {
+        self.pump();
         while self.world.synced < self.world.log.len() {
             self.apply_one();
+            self.pump();
+        }
+    }
+
+    /// Ends a batch of input; nothing is synced.
+    pub fn pump(&mut self) {
+        self.js.pump(&mut self.world);
+        while self.world.reads_end
+            && let Some((read, loc)) = self.world.reads.pop()
+        {
+            let entry = self.world.entry(loc);
+            self.js.read_done(&mut self.world, read, entry);
             self.js.pump(&mut self.world);
         }
     }
 
-    pub(crate) fn apply_one(&mut self) {
+    /// Writes a checkpoint of everything applied.
+    pub fn checkpoint(&mut self) {
+        self.checkpoint = Some((self.js.sections(), self.world.synced));
+    }
+
+    /// Ends the process without warning: what was not synced is lost. Recovers from what is left, with the options
+    /// of [`machine`].
+    pub fn crash(&mut self) {
+        self.world.log.truncate(self.world.synced);
+        self.world.delivered.clear();
+        self.world.bytes.clear();
+        self.world.bound.clear();
+        self.world.reads.clear();
+        let none = (Vec::new(), 0);
+        let (sections, upto) = self.checkpoint.as_ref().unwrap_or(&none);
+        self.js = restored_from(sections);
+        self.world.synced = *upto;
+        while self.world.synced < self.world.log.len() {
+            self.apply_one();
+        }
+        self.js.recovered(&mut self.world);
+        self.pump();
+    }
+
+    /// Lets time pass.
+    pub fn advance_ms(&mut self, ms: u64) {
+        self.world.advance_ms(ms);
+        self.js.handle_timeout(&mut self.world);
+    }
+
+    pub fn apply_one(&mut self) {
         let entry = self.world.log[self.world.synced].clone();
         self.world.synced += 1;
         let pos = LogPos(self.world.synced as u64);
@@ -241,25 +310,31 @@ impl Bench {
     }
 
     /// Publishes to the stream that is bound to the subject.
-    pub(crate) fn publish(&mut self, subject: &str, headers: &[(&str, &str)], payload: &str) {
-        let found = self
-            .world
-            .bound
-            .iter()
-            .find(|(s, _)| protocol::subject::matches(s.as_bytes(), subject.as_bytes()));
-        let stream = found.expect("a stream listens").1;
-        let headers = block(headers);
+    pub fn publish(&mut self, subject: &str, headers: &[(&str, &str)], payload: &str) {
+        self.publish_for("ack", subject, &block(headers), payload);
+    }
+
+    /// Publishes to the stream that is bound to the subject, with a block of headers; the ack goes to `reply`.
+    pub fn publish_for(&mut self, reply: &str, subject: &str, headers: &str, payload: &str) {
+        let stream = self.stream_of(subject).expect("a stream listens");
         let msg = Inbound {
             subject: subject.as_bytes(),
-            reply: b"ack",
+            reply: reply.as_bytes(),
             headers: headers.as_bytes(),
             payload: payload.as_bytes(),
         };
         self.js.publish(&mut self.world, ACCOUNT, stream, msg);
     }
 
+    /// Returns the stream that keeps a subject.
+    pub fn stream_of(&self, subject: &str) -> Option<StreamId> {
+        let mut bound = self.world.bound.iter();
+        let found = bound.find(|(s, _)| matches(s.as_bytes(), subject.as_bytes()));
+        found.map(|(_, stream)| *stream)
+    }
+
     /// Publishes, syncs, and returns the ack.
-    pub(crate) fn publish_acked(
+    pub fn publish_acked(
         &mut self,
         subject: &str,
         headers: &[(&str, &str)],
@@ -271,12 +346,12 @@ impl Bench {
     }
 
     /// Sends a request; false if nothing listens.
-    pub(crate) fn request(&mut self, what: &str, payload: &str) -> bool {
+    pub fn request(&mut self, what: &str, payload: &str) -> bool {
         self.request_with_reply(what, "api", payload)
     }
 
     /// Sends a request that is answered to `reply`.
-    pub(crate) fn request_with_reply(&mut self, what: &str, reply: &str, payload: &str) -> bool {
+    pub fn request_with_reply(&mut self, what: &str, reply: &str, payload: &str) -> bool {
         let subject = "$JS.API.".to_string() + what;
         let call = ApiCall {
             account: ACCOUNT,
@@ -296,7 +371,7 @@ impl Bench {
     }
 
     /// Answers the reads that wait, and those that follow from them.
-    pub(crate) fn answer_reads(&mut self) {
+    pub fn answer_reads(&mut self) {
         self.world.slow_reads = false;
         for (read, loc) in core::mem::take(&mut self.world.reads) {
             let entry = self.world.entry(loc);
@@ -306,7 +381,7 @@ impl Bench {
     }
 
     /// Lets the reads that wait fail.
-    pub(crate) fn fail_reads(&mut self, error: ReadError) {
+    pub fn fail_reads(&mut self, error: ReadError) {
         self.world.slow_reads = false;
         for (read, _) in core::mem::take(&mut self.world.reads) {
             self.js.read_done(&mut self.world, read, Err(error));
@@ -315,7 +390,7 @@ impl Bench {
     }
 
     /// Sends a request, syncs, and returns the answer.
-    pub(crate) fn ask(&mut self, what: &str, payload: &str) -> String {
+    pub fn ask(&mut self, what: &str, payload: &str) -> String {
         assert!(self.request(what, payload), "nothing listens on {what}");
         self.sync();
         self.world.take("api").pop().unwrap_or_default()
@@ -323,12 +398,12 @@ impl Bench {
 }
 
 /// Returns a machine that was restored from a checkpoint of `js`.
-pub(crate) fn restored(js: &JetStream) -> JetStream {
+pub fn restored(js: &JetStream) -> JetStream {
     restored_from(&js.sections())
 }
 
 /// Returns a machine that was restored from these sections.
-pub(crate) fn restored_from(sections: &[(SectionKey, Bytes)]) -> JetStream {
+pub fn restored_from(sections: &[(SectionKey, Bytes)]) -> JetStream {
     let mut copy = machine();
     for (key, body) in sections {
         copy.restore(*key, body).expect("it was just written");
@@ -336,7 +411,7 @@ pub(crate) fn restored_from(sections: &[(SectionKey, Bytes)]) -> JetStream {
     copy
 }
 
-pub(crate) fn machine() -> JetStream {
+pub fn machine() -> JetStream {
     machine_with(Options::default())
 }
 
@@ -350,7 +425,7 @@ fn machine_with(options: Options) -> JetStream {
     js
 }
 
-pub(crate) fn block(headers: &[(&str, &str)]) -> String {
+pub fn block(headers: &[(&str, &str)]) -> String {
     if headers.is_empty() {
         return String::new();
     }
