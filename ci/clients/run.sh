@@ -190,7 +190,8 @@ operator() {
 memphis() {
     local port management pages
     port=$(free_port) management=$(free_port) pages=$(free_port)
-    if serve "memphis { listen: \"127.0.0.1:$port\", ui_port: $management, ws_port: $pages }"; then
+    if serve "memphis { listen: \"127.0.0.1:$port\", ui_port: $management, ws_port: $pages
+        tiered_storage_upload_interval_seconds: 2 }"; then
         client "$@" "$port" "$url" "$management" "$pages"
     else
         echo "FAIL $1/program: the server did not start"

@@ -8,13 +8,16 @@ mod adoption;
 mod changes;
 mod gateway;
 mod retention;
+mod tiering;
 
 use core::net::SocketAddr;
 use core::ops::Range;
 use core::time::Duration;
 use std::rc::Rc;
 
-use broker::{Accepted, ConnId, Effects, Input, Rules, Security, Shard, ShardOptions, Storage};
+use broker::{
+    Accepted, ConnId, Effects, Input, Rules, Security, Shard, ShardOptions, Storage, WorkOp,
+};
 use bytes::BytesMut;
 use config::Options;
 use config::options::Memphis;
@@ -55,6 +58,8 @@ struct Server {
     disk: SimDisk,
     fx: Effects,
     ops: Vec<DiskOp>,
+    /// What was asked of the world outside and has not been done.
+    work: Vec<WorkOp>,
     now: Now,
     client: Option<ConnId>,
     heard: String,
@@ -77,6 +82,7 @@ impl Server {
             disk: SimDisk::new(seed),
             fx: Effects::default(),
             ops: Vec::new(),
+            work: Vec::new(),
             now,
             client: None,
             heard: String::new(),
@@ -90,6 +96,7 @@ impl Server {
         self.shard = Shard::new(options(self.now), self.seed);
         self.fx = Effects::default();
         self.ops.clear();
+        self.work.clear();
         self.heard.clear();
         self.client = None;
         self.shard.start(self.now, &mut self.fx);
@@ -194,6 +201,7 @@ impl Server {
         self.fx.dirty.clear();
         self.fx.gate.clear();
         self.fx.log.clear();
+        self.work.append(&mut self.fx.work);
         let Some(conn) = self.client else { return };
         let mut out = BytesMut::new();
         while self.shard.take_outbound(conn, &mut out) {

@@ -11,7 +11,7 @@ use core::net::{IpAddr, SocketAddr};
 use bytes::{Bytes, BytesMut};
 use config::Options;
 use config::options::{ConnectionType, WebAccounts};
-use memphis::machine::Notice;
+use memphis::machine::{Notice, Upload, UploadId};
 use memphis::manage::{Answer, CallId};
 use monitor::stats::Process;
 use protocol::errors::CloseReason;
@@ -254,6 +254,8 @@ pub enum WorkOp {
         /// What it is told, in order.
         notices: Vec<Notice>,
     },
+    /// Put an object into a store.
+    Upload(Box<Upload>),
     /// Change the files of a directory of accounts, durably. What is asked for is done in order.
     ChangeFiles {
         /// The directory.
@@ -290,6 +292,7 @@ impl core::fmt::Debug for WorkOp {
             Self::FetchAccount { key, .. } => write!(f, "FetchAccount({key:?})"),
             // Tokens too.
             Self::Notify { url, .. } => write!(f, "Notify({url:?})"),
+            Self::Upload(upload) => write!(f, "Upload({:?})", upload.key),
             Self::ChangeFiles { directory, .. } => write!(f, "ChangeFiles({directory:?})"),
         }
     }
@@ -314,6 +317,8 @@ pub enum WorkDone {
     },
     /// A service was told, or why it was not.
     Notified(Result<(), String>),
+    /// An object was put into its store, or why it was not.
+    Uploaded(UploadId, Result<(), String>),
     /// Files were changed, or why they were not.
     FilesChanged(Result<(), String>),
 }

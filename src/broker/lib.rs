@@ -53,7 +53,7 @@ pub use effects::{
 pub use info::Identity;
 pub use memphis::book::UserKind;
 pub use memphis::guard::{Compiled, SchemaLibrary, SchemaText, Validator};
-pub use memphis::machine::Notice;
+pub use memphis::machine::{Bucket, Notice, Upload, UploadId};
 pub use memphis::manage::{Answer, CallId};
 pub use monitoring::Monitoring;
 pub use protocol::errors::CloseReason;

@@ -378,6 +378,12 @@ impl Shard {
                 self.router.fx.log.push(LogLine { level, text });
             }
             WorkDone::Notified(Ok(())) => {}
+            WorkDone::Uploaded(id, result) => {
+                if let Some(streams) = &mut self.streams {
+                    streams.note_uploaded(&mut self.router, id, result);
+                }
+                self.end_input();
+            }
             WorkDone::FilesChanged(outcome) => {
                 self.on_files_changed(outcome);
                 self.end_input();

@@ -190,6 +190,9 @@ impl Stations {
                 MemphisOptions {
                     dead_letters_kept: hours(config.dls_retention_hours),
                     clients_kept: hours(config.gc_producer_consumer_retention_hours),
+                    tiering: Duration::from_secs(u64::from(
+                        config.tiered_storage_upload_interval_seconds,
+                    )),
                 },
                 schemas,
             ),

@@ -101,6 +101,7 @@ impl JetStream {
                 self.on_total_read(stream, subject, seq, &result);
             }
             Some(Reader::Schedule(firing)) => self.on_schedule_read(*firing, result, env),
+            Some(Reader::Parked(stream, seq)) => self.on_parked_read(stream, seq, result),
             Some(Reader::Get(answer, seq)) => self.answer_get(&answer, seq, &result, env),
             None => {}
         }
@@ -185,6 +186,8 @@ impl JetStream {
                 let waiter = self.shared.replies.take_change(pos);
                 return self.apply_stream_change(&entry, waiter, env);
             }
+            Entry::Consumed { stream, seq } => return self.apply_consumed(stream, seq),
+            Entry::Released(released) => return self.apply_released(&released),
             Entry::RestoreBegin(_) | Entry::RestoreConsumer(_) | Entry::RestoreEnd(_) => {
                 let outcome = self.apply_restore(&entry, env);
                 if let Entry::RestoreEnd(end) = &entry {
@@ -246,6 +249,8 @@ impl JetStream {
             | Entry::RestoreBegin(_)
             | Entry::RestoreConsumer(_)
             | Entry::RestoreEnd(_)
+            | Entry::Consumed { .. }
+            | Entry::Released(_)
             | Entry::Memphis(_) => return,
         };
         if let Some(answer) = waiter {
@@ -266,7 +271,8 @@ impl JetStream {
         if let Some(existing) = self.check_create(account, &config)? {
             return Ok(Outcome::Found(existing));
         }
-        let core = StreamCore::new(create.stream, account, config, create.time);
+        let mut core = StreamCore::new(create.stream, account, config, create.time);
+        core.set_outlet(self.has_outlet(account));
         if let Some(account) = self.shared.accounts.get_mut(account) {
             account.add(&core);
         }
@@ -349,6 +355,7 @@ impl JetStream {
         self.open.forget(id);
         self.shared.fast.forget(id);
         self.followers.forget(id);
+        self.parked_reads.forget(id);
         stream.unbind(env);
         Ok(Outcome::Deleted)
     }

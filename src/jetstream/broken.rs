@@ -22,7 +22,7 @@ use crate::JetStream;
 use crate::checkpoint::Part;
 use crate::entry::{DecodeError, Reader, put_varint};
 use crate::env::{Env, Inbound};
-use crate::index::in_log;
+use crate::index::{in_log, parked_in_log};
 use crate::shared::{send, send_status};
 use crate::stream::{Stream, StreamCore};
 
@@ -242,7 +242,16 @@ impl JetStream {
                 let found = in_log(page, &mut Reader::new(body.clone()))?;
                 self.keep_for_segments(id, found);
             }
-            Part::Config | Part::State | Part::Ids(_) | Part::Messages(_) | Part::Consumers => {}
+            Part::Parked if closed.is_new => {
+                let found = parked_in_log(&mut Reader::new(body.clone()))?;
+                self.keep_for_segments(id, found);
+            }
+            Part::Config
+            | Part::State
+            | Part::Ids(_)
+            | Part::Messages(_)
+            | Part::Consumers
+            | Part::Parked => {}
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use crate::index::Page;
 use crate::stream::{Stream, StreamCore};
 
 /// The version of the sections that are written.
-pub const SECTIONS_VERSION: u8 = 8;
+pub const SECTIONS_VERSION: u8 = 9;
 /// The first that says which streams are closed.
 const VERSION_CLOSED: u8 = 7;
 /// The oldest that is read.
@@ -60,6 +60,8 @@ pub(crate) enum Part {
     Messages(Page),
     /// The consumers.
     Consumers,
+    /// Messages that have left and are kept until they were copied elsewhere.
+    Parked,
 }
 
 impl Part {
@@ -73,6 +75,7 @@ impl Part {
             Self::Ids(page) => (2, page),
             Self::Messages(page) => (3, page.0),
             Self::Consumers => (4, 0),
+            Self::Parked => (5, 0),
         };
         debug_assert!(number >> Self::KIND_SHIFT == 0, "pages of 4096 sequences");
         SectionKey {
@@ -89,6 +92,7 @@ impl Part {
             2 => Self::Ids(number),
             3 => Self::Messages(Page(number)),
             4 => Self::Consumers,
+            5 => Self::Parked,
             _ => return None,
         })
     }
@@ -103,9 +107,12 @@ impl JetStream {
             let ids = stream.core.message_id_pages().map(Part::Ids);
             let messages = stream.core.index.pages().map(Part::Messages);
             let parts = [Part::Config, Part::State].into_iter().chain(ids);
-            for part in parts.chain(messages).chain([Part::Consumers]) {
+            for part in parts.chain(messages).chain([Part::Consumers, Part::Parked]) {
                 let key = part.key(stream.core.id());
-                out.push((key, self.snapshot_part(stream, part)));
+                let body = self.snapshot_part(stream, part);
+                if part != Part::Parked || !body.is_empty() {
+                    out.push((key, body));
+                }
             }
         }
         out
@@ -126,6 +133,8 @@ impl JetStream {
                 changed.extend([Part::Config, Part::State, Part::Consumers].map(|part| (id, part)));
                 let ids = stream.core.take_changed_message_ids();
                 changed.extend(ids.map(|page| (id, Part::Ids(page))));
+                let parked = stream.core.index.take_parked_changed();
+                changed.extend(parked.then_some((id, Part::Parked)));
                 let pages = stream.core.index.take_changed();
                 changed.extend(pages.into_iter().map(|page| (id, Part::Messages(page))));
             }
@@ -161,6 +170,7 @@ impl JetStream {
         match Part::of(key) {
             Some(Part::Ids(page)) => stream.core.touch_message_ids(page),
             Some(Part::Messages(page)) => stream.core.index.touch(page),
+            Some(Part::Parked) => stream.core.index.touch_parked(),
             Some(Part::Config | Part::State | Part::Consumers) | None => {}
         }
     }
@@ -191,6 +201,7 @@ impl JetStream {
             Part::Ids(page) => stream.core.snapshot_ids(page, &mut out),
             Part::Messages(page) => stream.core.snapshot_page(page, &mut out),
             Part::Consumers => stream.consumers.snapshot(&mut out),
+            Part::Parked => stream.core.index.snapshot_parked(&mut out),
         }
         out.into()
     }
@@ -242,6 +253,7 @@ impl JetStream {
             Part::Ids(_) => core.restore_ids(&mut from)?,
             Part::Messages(page) => core.restore_page(page, &mut from)?,
             Part::Consumers => stream.consumers = Consumers::restore(core, from.rest())?,
+            Part::Parked => core.index.restore_parked(&mut from)?,
         }
         Ok(from.finish()?)
     }
@@ -273,6 +285,7 @@ impl JetStream {
         let marks = if from.finish().is_ok() { 0 } else { from.u8()? };
         let is_hidden = marks & HIDDEN != 0;
         core.set_has_first(marks & HAS_FIRST != 0);
+        core.set_outlet(self.has_outlet(account));
         self.shared.next_stream = self.shared.next_stream.max(id.0 + 1);
         if let Some(account) = self.shared.accounts.get_mut(account)
             && !is_hidden
@@ -308,6 +321,8 @@ impl JetStream {
                 self.doubt(id);
                 true
             }
+            // What is still in the stream does not depend on it.
+            Some(Part::Parked) => true,
             Some(Part::Config | Part::State | Part::Consumers) => {
                 self.close_stream(id);
                 true

@@ -407,7 +407,7 @@ impl Consumers {
                 continue;
             }
             if core.is_memory() {
-                core.remove_consumed(seq);
+                core.let_go_consumed(seq);
             } else {
                 machine::propose_removal(seq, &mut Cx::new(core, shared, env));
             }

@@ -7,6 +7,8 @@
 mod codec;
 mod publish;
 
+use alloc::vec::Vec;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use protocol::id::{ConsumerId, Seq, StreamId};
 use protocol::time::Wall;
@@ -72,6 +74,16 @@ pub enum Entry {
     RestoreConsumer(RestoreConsumer),
     /// All of it is there.
     RestoreEnd(RestoreEnd),
+    /// A message that a consumer outside of the log has settled leaves a stream that keeps such messages
+    /// until they were copied elsewhere.
+    Consumed {
+        /// The stream.
+        stream: StreamId,
+        /// The message.
+        seq: Seq,
+    },
+    /// Messages that had left and were kept until they were copied elsewhere go for good.
+    Released(Released),
     /// An entry of the Memphis layer, opaque here.
     Memphis(Bytes),
 }
@@ -152,6 +164,40 @@ pub struct MsgDelete {
     pub seq: Seq,
 }
 
+/// Messages that go for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// The stream.
+    pub stream: StreamId,
+    /// The messages: steps from each to the next, see [`Released::new`].
+    seqs: Bytes,
+}
+
+impl Released {
+    /// Returns the entry of these messages, which is small if they follow one another.
+    #[must_use]
+    pub fn new(stream: StreamId, seqs: &[Seq]) -> Self {
+        let mut out = Vec::new();
+        let mut before = 0;
+        for seq in seqs {
+            put_step(&mut out, before, seq.0);
+            before = seq.0;
+        }
+        let seqs = Bytes::from(out);
+        Self { stream, seqs }
+    }
+
+    /// Returns the messages.
+    pub fn seqs(&self) -> impl Iterator<Item = Seq> + '_ {
+        let mut rest = &*self.seqs;
+        let mut before = 0;
+        core::iter::from_fn(move || {
+            before = take_step(&mut rest, before)?;
+            Some(Seq(before))
+        })
+    }
+}
+
 /// A new or changed consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerCreate {
@@ -202,6 +248,8 @@ mod kind {
     pub(super) const RESTORE_BEGIN: u8 = 14;
     pub(super) const RESTORE_CONSUMER: u8 = 15;
     pub(super) const RESTORE_END: u8 = 16;
+    pub(super) const CONSUMED: u8 = 17;
+    pub(super) const RELEASED: u8 = 18;
 }
 
 impl Entry {
@@ -267,6 +315,14 @@ impl Entry {
                 last_time: r.time()?,
                 sources: r.rest(),
             }),
+            kind::CONSUMED => Self::Consumed {
+                stream: r.stream()?,
+                seq: Seq(r.u64()?),
+            },
+            kind::RELEASED => Self::Released(Released {
+                stream: r.stream()?,
+                seqs: r.rest(),
+            }),
             kind::MEMPHIS => Self::Memphis(r.rest()),
             other => return Err(DecodeError::Kind(other)),
         };
@@ -328,6 +384,14 @@ impl Entry {
                     out.put_u64_le(number);
                 }
                 out.put_slice(&end.sources);
+            }
+            Self::Consumed { stream, seq } => {
+                put_head(out, kind::CONSUMED, *stream);
+                out.put_u64_le(seq.0);
+            }
+            Self::Released(released) => {
+                put_head(out, kind::RELEASED, released.stream);
+                out.put_slice(&released.seqs);
             }
             Self::Memphis(bytes) => {
                 out.put_u8(kind::MEMPHIS);

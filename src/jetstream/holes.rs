@@ -365,6 +365,7 @@ fn stream_of(entry: &Bytes) -> Option<(StreamId, Option<Mark>)> {
         Entry::StreamDelete(stream)
         | Entry::Expire { stream, .. }
         | Entry::EndLives { stream, .. }
+        | Entry::Consumed { stream, .. }
         | Entry::ConsumerDelete { stream, .. }
         | Entry::ConsumerDelta { stream, .. } => stream,
         Entry::Purge(purge) => purge.stream,
@@ -372,6 +373,7 @@ fn stream_of(entry: &Bytes) -> Option<(StreamId, Option<Mark>)> {
         Entry::ConsumerCreate(create) | Entry::ConsumerUpdate(create) => create.stream,
         Entry::RestoreConsumer(restore) => restore.create.stream,
         Entry::RestoreEnd(end) => end.stream,
+        Entry::Released(released) => released.stream,
         Entry::Publish(_) | Entry::StreamCreate(_) | Entry::RestoreBegin(_) | Entry::Memphis(_) => {
             return None;
         }

@@ -15,6 +15,7 @@ mod locals;
 mod moves;
 mod names;
 mod page;
+mod parked;
 mod pending;
 mod segments;
 mod subjects;
@@ -35,6 +36,8 @@ use held::Held;
 use moves::Search;
 pub use page::Page;
 pub(crate) use page::in_log;
+use parked::Parked;
+pub(crate) use parked::parked_in_log;
 pub use protocol::subject::matches as subject_matches;
 use segments::Segments;
 use subjects::Subjects;
@@ -63,6 +66,7 @@ pub struct Index {
     overhead: Overhead,
     subjects: Subjects,
     segments: Segments,
+    parked: Parked,
     /// Numbers of chunks that differ from what checkpoints hold of them, or are gone.
     changed: Vec<u64>,
     search: Cell<Option<Search>>,
@@ -139,6 +143,7 @@ impl Index {
             overhead,
             subjects: Subjects::default(),
             segments: Segments::default(),
+            parked: Parked::default(),
             changed: Vec::new(),
             search: Cell::new(None),
         }
@@ -313,6 +318,7 @@ impl Index {
         self.chunks.clear();
         self.subjects.clear();
         self.segments.clear();
+        self.keep_parked();
         self.removed += self.messages;
         self.messages = 0;
         self.bytes = 0;

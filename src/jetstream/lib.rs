@@ -28,6 +28,7 @@ mod holes;
 pub mod index;
 mod ingest;
 mod mending;
+mod parking;
 mod prepare;
 mod pump;
 mod republish;
@@ -52,6 +53,7 @@ pub use checkpoint::{RestoreError, SECTIONS_VERSION};
 use env::Env;
 pub use foresee::Foresight;
 pub use mending::{Row, StreamLosses};
+pub use parking::ParkedRead;
 use shared::Shared;
 pub use shared::{BatchLimits, Options, TimerKind};
 use stream::{Removal, Stream};
@@ -80,6 +82,10 @@ pub struct JetStream {
     backups: backup::Backups,
     /// Messages of fast batches that wait for what is under way: never logged, gone after a restart.
     fast_held: fast::Held,
+    /// Reads of messages that have left: never logged, gone after a restart.
+    parked_reads: parking::Reads,
+    /// For whom such messages are copied.
+    outlets: parking::Outlets,
     /// What damage of the log has left open.
     holes: holes::Holes,
     /// Streams of which too much is lost.
@@ -106,6 +112,8 @@ impl JetStream {
             gone: alloc::vec::Vec::new(),
             backups: backup::Backups::default(),
             fast_held: fast::Held::default(),
+            parked_reads: parking::Reads::default(),
+            outlets: parking::Outlets::new(),
             holes: holes::Holes::default(),
             broken: broken::Broken::default(),
             stand_ins: alloc::collections::BTreeSet::new(),

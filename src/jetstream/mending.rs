@@ -173,6 +173,9 @@ impl JetStream {
                 format!("stream {name}: message ids are lost, repeats may be stored")
             }
             Part::Consumers => format!("stream {name}: its consumers are lost"),
+            Part::Parked => format!(
+                "stream {name}: messages that had left it and were still to be copied elsewhere are lost"
+            ),
             Part::Messages(page) => {
                 let (first, last) = (page.first(), page.last());
                 if let Some(stream) = self.streams.get_mut(&id) {
@@ -235,7 +238,8 @@ impl JetStream {
             name: format!("RECOVERED_{}", id.0),
             ..StreamConfig::default()
         };
-        let core = StreamCore::new(id, account, config, Wall(0));
+        let mut core = StreamCore::new(id, account, config, Wall(0));
+        core.set_outlet(self.has_outlet(account));
         self.shared.next_stream = self.shared.next_stream.max(id.0 + 1);
         if let Some(account) = self.shared.accounts.get_mut(account) {
             account.streams.insert(Box::from(core.name()), id);

@@ -129,6 +129,8 @@ pub enum Reader {
     Batch(Box<Batch>, Seq),
     /// A schedule that is due.
     Schedule(Box<crate::fire::Firing>),
+    /// Whoever copies messages that have left elsewhere.
+    Parked(StreamId, Seq),
     /// A backup that is being written out.
     Backup(BackupId, ReadId),
 }

@@ -126,6 +126,8 @@ pub struct StreamCore {
     config: StreamConfig,
     /// What of the configuration has to be made ready before it can be used.
     rules: Rules,
+    /// Whether somebody copies what the account's streams let go.
+    has_outlet: bool,
     created: Wall,
     /// All subjects that the stream ever listened to: messages may lie on any of them.
     subjects_ever: Vec<Box<[u8]>>,
@@ -190,6 +192,7 @@ impl StreamCore {
             lost: BTreeSet::new(),
             missing: Vec::new(),
             rules: Rules::new(&config),
+            has_outlet: false,
             config,
         };
         core.note_subjects();
@@ -211,6 +214,16 @@ impl StreamCore {
     /// Moves the stream to the id that its account has got.
     pub(crate) fn set_account(&mut self, account: AccountId) {
         self.account = account;
+    }
+
+    /// Notes whether somebody copies what the account's streams let go.
+    pub(crate) fn set_outlet(&mut self, has_outlet: bool) {
+        self.has_outlet = has_outlet;
+    }
+
+    /// Says whether messages that retention lets go are kept until they were copied elsewhere.
+    pub(crate) fn is_parking(&self) -> bool {
+        self.has_outlet && self.rules.is_tiered()
     }
 
     /// Returns the stream's name.
@@ -375,6 +388,7 @@ impl StreamCore {
         let missing = core::mem::take(&mut self.missing);
         for &seq in lost {
             self.remove_consumed(seq);
+            self.release_parked(core::iter::once(seq));
         }
         self.missing = missing;
         for &(first, last) in rows {

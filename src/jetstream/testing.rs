@@ -422,6 +422,7 @@ fn machine_with(options: Options) -> JetStream {
         ..options
     });
     js.configure_account(ACCOUNT, "$G", Some(AccountLimits::UNLIMITED));
+    js.set_outlets(["$G"].into_iter());
     js
 }
 

@@ -9,6 +9,7 @@ mod fast;
 mod follow;
 mod holes;
 mod lifetimes;
+mod parking;
 mod publish;
 mod replay;
 mod schedules;

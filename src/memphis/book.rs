@@ -26,7 +26,7 @@ pub use dying::{Dying, DyingKey};
 pub use ids::{Ids, seal_of};
 pub(crate) use ids::{Numbered, free, id_of, number};
 pub use integration::Integration;
-pub(crate) use integration::{AUTH_TOKEN, Alert, CHANNEL_ID, SLACK};
+pub(crate) use integration::{AUTH_TOKEN, Alert, CHANNEL_ID, S3, SLACK, s3};
 pub(crate) use people::ROOT;
 pub use people::{Audit, PeopleChange, Permissions, Tag, Tagged, Trails, UserKind, UserRow};
 pub(crate) use rows::stamp;
@@ -76,7 +76,7 @@ impl Book {
     }
 
     /// Returns every account that has rows, with its rows.
-    pub fn tenants(&self) -> impl Iterator<Item = (&str, &Tenant)> {
+    pub fn tenants(&self) -> impl Iterator<Item = (&str, &Tenant)> + Clone {
         self.tenants
             .iter()
             .map(|(name, rows)| (name.as_str(), rows))

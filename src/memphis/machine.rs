@@ -13,6 +13,7 @@ mod pulse;
 mod resend;
 mod rights;
 mod sweep;
+mod tiering;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -36,12 +37,14 @@ use consequence::Consequence;
 use guards::Guards;
 use pulse::Pulse;
 use resend::Underway;
+use tiering::Tiering;
 
 pub use crate::dispatch::SUBJECTS;
 pub use alerts::Notice;
 pub use guards::{Guard, Misfit, SCHEMA_ERR_CODE};
 pub(crate) use pulse::BROKER;
 pub use resend::ResendError;
+pub use tiering::{Bucket, Parked, ParkingFacts, Upload, UploadId};
 
 /// Who the web interface connects as, to watch pages.
 pub const WEB_USER: &str = "$memphis_user";
@@ -129,6 +132,27 @@ pub trait Host {
     /// Tells a service outside.
     fn notify(&mut self, notices: Vec<Notice>);
 
+    /// Names the account's streams that keep messages which retention has let go.
+    fn parking(&self, account: AccountId) -> Vec<ParkingFacts>;
+
+    /// Returns the sequences of such messages behind `after`, in order, `max` at most.
+    fn parked(&self, account: AccountId, stream: &str, after: u64, max: usize) -> Vec<u64>;
+
+    /// Asks for such a message.
+    fn read_parked(&mut self, account: AccountId, stream: &str, seq: u64) -> Parked;
+
+    /// Lets such messages go for good, which the log then says.
+    fn release(&mut self, account: AccountId, stream: &str, seqs: &[u64]);
+
+    /// Puts an object into a store outside; what came of it comes through [`Memphis::uploaded`].
+    fn upload(&mut self, upload: Upload);
+
+    /// Returns a text that no other call returns.
+    fn unique(&mut self) -> String;
+
+    /// Tells operators.
+    fn warn(&mut self, text: String);
+
     /// Returns what a stream is and holds.
     fn stream(&self, account: AccountId, stream: &str) -> Option<StreamFacts>;
 
@@ -161,6 +185,8 @@ pub struct Options {
     pub dead_letters_kept: Duration,
     /// After how long producers and consumers are forgotten whose connection does not come back.
     pub clients_kept: Duration,
+    /// How often what has left stations is copied to an object store.
+    pub tiering: Duration,
 }
 
 /// The machine.
@@ -179,6 +205,7 @@ pub struct Memphis {
     next_resend: Instant,
     underway: Underway,
     pulse: Pulse,
+    tiering: Tiering,
     alerts: BTreeMap<AccountId, Waiting>,
     /// Set once recovery is over: until then entries are applied and nothing is begun.
     is_live: bool,
@@ -229,6 +256,7 @@ impl Memphis {
             next_resend: Instant::NEVER,
             underway: Underway::new(),
             pulse: Pulse::default(),
+            tiering: Tiering::new(options.tiering),
             alerts: BTreeMap::new(),
             is_live: false,
             poisoned: None,

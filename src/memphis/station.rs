@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec;
 use core::time::Duration;
 
-use protocol::js::config::StreamConfig;
+use protocol::js::config::{StreamConfig, TIERED};
 use protocol::js::enums::{Retention, Storage};
 use protocol::text::duration::Nanos;
 use protocol::time::nanos;
@@ -232,6 +232,9 @@ impl Station {
             duplicate_window: nanos_of(self.idempotency),
             ..StreamConfig::default()
         };
+        if self.tiered {
+            config.metadata.insert(TIERED.into(), "true".into());
+        }
         match self.retention {
             StationRetention::AgeSeconds(seconds) => {
                 let seconds = u64::try_from(seconds).unwrap_or_default();

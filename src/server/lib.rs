@@ -28,6 +28,7 @@ mod process_stats;
 mod refused;
 mod reload;
 mod rest;
+mod s3;
 mod serve;
 mod signal_sender;
 mod slack;

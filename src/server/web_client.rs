@@ -1,4 +1,4 @@
-//! Asks web servers: for the tokens of accounts, and to pass on what has happened.
+//! Asks web servers: for the tokens of accounts, to pass on what has happened, and to keep something.
 //!
 //! *Invariant:* an answer is bounded in size, and comes within a time or not at all, whatever the other side
 //! does; it blocks its thread so long.
@@ -22,6 +22,8 @@ use crate::reason;
 const TOKEN_MAX: Duration = Duration::from_millis(1900);
 /// How long it may take to pass on a message.
 const POST_MAX: Duration = Duration::from_secs(10);
+/// How long it may take to put something somewhere.
+const PUT_MAX: Duration = Duration::from_secs(30);
 /// How long an answer may be.
 const BYTES_MAX: u64 = 1 << 20;
 /// Where systems keep the authorities that everybody believes.
@@ -70,6 +72,26 @@ pub(crate) fn post(url: &str, token: &str, json: &str) -> Result<String, String>
     let trusted = WebAccounts::default();
     let answer = ask(&place, &trusted, request.as_bytes(), POST_MAX);
     body(&answer.map_err(|error| told(&error))?)
+}
+
+/// Puts something at a URL, with header lines beside those that every request has.
+///
+/// # Errors
+/// Why it is not there, or perhaps not.
+pub(crate) fn put(url: &str, lines: &[(&str, &str)], content: &[u8]) -> Result<(), String> {
+    let place = Place::of(url)?;
+    let (path, authority, length) = (place.path, place.authority, content.len());
+    let lines: String = lines
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    let head = format!(
+        "PUT {path} HTTP/1.0\r\nHost: {authority}\r\nUser-Agent: beale\r\n{lines}Content-Length: {length}\r\n\r\n"
+    );
+    let request = [head.as_bytes(), content].concat();
+    let trusted = WebAccounts::default();
+    let answer = ask(&place, &trusted, &request, PUT_MAX);
+    body(&answer.map_err(|error| told(&error))?).map(drop)
 }
 
 /// What a URL names.

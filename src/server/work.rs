@@ -10,14 +10,14 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use broker::{FileChange, Notice, WorkDone, WorkOp};
+use broker::{FileChange, Notice, Upload, WorkDone, WorkOp};
 use config::options::WebAccounts;
 use tokio::sync::{mpsc as answers, oneshot};
 
 /// How much work a new hash is: as much as Memphis takes.
 const HASH_COST: u32 = 10;
 
-use crate::{reason, slack, token_files, web_client};
+use crate::{reason, s3, slack, token_files, web_client};
 
 const NO_THREAD: &str = "no thread can be started";
 
@@ -60,6 +60,9 @@ impl Worker {
         if let WorkOp::Notify { url, notices } = op {
             return self.notify(url, notices);
         }
+        if let WorkOp::Upload(upload) = op {
+            return self.upload(upload);
+        }
         let Err(Job::Shard(op)) = self.send(Job::Shard(op)) else {
             return;
         };
@@ -69,6 +72,7 @@ impl Worker {
             WorkOp::CheckPassword { conn, .. } => WorkDone::PasswordChecked { conn, fits: false },
             WorkOp::ChangeFiles { .. } => WorkDone::FilesChanged(Err(NO_THREAD.to_owned())),
             WorkOp::Notify { .. } => WorkDone::Notified(Err(NO_THREAD.to_owned())),
+            WorkOp::Upload(upload) => WorkDone::Uploaded(upload.id, Err(NO_THREAD.to_owned())),
             WorkOp::FetchAccount { key, .. } => WorkDone::AccountFetched {
                 key,
                 token: Err(NO_THREAD.to_owned()),
@@ -113,6 +117,22 @@ impl Worker {
             // The same.
             let failed = Err(NO_THREAD.to_owned());
             let _ = self.done.send(WorkDone::Notified(failed));
+        }
+    }
+
+    /// Puts an object into a store, on a thread of its own, which may take long. The layer has one of each
+    /// account under way.
+    fn upload(&self, upload: Box<Upload>) {
+        let (done, id) = (self.done.clone(), upload.id);
+        let put = move || {
+            // Nobody waits for it any more when the server is gone.
+            let _ = done.send(WorkDone::Uploaded(id, s3::put(&upload)));
+        };
+        let thread = thread::Builder::new().name("upload".to_owned());
+        if thread.spawn(put).is_err() {
+            let failed = Err(NO_THREAD.to_owned());
+            // The same.
+            let _ = self.done.send(WorkDone::Uploaded(id, failed));
         }
     }
 
@@ -197,6 +217,7 @@ fn carry_out(op: WorkOp) -> WorkDone {
         WorkOp::Notify { url, notices } => {
             WorkDone::Notified(slack::tell(&url, &notices, slack::PATIENCE))
         }
+        WorkOp::Upload(upload) => WorkDone::Uploaded(upload.id, s3::put(&upload)),
         WorkOp::ChangeFiles { directory, change } => {
             let outcome = change_files(Path::new(&directory), &change);
             WorkDone::FilesChanged(outcome.map_err(|error| reason(&error)))

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,9 @@ from memphis import Headers, Memphis
 from memphis.types import Retention, Storage
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import object_store  # noqa: E402 - beside this file
 import report  # noqa: E402 - beside this folder
+from object_store import ObjectStore  # noqa: E402
 
 CHECKS = []
 PORT = int(sys.argv[1])
@@ -395,6 +398,43 @@ async def observed(memphis, js):
     await js.add_stream(name="PySeen", subjects=["pyseen"])
     stations = await manage("stations.getAllStations")
     assert "pyseen" in [station["name"] for station in stations]
+
+
+@check
+async def tiered_storage(memphis, js):
+    store = ObjectStore(failures=1)
+    keys = {"access_key": object_store.ACCESS_KEY, "secret_key": object_store.SECRET_KEY, "url": store.url,
+            "bucket_name": "py-bucket", "region": object_store.REGION, "s3_path_style": "true"}
+    shown = await manage("integrations.createIntegration", name="s3", keys=keys)
+    assert shown["keys"] == {**keys, "secret_key": "****"}, shown
+    await memphis.station("Py.Tier", retention_type=Retention.MESSAGES, retention_value=2,
+                          tiered_storage_enabled=True)
+    await memphis.station("py-no-tier", retention_type=Retention.MESSAGES, retention_value=2)
+    producer = await memphis.producer(["Py.Tier", "py-no-tier"], "p")
+    for i in range(5):
+        headers = Headers()
+        headers.add("My-Key", str(i))
+        await producer.produce(bytearray(f"m{i}", "utf-8"), headers=headers)
+    assert await count(js, "py#tier$1") == 2
+
+    def stored():
+        return [message for body in store.objects.values() for message in json.loads(body)]
+
+    async def all_there():
+        return len(stored()) >= 3
+
+    await until(all_there, 60)
+    assert not store.refused, store.refused
+    # The first attempt failed, and nothing is there twice since the store said so.
+    assert [bytes.fromhex(message["payload"]) for message in stored()] == [b"m0", b"m1", b"m2"]
+    first = stored()[0]["headers"]
+    assert first["my-key"] == "0" and first["$memphis_producedby"] == "p", first
+    for path, body in store.objects.items():
+        count_there = len(json.loads(body))
+        pattern = rf"/py-bucket/memphis/global/py\.tier/[0-9A-Za-z]+%28{count_there}%29\.json"
+        assert re.fullmatch(pattern, path), path
+    assert await manage("integrations.disconnectIntegration", name="s3") == {}
+    store.close()
 
 
 @check

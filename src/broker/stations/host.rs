@@ -1,17 +1,18 @@
 //! The world that the Memphis layer sees: JetStream by its API, the log, and the router.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use jetstream::JetStream;
-use jetstream::entry::Entry;
+use jetstream::entry::{Entry, Stored};
 use jetstream::env::{ApiCall, Env, Inbound, NameRules};
+use jetstream::{JetStream, ParkedRead};
 use memphis::book::UserRow;
 use memphis::clients::connection_id;
-use memphis::machine::{self, Notice, Request, TaskId};
+use memphis::machine::{self, Notice, Parked, ParkingFacts, Request, TaskId, Upload};
 use memphis::manage::{Answer, CallId, PublisherFacts, StreamFacts, TrafficFacts};
 use memphis::name::station_of_stream;
 use protocol::id::{AccountId, ConnId, LogPos, Seq};
@@ -19,7 +20,7 @@ use protocol::message::Message;
 use protocol::time::Now;
 
 use super::{ANSWERS, Publishers, facts};
-use crate::effects::WorkOp;
+use crate::effects::{Level, LogLine, WorkOp};
 use crate::router::{Onward, Target};
 use crate::streams::World;
 
@@ -30,6 +31,9 @@ const NO_CLIENT: ConnId = ConnId {
     index: u32::MAX,
     generation: u32::MAX,
 };
+
+/// How long the names of objects are, as those of NATS' own.
+const UNIQUE_LEN: usize = 22;
 
 pub(crate) struct Host<'a> {
     pub(crate) machine: &'a mut JetStream,
@@ -209,6 +213,65 @@ impl machine::Host for Host<'_> {
         let url = self.slack_url.into();
         let op = WorkOp::Notify { url, notices };
         self.world.router.fx.work.push(op);
+    }
+
+    fn parking(&self, account: AccountId) -> Vec<ParkingFacts> {
+        let parking = self.machine.parking(account);
+        let facts = parking.map(|stream| ParkingFacts {
+            stream: stream.core.name().into(),
+            surplus: stream.core.index.parked_surplus(),
+        });
+        facts.collect()
+    }
+
+    fn parked(&self, account: AccountId, stream: &str, after: u64, max: usize) -> Vec<u64> {
+        let Some(stream) = self.machine.stream(account, stream) else {
+            return Vec::new();
+        };
+        let parked = stream.core.index.parked(Seq(after));
+        parked.take(max).map(|seq| seq.0).collect()
+    }
+
+    fn read_parked(&mut self, account: AccountId, stream: &str, seq: u64) -> Parked {
+        let Some(stream) = self.machine.stream(account, stream) else {
+            return Parked::Lost;
+        };
+        let id = stream.core.id();
+        match self.machine.read_parked(id, Seq(seq), &mut self.world) {
+            ParkedRead::Hit(entry) => match Stored::of(&entry) {
+                Ok(message) => Parked::Message {
+                    headers: message.headers.into(),
+                    payload: message.payload.into(),
+                },
+                Err(_) => Parked::Lost,
+            },
+            ParkedRead::Later => Parked::Later,
+            ParkedRead::Lost => Parked::Lost,
+        }
+    }
+
+    fn release(&mut self, account: AccountId, stream: &str, seqs: &[u64]) {
+        if let Some(stream) = self.machine.stream(account, stream) {
+            let id = stream.core.id();
+            let seqs: Vec<Seq> = seqs.iter().copied().map(Seq).collect();
+            self.machine.release_parked(id, &seqs, &mut self.world);
+        }
+    }
+
+    fn upload(&mut self, upload: Upload) {
+        let op = WorkOp::Upload(Box::new(upload));
+        self.world.router.fx.work.push(op);
+    }
+
+    fn unique(&mut self) -> String {
+        let mut text = [0; UNIQUE_LEN];
+        self.world.rng.fill_base62(&mut text);
+        text.map(char::from).iter().collect()
+    }
+
+    fn warn(&mut self, text: String) {
+        let level = Level::Warn;
+        self.world.router.fx.log.push(LogLine { level, text });
     }
 
     fn traffic(&self, account: AccountId) -> TrafficFacts {

@@ -31,7 +31,9 @@ pub(super) fn changes(machine: &mut JetStream, stations: &Stations) -> Vec<Secti
 pub(super) fn restore(key: SectionKey, body: &Bytes, streams: &mut Streams) -> Result<(), String> {
     if key == MEMPHIS {
         let memphis = &mut streams.stations.machine;
-        return memphis.restore(body).map_err(|error| error.to_string());
+        let restored = memphis.restore(body).map_err(|error| error.to_string());
+        streams.note_outlets();
+        return restored;
     }
     let machine = &mut streams.machine;
     machine

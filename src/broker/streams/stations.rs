@@ -1,9 +1,10 @@
 //! Turns of the Memphis layer between those of JetStream.
 
 use alloc::format;
+use alloc::string::String;
 
 use bytes::Bytes;
-use memphis::machine::{Host as _, Memphis};
+use memphis::machine::{Host as _, Memphis, UploadId};
 use memphis::manage::{Answer, Call};
 use protocol::id::{AccountId, LogPos, StreamId};
 use protocol::subject;
@@ -43,6 +44,16 @@ impl Streams {
         }
     }
 
+    /// Tells the layer what came of an object.
+    pub(crate) fn note_uploaded(
+        &mut self,
+        router: &mut Router,
+        id: UploadId,
+        result: Result<(), String>,
+    ) {
+        self.with_stations(router, |memphis, host| memphis.uploaded(id, result, host));
+    }
+
     /// Tells the layer that a client has come or gone.
     pub(crate) fn note_client(&mut self, account: AccountId, name: &str, presence: Presence) {
         let memphis = &mut self.stations.machine;
@@ -78,9 +89,15 @@ impl Streams {
         self.with_stations(router, |memphis, host| {
             applied = memphis.apply(pos, entry, host);
         });
+        self.note_outlets();
         if let Err(error) = applied {
             log(router, Level::Error, format!("JetStream log: {error}"));
         }
+    }
+
+    /// Tells JetStream whose messages the layer copies when they leave.
+    pub(super) fn note_outlets(&mut self) {
+        self.machine.set_outlets(self.stations.machine.outlets());
     }
 
     /// Gives the layer a turn.

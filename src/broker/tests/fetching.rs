@@ -30,7 +30,10 @@ fn asked(world: &mut World) -> Vec<String> {
     let work = core::mem::take(&mut world.work);
     let urls = work.into_iter().filter_map(|op| match op {
         WorkOp::FetchAccount { server, key } => Some(server.url + &key),
-        WorkOp::CheckPassword { .. } | WorkOp::Notify { .. } | WorkOp::ChangeFiles { .. } => None,
+        WorkOp::CheckPassword { .. }
+        | WorkOp::Notify { .. }
+        | WorkOp::Upload(_)
+        | WorkOp::ChangeFiles { .. } => None,
     });
     urls.collect()
 }

@@ -1,6 +1,7 @@
 //! Memphis SDKs against a shard: the lines that they really send.
 
 mod people;
+mod tiering;
 
 use alloc::format;
 use alloc::string::String;

@@ -28,6 +28,7 @@ pub(crate) struct Draft {
     dls_retention_hours: Option<u32>,
     logs_retention_days: Option<u32>,
     gc_retention_hours: Option<u32>,
+    tiered_storage_s: Option<u32>,
     rest: RestDraft,
     slack_url: Option<String>,
 }
@@ -93,11 +94,10 @@ impl Draft {
                 self.gc_retention_hours = within(read, key, node, 1, 168);
             }
             "ui_port" | "rest_gw_port" | "ws_port" => return self.rest.read(read, key, node),
-            "k8s_namespace"
-            | "ui_host"
-            | "rest_gw_host"
-            | "broker_host"
-            | "tiered_storage_upload_interval_seconds" => read.ignored(key, node),
+            "k8s_namespace" | "ui_host" | "rest_gw_host" | "broker_host" => read.ignored(key, node),
+            "tiered_storage_upload_interval_seconds" => {
+                self.tiered_storage_s = within(read, key, node, 1, 3600);
+            }
             _ => return false,
         }
         true
@@ -108,6 +108,7 @@ impl Draft {
         self.dls_retention_hours = self.dls_retention_hours.or(outside.dls_retention_hours);
         self.logs_retention_days = self.logs_retention_days.or(outside.logs_retention_days);
         self.gc_retention_hours = self.gc_retention_hours.or(outside.gc_retention_hours);
+        self.tiered_storage_s = self.tiered_storage_s.or(outside.tiered_storage_s);
         self.rest.ui_port = self.rest.ui_port.or(outside.rest.ui_port);
         self.rest.rest_gw_port = self.rest.rest_gw_port.or(outside.rest.rest_gw_port);
         self.rest.ws_port = self.rest.ws_port.or(outside.rest.ws_port);
@@ -155,6 +156,9 @@ impl Draft {
             gc_producer_consumer_retention_hours: self
                 .gc_retention_hours
                 .unwrap_or(default.gc_producer_consumer_retention_hours),
+            tiered_storage_upload_interval_seconds: self
+                .tiered_storage_s
+                .unwrap_or(default.tiered_storage_upload_interval_seconds),
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Memphis {
     pub logs_retention_days: u32,
     /// After how long inactive producers and consumers are forgotten.
     pub gc_producer_consumer_retention_hours: u32,
+    /// How often what has left stations is copied to an object store.
+    pub tiered_storage_upload_interval_seconds: u32,
     /// What is served over HTTP.
     pub rest: Rest,
     /// Where Slack takes messages.
@@ -139,6 +141,7 @@ impl Default for Memphis {
             dls_retention_hours: 3,
             logs_retention_days: 7,
             gc_producer_consumer_retention_hours: 3,
+            tiered_storage_upload_interval_seconds: 8,
             rest: Rest::default(),
             slack_url: String::from(Self::SLACK_URL),
         }

@@ -261,6 +261,8 @@ fn purpose(entry: &Entry) -> Purpose {
         | Entry::MsgDelete(_)
         | Entry::Expire { .. }
         | Entry::EndLives { .. }
+        | Entry::Consumed { .. }
+        | Entry::Released(_)
         | Entry::ConsumerDelete { .. }
         | Entry::ConsumerDelta { .. } => Purpose::Free,
         Entry::Publish(_)

@@ -76,7 +76,8 @@ impl JetStream {
         let name = alloc::string::String::from_utf8_lossy(&create.account);
         let account = self.shared.accounts.by_name(&name);
         let config: StreamConfig = decode(&create.config, Strictness::Lax)?;
-        let core = StreamCore::new(create.stream, account, config, create.time);
+        let mut core = StreamCore::new(create.stream, account, config, create.time);
+        core.set_outlet(self.has_outlet(account));
         let mut stream = Stream::new(core, Consumers::default());
         stream.is_hidden = true;
         self.streams.insert(create.stream, Box::new(stream));

@@ -173,7 +173,7 @@ impl Consumers {
             };
             for seq in (first.0..first.0.saturating_add(count)).map(Seq) {
                 if self.is_free(seq, core) {
-                    core.remove_consumed(seq);
+                    core.let_go_consumed(seq);
                 }
             }
         }
@@ -194,7 +194,7 @@ impl Consumers {
             next = seq.next();
         }
         for seq in free {
-            core.remove_consumed(seq);
+            core.let_go_consumed(seq);
         }
     }
 

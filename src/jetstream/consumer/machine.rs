@@ -430,10 +430,12 @@ pub(super) enum Known {
 
 /// Asks the log to remove a message that a consumer outside of the log has settled.
 pub(super) fn propose_removal<E: Env>(seq: Seq, cx: &mut Cx<'_, E>) {
-    let entry = Entry::MsgDelete(MsgDelete {
-        stream: cx.core.id(),
-        seq,
-    });
+    let stream = cx.core.id();
+    let entry = if cx.core.is_parking() {
+        Entry::Consumed { stream, seq }
+    } else {
+        Entry::MsgDelete(MsgDelete { stream, seq })
+    };
     let pos = cx.env.propose(|out| entry.encode(out));
     cx.shared.replies.proposed(pos);
 }

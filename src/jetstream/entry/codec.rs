@@ -72,6 +72,14 @@ impl Reader {
         self.0.try_get_u64_le().map_err(|_| DecodeError::Length)
     }
 
+    pub(crate) fn step(&mut self, before: u64) -> Result<u64, DecodeError> {
+        let mut rest = &*self.0;
+        let value = take_step(&mut rest, before).ok_or(DecodeError::Length)?;
+        let taken = self.0.len() - rest.len();
+        self.0.advance(taken);
+        Ok(value)
+    }
+
     pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
         let mut rest = &*self.0;
         let value = take_varint(&mut rest).ok_or(DecodeError::Length)?;

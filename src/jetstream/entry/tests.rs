@@ -47,6 +47,11 @@ fn samples() -> Vec<Entry> {
             stream: StreamId(4),
             cutoff: Wall(99),
         },
+        Entry::Consumed {
+            stream: StreamId(7),
+            seq: Seq(9),
+        },
+        Entry::Released(Released::new(StreamId(7), &[Seq(3), Seq(9), Seq(4)])),
         Entry::EndLives {
             stream: StreamId(4),
             until: Wall(98),

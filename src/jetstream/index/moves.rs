@@ -42,6 +42,12 @@ impl Index {
             Place::Segment { number, .. } => number == segment,
             Place::Log(_) => false,
         };
+        // Of parked messages there are few, and none in most streams.
+        self.each_parked(|seq, loc| {
+            if inside(loc) {
+                out.push((seq, loc));
+            }
+        });
         let known = self.search.get().filter(|search| search.segment == segment);
         let begin = known.map_or(self.base, |search| search.chunk.max(self.base));
         let skipped = usize::try_from(begin - self.base).unwrap_or(usize::MAX);
@@ -74,6 +80,7 @@ impl Index {
             Place::Log(pos) => pos < below,
             Place::Segment { .. } => false,
         };
+        self.unflushed_parked(below, max, out);
         let first = self.position(self.flushed_below).unwrap_or(0);
         // A page is packed when none of its messages lies in the log.
         for chunk in self.chunks.iter().skip(first).filter_map(Held::unfolded) {
@@ -88,8 +95,10 @@ impl Index {
         }
     }
 
-    /// Calls `each` with every live message and where its entry lies, in order. Packed pages stay packed.
+    /// Calls `each` with every message that is parked or live and where its entry lies, each of the two in
+    /// order. Packed pages stay packed.
     pub fn each_place(&self, mut each: impl FnMut(Seq, Loc)) {
+        self.each_parked(&mut each);
         for held in &self.chunks {
             match held.folded() {
                 Some(page) => page.unpack().each_loc(&mut each),
@@ -106,6 +115,7 @@ impl Index {
     pub fn relocated(&mut self, moved: &[(Seq, Loc)]) {
         for &(seq, loc) in moved {
             let Some(meta) = self.meta(seq) else {
+                self.relocated_parked(seq, loc);
                 continue;
             };
             self.segments.removed(meta.loc, meta.size);

@@ -141,7 +141,7 @@ impl StreamCore {
             && time <= cutoff
         {
             self.aging_from = seq;
-            self.remove(seq, removal);
+            self.let_go(seq, removal);
         }
     }
 
@@ -150,7 +150,7 @@ impl StreamCore {
         while let Some((end, seq)) = self.lifetimes.first()
             && end <= until
         {
-            self.remove(seq, removal);
+            self.let_go(seq, removal);
         }
     }
 

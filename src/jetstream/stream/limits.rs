@@ -63,7 +63,7 @@ impl StreamCore {
             while let Some(info) = self.index.subject_info(subject)
                 && info.messages > max
             {
-                self.remove(info.first, removal);
+                self.let_go(info.first, removal);
             }
         }
         self.enforce_totals(removal);
@@ -79,7 +79,7 @@ impl StreamCore {
                     let Some(info) = self.index.subject_info(&subject) else {
                         break;
                     };
-                    self.remove(info.first, removal);
+                    self.let_go(info.first, removal);
                 }
             }
         }
@@ -91,7 +91,7 @@ impl StreamCore {
         let max_bytes = limit(self.config.max_bytes);
         while self.index.messages() > max_msgs || self.index.bytes() > max_bytes {
             let first: Seq = self.index.first_seq();
-            if !self.remove(first, removal) {
+            if !self.let_go(first, removal) {
                 break;
             }
         }

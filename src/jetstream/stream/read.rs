@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use protocol::id::Seq;
-use protocol::store::{ReadError, ReadId, ReadOutcome};
+use protocol::store::{Loc, ReadError, ReadId, ReadOutcome};
 
 use super::StreamCore;
 use crate::entry::Stored;
@@ -24,15 +24,27 @@ pub enum MsgRead {
 impl StreamCore {
     /// Asks for a message.
     pub fn read(&self, seq: Seq, env: &mut impl Env) -> MsgRead {
-        let Some(meta) = self.index.meta(seq) else {
-            return MsgRead::Gone;
-        };
+        match self.index.meta(seq) {
+            Some(meta) => self.read_at(seq, meta.loc, env),
+            None => MsgRead::Gone,
+        }
+    }
+
+    /// Asks for a message that has left and is kept until it was copied elsewhere.
+    pub(crate) fn read_parked(&self, seq: Seq, env: &mut impl Env) -> MsgRead {
+        match self.index.parked_at(seq) {
+            Some(loc) => self.read_at(seq, loc, env),
+            None => MsgRead::Gone,
+        }
+    }
+
+    fn read_at(&self, seq: Seq, loc: Loc, env: &mut impl Env) -> MsgRead {
         let outcome = match &self.memory {
             Some(entries) => match entries.get(&seq.0) {
                 Some(entry) => ReadOutcome::Hit(entry.clone()),
                 None => return MsgRead::Gone,
             },
-            None => env.read(self.id, meta.loc),
+            None => env.read(self.id, loc),
         };
         match outcome {
             ReadOutcome::Hit(entry) if Stored::of(&entry).is_ok() => MsgRead::Hit(entry),

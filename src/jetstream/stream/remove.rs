@@ -63,11 +63,55 @@ impl StreamCore {
         self.remove_consumed(seq)
     }
 
+    /// Removes a message whose time in the stream retention has ended; false if it is not there.
+    pub(crate) fn let_go(&mut self, seq: Seq, removal: &mut impl Removal) -> bool {
+        let Some(meta) = self.index.meta(seq) else {
+            return false;
+        };
+        removal.on_removed(seq, self.index.subject(meta.subject));
+        self.let_go_consumed(seq)
+    }
+
     /// Removes a message that its consumers have consumed, as interest and work queue retention do.
-    pub fn remove_consumed(&mut self, seq: Seq) -> bool {
+    pub fn let_go_consumed(&mut self, seq: Seq) -> bool {
+        if !self.is_parking() || self.index.meta(seq).is_none() {
+            return self.remove_consumed(seq);
+        }
+        self.forget_about(seq);
+        for surplus in self.index.park(seq) {
+            self.forget_parked(surplus);
+        }
+        true
+    }
+
+    /// Lets messages go for good that had left and were kept until they were copied elsewhere.
+    pub(crate) fn release_parked(&mut self, seqs: impl Iterator<Item = Seq>) {
+        for seq in seqs {
+            if self.index.unpark(seq) {
+                self.forget_parked(seq);
+            }
+        }
+    }
+
+    fn forget_parked(&mut self, seq: Seq) {
         if let Some(entries) = &mut self.memory {
             entries.remove(&seq.0);
         }
+    }
+
+    /// Removes a message of which consumers need not be told.
+    pub fn remove_consumed(&mut self, seq: Seq) -> bool {
+        self.forget_about(seq);
+        let was_there = self.index.remove(seq).is_some();
+        // What has left before may still be wanted.
+        if was_there && let Some(entries) = &mut self.memory {
+            entries.remove(&seq.0);
+        }
+        was_there
+    }
+
+    /// Forgets what is noted about a message that goes.
+    fn forget_about(&mut self, seq: Seq) {
         if !self.lifetimes.is_empty() {
             self.lifetimes.remove(seq);
         }
@@ -78,7 +122,6 @@ impl StreamCore {
             // What was lost before it would be gone by now, too.
             self.missing.retain(|&(_, last)| last > seq);
         }
-        self.index.remove(seq).is_some()
     }
 
     /// Removes a range of messages. Consumers are told by the caller, once and not per message.
@@ -177,8 +220,16 @@ impl StreamCore {
         self.lifetimes.clear();
         self.schedules.clear();
         self.missing.clear();
+        self.clear_memory();
+    }
+
+    fn clear_memory(&mut self) {
         if let Some(entries) = &mut self.memory {
-            entries.clear();
+            let index = &self.index;
+            if index.parked_count() == 0 {
+                entries.clear();
+            }
+            entries.retain(|&seq, _| index.parked_at(Seq(seq)).is_some());
         }
     }
 
@@ -192,9 +243,7 @@ impl StreamCore {
             self.lifetimes.clear();
             self.schedules.clear();
             self.missing.clear();
-            if let Some(entries) = &mut self.memory {
-                entries.clear();
-            }
+            self.clear_memory();
             return None;
         }
         let mut gone = None;

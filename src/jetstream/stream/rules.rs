@@ -3,7 +3,7 @@
 //! *Invariant:* a function of the configuration. A transform that a configuration got past the checks
 //! with although it cannot work changes nothing.
 
-use protocol::js::config::StreamConfig;
+use protocol::js::config::{StreamConfig, TIERED};
 use protocol::subject::transform::Transform;
 
 /// The ready parts of a configuration.
@@ -11,6 +11,7 @@ use protocol::subject::transform::Transform;
 pub(crate) struct Rules {
     transform: Option<Transform>,
     republish: Option<Republish>,
+    is_tiered: bool,
 }
 
 /// Where stored messages are published again.
@@ -31,6 +32,10 @@ impl Rules {
         let transform = config.subject_transform.as_ref();
         let republish = config.republish.as_ref();
         Self {
+            is_tiered: config
+                .metadata
+                .get(TIERED)
+                .is_some_and(|said| said == "true"),
             transform: transform.and_then(|t| ready(&t.src, &t.dest)),
             republish: republish.and_then(|r| {
                 Some(Republish {
@@ -39,6 +44,11 @@ impl Rules {
                 })
             }),
         }
+    }
+
+    /// Says whether messages that retention lets go are to be kept until they were copied elsewhere.
+    pub(crate) fn is_tiered(&self) -> bool {
+        self.is_tiered
     }
 
     /// Returns how subjects change on their way in.

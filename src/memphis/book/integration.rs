@@ -1,15 +1,27 @@
-//! What an account's events are passed on to outside.
+//! What an account's events and messages are passed on to outside.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-/// The integration that there is.
+/// Who is told of events.
 pub(crate) const SLACK: &str = "slack";
-/// Its keys.
+/// Where messages are copied to that have left their stations.
+pub(crate) const S3: &str = "s3";
+/// Slack's keys.
 pub(crate) const AUTH_TOKEN: &str = "auth_token";
 pub(crate) const CHANNEL_ID: &str = "channel_id";
+
+/// The keys of [`S3`].
+pub(crate) mod s3 {
+    pub(crate) const ACCESS_KEY: &str = "access_key";
+    pub(crate) const SECRET_KEY: &str = "secret_key";
+    pub(crate) const BUCKET: &str = "bucket_name";
+    pub(crate) const REGION: &str = "region";
+    pub(crate) const URL: &str = "url";
+    pub(crate) const PATH_STYLE: &str = "s3_path_style";
+}
 
 /// A service outside, and what it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

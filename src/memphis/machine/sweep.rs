@@ -79,13 +79,15 @@ impl Memphis {
         let now = host.now().mono;
         self.next_sweep = now + SWEEP;
         self.pulse.begin(now);
+        self.tiering.begin(now);
     }
 
     /// Returns when [`Memphis::handle_timeout`] is wanted.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
         let pulse = self.pulse.next();
-        self.next_sweep.min(self.next_resend).min(pulse)
+        let due = self.next_sweep.min(self.next_resend);
+        due.min(pulse).min(self.tiering.next())
     }
 
     /// Does what is due.
@@ -96,6 +98,9 @@ impl Memphis {
         }
         if now.mono >= self.pulse.next() {
             self.beat(host);
+        }
+        if now.mono >= self.tiering.next() {
+            self.tier(host);
         }
         if now.mono < self.next_sweep {
             return;

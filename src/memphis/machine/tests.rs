@@ -10,4 +10,5 @@ mod producers;
 mod pulse;
 mod schemas;
 mod stations;
+mod tiering;
 mod world;

@@ -8,5 +8,5 @@ mod stream;
 pub use consumer::{ConsumerConfig, ConsumerCreateRequest};
 pub use stream::{
     ConsumerLimits, External, Metadata, Placement, Republish, SourceConsumer, StreamConfig,
-    StreamConfigRequest, StreamSource, SubjectTransform,
+    StreamConfigRequest, StreamSource, SubjectTransform, TIERED,
 };

@@ -246,9 +246,32 @@ impl World {
         stream.messages.push(message);
     }
 
+    /// A message leaves a stream by retention.
+    pub(super) fn park(&mut self, stream: &str, seq: u64) {
+        let key = (String::from(stream), seq);
+        self.host.parked.insert(key, message_of(seq));
+    }
+
+    /// The log says what was let go for good; returns it.
+    pub(super) fn let_go(&mut self) -> Vec<(String, u64)> {
+        let released = core::mem::take(&mut self.host.released);
+        for key in &released {
+            self.host.parked.remove(key);
+        }
+        released
+    }
+
     pub(super) fn rows(&self) -> crate::book::Tenant {
         let rows = self.memphis.book().tenant("$memphis");
         rows.cloned().unwrap_or_default()
+    }
+}
+
+/// The message of a sequence: each differs.
+pub(super) fn message_of(seq: u64) -> Parked {
+    Parked::Message {
+        headers: b"NATS/1.0\r\nMy-Key: V\r\n\r\n".to_vec(),
+        payload: format!("m{seq}").into_bytes(),
     }
 }
 
@@ -257,6 +280,7 @@ fn machine() -> Memphis {
     let options = Options {
         dead_letters_kept: 3 * hour,
         clients_kept: 3 * hour,
+        tiering: Duration::from_secs(8),
     };
     Memphis::new(options, Rc::new(Keys))
 }

@@ -14,6 +14,10 @@ use crate::time::Wall;
 /// Free key-value pairs of a stream or consumer.
 pub type Metadata = BTreeMap<String, String>;
 
+/// The key of a stream's metadata by which messages that retention lets go are kept until they were copied
+/// elsewhere; its value is `true`.
+pub const TIERED: &str = "memphis.tiered_storage_enabled";
+
 json_struct! {
     /// What a stream is.
     pub struct StreamConfig["StreamConfig"] {

@@ -117,7 +117,7 @@ impl Management {
                 "ui_host": "",
                 "ws_host": "",
                 "ws_port": port(self.rest.websocket.as_ref().map(|at| at.port)),
-                "tiered_storage_time_sec": 0,
+                "tiered_storage_time_sec": self.tiering_s,
                 "http_port": port(self.rest.management.as_ref().map(|at| at.port)),
                 "clients_port": self.clients_port,
                 "rest_gw_port": port(self.rest.gateway.as_ref().map(|at| at.port)),

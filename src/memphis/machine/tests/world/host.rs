@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::ACCOUNT;
+use super::{ACCOUNT, message_of};
 use crate::book::UserRow;
 use crate::machine::*;
 use crate::manage::{Answer, CallId, ConsumerFacts, PublisherFacts, StreamFacts, TrafficFacts};
@@ -55,6 +55,17 @@ pub(in crate::machine::tests) struct FakeHost {
     pub(in crate::machine::tests) published: Vec<(String, Stored)>,
     /// What was told outside.
     pub(in crate::machine::tests) notices: Vec<Notice>,
+    /// What reading each message gives that has left: stream and sequence.
+    pub(in crate::machine::tests) parked: BTreeMap<(String, u64), Parked>,
+    /// How many of each stream were given up.
+    pub(in crate::machine::tests) surplus: u64,
+    /// What was let go for good and is there until [`World::let_go`](super::World::let_go).
+    pub(in crate::machine::tests) released: Vec<(String, u64)>,
+    /// Objects on their way.
+    pub(in crate::machine::tests) uploads: Vec<Upload>,
+    /// What operators were told.
+    pub(in crate::machine::tests) warnings: Vec<String>,
+    last_unique: u64,
     /// What has gone in and out.
     pub(in crate::machine::tests) traffic: TrafficFacts,
     pub(in crate::machine::tests) now: Now,
@@ -151,6 +162,46 @@ impl Host for FakeHost {
 
     fn notify(&mut self, notices: Vec<Notice>) {
         self.notices.extend(notices);
+    }
+
+    fn parking(&self, _: AccountId) -> Vec<ParkingFacts> {
+        let parked: BTreeSet<&str> = self.parked.keys().map(|(stream, _)| &**stream).collect();
+        let facts = parked.into_iter().map(|stream| ParkingFacts {
+            stream: stream.into(),
+            surplus: self.surplus,
+        });
+        facts.collect()
+    }
+
+    fn parked(&self, _: AccountId, stream: &str, after: u64, max: usize) -> Vec<u64> {
+        let of_stream = self.parked.keys().filter(|(of, _)| of == stream);
+        let behind = of_stream.filter(|(_, seq)| *seq > after);
+        behind.map(|(_, seq)| *seq).take(max).collect()
+    }
+
+    fn read_parked(&mut self, _: AccountId, stream: &str, seq: u64) -> Parked {
+        match self.parked.get_mut(&(stream.into(), seq)) {
+            Some(parked) => core::mem::replace(parked, message_of(seq)),
+            None => Parked::Lost,
+        }
+    }
+
+    fn release(&mut self, _: AccountId, stream: &str, seqs: &[u64]) {
+        let released = seqs.iter().map(|seq| (String::from(stream), *seq));
+        self.released.extend(released);
+    }
+
+    fn upload(&mut self, upload: Upload) {
+        self.uploads.push(upload);
+    }
+
+    fn unique(&mut self) -> String {
+        self.last_unique += 1;
+        format!("u{}", self.last_unique)
+    }
+
+    fn warn(&mut self, text: String) {
+        self.warnings.push(text);
     }
 
     fn traffic(&self, _: AccountId) -> TrafficFacts {
