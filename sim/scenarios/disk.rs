@@ -57,6 +57,8 @@ fn disk_full() {
     // A request about a work queue waited, until there was space, for acks that could not be synced.
     holds("disk_full", 91_000_373..91_000_374);
     holds("disk_full", 91_001_304..91_001_305);
+    // A message that came while the next file was tried again waited for it without an answer.
+    holds("disk_full", 2_026_113_097..2_026_113_098);
 }
 
 #[test]

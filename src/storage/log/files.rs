@@ -26,10 +26,10 @@ impl Extent {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Planned, not asked for yet.
-    Wanted,
-    /// Asked for under this operation.
-    Making(OpId),
+    /// Planned, not asked for yet; with why it could not be made before.
+    Wanted(Option<DiskError>),
+    /// Asked for under this operation; with why it could not be made before.
+    Making(OpId, Option<DiskError>),
     /// Could not be made; asked for again on the next tick.
     Failed(DiskError),
     Ready,
@@ -108,14 +108,14 @@ impl Files {
         let base = file.end();
         let grown = file.len.saturating_mul(Self::GROWTH);
         let len = grown.clamp(self.len_first, self.len_max);
-        let (len, _) = *self.table.entry(base).or_insert((len, State::Wanted));
+        let (len, _) = *self.table.entry(base).or_insert((len, State::Wanted(None)));
         Extent { base, len }
     }
 
     /// Plans a file that begins at `base`.
     pub(crate) fn plan(&mut self, base: u64) -> Extent {
         let len = self.len_first;
-        let (len, _) = *self.table.entry(base).or_insert((len, State::Wanted));
+        let (len, _) = *self.table.entry(base).or_insert((len, State::Wanted(None)));
         Extent { base, len }
     }
 
@@ -123,11 +123,13 @@ impl Files {
         matches!(self.table.get(&file.base), Some((_, State::Ready)))
     }
 
-    /// Returns why `file` could not be made, if it could not.
+    /// Returns why `file` could not be made, if it could not. A further try does not make that untrue
+    /// before it succeeds: what is taken meanwhile would wait for the file without an answer.
     pub(crate) fn failure(&self, file: Extent) -> Option<DiskError> {
-        match self.table.get(&file.base) {
-            Some((_, State::Failed(error))) => Some(*error),
-            Some((_, State::Wanted | State::Making(_) | State::Ready)) | None => None,
+        match self.table.get(&file.base)? {
+            (_, State::Failed(error)) => Some(*error),
+            (_, State::Wanted(before) | State::Making(_, before)) => *before,
+            (_, State::Ready) => None,
         }
     }
 
@@ -142,10 +144,10 @@ impl Files {
         let mut missing = self.table.iter_mut();
         let missing = missing.find(|(_, (_, state))| *state != State::Ready);
         if let Some((&base, (len, state))) = missing
-            && *state == State::Wanted
+            && let State::Wanted(before) = *state
         {
             let op = ids.take();
-            *state = State::Making(op);
+            *state = State::Making(op, before);
             let file = FileName::Log(base);
             let spare = self.free.iter().position(|free| free.len == *len);
             ops.push(match spare {
@@ -181,7 +183,8 @@ impl Files {
             return true;
         }
         let mut states = self.table.values_mut().map(|(_, state)| state);
-        let Some(state) = states.find(|state| **state == State::Making(op)) else {
+        let asked = |state: &&mut State| matches!(state, State::Making(making, _) if *making == op);
+        let Some(state) = states.find(asked) else {
             return false;
         };
         *state = match result {
@@ -194,8 +197,8 @@ impl Files {
     /// Lets files that could not be made be asked for again.
     pub(crate) fn retry(&mut self) {
         for (_, state) in self.table.values_mut() {
-            if matches!(state, State::Failed(_)) {
-                *state = State::Wanted;
+            if let State::Failed(error) = *state {
+                *state = State::Wanted(Some(error));
             }
         }
     }
@@ -232,6 +235,24 @@ mod tests {
             }
         }
         created
+    }
+
+    #[test]
+    fn a_failure_holds_until_the_file_is_made() {
+        let mut ids = OpIds::default();
+        let mut files = Files::new(&StoreOptions::default());
+        let file = files.plan(0);
+        assert_eq!(files.failure(file), None);
+        for _ in 0..2 {
+            let made = asked(&mut files, file, &mut ids);
+            files.on_done(made[0].1, Err(DiskError::NoSpace));
+            files.retry();
+            assert_eq!(files.failure(file), Some(DiskError::NoSpace));
+        }
+        let made = asked(&mut files, file, &mut ids);
+        assert_eq!(files.failure(file), Some(DiskError::NoSpace));
+        files.on_done(made[0].1, Ok(()));
+        assert_eq!(files.failure(file), None);
     }
 
     #[test]
