@@ -13,12 +13,24 @@ pub(super) struct Member {
     pub(super) name: String,
     /// The path of its manifest below the root.
     pub(super) manifest: String,
+    /// The files that its libraries, programs and tests begin in, below the root.
+    pub(super) targets: Vec<String>,
+}
+
+/// A package that is not ours.
+#[derive(Debug)]
+pub(super) struct Package {
+    /// Its name.
+    pub(super) name: String,
+    /// The expression of its licenses, if its manifest has one.
+    pub(super) license: Option<String>,
 }
 
 /// The resolved dependency graph.
 #[derive(Debug)]
 pub(super) struct Workspace {
     members: Vec<Member>,
+    packages: Vec<Package>,
     /// Names by package id.
     names: BTreeMap<String, String>,
     /// Packages whose code runs in the compiler.
@@ -48,9 +60,18 @@ impl Workspace {
     fn from_metadata(metadata: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let top = text(&metadata["workspace_root"]);
+        let below = |path: &Value| {
+            let path = text(path);
+            let below = path.strip_prefix(&top).unwrap_or(&path);
+            let below = below.trim_start_matches('/');
+            // A program may begin in another member's file.
+            let elsewhere = below.split_once("/../").map(|(_, behind)| behind);
+            elsewhere.unwrap_or(below).to_owned()
+        };
         let inside: BTreeSet<String> = items(&metadata["workspace_members"]).map(text).collect();
         let mut workspace = Self {
             members: Vec::new(),
+            packages: Vec::new(),
             names: BTreeMap::new(),
             macros: BTreeSet::new(),
             edges: BTreeMap::new(),
@@ -58,11 +79,16 @@ impl Workspace {
         for package in items(&metadata["packages"]) {
             let (id, name) = (text(&package["id"]), text(&package["name"]));
             if inside.contains(&id) {
-                let manifest = text(&package["manifest_path"]);
-                let below = manifest.strip_prefix(&top).unwrap_or(&manifest);
+                let targets = items(&package["targets"]).map(|target| below(&target["src_path"]));
                 workspace.members.push(Member {
                     name: name.clone(),
-                    manifest: below.trim_start_matches('/').to_owned(),
+                    manifest: below(&package["manifest_path"]),
+                    targets: targets.collect(),
+                });
+            } else {
+                workspace.packages.push(Package {
+                    name: name.clone(),
+                    license: package["license"].as_str().map(str::to_owned),
                 });
             }
             let kinds = items(&package["targets"]).flat_map(|target| items(&target["kind"]));
@@ -85,6 +111,11 @@ impl Workspace {
     /// Returns the crates of the workspace.
     pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
         self.members.iter()
+    }
+
+    /// Returns the packages from elsewhere, those of tests and build scripts among them.
+    pub(super) fn packages(&self) -> &[Package] {
+        &self.packages
     }
 
     /// Returns the names of all crates that end up in what is built from `name`.

@@ -59,6 +59,19 @@ fn unfinished_code_is_found() {
 }
 
 #[test]
+fn unsafe_code_is_found_elsewhere_and_without_a_reason() {
+    let code = ["let x = unsa", "fe { y };\n"].concat();
+    assert_eq!(lines(&unsafe_code_is_justified(&file(&code))), [1]);
+    let at = |text: String| SourceFile {
+        path: UNSAFE[0].to_owned(),
+        text,
+    };
+    assert_eq!(lines(&unsafe_code_is_justified(&at(code.clone()))), [1]);
+    let justified = ["// SAFETY: y is.\n", &code].concat();
+    assert_eq!(unsafe_code_is_justified(&at(justified)), []);
+}
+
+#[test]
 fn ignored_tests_without_a_reason_are_found() {
     let bare = ["#[ign", "ore]\n"].concat();
     assert_eq!(lines(&ignores_have_reasons(&file(&bare))), [1]);
