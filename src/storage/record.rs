@@ -18,8 +18,11 @@
 //! not hashed with it: moving a record to a segment re-bases the checksum without computing the hash
 //! anew, so that bytes damaged on the way are not sealed as good.
 
-use protocol::id::StreamId;
+mod site;
+
 use xxhash_rust::xxh3::xxh3_64;
+
+pub(crate) use site::{EpochNo, Site};
 
 /// The length of a record's head.
 pub(crate) const HEAD: usize = 16;
@@ -124,100 +127,6 @@ impl Kind {
             _ => return None,
         })
     }
-}
-
-/// Counts the lives of the log: each start of the process begins the next one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct EpochNo(pub(crate) u32);
-
-impl EpochNo {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the lower half is what the head holds"
-    )]
-    const fn low(self) -> u16 {
-        self.0 as u16
-    }
-
-    /// Returns the first epoch from `self` on whose lower half is `low`.
-    const fn at_or_after(self, low: u16) -> Self {
-        let step = low.wrapping_sub(self.low());
-        Self(self.0.wrapping_add(step as u32))
-    }
-}
-
-/// Where a record belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Site {
-    identity: u64,
-    position: u64,
-    epoch: EpochNo,
-}
-
-impl Site {
-    const PRIME_1: u64 = 0x9e37_79b1_85eb_ca87;
-    const PRIME_2: u64 = 0xc2b2_ae3d_27d4_eb4f;
-
-    /// Returns the place at log position `position`, written in `epoch`.
-    pub(crate) const fn log(position: u64, epoch: EpochNo) -> Self {
-        Self {
-            identity: 0x4c4f_4700,
-            position,
-            epoch,
-        }
-    }
-
-    /// Returns the place at `offset` of a segment.
-    pub(crate) fn segment(stream: StreamId, number: u32, offset: u64) -> Self {
-        Self {
-            identity: mix(stream.0 ^ 0x5345_474d_0000_0000).wrapping_add(u64::from(number)),
-            position: offset,
-            epoch: EpochNo(0),
-        }
-    }
-
-    /// Returns the place at `offset` of a checkpoint.
-    pub(crate) const fn checkpoint(number: u64, offset: u64) -> Self {
-        Self {
-            identity: 0x434b_5054_0000_0000 ^ number,
-            position: offset,
-            epoch: EpochNo(0),
-        }
-    }
-
-    /// Returns the same place as it was written to in `epoch`.
-    pub(crate) const fn in_epoch(self, epoch: EpochNo) -> Self {
-        Self { epoch, ..self }
-    }
-
-    /// Returns what tells it from all other places of a store but for the epoch.
-    pub(crate) fn to_bytes(self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        let (identity, position) = bytes.split_at_mut(8);
-        identity.copy_from_slice(&self.identity.to_le_bytes());
-        position.copy_from_slice(&self.position.to_le_bytes());
-        bytes
-    }
-
-    /// Returns what the place and the head contribute to the checksum.
-    const fn salt(self, len: u32, code: u8) -> u64 {
-        let place = mix(self.identity.wrapping_mul(Self::PRIME_1) ^ mix(self.position));
-        let head = (len as u64) | ((self.epoch.0 as u64) << 32);
-        mix(place ^ head.wrapping_mul(Self::PRIME_2) ^ code as u64)
-    }
-
-    /// Returns the check byte of a head in this place.
-    const fn check(self, len: u32, code: u8) -> u8 {
-        let head = (len as u64) | ((self.epoch.low() as u64) << 32) | ((code as u64) << 48);
-        let word = (head ^ self.position.rotate_left(17)).wrapping_mul(Self::PRIME_2);
-        word.to_le_bytes()[7]
-    }
-}
-
-const fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    x ^ (x >> 33)
 }
 
 /// Returns the length of a record with a body of `len` bytes.
@@ -377,10 +286,7 @@ pub(crate) fn parse(buf: &[u8], site: Site) -> Parsed<'_> {
     else {
         return Parsed::Invalid;
     };
-    let site = Site {
-        epoch: site.epoch.at_or_after(low),
-        ..site
-    };
+    let site = site.in_epoch(site.epoch.at_or_after(low));
     let code = tag & CODE;
     if len as usize > BODY_MAX || check != site.check(len, code) {
         return Parsed::Invalid;
@@ -438,109 +344,4 @@ pub fn begins_sealed(mut bytes: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use alloc::vec;
-    use alloc::vec::Vec;
-
-    use super::*;
-
-    fn sealed(body: &[u8], site: Site) -> Vec<u8> {
-        let mut record = vec![0; padded(body.len())];
-        record[HEAD..HEAD + body.len()].copy_from_slice(body);
-        seal(
-            &mut record,
-            u32::try_from(body.len()).unwrap(),
-            site,
-            Kind::Entry,
-        );
-        record
-    }
-
-    const HERE: Site = Site::log(4096, EpochNo(3));
-
-    #[test]
-    fn record_is_valid_where_it_was_written() {
-        let record = sealed(b"hello", HERE);
-        let Parsed::Valid(got) = parse(&record, HERE) else {
-            panic!("{:?}", parse(&record, HERE));
-        };
-        assert_eq!(
-            (got.kind, got.body, got.total),
-            (Kind::Entry, &b"hello"[..], 24)
-        );
-        let peeked = Peek {
-            kind: Kind::Entry,
-            form: Form::Clear,
-            len: 5,
-            total: 24,
-        };
-        assert_eq!(peek(&record), Some(peeked));
-    }
-
-    #[test]
-    fn record_is_invalid_in_any_other_place() {
-        let record = sealed(b"hello", HERE);
-        for site in [
-            Site::log(4104, EpochNo(3)),
-            Site::log(4096, EpochNo(4)),
-            Site::checkpoint(0, 4096),
-            Site::segment(StreamId(1), 0, 4096),
-        ] {
-            assert_eq!(parse(&record, site), Parsed::Invalid, "{site:?}");
-        }
-    }
-
-    #[test]
-    fn record_of_a_later_epoch_names_its_epoch() {
-        let record = sealed(b"hello", HERE);
-        let Parsed::Valid(got) = parse(&record, Site::log(4096, EpochNo(0))) else {
-            panic!("not valid");
-        };
-        assert_eq!(got.epoch, EpochNo(3));
-    }
-
-    #[test]
-    fn every_flipped_bit_outside_the_padding_is_noticed() {
-        let record = sealed(b"some bytes of an entry", HERE);
-        for bit in 0..(HEAD + 22) * 8 {
-            let mut bad = record.clone();
-            bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(!matches!(parse(&bad, HERE), Parsed::Valid(_)), "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn sealed_record_is_seen_behind_others_and_without_a_key() {
-        let mut file = sealed(b"a mark", HERE);
-        assert!(!begins_sealed(&file));
-        let mut record = vec![0; padded(5 + SEAL)];
-        seal_in(&mut record, 5 + 32, HERE, (Kind::Entry, Form::Sealed));
-        file.extend(record);
-        assert!(begins_sealed(&file));
-        assert!(!begins_sealed(&file[..20]));
-    }
-
-    #[test]
-    fn cut_record_asks_for_its_whole_length() {
-        let record = sealed(&[7; 100], HERE);
-        assert_eq!(parse(&record[..40], HERE), Parsed::Short { total: 120 });
-    }
-
-    #[test]
-    fn moved_record_is_valid_in_its_new_place_and_only_there() {
-        let to = Site::segment(StreamId(9), 2, 0);
-        let mut record = sealed(b"hello", HERE);
-        reseal(&mut record, HERE, to);
-        assert!(matches!(parse(&record, to), Parsed::Valid(_)));
-        assert_eq!(parse(&record, HERE), Parsed::Invalid);
-    }
-
-    #[test]
-    fn bytes_damaged_before_a_move_stay_damaged_after_it() {
-        let to = Site::segment(StreamId(9), 2, 0);
-        let mut record = sealed(b"hello", HERE);
-        record[HEAD] ^= 1;
-        reseal(&mut record, HERE, to);
-        assert_eq!(parse(&record, to), Parsed::Invalid);
-    }
-}
+mod tests;

@@ -2,20 +2,20 @@
 //! durable again what an earlier life may have left in the page cache only, begins a new epoch.
 //!
 //! *Invariants:* nothing is written before everything has been read. What no mark proves durable is
-//! rewritten and synced before anything is built on it: after a failed sync of an earlier life the
+//! rewritten and synced (`proving`) before anything is built on it: after a failed sync of an earlier life the
 //! page cache may hold, marked clean, what the disk does not.
 
 mod choosing;
+mod loading;
+mod proving;
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use protocol::id::LogPos;
 
-use super::bulk::Durable;
 use super::{Phase, Store};
-use crate::checkpoint::{Head, Read, Reader, SectionPlace, newest_first};
+use crate::checkpoint::{Head, Reader, newest_first};
 use crate::events::StoreEvent;
 use crate::ids::OpIds;
 use crate::log::Log;
@@ -272,110 +272,6 @@ impl Store {
         self.load_next(ops);
     }
 
-    /// Begins with the newest checkpoint that has not been tried, or with what can be had of one, or with
-    /// the log.
-    fn load_next(&mut self, ops: &mut Vec<DiskOp>) {
-        let Phase::Opening(opening) = &mut self.phase else {
-            return;
-        };
-        let Some((number, rule)) = opening.choose() else {
-            self.begin_replay(ops);
-            return;
-        };
-        let files: BTreeMap<u64, u64> = self.bulk.files.clone();
-        let mut reader = Reader::new(number, files, self.options.recovery_read_len, rule);
-        let read = reader.begin();
-        opening.reader = Some(reader);
-        self.drive_loading(read, ops);
-    }
-
-    fn on_checkpoint_piece(&mut self, bytes: Bytes, ops: &mut Vec<DiskOp>) {
-        let Phase::Opening(opening) = &mut self.phase else {
-            return;
-        };
-        if let Some(reader) = &mut opening.reader {
-            let read = reader.handle(bytes, &mut self.vault);
-            if !self.is_locked() {
-                self.drive_loading(read, ops);
-            }
-        }
-    }
-
-    fn drive_loading(&mut self, read: Read, ops: &mut Vec<DiskOp>) {
-        let Phase::Opening(opening) = &mut self.phase else {
-            return;
-        };
-        let Some(reader) = &mut opening.reader else {
-            return;
-        };
-        let number = reader.number;
-        for (key, place) in reader.lost.drain(..) {
-            // In the order of the keys: what is lost of a group may say what the rest of it is worth.
-            let before = reader.found.partition_point(|(found, _)| *found < key);
-            for (key, body) in reader.found.drain(..before) {
-                self.events.push(StoreEvent::Section { key, body });
-            }
-            opening.report.note(damage_of(place));
-            if read != Read::Damaged {
-                self.events.push(StoreEvent::SectionLost(key));
-                self.bulk.sections_lost.push(key);
-            }
-        }
-        for (key, body) in reader.found.drain(..) {
-            self.events.push(StoreEvent::Section { key, body });
-        }
-        for (key, place) in reader.corrected.drain(..) {
-            opening.report.note(damage_of(place));
-            self.bulk.rotten.insert(key);
-        }
-        match read {
-            Read::More { file, offset, len } => {
-                let read = ReadAt { file, offset, len };
-                opening.ask_read(read, Step::Loading, &mut self.ids, ops);
-            }
-            Read::Broken => {
-                if reader.has_begun() {
-                    opening.readable.push(number);
-                }
-                opening.broken.push((number, reader.len()));
-                self.events.push(StoreEvent::CheckpointGivenUp);
-                self.load_next(ops);
-            }
-            Read::Damaged => {
-                opening.readable.push(number);
-                opening.damaged.push((number, reader.take_head().previous));
-                self.events.push(StoreEvent::CheckpointGivenUp);
-                self.load_next(ops);
-            }
-            Read::Done => {
-                let head = reader.take_head();
-                self.on_loaded(number, head, ops);
-            }
-        }
-    }
-
-    fn on_loaded(&mut self, number: u64, mut head: Head, ops: &mut Vec<DiskOp>) {
-        let Phase::Opening(opening) = &mut self.phase else {
-            return;
-        };
-        opening.report.checkpoint = Some(number);
-        opening.from = head.applied;
-        opening.reader = None;
-        self.bulk.newest = Some(Durable {
-            number,
-            applied: head.applied,
-            keep: head.keep,
-            len: 0,
-        });
-        self.bulk.flushed = head.keep.min(head.applied);
-        self.bulk.sections = core::mem::take(&mut head.sections);
-        for key in self.bulk.sections_lost.drain(..) {
-            self.bulk.sections.remove(key);
-        }
-        opening.head = Some(head);
-        self.begin_replay(ops);
-    }
-
     fn begin_replay(&mut self, ops: &mut Vec<DiskOp>) {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
@@ -438,77 +334,6 @@ impl Store {
                 }
             }
         }
-    }
-
-    /// Makes the checkpoint that was loaded durable: the log does not say that it was finished, and
-    /// what comes next is built on it.
-    fn confirm(&mut self, offset: u64, ops: &mut Vec<DiskOp>) {
-        let Phase::Opening(opening) = &mut self.phase else {
-            return;
-        };
-        let number = opening.report.checkpoint.unwrap_or_default();
-        let file = FileName::Checkpoint(number);
-        let len = self.bulk.files.get(&number).copied().unwrap_or(0);
-        if offset >= len {
-            let op = self.ids.take();
-            let step = Step::Confirming(Confirm::Syncing);
-            opening.ask(DiskOp::Sync { op, file }, step, ops);
-            return;
-        }
-        let piece = (len - offset).min(u64::from(self.options.recovery_read_len));
-        let len = u32::try_from(piece).unwrap_or(u32::MAX);
-        let step = Step::Confirming(Confirm::Reading { offset });
-        opening.ask_read(ReadAt { file, offset, len }, step, &mut self.ids, ops);
-    }
-
-    fn on_confirmed(&mut self, step: Confirm, answer: DiskAnswer, ops: &mut Vec<DiskOp>) {
-        let Phase::Opening(opening) = &mut self.phase else {
-            return;
-        };
-        match (step, answer) {
-            (Confirm::Reading { offset }, DiskAnswer::Read(data)) if !data.is_empty() => {
-                let number = opening.report.checkpoint.unwrap_or_default();
-                let (op, file) = (self.ids.take(), FileName::Checkpoint(number));
-                let next = offset + data.len() as u64;
-                let write = DiskOp::Write {
-                    op,
-                    file,
-                    offset,
-                    data,
-                };
-                opening.ask(write, Step::Confirming(Confirm::Writing { next }), ops);
-            }
-            (Confirm::Reading { .. }, _) => self.close(DiskError::Io(0)),
-            (Confirm::Writing { next }, _) => self.confirm(next, ops),
-            (Confirm::Syncing, _) => self.rewrite_unproven(ops),
-        }
-    }
-
-    /// Reads the part of the last batch that was replayed without proof that it is durable.
-    fn rewrite_unproven(&mut self, ops: &mut Vec<DiskOp>) {
-        let Phase::Opening(opening) = &mut self.phase else {
-            return;
-        };
-        let tail = opening.recovery.valid_to.0;
-        let last = |file: &&Extent| file.base < tail && tail <= file.end();
-        let files = opening.log_files();
-        let Some(file) = files.iter().find(last).copied() else {
-            self.begin_log(ops);
-            return;
-        };
-        // Batches do not span files, and a file is begun when the one before it is durable.
-        let from = opening.recovery.proven().0.max(file.base);
-        if from >= tail {
-            self.begin_log(ops);
-            return;
-        }
-        let (base, offset) = (file.base, from - file.base);
-        let read = ReadAt {
-            file: FileName::Log(base),
-            offset,
-            len: u32::try_from(tail - from).unwrap_or(u32::MAX),
-        };
-        opening.ask_read(read, Step::Rereading { base, offset }, &mut self.ids, ops);
     }
 
     /// Opens the log for writing at the recovered tail; its first batch is the mark of the new epoch.
@@ -578,14 +403,5 @@ impl Store {
             self.want_checkpoint();
         }
         self.check_bulk();
-    }
-}
-
-/// Returns the part of its file that a section takes.
-fn damage_of(place: SectionPlace) -> Damage {
-    Damage {
-        file: FileName::Checkpoint(place.file),
-        from: place.offset,
-        to: place.end(),
     }
 }
