@@ -4,30 +4,29 @@
 
 mod delegated;
 pub(crate) mod dn;
+mod judging;
 mod memphis;
 mod operator;
 mod proxies;
 mod secret;
+mod shown;
 mod user;
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use ::memphis::book::UserRow;
 use config::Options;
 use config::options::{ConnectionType, WebSocket};
-use identity::{PublicKey, decode_signature};
+use identity::PublicKey;
 use protocol::connect::Connect;
-use protocol::errors::CloseReason;
 use protocol::id::AccountId;
 use protocol::time::Wall;
 
 use crate::accounts::Accounts;
 use crate::auth::delegated::{Delegate, without_questions};
-use crate::auth::dn::Dn;
 use crate::auth::memphis::Tenants;
 pub(crate) use crate::auth::memphis::web_password;
 use crate::auth::operator::Signers;
@@ -35,99 +34,10 @@ pub(crate) use crate::auth::operator::{Standing, seconds};
 pub(crate) use crate::auth::proxies::Route;
 use crate::auth::proxies::TrustedProxies;
 use crate::auth::secret::Secret;
+pub(crate) use crate::auth::shown::{Credentials, Refusal, Verdict};
 pub(crate) use crate::auth::user::{Expiry, User};
 use crate::conn::Conn;
 use crate::effects::Rules;
-use crate::tls::PeerCert;
-
-/// What a client showed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Credentials<'a> {
-    pub(crate) user: &'a str,
-    pub(crate) pass: &'a str,
-    pub(crate) token: &'a str,
-    /// The connection's name, which tells Memphis users apart.
-    pub(crate) name: &'a str,
-    /// A public key, and the signature of what it was given to sign.
-    pub(crate) nkey: &'a str,
-    /// What somebody has signed about it.
-    pub(crate) jwt: &'a str,
-    pub(crate) sig: &'a str,
-    /// What that was.
-    pub(crate) nonce: &'a str,
-    /// Where it comes from.
-    pub(crate) ip: IpAddr,
-    /// The time of day.
-    pub(crate) now: Wall,
-    /// Its certificate, if it showed one.
-    pub(crate) cert: Option<&'a PeerCert>,
-    /// Whether it comes through a proxy that is trusted.
-    pub(crate) proxied: bool,
-    /// Whether it named an account in the way of servers before 2.0.
-    pub(crate) legacy_account: bool,
-}
-
-impl<'a> Credentials<'a> {
-    /// Returns what a client has said on its connection.
-    pub(crate) fn new(said: &'a Connect, name: &'a str, conn: &'a Conn, now: Wall) -> Self {
-        Self {
-            jwt: &said.jwt,
-            ip: conn.peer.ip(),
-            now,
-            nkey: &said.nkey,
-            sig: &said.sig,
-            nonce: &conn.nonce,
-            user: &said.user,
-            pass: &said.pass,
-            token: &said.auth_token,
-            name,
-            proxied: conn.proxy.is_some(),
-            cert: conn.tls.as_ref().and_then(|tls| tls.certs.first()),
-            legacy_account: !said.account.is_empty() || said.new_account,
-        }
-    }
-}
-
-/// What is made of it.
-#[derive(Clone, Debug)]
-pub(crate) enum Verdict {
-    /// It may.
-    Accepted {
-        account: AccountId,
-        /// Its user, where there are users.
-        user: Option<Rc<User>>,
-    },
-    /// It may if its password fits this hash, which takes long to find out.
-    Unclear {
-        hash: String,
-        account: AccountId,
-        user: Option<Rc<User>>,
-    },
-    /// It may not.
-    Refused(Refusal),
-}
-
-/// Why a client may not connect. It is told the same each time: only the operator learns more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// What it showed is not good.
-    Credentials,
-    /// Its proxy is not trusted.
-    ProxyNotTrusted,
-    /// It has to come through a proxy.
-    ProxyRequired,
-}
-
-impl Refusal {
-    /// Returns what monitoring shows as the reason.
-    pub(crate) fn reason(self) -> CloseReason {
-        match self {
-            Self::Credentials => CloseReason::AuthenticationViolation,
-            Self::ProxyNotTrusted => CloseReason::ProxyNotTrusted,
-            Self::ProxyRequired => CloseReason::ProxyRequired,
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Entry {
@@ -312,99 +222,6 @@ impl Auth {
         }
     }
 
-    /// Judges what a client showed.
-    pub(crate) fn check(
-        &self,
-        rules: Rules,
-        kind: ConnectionType,
-        shown: &Credentials<'_>,
-    ) -> Verdict {
-        if shown.legacy_account {
-            return Verdict::Refused(Refusal::Credentials);
-        }
-        if let (Rules::Memphis, Some(tenants)) = (rules, &self.memphis) {
-            return tenants.check(shown);
-        }
-        let (door, overrides) = match (kind, &self.websocket) {
-            (ConnectionType::WebSocket, Some(door)) => (door, self.websocket_overrides),
-            _ => (&self.main, false),
-        };
-        if !self.configured && !overrides {
-            return self.anybody();
-        }
-        if let Some(signers) = &self.signers {
-            return signers.check(kind, shown);
-        }
-        if let Some(verdict) = self.check_key(door, kind, shown) {
-            return verdict;
-        }
-        if door.by_cert && !self.users.is_empty() {
-            return match shown.cert.and_then(|cert| self.certified(cert, kind)) {
-                Some(entry) => Self::judge(entry, shown),
-                None => Verdict::Refused(Refusal::Credentials),
-            };
-        }
-        let anonymous = shown.user.is_empty() && shown.token.is_empty();
-        let no_auth_user = door.no_auth_user.as_ref();
-        if let Some(entry) = no_auth_user.and_then(|name| self.users.get(name))
-            && anonymous
-            && entry.allows(kind)
-        {
-            return Self::accept(&entry.user);
-        }
-        if anonymous && self.system_only && !overrides {
-            return self.anybody();
-        }
-        if let Some(entry) = self.users.get(shown.user) {
-            return match entry.allows(kind) {
-                true => Self::judge(entry, shown),
-                false => Verdict::Refused(Refusal::Credentials),
-            };
-        }
-        if self.proxy_required && !shown.proxied {
-            return Verdict::Refused(Refusal::ProxyRequired);
-        }
-        match (&door.token, &door.single) {
-            (Some(token), _) => token.judge(shown.token, self.global, None),
-            (None, Some((name, secret))) if name == shown.user => {
-                secret.judge(shown.pass, self.global, None)
-            }
-            (None, _) => Verdict::Refused(Refusal::Credentials),
-        }
-    }
-
-    /// Judges a client that shows a key, or becomes one that is known by its key; none if it has to be
-    /// judged otherwise.
-    fn check_key(
-        &self,
-        door: &Door,
-        kind: ConnectionType,
-        shown: &Credentials<'_>,
-    ) -> Option<Verdict> {
-        if self.nkeys.is_empty() {
-            return None;
-        }
-        let find = |name: &str| self.nkeys.get_key_value(&PublicKey::parse(name).ok()?);
-        let allowed = |entry: &KeyEntry| entry.types.is_empty() || entry.types.contains(&kind);
-        if !shown.nkey.is_empty() {
-            let Some((key, entry)) = find(shown.nkey).filter(|(_, entry)| allowed(entry)) else {
-                return Some(Verdict::Refused(Refusal::Credentials));
-            };
-            if entry.proxy_required && !shown.proxied {
-                return Some(Verdict::Refused(Refusal::ProxyRequired));
-            }
-            return Some(match has_signed(key, shown) {
-                true => Self::accept(&entry.user),
-                false => Verdict::Refused(Refusal::Credentials),
-            });
-        }
-        let nothing = [shown.user, shown.pass, shown.token];
-        let no_auth_user = door.no_auth_user.as_ref();
-        let no_auth_user = no_auth_user.filter(|_| nothing.iter().all(|part| part.is_empty()));
-        let (_, entry) = find(no_auth_user?)?;
-        allowed(entry).then(|| Self::accept(&entry.user))
-    }
-
     /// Returns what has befallen a token that was good once, if it is one of its account's doings.
     pub(crate) fn standing(&self, token: &str, now: Wall) -> Option<Standing> {
         self.signers.as_ref()?.standing(token, now)
@@ -429,39 +246,6 @@ impl Auth {
     /// Says whether clients need something to sign.
     pub(crate) fn wants_signatures(&self) -> bool {
         !self.nkeys.is_empty() || self.signers.is_some() || !self.proxies.is_empty()
-    }
-
-    fn anybody(&self) -> Verdict {
-        Verdict::Accepted {
-            account: self.global,
-            user: None,
-        }
-    }
-
-    /// Returns the user that a certificate is for: by one of its names, else by its subject.
-    fn certified(&self, cert: &PeerCert, kind: ConnectionType) -> Option<&Entry> {
-        let allowed = |entry: &&Entry| entry.allows(kind);
-        let named = |name: &String| self.users.get(name).filter(allowed);
-        if let Some(entry) = cert.names.iter().find_map(named) {
-            return Some(entry);
-        }
-        let subject = cert.dn();
-        let users = || {
-            let users = self.users.iter().filter(|(_, entry)| allowed(entry));
-            users.filter_map(|(name, entry)| Some((Dn::parse(name)?, entry)))
-        };
-        let exact = users().find(|(name, _)| name.is(&subject));
-        let found = exact.or_else(|| users().find(|(name, _)| name.has_same_parts(&subject)));
-        let entry = found.map(|(_, entry)| entry);
-        entry.or_else(|| named(&cert.subject))
-    }
-
-    fn judge(entry: &Entry, shown: &Credentials<'_>) -> Verdict {
-        if entry.proxy_required && !shown.proxied {
-            return Verdict::Refused(Refusal::ProxyRequired);
-        }
-        let user = Some(Rc::clone(&entry.user));
-        entry.secret.judge(shown.pass, entry.user.account, user)
     }
 
     fn insert(
@@ -503,21 +287,6 @@ impl Auth {
         };
         self.users.insert(user.name.clone(), entry);
     }
-
-    fn accept(user: &Rc<User>) -> Verdict {
-        Verdict::Accepted {
-            account: user.account,
-            user: Some(Rc::clone(user)),
-        }
-    }
-}
-
-/// Says whether the owner of `key` has signed what this client was given to sign.
-fn has_signed(key: &PublicKey, shown: &Credentials<'_>) -> bool {
-    let signature = decode_signature(shown.sig);
-    // Without a nonce there is nothing that only this connection could have been asked to sign.
-    !shown.nonce.is_empty()
-        && signature.is_some_and(|signature| key.has_signed(shown.nonce.as_bytes(), &signature))
 }
 
 /// Returns the door of WebSocket clients, which is everybody's unless it has credentials of its own.

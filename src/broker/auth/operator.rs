@@ -17,8 +17,9 @@ use protocol::time::Wall;
 
 use crate::accounts::Accounts;
 use crate::auth::delegated::without_questions;
+use crate::auth::judging::has_signed;
+use crate::auth::shown::{Credentials, Refusal, Verdict};
 use crate::auth::user::{Claimed, Expiry, User, UserLimits};
-use crate::auth::{Credentials, Refusal, Verdict, has_signed};
 
 mod template;
 mod times;
