@@ -109,6 +109,13 @@ struct Party {
     token: String,
 }
 
+impl Party {
+    /// Says whether messages of an account that bear a token are its own.
+    fn is(&self, account: AccountId, token: &[u8]) -> bool {
+        self.account == account && self.token.as_bytes() == token
+    }
+}
+
 impl JetStream {
     /// Handles a message on `$JS.SNAPSHOT.>`; false if nobody waits for it.
     pub fn backup_message(

@@ -9,6 +9,8 @@ mod fast;
 mod follow;
 mod holes;
 mod lifetimes;
+mod limits;
+mod messages;
 mod parking;
 mod publish;
 mod replay;
