@@ -219,7 +219,7 @@ impl Shard {
                     first.make_ascii_uppercase();
                 }
                 let level = Level::Warn;
-                self.router.fx.log.push(LogLine { level, text });
+                self.router.fx.log.push(LogLine::new(level, text));
                 self.turn_away(id, &login.said, refusal);
             }
         }

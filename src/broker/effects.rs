@@ -15,7 +15,7 @@ use memphis::machine::{Notice, Upload, UploadId};
 use memphis::manage::{Answer, CallId};
 use monitor::stats::Process;
 use protocol::errors::CloseReason;
-use protocol::id::ConnId;
+use protocol::id::{AccountId, ConnId};
 use protocol::websocket::upgrade::Cookies;
 use storage::{DiskDone, DiskOp};
 
@@ -330,6 +330,28 @@ pub struct LogLine {
     pub level: Level,
     /// What it says.
     pub text: String,
+    /// The account that it concerns, if it concerns one more than others.
+    pub account: Option<AccountId>,
+}
+
+impl LogLine {
+    /// Returns a line about the server.
+    #[must_use]
+    pub const fn new(level: Level, text: String) -> Self {
+        Self {
+            level,
+            text,
+            account: None,
+        }
+    }
+
+    pub(crate) const fn of(account: AccountId, level: Level, text: String) -> Self {
+        Self {
+            level,
+            text,
+            account: Some(account),
+        }
+    }
 }
 
 /// How much a log line matters, as nats-server grades it.

@@ -54,7 +54,7 @@ impl Shard {
         if let Err(why) = token.and_then(|token| self.take_account(key, token.trim())) {
             let text = format!("Account {key} could not be fetched: {why}");
             let level = Level::Error;
-            self.router.fx.log.push(LogLine { level, text });
+            self.router.fx.log.push(LogLine::new(level, text));
         }
         for id in waiting {
             let conn = self.router.conns.get_mut(id);

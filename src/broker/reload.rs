@@ -86,7 +86,7 @@ impl Shard {
         }
         let text = format!("Closed {surplus} connections to fall within max_connections");
         let level = Level::Info;
-        self.router.fx.log.push(LogLine { level, text });
+        self.router.fx.log.push(LogLine::new(level, text));
     }
 
     /// Applies the configuration to a connection; `before` is who could connect until now.
@@ -251,7 +251,7 @@ impl Shard {
             let what = what.split_once(" to ").map_or("", |(_, what)| what);
             let text = format!("Removed sub {what} for User {user:?} - not authorized");
             let level = Level::Info;
-            self.router.fx.log.push(LogLine { level, text });
+            self.router.fx.log.push(LogLine::new(level, text));
         }
     }
 }

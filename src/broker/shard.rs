@@ -5,6 +5,7 @@
 //! of the batch, `settle` says so.
 
 mod ends;
+mod logging;
 mod managers;
 mod mending;
 mod switching;
@@ -48,7 +49,7 @@ use crate::streams::{Storage, StorageView, Streams};
 use crate::system::{self, Herald};
 use crate::timers::{TimerKind, Timers};
 use crate::tls::{Handshakes, Security};
-use crate::trace::{Tracing, label};
+use crate::trace::Tracing;
 
 pub use managers::{Manager, Proof};
 
@@ -375,7 +376,7 @@ impl Shard {
             WorkDone::Notified(Err(why)) => {
                 let text = format!("A service could not be told of events: {why}");
                 let level = Level::Error;
-                self.router.fx.log.push(LogLine { level, text });
+                self.router.fx.log.push(LogLine::new(level, text));
             }
             WorkDone::Notified(Ok(())) => {}
             WorkDone::Uploaded(id, result) => {
@@ -486,14 +487,6 @@ impl Shard {
                 conn.armed = due;
                 self.timers.arm(due, id);
             }
-        }
-    }
-
-    /// Logs a line that starts with the connection's address and number, as nats-server's do.
-    pub(crate) fn log_conn(&mut self, id: ConnId, level: Level, text: impl FnOnce(&str) -> String) {
-        if let Some(conn) = self.router.conns.get(id) {
-            let text = text(&label(conn, &self.router.accounts));
-            self.router.fx.log.push(LogLine { level, text });
         }
     }
 

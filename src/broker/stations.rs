@@ -188,6 +188,7 @@ impl Stations {
         Self {
             machine: Memphis::new(
                 MemphisOptions {
+                    first: router.accounts.global,
                     dead_letters_kept: hours(config.dls_retention_hours),
                     clients_kept: hours(config.gc_producer_consumer_retention_hours),
                     tiering: Duration::from_secs(u64::from(

@@ -23,6 +23,7 @@ use config::Options;
 use consensus::SoloLog;
 use jetstream::JetStream;
 use jetstream::env::{ApiCall, Inbound, NameRules};
+use memphis::clients::connection_id;
 use protocol::id::{AccountId, ConnId, StreamId};
 use protocol::message::Message;
 use protocol::rng::Rng;
@@ -227,6 +228,7 @@ impl Streams {
         let (client, rules) = from;
         let rules = match rules {
             Rules::Nats => NameRules::Nats,
+            Rules::Memphis if is_sdk(world.router, client) => NameRules::Sdk,
             Rules::Memphis => NameRules::Memphis,
         };
         let taken = if msg.subject.starts_with(b"$JS.ACK.") {
@@ -401,6 +403,12 @@ impl Streams {
     }
 }
 
+/// Says whether a client calls itself what Memphis' SDKs do: they may name streams as stations do.
+fn is_sdk(router: &Router, client: ConnId) -> bool {
+    let conn = router.conns.get(client);
+    conn.is_some_and(|conn| connection_id(&conn.wishes.name).is_some())
+}
+
 pub(crate) fn inbound<'a>(msg: &Message<'a>) -> Inbound<'a> {
     Inbound {
         subject: msg.subject,
@@ -411,7 +419,7 @@ pub(crate) fn inbound<'a>(msg: &Message<'a>) -> Inbound<'a> {
 }
 
 fn log(router: &mut Router, level: Level, text: String) {
-    router.fx.log.push(LogLine { level, text });
+    router.fx.log.push(LogLine::new(level, text));
 }
 
 /// How far JetStream is, for health checks.

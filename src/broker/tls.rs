@@ -145,7 +145,7 @@ impl Shard {
             let peer = conn.peer;
             let text = format!("Error reading PROXY protocol header from {peer}: {why}");
             let level = Level::Warn;
-            self.router.fx.log.push(LogLine { level, text });
+            self.router.fx.log.push(LogLine::new(level, text));
         }
         self.close(id, CloseReason::ProtocolViolation);
     }

@@ -119,7 +119,7 @@ impl Router {
         {
             let text = format!("{} - {text}", label(conn, &self.accounts));
             let level = Level::Debug;
-            self.fx.log.push(LogLine { level, text });
+            self.fx.log.push(LogLine::new(level, text));
         }
     }
 
@@ -238,7 +238,7 @@ fn is_traced(tracing: &Tracing, accounts: &Accounts, account: AccountId) -> bool
 fn push(fx: &mut Effects, accounts: &Accounts, conn: &Conn, way: Way, text: &str) {
     let text = format!("{} - {} [{text}]", label(conn, accounts), way.arrow());
     let level = Level::Trace;
-    fx.log.push(LogLine { level, text });
+    fx.log.push(LogLine::new(level, text));
 }
 
 /// Shows what a message carries.
@@ -272,7 +272,7 @@ fn contents(
         Quoted(&body)
     );
     let level = Level::Trace;
-    fx.log.push(LogLine { level, text });
+    fx.log.push(LogLine::new(level, text));
 }
 
 /// Returns a CONNECT's JSON without what must not be in a log; nothing of one that cannot be read.

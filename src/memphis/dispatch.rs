@@ -19,7 +19,7 @@ use crate::turns::Topic;
 use crate::work::Work;
 
 /// Subjects whose messages go to [`Memphis::request`](crate::machine::Memphis::request).
-pub const SUBJECTS: [&str; 15] = [
+pub const SUBJECTS: [&str; 16] = [
     STATION_CREATIONS,
     STATION_DESTRUCTIONS,
     PRODUCER_CREATIONS,
@@ -35,6 +35,7 @@ pub const SUBJECTS: [&str; 15] = [
     NOTIFICATIONS,
     "$memphis_api.*.*",
     "$memphis_ws_subs.>",
+    "$memphis_syslogs.>",
 ];
 pub(crate) const STATION_CREATIONS: &str = "$memphis_station_creations";
 pub(crate) const STATION_DESTRUCTIONS: &str = "$memphis_station_destructions";

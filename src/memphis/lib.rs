@@ -21,6 +21,7 @@ mod consumer;
 pub mod dead;
 mod dispatch;
 pub mod guard;
+pub mod logs;
 pub mod machine;
 mod making;
 pub mod manage;

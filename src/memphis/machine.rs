@@ -8,6 +8,7 @@ pub(crate) mod alerts;
 mod aliases;
 mod consequence;
 mod guards;
+mod logging;
 mod managing;
 mod pulse;
 mod resend;
@@ -29,6 +30,7 @@ use crate::book::{Book, Change, Entry, EntryError, UserRow};
 use crate::clients::Clients;
 use crate::dispatch;
 use crate::guard::SchemaLibrary;
+use crate::logs::Logs;
 use crate::manage::{Answer, CallId, PublisherFacts, StreamFacts, TrafficFacts, View};
 use crate::turns::{Topic, Turns};
 use crate::work::{Cx, Event, Step, Work};
@@ -150,8 +152,8 @@ pub trait Host {
     /// Returns a text that no other call returns.
     fn unique(&mut self) -> String;
 
-    /// Tells operators.
-    fn warn(&mut self, text: String);
+    /// Tells operators, and those who manage the account, by [`Memphis::logged`].
+    fn warn(&mut self, account: AccountId, text: String);
 
     /// Returns what a stream is and holds.
     fn stream(&self, account: AccountId, stream: &str) -> Option<StreamFacts>;
@@ -181,6 +183,8 @@ pub trait Host {
 /// What the configuration says.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// The first tenant, whose root runs the server.
+    pub first: AccountId,
     /// How long dead letters are kept.
     pub dead_letters_kept: Duration,
     /// After how long producers and consumers are forgotten whose connection does not come back.
@@ -207,6 +211,7 @@ pub struct Memphis {
     pulse: Pulse,
     tiering: Tiering,
     alerts: BTreeMap<AccountId, Waiting>,
+    logs: Logs,
     /// Set once recovery is over: until then entries are applied and nothing is begun.
     is_live: bool,
     /// Set when the log takes no more entries: why.
@@ -258,6 +263,7 @@ impl Memphis {
             pulse: Pulse::default(),
             tiering: Tiering::new(options.tiering),
             alerts: BTreeMap::new(),
+            logs: Logs::default(),
             is_live: false,
             poisoned: None,
         }
@@ -297,6 +303,7 @@ impl Memphis {
         if self.pass_on(account, request, host)
             || self.manage_by_message(account, request, host)
             || self.watch(account, request, host)
+            || self.told(account, request, host)
             || self.notified(account, request, host)
         {
             return;
@@ -436,6 +443,7 @@ impl Memphis {
             clients: &self.clients,
             library: self.guards.library(),
             throughput: self.pulse.throughput(account),
+            log: self.logs.of(account),
             host,
         }
     }

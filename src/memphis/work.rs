@@ -16,6 +16,7 @@ use crate::clients::Clients;
 use crate::consumer::{Joining, Leaving};
 use crate::dead::Burial;
 use crate::guard::SchemaLibrary;
+use crate::logs::Log;
 use crate::machine::{Host, Message};
 use crate::making::Making;
 use crate::name::{Name, station_of_stream};
@@ -157,6 +158,7 @@ pub(crate) struct Cx<'a, H> {
     pub(crate) clients: &'a Clients,
     pub(crate) library: &'a dyn SchemaLibrary,
     pub(crate) throughput: Option<&'a Throughput>,
+    pub(crate) log: Option<&'a Log>,
     pub(crate) host: &'a mut H,
 }
 

@@ -31,7 +31,7 @@ use crate::process_stats::Monitored;
 use crate::reload::ConfigSource;
 use crate::tls::TlsDoor;
 use crate::work::Worker;
-use managing::{Calls, RecentLog};
+use managing::Calls;
 use reloading::Wishes;
 
 pub(crate) use managing::ManagedBy;
@@ -107,7 +107,6 @@ pub(crate) struct Driver {
     config: RefCell<Option<Box<dyn ConfigSource>>>,
     doors: Vec<Rc<TlsDoor>>,
     calls: Calls,
-    recent: RecentLog,
 }
 
 impl Driver {
@@ -137,7 +136,6 @@ impl Driver {
             config: RefCell::new(outside.config),
             doors: outside.doors,
             calls: Calls::default(),
-            recent: RecentLog::default(),
         };
         (driver, wished)
     }
@@ -365,7 +363,7 @@ impl Driver {
 
     /// Logs a line about a connection that the shard knows nothing of.
     pub(crate) fn log(&self, level: Level, text: String) {
-        self.note(&LogLine { level, text });
+        self.note(&LogLine::new(level, text));
     }
 
     /// Lends the buffer that whole batches are read into. It is empty between two uses.

@@ -256,10 +256,8 @@ async fn bind_monitoring<N: Net>(
     };
     *slot = Some(bound);
     let (host, port) = (&listen.host, bound.port());
-    log(&LogLine {
-        level: Level::Info,
-        text: format!("Starting {protocol} monitor on {host}:{port}"),
-    });
+    let text = format!("Starting {protocol} monitor on {host}:{port}");
+    log(&LogLine::new(Level::Info, text));
     Ok(Some((listener, tls)))
 }
 

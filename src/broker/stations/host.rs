@@ -269,9 +269,9 @@ impl machine::Host for Host<'_> {
         text.map(char::from).iter().collect()
     }
 
-    fn warn(&mut self, text: String) {
-        let level = Level::Warn;
-        self.world.router.fx.log.push(LogLine { level, text });
+    fn warn(&mut self, account: AccountId, text: String) {
+        let line = LogLine::of(account, Level::Warn, text);
+        self.world.router.fx.log.push(line);
     }
 
     fn traffic(&self, account: AccountId) -> TrafficFacts {

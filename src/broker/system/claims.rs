@@ -261,7 +261,7 @@ impl Shard {
             (Err(why), account) => (Level::Error, format!("{what} - {account} - {why}")),
         };
         if level != Level::Debug || self.options.config.logging.debug {
-            self.router.fx.log.push(LogLine { level, text });
+            self.router.fx.log.push(LogLine::new(level, text));
         }
         let seq = self.herald.next_seq();
         let view = self.monitoring(self.router.now, Process::default());

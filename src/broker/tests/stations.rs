@@ -252,6 +252,27 @@ const ATTACH: &str = "{\"name\":\"sch\",\"station_name\":\"plain.a\",\"username\
 const DETACH: &str = "{\"station_name\":\"plain.a\",\"username\":\"root\"}";
 
 #[test]
+fn plain_clients_are_held_to_the_rules_of_names_and_sdks_are_not() {
+    let mut world = world();
+    let sdk = sdk(&mut world);
+    let plain = world.accept(Rules::Memphis);
+    world.ask(plain, &LOGIN.replace("u1::root", "nats-app"));
+    world.ask(plain, "SUB in.* 2\r\n");
+    let mut make = |client, name: &str| {
+        let subject = format!("$JS.API.STREAM.CREATE.{name}");
+        let body = format!("{{\"name\":\"{name}\",\"subjects\":[\"of.{name}\"]}}");
+        request(&mut world, client, &subject, &body)
+    };
+    for name in ["odd$1", "odd#name", "_odd", "ödd"] {
+        let refused = make(plain, name);
+        assert!(refused.contains("\"err_code\":10049"), "{name}: {refused}");
+        let made = make(sdk, name);
+        assert!(made.contains("\"did_create\":true"), "{name}: {made}");
+    }
+    assert!(make(plain, "Even-1_b").contains("\"did_create\":true"));
+}
+
+#[test]
 fn whoever_publishes_what_breaks_the_schema_is_told_and_the_stream_does_not_get_it() {
     let mut world = world();
     let a = sdk(&mut world);

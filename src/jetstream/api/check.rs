@@ -33,6 +33,8 @@ impl JetStream {
     ) -> Result<StreamConfig, ApiError> {
         if call.rules == NameRules::Memphis {
             check_memphis_name(&body.config.name)?;
+        }
+        if call.rules != NameRules::Nats {
             self.check_station_name(call.account, &body.config.name)?;
         }
         let find = |name: &str| self.stream(call.account, name).map(|s| s.core.config());

@@ -192,6 +192,11 @@ fn page(topic: &str) -> Option<Page> {
             let asked = json!({"message_id": id});
             Page::Route("stations/getPoisonMessageJourney", asked)
         }
+        "syslogs_data" => {
+            let (kind, source) = rest.split_once('.').unwrap_or((rest, ""));
+            let asked = json!({"log_type": kind, "log_source": source, "start_index": -1});
+            Page::Route("monitoring/getSystemLogs", asked)
+        }
         "get_all_stations_data" => Page::Route("stations/getStations", json!({})),
         "get_all_schema_data" => Page::Route("schemas/getAllSchemas", json!({})),
         "get_system_messages" => Page::Same(json!([])),

@@ -5,6 +5,7 @@ mod alerts;
 mod crashes;
 mod dead_letters;
 mod groups;
+mod logs;
 mod managing;
 mod producers;
 mod pulse;

@@ -221,10 +221,11 @@ impl Memphis {
                 let longer = 1 << outlet.failures.min(8);
                 let pause = (interval * longer).min(RETRY_MAX);
                 outlet.due = now + pause;
-                let (account, pause) = (host.account_name(account), pause.as_secs());
-                host.warn(format!(
-                    "Tiered storage of account {account}: {why}; it is tried again in {pause} seconds"
-                ));
+                let (tenant, pause) = (host.account_name(account), pause.as_secs());
+                let text = format!(
+                    "Tiered storage of account {tenant}: {why}; it is tried again in {pause} seconds"
+                );
+                host.warn(account, text);
             }
         }
         self.tier(host);
@@ -323,9 +324,10 @@ impl Outlet {
             let gathered = self.gather(account, &streams, host);
             if !gathered.lost.is_empty() {
                 let count: usize = gathered.lost.values().map(Vec::len).sum();
-                host.warn(format!(
+                let text = format!(
                     "Tiered storage of station {station}: {count} messages cannot be read and are not copied"
-                ));
+                );
+                host.warn(account, text);
                 release(account, &gathered.lost, self, host);
             }
             if gathered.waiting > 0 {
@@ -374,11 +376,12 @@ impl Outlet {
             let news = facts.surplus.saturating_sub(*told);
             *told = facts.surplus;
             if news > 0 {
-                let account = host.account_name(account);
-                host.warn(format!(
-                    "Tiered storage of account {account}: {news} messages of stream {} were given up, too many wait",
+                let tenant = host.account_name(account);
+                let text = format!(
+                    "Tiered storage of account {tenant}: {news} messages of stream {} were given up, too many wait",
                     facts.stream
-                ));
+                );
+                host.warn(account, text);
             }
         }
     }

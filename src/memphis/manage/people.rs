@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Plan, Refusal, View, show};
 use crate::book::{Change, PeopleChange, Permissions, ROOT, Tagged, UserKind, UserRow, stamp};
+use crate::logs;
 use crate::machine::Host;
 use crate::request::Fields;
 use crate::work::{Cx, Work};
@@ -102,7 +103,7 @@ fn filters<H: Host>(page: &str, cx: &Cx<'_, H>) -> Value {
                 "type": ["protobuf", "json", "graphql", "avro"], "usage": ["used", "not used"],
             })
         }
-        "syslogs" => json!({"type": ["info", "warn", "err"], "source": ["broker"]}),
+        "syslogs" => logs::filters(cx.log),
         _ => json!({}),
     }
 }

@@ -16,6 +16,7 @@ use super::{Plan, Refusal, View, show};
 use crate::book::{Change, DeadLetterId};
 use crate::calls::{Ask, Calls};
 use crate::guard::SchemaText;
+use crate::logs;
 use crate::machine::Host;
 use crate::making::Making;
 use crate::name::{Kind, Name};
@@ -108,6 +109,8 @@ pub(super) fn monitor<H: Host>(
             Ok(Plan::Now(show::overview(&station, cx)))
         }
         "getMainOverviewData" => Ok(Plan::Now(show::main(cx))),
+        "getSystemLogs" => Ok(Plan::Now(logs::shown(cx.log, fields))),
+        "downloadSystemLogs" => Ok(Plan::Now(logs::text(cx.log))),
         "getSystemGeneralInfo" => Ok(Plan::Now(json!({
             "total_amount_brokers": 1,
             "total_stations": Listing::of(cx).stations().count(),

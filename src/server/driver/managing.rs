@@ -1,11 +1,11 @@
 //! What the management interface needs of the driver: calls that are answered later, passwords, and
-//! the lines that were logged last.
+//! that it sees what is logged.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use broker::{Answer, CallId, Input, Level, LogLine, ManageCall, Manager, Proof};
+use broker::{Answer, CallId, Input, LogLine, ManageCall, Manager, Proof};
 use bytes::Bytes;
 use protocol::time::Wall;
 use tokio::sync::oneshot;
@@ -14,8 +14,6 @@ use super::Driver;
 
 /// How long a call of the management interface may take: a station of many partitions takes a while.
 const CALL_MAX: Duration = Duration::from_secs(30);
-/// How many lines of the log can be looked at.
-const LINES_MAX: usize = 1000;
 
 /// Who calls the management interface.
 pub(crate) struct ManagedBy {
@@ -42,52 +40,11 @@ impl Calls {
     }
 }
 
-/// A line of the log, as it is looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RecentLine {
-    pub(crate) number: u64,
-    pub(crate) at: Wall,
-    pub(crate) level: Level,
-    pub(crate) text: String,
-}
-
-/// The lines for operators that were logged last.
-#[derive(Default)]
-pub(super) struct RecentLog {
-    lines: RefCell<VecDeque<RecentLine>>,
-    last: Cell<u64>,
-}
-
-impl RecentLog {
-    fn push(&self, at: Wall, line: &LogLine) {
-        let mut lines = self.lines.borrow_mut();
-        if lines.len() >= LINES_MAX {
-            lines.pop_front();
-        }
-        let number = self.last.get() + 1;
-        self.last.set(number);
-        lines.push_back(RecentLine {
-            number,
-            at,
-            level: line.level,
-            text: line.text.clone(),
-        });
-    }
-}
-
 impl Driver {
     /// Logs a line, and keeps it for those who look.
     pub(super) fn note(&self, line: &LogLine) {
         (self.log)(line);
-        match line.level {
-            Level::Info | Level::Warn | Level::Error => self.recent.push(self.wall(), line),
-            Level::Debug | Level::Trace => {}
-        }
-    }
-
-    /// Returns the lines that were logged last, oldest first.
-    pub(crate) fn recent_lines(&self) -> Vec<RecentLine> {
-        self.recent.lines.borrow().iter().cloned().collect()
+        self.shard.borrow_mut().logged(line, self.wall());
     }
 
     /// Calls the management interface of Memphis; nothing when it does not answer in time.

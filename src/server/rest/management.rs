@@ -19,7 +19,7 @@ use hyper::{Method, Request, Response};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
-use broker::Manager;
+use broker::{Answer, Manager};
 
 use super::reply::{self, Reply};
 use super::routes::{By, Open, Route, Same};
@@ -119,8 +119,7 @@ impl Management {
             By::Machine => self.call(route, &manager, fields).await,
             By::MachineWithHash => self.call_with_hash(route, &manager, fields).await,
             By::Same(same) => reply::json(200, &self.same(same)),
-            By::Logs => self.logs(&fields),
-            By::LogsAsText => self.logs_as_text(),
+            By::MachineAsText => self.text(route, &manager, fields).await,
             By::Open(_) => reply::unauthorized(),
         }
     }
@@ -179,15 +178,33 @@ impl Management {
     }
 
     async fn call(&self, route: &Route, manager: &Manager, fields: Map<String, Value>) -> Reply {
+        match self.asked(route, manager, fields).await {
+            Some(answer) => reply::json(answer.status, &answer.body),
+            None => reply::busy(),
+        }
+    }
+
+    /// Calls for a file.
+    async fn text(&self, route: &Route, manager: &Manager, fields: Map<String, Value>) -> Reply {
+        match self.asked(route, manager, fields).await {
+            Some(answer) if answer.status == 200 => logs::file(&answer.body),
+            Some(answer) => reply::json(answer.status, &answer.body),
+            None => reply::busy(),
+        }
+    }
+
+    async fn asked(
+        &self,
+        route: &Route,
+        manager: &Manager,
+        fields: Map<String, Value>,
+    ) -> Option<Answer> {
         let by = ManagedBy {
             account: manager.account.clone(),
             user: manager.user.clone(),
         };
         let body = Value::Object(fields).to_string().into();
-        match self.driver.manage(by, route.path, body).await {
-            Some(answer) => reply::json(answer.status, &answer.body),
-            None => reply::message(503, "the broker is busy, try again later"),
-        }
+        self.driver.manage(by, route.path, body).await
     }
 
     /// Calls with the hash of a password: the layer keeps that, and checks the password's rules.
@@ -198,7 +215,7 @@ impl Management {
         mut fields: Map<String, Value>,
     ) -> Reply {
         let Ok(_place) = self.passwords.try_acquire() else {
-            return reply::message(503, "the broker is busy, try again later");
+            return reply::busy();
         };
         let password = fields.get("password").and_then(Value::as_str);
         let password = password.unwrap_or_default().to_owned();

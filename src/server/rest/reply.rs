@@ -45,6 +45,11 @@ pub(super) fn unauthorized() -> Reply {
     message(401, "Unauthorized")
 }
 
+/// Returns the answer when too much is under way.
+pub(super) fn busy() -> Reply {
+    message(503, "the broker is busy, try again later")
+}
+
 /// Why a request is not carried out: a reply that is not made yet.
 #[derive(Debug)]
 pub(super) struct Refused {

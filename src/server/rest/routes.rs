@@ -21,13 +21,12 @@ pub(super) enum By {
     Machine,
     /// The Memphis layer, which wants the hash of a password beside it.
     MachineWithHash,
+    /// The Memphis layer, whose text becomes a file.
+    MachineAsText,
     /// The driver, for anybody.
     Open(Open),
     /// The same for everybody who may manage.
     Same(Same),
-    /// The driver, which keeps the log: as JSON, or as text.
-    Logs,
-    LogsAsText,
 }
 
 /// Routes that need no token.
@@ -263,8 +262,8 @@ pub(super) static ROUTES: &[Route] = &[
     get("monitoring/getStationOverviewData", Machine, "Show all about a station", &[text("station_name"), integer("partition_number")]),
     get("monitoring/getSystemGeneralInfo", Machine, "Count what there is", &[]),
     get("monitoring/getAvailableReplicas", S(Replicas), "How many copies a station may have", &[]),
-    get("monitoring/getSystemLogs", By::Logs, "Show the log's last lines", LOGS),
-    get("monitoring/downloadSystemLogs", By::LogsAsText, "The same as a file", &[]),
+    get("monitoring/getSystemLogs", Machine, "Show the log's last lines", LOGS),
+    get("monitoring/downloadSystemLogs", By::MachineAsText, "The same as a file", &[]),
     get("tags/getTags", Machine, "List the tags", &[text("entity_type"), text("entity_name")]),
     get("tags/getUsedTags", Machine, "List the tags that something carries", &[]),
     post("tags/createNewTag", Machine, "Make a tag", &[text("name"), text("color")]),

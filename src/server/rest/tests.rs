@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use config::Options;
-use config::options::{Listen, Memphis, Rest};
+use config::options::{Listen, Memphis, Rest, Tenant, User};
 use serde_json::Value;
 use storage::StoreOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -34,6 +34,7 @@ pub(super) struct Answered {
     pub(super) status: u16,
     pub(super) head: String,
     pub(super) body: Value,
+    pub(super) text: String,
 }
 
 impl Answered {
@@ -54,9 +55,20 @@ pub(super) fn serve_while<V: Future>(visit: impl FnOnce(Site) -> V) -> V::Output
             port: 0,
         })
     };
+    let seven = Tenant {
+        id: 7,
+        name: "seven".to_owned(),
+        users: vec![User {
+            name: "root".to_owned(),
+            password: Some("pw7".to_owned()),
+            ..User::default()
+        }],
+        ..Tenant::default()
+    };
     let mut config = Options {
         memphis: Some(Memphis {
             connection_token: Some("memphis".to_owned()),
+            tenants: vec![seven],
             rest: Rest {
                 management: local(),
                 gateway: local(),
@@ -137,6 +149,7 @@ impl Site {
             status: status.parse().expect("a number"),
             head: head.to_owned(),
             body: serde_json::from_str(body).unwrap_or_default(),
+            text: body.to_owned(),
         }
     }
 }

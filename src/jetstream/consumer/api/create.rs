@@ -114,7 +114,7 @@ impl Consumers {
     ) -> Result<(), ApiError> {
         let own = request.core.config().max_consumers;
         // Memphis knows no such limit of its stations.
-        let own = if own > 0 || request.call.rules == NameRules::Memphis {
+        let own = if own > 0 || request.call.rules != NameRules::Nats {
             own
         } else {
             request.shared.options.limits.default_max_consumers

@@ -278,6 +278,7 @@ pub(super) fn message_of(seq: u64) -> Parked {
 fn machine() -> Memphis {
     let hour = Duration::from_secs(3600);
     let options = Options {
+        first: ACCOUNT,
         dead_letters_kept: 3 * hour,
         clients_kept: 3 * hour,
         tiering: Duration::from_secs(8),

@@ -13,6 +13,8 @@ pub enum NameRules {
     Nats,
     /// Those of Memphis stations, for streams made through its listener.
     Memphis,
+    /// Those of NATS, for Memphis' SDKs: they name streams as partitions are named.
+    Sdk,
 }
 
 /// Reports whether a stream or consumer may have this name in NATS.

@@ -15,6 +15,9 @@ use crate::rest::reply::{self, Reply};
 /// The cookie that refresh tokens come in.
 const COOKIE_NAME: &str = "memphis-jwt-refresh-token";
 
+/// The tenant whose root runs the server.
+const FIRST_TENANT: u32 = 1;
+
 /// What a token says, in Memphis' words.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Claims {
@@ -67,7 +70,7 @@ impl Management {
             Proof::Wrong => false,
             Proof::Hash(hash) => {
                 let Ok(_place) = self.passwords.try_acquire() else {
-                    return reply::message(503, "the broker is busy, try again later");
+                    return reply::busy();
                 };
                 self.driver.check_password(hash, password.to_owned()).await
             }
@@ -143,11 +146,12 @@ impl Management {
         answer
     }
 
-    /// Root sees the token that clients may connect with. It lets everybody in as anybody, so that
-    /// others do not.
+    /// Root sees the token that clients may connect with. It lets everybody in as anybody of any tenant,
+    /// so that others do not, nor do other tenants' root users.
     fn shown_token(&self, manager: &Manager) -> &str {
         let token = self.connection_token.as_deref();
-        let token = token.filter(|_| manager.kind == UserKind::Root);
+        let is_first = manager.account_id == FIRST_TENANT;
+        let token = token.filter(|_| is_first && manager.kind == UserKind::Root);
         token.unwrap_or_default()
     }
 }

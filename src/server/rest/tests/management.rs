@@ -227,3 +227,29 @@ fn the_log_can_be_looked_at_by_kind_and_from_a_number_on() {
         assert_eq!(errors.body, json!({"logs": []}));
     });
 }
+
+#[test]
+fn the_token_that_opens_every_tenant_is_shown_to_the_first_ones_root() {
+    serve_while(|site| async move {
+        for (user, password, shown) in [("root", "memphis", "memphis"), ("root$7", "pw7", "")] {
+            let answered = login(&site, user, password).await;
+            assert_eq!(answered.body["connection_token"], shown, "{user}");
+        }
+    });
+}
+
+#[test]
+fn the_log_of_the_process_is_not_another_tenants() {
+    serve_while(|site| async move {
+        let root = Session::of_root(site.clone()).await;
+        let file = "GET monitoring/downloadSystemLogs";
+        let all = root.ask(file, &Value::Null).await;
+        assert!(all.text.contains("Listening for"), "{}", all.text);
+        let answered = login(&site, "root$7", "pw7").await;
+        let other = Session::of(site, &answered);
+        let logs = "GET monitoring/getSystemLogs";
+        let seen = other.ask(logs, &Value::Null).await;
+        assert_eq!(seen.body, json!({"logs": []}));
+        assert_eq!(other.ask(file, &Value::Null).await.text, "");
+    });
+}

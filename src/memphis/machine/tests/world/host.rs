@@ -200,7 +200,7 @@ impl Host for FakeHost {
         format!("u{}", self.last_unique)
     }
 
-    fn warn(&mut self, text: String) {
+    fn warn(&mut self, _: AccountId, text: String) {
         self.warnings.push(text);
     }
 
