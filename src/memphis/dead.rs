@@ -22,7 +22,7 @@ use crate::answer;
 use crate::book::{Change, DeadLetter, DeadLetterKind, Dying, DyingKey, Entry, Letter, hex, stamp};
 use crate::machine::Host;
 use crate::name::{Kind, Name};
-use crate::work::{Cx, Event, Step, numbers};
+use crate::work::{Cx, Event, Partition, Step, numbers};
 
 pub(crate) use sources::{acked, dying, gave_up, misfit, unfit};
 
@@ -48,6 +48,8 @@ pub(crate) struct Burial {
 #[derive(Debug)]
 enum At {
     Start,
+    /// What is under way comes to an end, for the SDK did not say which partition it means.
+    Partition,
     /// The message is being read.
     Message,
     /// The copy is being stored in the dead-letter station.
@@ -74,6 +76,7 @@ impl Burial {
     pub(crate) fn on<H: Host>(&mut self, event: &Event<'_>, cx: &mut Cx<'_, H>) -> Step {
         match (&self.at, event) {
             (At::Start, _) => self.begin(cx),
+            (At::Partition, _) => self.on_settled(cx),
             (At::Message, Event::Answer(answer)) => match letter(answer) {
                 Some(letter) => self.on_letter(letter, cx),
                 // It has gone since, and there is nobody to tell.
@@ -109,8 +112,14 @@ impl Burial {
         let partitions = cx.partitions(&self.station);
         // SDKs that know no partitions name none, and some name one that cannot be.
         let partition = partitions.iter().find(|p| p.number == self.dead.partition);
-        let Some(partition) = partition.or(partitions.first()) else {
-            return self.drop_it();
+        let partition = match (partition, partitions.as_slice()) {
+            (Some(partition), _) => partition,
+            (None, [only]) => only,
+            (None, []) => return self.drop_it(),
+            (None, [first, ..]) => {
+                self.at = At::Partition;
+                return ask_message(&first.stream, self.dead.seq);
+            }
         };
         self.dead.partition = partition.number;
         let dead = &self.dead;
@@ -136,9 +145,37 @@ impl Burial {
             return self.on_letter(letter, cx);
         }
         self.at = At::Message;
-        let subject = format!("$JS.API.STREAM.MSG.GET.{}", partition.stream);
-        let body = format!("{}", json!({"seq": dead.seq}));
-        Step::ask(subject, body.into_bytes())
+        ask_message(&partition.stream, dead.seq)
+    }
+
+    /// Goes on once the end of the delivery, which came before, is in the log: it tells the partition.
+    fn on_settled<H: Host>(&mut self, cx: &mut Cx<'_, H>) -> Step {
+        let partitions = cx.partitions(&self.station);
+        match partitions.iter().find(|p| self.has_died_in(p, cx)) {
+            Some(partition) => {
+                self.dead.partition = partition.number;
+                self.begin_poison(cx)
+            }
+            None => self.drop_it(),
+        }
+    }
+
+    /// Says whether the group has given up the message of this number in a partition without a reason.
+    fn has_died_in<H: Host>(&self, partition: &Partition, cx: &Cx<'_, H>) -> bool {
+        let (dead, group) = (&self.dead, self.dead.groups.first());
+        let (Some(rows), Some(group)) = (cx.rows(), group) else {
+            return false;
+        };
+        let key = DyingKey {
+            stream: partition.stream.clone(),
+            consumer: group.replace('.', "#"),
+            seq: dead.seq,
+        };
+        let letters = &rows.dead_letters;
+        let letter = letters.of_message(&dead.station, partition.number, dead.seq);
+        let letter = letter.and_then(|id| letters.get(id));
+        rows.dying.contains_key(&key)
+            || letter.is_some_and(|known| known.reason.is_empty() && known.groups.contains(group))
     }
 
     fn on_letter<H: Host>(&mut self, letter: Letter, cx: &Cx<'_, H>) -> Step {
@@ -274,6 +311,12 @@ pub fn death(
         }),
     };
     entry.encode()
+}
+
+fn ask_message(stream: &str, seq: u64) -> Step {
+    let subject = format!("$JS.API.STREAM.MSG.GET.{stream}");
+    let body = format!("{}", json!({"seq": seq}));
+    Step::ask(subject, body.into_bytes())
 }
 
 /// Reads a stored message from the answer of `STREAM.MSG.GET`.

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 
 use crate::book::{Change, Client, Producer, stamp};
+use crate::clients::connection_id;
 use crate::machine::{Asker, Host};
 use crate::making::Making;
 use crate::name::{Kind, Name};
@@ -35,8 +36,7 @@ pub(crate) struct Ending {
 
 /// Reads who stands behind a producer or consumer; `kind_key` names what it is in the request.
 pub(crate) fn client(fields: &Fields, kind_key: &str, asker: Asker<'_>) -> Client {
-    let text = |key| String::from(fields.text(key));
-    let connection = text("connection_id");
+    let connection = connection(fields);
     let username = fields.text("username").to_lowercase();
     let app_id = match fields.text("app_id") {
         "" => connection.clone(),
@@ -58,6 +58,13 @@ pub(crate) fn client(fields: &Fields, kind_key: &str, asker: Asker<'_>) -> Clien
         app_id,
         version: fields.integer("req_version"),
     }
+}
+
+/// Returns the id of the connection that a request is about. The Java SDK says its connection's whole
+/// name.
+pub(crate) fn connection(fields: &Fields) -> String {
+    let said = fields.text("connection_id");
+    connection_id(said).unwrap_or(said).into()
 }
 
 /// Returns what Memphis calls the SDK over a NATS library; SDKs before 1.3 do not say.
@@ -154,7 +161,7 @@ impl Ending {
         Ok(Self {
             station,
             name,
-            connection: fields.text("connection_id").into(),
+            connection: connection(fields),
             asked: false,
         })
     }

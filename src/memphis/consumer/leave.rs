@@ -8,6 +8,7 @@ use crate::answer;
 use crate::book::Change;
 use crate::machine::Host;
 use crate::name::{Kind, Name};
+use crate::producer::connection;
 use crate::request::Fields;
 use crate::work::{Cx, Event, Partition, Step};
 
@@ -43,7 +44,7 @@ impl Leaving {
         Ok(Self {
             station,
             name: Some(name),
-            connection: fields.text("connection_id").into(),
+            connection: connection(fields),
             ends: None,
             left: Vec::new(),
             at: At::Start,

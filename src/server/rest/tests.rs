@@ -45,10 +45,8 @@ impl Answered {
     }
 }
 
-/// Serves Memphis over HTTP on free ports while `visit` runs.
-pub(super) fn serve_while<V: Future>(visit: impl FnOnce(Site) -> V) -> V::Output {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let disk = FileDisk::open(folder.path()).expect("an empty store");
+/// A broker with a second tenant, and both HTTP interfaces on free ports.
+fn config() -> Options {
     let local = || {
         Some(Listen {
             host: "127.0.0.1".to_owned(),
@@ -79,6 +77,14 @@ pub(super) fn serve_while<V: Future>(visit: impl FnOnce(Site) -> V) -> V::Output
         ..Options::default()
     };
     config.jetstream.enabled = true;
+    config
+}
+
+/// Serves Memphis over HTTP on free ports while `visit` runs.
+pub(super) fn serve_while<V: Future>(visit: impl FnOnce(Site) -> V) -> V::Output {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let disk = FileDisk::open(folder.path()).expect("an empty store");
+    let config = config();
     let options = ServeOptions {
         secret: [5; 32],
         config,

@@ -191,6 +191,28 @@ fn a_message_given_up_is_kept_and_its_reason_added_when_it_comes() {
 }
 
 #[test]
+fn the_reason_of_an_sdk_that_names_no_partition_finds_its_message() {
+    for is_logged in [true, false] {
+        let mut world = with_message(&station("plain.a", 2));
+        world.store("plain#a$1", "", "healthy");
+        world.note_death("plain#a$2", "grp#x", "");
+        if is_logged {
+            world.run();
+        }
+        // As the .NET SDK says it of what it fetched from any partition.
+        let nacked = json!({"station_name": "plain#a", "error": "because", "partition": -1, "cg_name": "Grp.X", "seq": 1});
+        world.tell(NACKED_DLS, &nacked);
+        let letters = letters(&world);
+        assert_eq!(letters.len(), 1);
+        let (_, dead) = &letters[0];
+        assert_eq!((dead.partition, dead.reason.as_str()), (2, "because"));
+        let unknown = json!({"station_name": "plain#a", "error": "x", "partition": -1, "cg_name": "Grp.X", "seq": 9});
+        world.tell(NACKED_DLS, &unknown);
+        assert_eq!(self::letters(&world), letters);
+    }
+}
+
+#[test]
 fn the_dead_letter_station_gets_a_copy() {
     let mut world = with_message(&with(station("plain.a", 2), "dls_station", "dead"));
     exhaust(&mut world, "grp#x");

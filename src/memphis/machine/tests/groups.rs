@@ -164,3 +164,21 @@ fn a_nats_clients_stream_is_consumed_whole() {
     let config = &world.host.streams["events"].durables["g"];
     assert_eq!(config.get("filter_subject"), None);
 }
+
+#[test]
+fn the_java_sdk_is_there_though_it_says_the_whole_name_of_its_connection() {
+    let mut world = World::new();
+    world.memphis.connected(ACCOUNT, "u1::root");
+    world.memphis.connected(ACCOUNT, "u2::root");
+    world.ask_json(CONSUMER_CREATIONS, &consumer("c1", "a", "g"));
+    let java = with(consumer("c2", "a", "g"), "connection_id", "u2::root");
+    world.ask_json(CONSUMER_CREATIONS, &java);
+    let asked = json!({"station_name": "a"});
+    let shown = world.manage("monitoring/getStationOverviewData", &asked);
+    let members = &shown["connected_cgs"][0]["connected_consumers"];
+    let there = members.as_array().expect("a list").len();
+    assert_eq!(there, 2, "{shown}");
+    let end = json!({"name": "c1", "station_name": "a", "username": "root", "connection_id": "u1", "req_version": 1});
+    world.ask_ok(CONSUMER_DESTRUCTIONS, &end);
+    assert_eq!(world.durables("a$1"), ["g"], "one member is there");
+}
