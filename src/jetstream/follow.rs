@@ -39,6 +39,8 @@ const SOURCE_DELIVERY: &str = "$JS.S";
 /// An origin is told to be missing only so long after it was first looked for: as long as nats-server's
 /// streams take to ask for it.
 const MISSING_AFTER: Duration = Duration::from_millis(125);
+/// How often nats-server's origins say that they are there when they have nothing else to say.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a stream waits after a copy was refused.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -202,8 +204,11 @@ impl JetStream {
             upstream.exporter = env.exporter(core.account(), &external.api, deliver);
         }
         let Some(origin) = self.origin_of(core, upstream) else {
-            upstream.origin = None;
-            upstream.missing.get_or_insert(env.now().mono);
+            let now = env.now().mono;
+            if upstream.origin.take().is_some() {
+                upstream.active = Some(now);
+            }
+            upstream.missing.get_or_insert(now);
             return;
         };
         let mut begins = None;
@@ -396,6 +401,8 @@ impl JetStream {
                 .missing
                 .is_some_and(|at| now.mono >= at + MISSING_AFTER);
         let active = upstream.active.map(|at| now.mono.since(at).as_nanos());
+        // An origin that is there is in touch, however long ago it had a message.
+        let active = active.map(|ns| seen.map_or(ns, |_| ns % HEARTBEAT.as_nanos()));
         let ahead = seen.map_or(0, |o| o.index.num_pending(&upstream.filters, from));
         SourceInfo {
             name: source.name.clone(),

@@ -306,21 +306,28 @@ pub fn jsz(source: &dyn Source, options: &JszOptions) -> Jsz {
     }
 }
 
-/// Returns what one account uses; none when there is no such account.
+/// Returns what one account uses.
+///
+/// # Errors
+/// When there is no such account, or it has no streams to tell of.
 pub(crate) fn account(
     source: &dyn Source,
     account: &str,
     options: &JszOptions,
-) -> Option<impl Serialize> {
+) -> Result<impl Serialize, Problem> {
+    let js = source.jetstream().ok_or(Problem::JetStreamOff)?;
     let mut accounts = source.accounts().into_iter();
-    accounts.find(|own| own.name == account)?;
-    let js = source.jetstream().unwrap_or_default();
+    let own = accounts.find(|own| own.name == account);
+    let own = own.ok_or_else(|| Problem::NoAccountWithStreams(account.to_owned()))?;
+    if !own.jetstream {
+        return Err(Problem::JetStreamOffFor(account.to_owned()));
+    }
     let options = JszOptions {
         account: account.to_owned(),
         ..options.clone()
     };
     let mut details = details(source, &js, &options);
-    Some(details.pop().unwrap_or_else(|| AccountDetail {
+    Ok(details.pop().unwrap_or_else(|| AccountDetail {
         name: source.options().account_label(account).to_owned(),
         id: account.to_owned(),
         usage: UsageDocument::new(&Usage::default(), u64::MAX),

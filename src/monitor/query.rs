@@ -50,9 +50,21 @@ pub enum Problem {
     /// A user is asked for without an account.
     #[error("filter by user only valid with account")]
     UserWithoutAccount,
+    /// A subject is asked for without an account.
+    #[error("filter by subject only valid with account filtering")]
+    SubjectWithoutAccount,
     /// There is no such account.
     #[error("Account {0} does not exist")]
     NoAccount(String),
+    /// The streams of an account are asked for that is not there.
+    #[error("account {0:?} not found")]
+    NoAccountWithStreams(String),
+    /// The streams of an account are asked for that may have none.
+    #[error("account {0:?} not jetstream enabled")]
+    JetStreamOffFor(String),
+    /// Streams are asked for where there are none.
+    #[error("jetstream not enabled")]
+    JetStreamOff,
 }
 
 /// Parameters, decoded.

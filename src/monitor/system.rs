@@ -284,7 +284,13 @@ fn server_document(source: &dyn Source, what: &str, body: &[u8]) -> Document {
     Ok(match what {
         "VARZ" => raw(&varz::varz(source)),
         "SUBSZ" => raw(&subsz::subsz(source, &options::<SubszOptions>(body)?)?),
-        "CONNZ" => raw(&connz::connz(source, &options::<ConnzOptions>(body)?)?),
+        "CONNZ" => {
+            let options = options::<ConnzOptions>(body)?;
+            if !options.filter_subject.is_empty() && options.acc.is_empty() {
+                return Err(Problem::SubjectWithoutAccount.into());
+            }
+            raw(&connz::connz(source, &options)?)
+        }
         "ROUTEZ" => raw(&links::routez(source)),
         "GATEWAYZ" => raw(&links::gatewayz(source)),
         "LEAFZ" => raw(&links::leafz(source)),
@@ -318,9 +324,7 @@ fn account_document(source: &dyn Source, account: &str, what: &str, body: &[u8])
         "LEAFZ" => raw(&links::leafz(source)),
         "JSZ" => {
             let options = options::<JszOptions>(body)?;
-            let detail = jsz::account(source, account, &options);
-            let missing = || Refusal::Failed(format!("account {account:?} not found"));
-            raw(&detail.ok_or_else(missing)?)
+            raw(&jsz::account(source, account, &options)?)
         }
         "INFO" => raw(&accountz::info(source, account)?),
         "STATZ" => {

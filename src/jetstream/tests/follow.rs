@@ -282,6 +282,22 @@ fn info_tells_how_far_a_stream_is_behind() {
 }
 
 #[test]
+fn an_origin_that_is_there_is_in_touch_every_second() {
+    let mut bench = origin();
+    create(&mut bench, "C", "\"sources\":[{\"name\":\"S\"}]");
+    bench.sync();
+    bench.world.advance_ms(10_250);
+    let info = bench.ask("STREAM.INFO.C", "");
+    assert!(info.contains("\"active\":250000000"), "{info}");
+    // Of one that is gone nothing is heard any more.
+    bench.ask("STREAM.DELETE.S", "");
+    bench.sync();
+    bench.world.advance_ms(10_250);
+    let info = bench.ask("STREAM.INFO.C", "");
+    assert!(info.contains("\"active\":10250000000"), "{info}");
+}
+
+#[test]
 fn a_promoted_mirror_takes_messages_of_its_own() {
     let mut bench = origin();
     create(&mut bench, "M", "\"mirror\":{\"name\":\"S\"}");
