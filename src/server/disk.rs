@@ -44,8 +44,8 @@ pub trait DiskQueue {
     /// that has died; the store waits for it.
     fn submit(&self, ops: &mut Vec<DiskOp>);
 
-    /// Says whether what is submitted next is for one connection, so that next to nothing else is to be
-    /// done meanwhile.
+    /// Says whether what is submitted next is for one connection that waits for its answer, so that next to
+    /// nothing else is to be done meanwhile.
     fn expect_lone(&self, _lone: bool) {}
 }
 

@@ -230,10 +230,12 @@ impl Driver {
 
     /// Hands over what was read; what is left in `buf` is the beginning of an operation.
     pub(crate) fn bytes(&self, conn: ConnId, buf: &mut BytesMut) {
+        let now = self.clock.now();
         if let Some(Some(slot)) = self.slots.borrow_mut().get_mut(conn.index as usize) {
-            self.gathering.arrive(&mut slot.batch);
+            self.gathering.arrive(&mut slot.batch, now.mono);
         }
-        self.input(Some(conn), Input::Bytes { conn, buf });
+        self.handle(now, Input::Bytes { conn, buf });
+        self.drain(Some(conn));
     }
 
     /// Says that a part of what was taken has been written.
@@ -278,9 +280,14 @@ impl Driver {
             .set(self.disk_open.get().saturating_sub(answered));
         let now = self.clock.now();
         self.disk_times.borrow_mut().stop(done, now.mono);
+        let is_synced = self.gathering.is_answered(done);
         self.handle(now, Input::Disk(done));
-        self.gathering
-            .answered(self.fx.borrow().dirty.len(), now.mono);
+        if is_synced {
+            let (fx, slots) = (self.fx.borrow(), self.slots.borrow());
+            let slot = |id: &ConnId| slots.get(id.index as usize)?.as_ref();
+            let seen = fx.dirty.iter().filter_map(slot).map(|slot| slot.batch);
+            self.gathering.answered(seen, now.mono);
+        }
         self.drain(None);
         self.answered.notify_one();
     }
@@ -390,7 +397,7 @@ impl Driver {
             // Tasks that yield go on after the sockets have been polled and those ready have run.
             tokio::task::yield_now().await;
             let mut patience = self.gathering.patience(self.clock.now().mono);
-            while self.disk_open.get() == 0 && self.gathering.is_worth_waiting(&mut patience) {
+            while self.gathering.is_worth_waiting(&mut patience) {
                 tokio::task::yield_now().await;
             }
             self.is_unsettled.set(false);
@@ -499,7 +506,9 @@ impl Driver {
         let now = self.clock.now().mono;
         self.disk_times.borrow_mut().start(ops, now);
         self.disk_open.set(self.disk_open.get() + ops.len());
-        disk.expect_lone(self.gathering.depart());
+        if let Some(waits) = self.gathering.depart(ops) {
+            disk.expect_lone(waits);
+        }
         disk.submit(ops);
     }
 }

@@ -30,7 +30,7 @@ impl ThreadId {
 #[derive(Debug)]
 pub(super) struct Nearness {
     thread: Arc<ThreadId>,
-    /// Whether the next write is for one connection.
+    /// Whether the next write is for one connection that waits for its answer.
     is_lone: Cell<bool>,
     /// How many short ones that were have come in a row.
     lone: Cell<u32>,
@@ -48,7 +48,7 @@ impl Nearness {
         }
     }
 
-    /// Says whether the next write is for one connection.
+    /// Says whether the next write is for one connection that waits for its answer.
     pub(super) fn set_lone(&self, lone: bool) {
         self.is_lone.set(lone);
     }
