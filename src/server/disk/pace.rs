@@ -19,14 +19,23 @@ use std::time::Instant;
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 use rustix::io::Errno;
 
-/// What is written at once: a fraction of a millisecond's work for a disk.
-const PIECE: usize = 128 << 10;
+/// What is written at once: no more than a sync of the log can have in front of it without being felt.
+const PIECE: usize = 32 << 10;
 static ZEROES: [u8; PIECE] = [0; PIECE];
-/// No rest between two pieces is longer: on a slow disk the work would be late, and a stop would wait for it.
-const REST_MAX: Duration = Duration::from_millis(1);
-/// Rests are so long that what is written between them goes at this many times the log's own speed: a flush
-/// must not fall behind what it flushes.
-const AHEAD: u64 = 4;
+/// No piece comes later after the one before: beside a log that is given next to nothing, too, the work ends
+/// within seconds.
+const INTERVAL_MAX: Duration = Duration::from_millis(4);
+/// Shorter rests are taken together: the system wakes nobody so exactly.
+const REST_MIN: Duration = Duration::from_micros(150);
+/// So much is written back together at the most, where there are no rests between pieces.
+const LUMP_MAX: u64 = 128 << 10;
+/// What a piece has been late is made up for by those behind it, up to so much: what a disk that was stuck
+/// has missed would come in a burst.
+const LATE_MAX: Duration = Duration::from_millis(4);
+/// A flush is written at this many times the log's own speed: it must not fall behind what it flushes.
+const FLUSH_AHEAD: u32 = 4;
+/// So is the log's next file, which may be four times as long as the one that is written to meanwhile.
+const FILL_AHEAD: u32 = 6;
 /// How long the log's speed is taken to stay what it was.
 const SPEED_AGE_MAX: Duration = Duration::from_millis(100);
 /// While nothing is written to the log, so many zeroes are synced at a time: a log that is written to again
@@ -49,11 +58,44 @@ struct Mark {
     logged: u64,
 }
 
-/// How long to rest, and since when.
+/// How long the log takes for a piece, and since when that is so; no time if nobody rests for it.
 #[derive(Debug)]
-struct Rest {
+struct Speed {
     since: Mark,
-    rest: Duration,
+    of_piece: Duration,
+}
+
+/// When the next piece of a file is due.
+#[derive(Debug)]
+struct Schedule {
+    due: Instant,
+    ahead: u32,
+    /// Up to where the file is being written back, or is left to a sync: of what lies there already the
+    /// system would forget what it keeps in memory.
+    written_back: u64,
+}
+
+impl Schedule {
+    /// Returns a schedule for what is written from `at` on, at so many times the log's speed.
+    fn new(at: u64, ahead: u32) -> Self {
+        Self {
+            due: Instant::now(),
+            ahead,
+            written_back: at,
+        }
+    }
+
+    /// Returns how long to rest at `now`, after a piece for which the log takes so long.
+    fn rest(&mut self, of_piece: Duration, now: Instant) -> Duration {
+        let interval = (of_piece / self.ahead).min(INTERVAL_MAX);
+        let late = now.saturating_duration_since(self.due).min(LATE_MAX);
+        self.due = self.due.max(now - late) + interval;
+        let rest = self.due.saturating_duration_since(now);
+        if rest < REST_MIN {
+            return Duration::ZERO;
+        }
+        rest
+    }
 }
 
 /// Watches the log's speed.
@@ -63,7 +105,7 @@ pub(super) struct Pace {
     logged: AtomicU64,
     /// When the making of the last file began.
     made: Mutex<Mark>,
-    rest: Mutex<Rest>,
+    speed: Mutex<Speed>,
 }
 
 impl Pace {
@@ -75,9 +117,9 @@ impl Pace {
         Self {
             logged: AtomicU64::new(0),
             made: Mutex::new(start),
-            rest: Mutex::new(Rest {
+            speed: Mutex::new(Speed {
                 since: start,
-                rest: Duration::ZERO,
+                of_piece: Duration::ZERO,
             }),
         }
     }
@@ -90,10 +132,11 @@ impl Pace {
     /// Writes a row of what is not the log's. It goes through the page cache: what lies in segments is read
     /// soon, or much later, which the system knows better.
     pub(super) fn write(&self, file: &File, row: &[&[u8]], mut at: u64) -> io::Result<()> {
+        let mut schedule = Schedule::new(at, FLUSH_AHEAD);
         for piece in row.iter().flat_map(|bytes| bytes.chunks(PIECE)) {
             file.write_all_at(piece, at)?;
-            self.make_way(file, at, piece.len());
             at += piece.len() as u64;
+            self.make_way(&mut schedule, file, at);
         }
         Ok(())
     }
@@ -103,7 +146,8 @@ impl Pace {
     pub(super) fn fill(&self, file: &File, len: u64) -> io::Result<()> {
         let (begin, is_pouring) = self.begin_file();
         let is_reserved = reserve(file, len)?;
-        let (mut at, mut written_back) = (0, 0);
+        let mut schedule = Schedule::new(0, FILL_AHEAD);
+        let (mut at, mut synced) = (0, 0);
         while at < len {
             let logged = self.mark().logged - begin.logged;
             if is_reserved && (is_pouring || is_outpaced(at, logged)) {
@@ -112,40 +156,47 @@ impl Pace {
             let left = usize::try_from(len - at).unwrap_or(usize::MAX);
             let zeroes = ZEROES.get(..left).unwrap_or(&ZEROES);
             file.write_all_at(zeroes, at)?;
-            let rested = self.make_way(file, at, zeroes.len());
             at += zeroes.len() as u64;
-            if rested {
-                written_back = at;
-            } else if at - written_back >= ZEROES_UNSYNCED_MAX {
+            if self.make_way(&mut schedule, file, at) {
+                synced = at;
+            } else if at - synced >= ZEROES_UNSYNCED_MAX {
                 file.sync_data()?;
-                written_back = at;
+                synced = at;
             }
         }
         file.sync_all()
     }
 
-    /// Leaves the disk to the log for a while, after so much has been written elsewhere; false if the log has
+    /// Leaves the disk to the log for a while, after a file has been written up to `at`; false if the log has
     /// no use for that.
-    fn make_way(&self, file: &File, at: u64, len: usize) -> bool {
-        let rest = self.rest();
-        if rest.is_zero() {
+    fn make_way(&self, schedule: &mut Schedule, file: &File, at: u64) -> bool {
+        let of_piece = self.of_piece();
+        if of_piece.is_zero() {
+            schedule.written_back = at;
             return false;
         }
-        begin_write_back(file, at, len);
-        thread::sleep(rest);
+        let rest = schedule.rest(of_piece, Instant::now());
+        let lump = at - schedule.written_back;
+        if !rest.is_zero() || lump >= LUMP_MAX {
+            begin_write_back(file, schedule.written_back, lump);
+            schedule.written_back = at;
+        }
+        if !rest.is_zero() {
+            thread::sleep(rest);
+        }
         true
     }
 
-    /// Returns how long to rest after each piece.
-    fn rest(&self) -> Duration {
+    /// Returns how long the log takes for a piece; no time if nobody rests for it.
+    fn of_piece(&self) -> Duration {
         let now = self.mark();
-        let mut rest = lock(&self.rest);
-        let time = now.at - rest.since.at;
+        let mut speed = lock(&self.speed);
+        let time = now.at - speed.since.at;
         if time >= SPEED_AGE_MAX {
-            rest.rest = rest_at(now.logged - rest.since.logged, time);
-            rest.since = now;
+            speed.of_piece = of_piece_at(now.logged - speed.since.logged, time);
+            speed.since = now;
         }
-        rest.rest
+        speed.of_piece
     }
 
     /// Returns what the log has been given, and whether it has been [`POURING`] since the file before was
@@ -171,13 +222,13 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns how long to rest after each piece beside a log that has been given so many bytes in so long.
-fn rest_at(logged: u64, time: Duration) -> Duration {
+/// Returns how long a log takes for a piece that has been given so many bytes in so long.
+fn of_piece_at(logged: u64, time: Duration) -> Duration {
     if logged == 0 || is_pouring(logged, time) {
         return Duration::ZERO;
     }
-    let nanos = time.as_nanos() * PIECE as u128 / u128::from(logged * AHEAD);
-    u64::try_from(nanos).map_or(REST_MAX, |nanos| Duration::from_nanos(nanos).min(REST_MAX))
+    let nanos = time.as_nanos() * PIECE as u128 / u128::from(logged);
+    u64::try_from(nanos).map_or(Duration::MAX, Duration::from_nanos)
 }
 
 /// Whether a log that has been given so many bytes, while so many zeroes were written, needs its next file
@@ -193,9 +244,9 @@ fn is_pouring(logged: u64, time: Duration) -> bool {
 
 /// Has the system begin to write what a part of a file now is, without waiting for it. Linux does so when it
 /// is told that nobody will need that part soon; what is not on the disk yet it does not forget.
-fn begin_write_back(file: &File, at: u64, len: usize) {
+fn begin_write_back(file: &File, at: u64, len: u64) {
     // Where the system does not take the advice, the sync has the more to do; errors are told there, too.
-    let _ = fadvise(file, at, NonZeroU64::new(len as u64), Advice::DontNeed);
+    let _ = fadvise(file, at, NonZeroU64::new(len), Advice::DontNeed);
 }
 
 /// Has the file system keep room for a new file, which reads as zeroes; false if it cannot do that.
@@ -245,14 +296,44 @@ mod tests {
     }
 
     #[test]
-    fn rests_leave_a_flush_faster_than_the_log_and_are_none_for_one_that_is_quiet_or_pours() {
-        assert_eq!(rest_at(0, SECOND), Duration::ZERO);
-        assert_eq!(rest_at(100_000_000, SECOND), Duration::ZERO);
-        assert_eq!(rest_at(1, SECOND), REST_MAX);
-        let rest = rest_at(50_000_000, SECOND);
-        assert!(rest > Duration::ZERO);
-        let pieces = u64::try_from(SECOND.as_nanos() / rest.as_nanos()).unwrap();
-        assert!(pieces * PIECE as u64 > 3 * 50_000_000);
+    fn nobody_rests_for_a_log_that_is_quiet_or_pours() {
+        assert_eq!(of_piece_at(0, SECOND), Duration::ZERO);
+        assert_eq!(of_piece_at(100_000_000, SECOND), Duration::ZERO);
+        assert_eq!(of_piece_at(PIECE as u64, SECOND), SECOND);
+    }
+
+    #[test]
+    fn pieces_go_faster_than_the_log_and_beside_a_slow_one_so_that_they_end() {
+        for (of_piece, interval) in [(SECOND / 100, SECOND / 400), (SECOND, INTERVAL_MAX)] {
+            let mut schedule = Schedule::new(0, 4);
+            let mut now = schedule.due;
+            for _ in 0..3 {
+                let rest = schedule.rest(of_piece, now);
+                assert_eq!(rest, interval);
+                now += rest;
+            }
+        }
+    }
+
+    #[test]
+    fn short_rests_are_taken_together() {
+        let mut schedule = Schedule::new(0, 1);
+        let now = schedule.due;
+        let mut rest = || schedule.rest(REST_MIN / 2, now);
+        assert_eq!((rest(), rest()), (Duration::ZERO, REST_MIN));
+    }
+
+    #[test]
+    fn a_late_piece_is_made_up_for_but_not_what_a_stuck_disk_has_missed() {
+        let mut schedule = Schedule::new(0, 1);
+        let interval = SECOND / 1000;
+        let late = schedule.due + interval * 2;
+        assert_eq!(schedule.rest(interval, late), Duration::ZERO);
+        assert_eq!(schedule.rest(interval, late), Duration::ZERO);
+        assert_eq!(schedule.rest(interval, late), interval);
+        let stuck = late + SECOND * 60;
+        let pieces = (0..100).take_while(|_| schedule.rest(interval, stuck).is_zero());
+        assert_eq!(interval * u32::try_from(pieces.count()).unwrap(), LATE_MAX);
     }
 
     #[test]
@@ -260,14 +341,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = new_file(&dir);
         let pace = Pace::new();
-        let later = || lock(&pace.rest).since.at -= SPEED_AGE_MAX;
+        let later = || lock(&pace.speed).since.at -= SPEED_AGE_MAX;
         later();
-        assert!(!pace.make_way(&file, 0, 1));
+        assert!(!pace.make_way(&mut Schedule::new(0, 1), &file, 1));
         pace.note_logged(1);
         later();
-        assert!(pace.make_way(&file, 0, 1));
+        assert!(pace.make_way(&mut Schedule::new(0, 1), &file, 1));
         later();
-        assert!(!pace.make_way(&file, 0, 1));
+        assert!(!pace.make_way(&mut Schedule::new(0, 1), &file, 1));
     }
 
     #[test]
@@ -276,7 +357,7 @@ mod tests {
         let file = new_file(&dir);
         let pace = Pace::new();
         pace.note_logged(1);
-        lock(&pace.rest).since.at -= SPEED_AGE_MAX;
+        lock(&pace.speed).since.at -= SPEED_AGE_MAX;
         let data: Vec<u8> = (0_u32..100_000).flat_map(u32::to_le_bytes).collect();
         pace.write(&file, &[b"12345", &data], 0).unwrap();
         let mut read = vec![1; data.len() + 5];
@@ -293,7 +374,7 @@ mod tests {
             let file = new_file(&dir);
             let pace = Pace::new();
             pace.note_logged(logged);
-            lock(&pace.rest).since.at -= SPEED_AGE_MAX;
+            lock(&pace.speed).since.at -= SPEED_AGE_MAX;
             let len = 2_000_000;
             pace.fill(&file, len).unwrap();
             let mut bytes = vec![1; 2_000_000];
