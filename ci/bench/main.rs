@@ -26,7 +26,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 
 use ci::load::server::{Candidate, Server};
-use rows::{ROWS, Row};
+use rows::{ROWS, Row, Syncs};
 
 /// One server's figures in one row.
 #[derive(Clone, Copy)]
@@ -163,20 +163,29 @@ fn print_speed(args: &Args) -> Result<()> {
         }
         let medians: Vec<Cell> = cells.into_iter().map(median).collect();
         print_row(&mut out, row, &candidates, &medians)?;
-        if row.syncs {
-            print_syncs(&mut out, row, args)?;
+        for &syncs in row.syncs {
+            print_syncs(&mut out, row, syncs, args)?;
         }
     }
     Ok(())
 }
 
 /// Shows beside a row what the disk's syncs take by themselves.
-fn print_syncs(out: &mut impl Write, row: &Row, args: &Args) -> Result<()> {
-    let times = paced::syncs(&args.dir, rows::count(4e3, args.scale))?;
+fn print_syncs(out: &mut impl Write, row: &Row, syncs: Syncs, args: &Args) -> Result<()> {
+    let (name, times) = match syncs {
+        Syncs::Lone => (
+            "write and fdatasync",
+            paced::syncs(&args.dir, rows::count(4e3, args.scale))?,
+        ),
+        Syncs::Steady => (
+            "the same at that rate",
+            paced::sync_steadily(&args.dir, rows::count(2e4, args.scale))?,
+        ),
+    };
     let us = |permille| at(&times, permille).map_or(0, |time| time.as_micros());
     writeln!(
         out,
-        "| {} | the disk: write and fdatasync | - | - | - | {} us | {} us | {} us | - |",
+        "| {} | the disk: {name} | - | - | - | {} us | {} us | {} us | - |",
         row.name,
         us(500),
         us(990),

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -81,19 +81,76 @@ pub(crate) fn publish_steadily(addr: &str, total: u64) -> Result<Measured> {
 
 /// Returns, sorted, how long writes with a sync take in a file that has been filled before.
 pub(crate) fn syncs(dir: &Path, count: u64) -> Result<Vec<Duration>> {
-    let path = dir.join("beale-bench-syncs");
-    let file = File::create(&path)?;
-    file.write_all_at(&vec![0; usize::try_from(FILE_LEN)?], 0)?;
-    file.sync_all()?;
-    let batch = vec![b'x'; usize::try_from(BATCH_LEN)?];
+    let disk = Disk::new(dir)?;
     let mut times = Vec::new();
-    for i in 0..count {
+    for batch in 0..count {
         let start = Instant::now();
-        file.write_all_at(&batch, i * BATCH_LEN % FILE_LEN)?;
-        file.sync_data()?;
+        disk.write(batch)?;
+        disk.sync()?;
         times.push(start.elapsed());
     }
-    std::fs::remove_file(&path)?;
     times.sort();
     Ok(times)
+}
+
+/// Does the same for what a steady publisher sends in so many beats: each sync is for all that is due when it
+/// begins. The times are from when each beat was due, so that all whom a slow sync holds up count, and so does
+/// that a sleeping thread wakes late: no server could answer sooner.
+pub(crate) fn sync_steadily(dir: &Path, beats: u64) -> Result<Vec<Duration>> {
+    let disk = Disk::new(dir)?;
+    let start = Instant::now();
+    let due = |beat: u64| start + BEAT * u32::try_from(beat).unwrap_or(u32::MAX);
+    let mut times = Vec::new();
+    let mut next = 0;
+    while next < beats {
+        sleep(due(next).saturating_duration_since(Instant::now()));
+        let first = next;
+        while next < beats && due(next) <= Instant::now() {
+            disk.write(next)?;
+            next += 1;
+        }
+        disk.sync()?;
+        times.extend((first..next).map(|beat| due(beat).elapsed()));
+    }
+    times.sort();
+    Ok(times)
+}
+
+/// The disk by itself: a file that has been filled before, as the log's are.
+struct Disk {
+    file: File,
+    path: PathBuf,
+    batch: Vec<u8>,
+}
+
+impl Disk {
+    fn new(dir: &Path) -> Result<Self> {
+        let path = dir.join("beale-bench-syncs");
+        let disk = Self {
+            file: File::create(&path)?,
+            path,
+            batch: vec![b'x'; usize::try_from(BATCH_LEN)?],
+        };
+        let zeroes = vec![0; usize::try_from(FILE_LEN)?];
+        disk.file.write_all_at(&zeroes, 0)?;
+        disk.file.sync_all()?;
+        Ok(disk)
+    }
+
+    /// Writes a batch where the one before ends.
+    fn write(&self, batch: u64) -> Result<()> {
+        let at = batch * BATCH_LEN % FILE_LEN;
+        Ok(self.file.write_all_at(&self.batch, at)?)
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(self.file.sync_data()?)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // A file that stays behind is written over by the next run.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }

@@ -30,8 +30,17 @@ pub(crate) struct Row {
     pub(crate) run: fn(addr: &str, scale: f64) -> Result<Measured>,
     /// Whether it takes so long that it has to be asked for.
     pub(crate) long: bool,
-    /// Whether the disk's own syncs are shown beside it.
-    pub(crate) syncs: bool,
+    /// What of the disk's own syncs is shown beside it.
+    pub(crate) syncs: &'static [Syncs],
+}
+
+/// How the disk is measured by itself.
+#[derive(Clone, Copy)]
+pub(crate) enum Syncs {
+    /// One after the other, each from when it begins.
+    Lone,
+    /// As often as a steady publisher sends, from when what they are for was due.
+    Steady,
 }
 
 impl Row {
@@ -45,7 +54,7 @@ impl Row {
             prepare,
             run,
             long: false,
-            syncs: false,
+            syncs: &[],
         }
     }
 
@@ -53,11 +62,8 @@ impl Row {
         Self { long: true, ..self }
     }
 
-    const fn beside_syncs(self) -> Self {
-        Self {
-            syncs: true,
-            ..self
-        }
+    const fn beside(self, syncs: &'static [Syncs]) -> Self {
+        Self { syncs, ..self }
     }
 }
 
@@ -94,7 +100,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("js publish sync 1 client", stream, |a, s| {
         js_sync(a, count(2e3, s), 1)
     })
-    .beside_syncs(),
+    .beside(&[Syncs::Lone]),
     Row::new("js publish sync 16 clients", stream, |a, s| {
         js_sync(a, count(5e2, s), 16)
     }),
@@ -105,7 +111,7 @@ pub(crate) const ROWS: &[Row] = &[
         publish_steadily(a, count(2e5, s))
     })
     .long()
-    .beside_syncs(),
+    .beside(&[Syncs::Lone, Syncs::Steady]),
     Row::new(
         "js consume pull fetch 500",
         |a, s| fill(a, count(4e5, s)),
