@@ -389,3 +389,27 @@ fn what_goes_to_partition_0_arrives_in_the_last_one() {
         "{ack}"
     );
 }
+
+#[test]
+fn connections_of_the_same_id_are_one_client_until_the_last_of_them_is_gone() {
+    let mut world = world();
+    let watcher = world.accept(Rules::Memphis);
+    world.ask(watcher, &LOGIN.replace("u1::root", "u9::root"));
+    world.ask(watcher, "SUB in.* 2\r\n");
+    let (first, second) = (sdk(&mut world), sdk(&mut world));
+    request(&mut world, first, "$memphis_producer_creations", PRODUCER);
+    // Who logs in again on the same connection is still one client.
+    world.ask(second, LOGIN);
+    let is_there = |world: &mut World| {
+        let body = "{\"station_name\":\"plain.a\"}";
+        let route = "$memphis_api.monitoring.getStationOverviewData";
+        let shown = request(world, watcher, route, body);
+        assert!(shown.contains("\"is_active\""), "{shown}");
+        shown.contains("\"is_active\":true")
+    };
+    assert!(is_there(&mut world));
+    world.leave(first);
+    assert!(is_there(&mut world), "the second one is left");
+    world.leave(second);
+    assert!(!is_there(&mut world));
+}

@@ -3,12 +3,16 @@
 //! *Invariant:* they never take more than [`BYTES_MAX`] and [`LETTERS_MAX`] per account; the oldest
 //! make room.
 
+mod index;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use protocol::headers::HeaderWriter;
 use serde::{Deserialize, Serialize};
+
+use index::Index;
 
 /// Most dead letters of an account.
 pub(crate) const LETTERS_MAX: usize = 100_000;
@@ -67,13 +71,38 @@ pub struct Letter {
 
 /// The dead letters of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written")]
 pub struct DeadLettersKept {
     letters: BTreeMap<DeadLetterId, DeadLetter>,
     /// To which groups which letters are to be sent again.
+    wanted: BTreeSet<(DeadLetterId, String)>,
+    last_id: DeadLetterId,
+    bytes: usize,
+    #[serde(skip)]
+    index: Index,
+}
+
+/// What is stored of [`DeadLettersKept`].
+#[derive(Deserialize)]
+struct Written {
+    letters: BTreeMap<DeadLetterId, DeadLetter>,
     #[serde(default)]
     wanted: BTreeSet<(DeadLetterId, String)>,
     last_id: DeadLetterId,
     bytes: usize,
+}
+
+impl From<Written> for DeadLettersKept {
+    fn from(written: Written) -> Self {
+        let letters = written.letters;
+        Self {
+            index: Index::of(letters.iter().map(|(id, dead)| (*id, dead))),
+            letters,
+            wanted: written.wanted,
+            last_id: written.last_id,
+            bytes: written.bytes,
+        }
+    }
 }
 
 impl DeadLettersKept {
@@ -88,6 +117,27 @@ impl DeadLettersKept {
         self.letters.iter().map(|(id, letter)| (*id, letter))
     }
 
+    /// Returns how many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.letters.len()
+    }
+
+    /// Returns the dead letters of a station, oldest first.
+    pub fn of_station(
+        &self,
+        station: &str,
+    ) -> impl DoubleEndedIterator<Item = (DeadLetterId, &DeadLetter)> {
+        let ids = self.index.of_station(station);
+        ids.filter_map(|id| Some((id, self.letters.get(&id)?)))
+    }
+
+    /// Returns how many dead letters a station has.
+    #[must_use]
+    pub fn count_of(&self, station: &str) -> usize {
+        self.index.count(station)
+    }
+
     /// Returns what the next new dead letter is called.
     #[must_use]
     pub fn next_id(&self) -> DeadLetterId {
@@ -97,14 +147,7 @@ impl DeadLettersKept {
     /// Returns the dead letter of a stored message.
     #[must_use]
     pub fn of_message(&self, station: &str, partition: u32, seq: u64) -> Option<DeadLetterId> {
-        let is_it = |dead: &DeadLetter| {
-            dead.seq == seq && dead.partition == partition && dead.station == station
-        };
-        // From the newest: a message dies for its groups at about the same time.
-        let mut newest_first = self.letters.iter().rev();
-        let stored =
-            newest_first.find(|(_, dead)| dead.kind == DeadLetterKind::Poison && is_it(dead));
-        stored.map(|(id, _)| *id)
+        self.index.of_message(station, partition, seq)
     }
 
     /// Adds a dead letter, or another group to the one that is there for the same message.
@@ -123,6 +166,7 @@ impl DeadLettersKept {
         }
         self.last_id = self.next_id();
         self.bytes += dead.size();
+        self.index.add(self.last_id, &dead);
         self.letters.insert(self.last_id, dead);
         while self.letters.len() > LETTERS_MAX || self.bytes > BYTES_MAX {
             let Some(oldest) = self.letters.keys().next().copied() else {
@@ -170,11 +214,7 @@ impl DeadLettersKept {
 
     /// Takes a group of a station off all its dead letters.
     pub(super) fn end_group(&mut self, station: &str, group: &str) {
-        let of_station = self
-            .letters
-            .iter()
-            .filter(|(_, dead)| dead.station == station);
-        let ids: Vec<DeadLetterId> = of_station.map(|(id, _)| *id).collect();
+        let ids: Vec<DeadLetterId> = self.index.of_station(station).collect();
         for id in ids {
             self.ack(id, group);
         }
@@ -189,6 +229,7 @@ impl DeadLettersKept {
     fn remove(&mut self, id: DeadLetterId) {
         if let Some(dead) = self.letters.remove(&id) {
             self.bytes -= dead.size();
+            self.index.remove(id, &dead);
             for group in dead.groups {
                 self.wanted.remove(&(id, group));
             }
@@ -265,4 +306,81 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |n: u8| char::from(DIGITS.get(usize::from(n)).copied().unwrap_or(b'0'));
     let digits = bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]);
     digits.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::ToString as _;
+    use alloc::vec;
+
+    use super::*;
+
+    fn dead(station: &str, seq: u64, group: &str) -> DeadLetter {
+        DeadLetter {
+            kind: DeadLetterKind::Poison,
+            station: station.into(),
+            partition: 1,
+            seq,
+            groups: vec![group.to_string()],
+            reason: String::new(),
+            producer: String::new(),
+            letter: Letter::default(),
+            updated: seq,
+        }
+    }
+
+    /// Compares what is counted and found with a walk over all letters.
+    fn check(kept: &DeadLettersKept) {
+        let mut counts: BTreeMap<&str, Vec<DeadLetterId>> = BTreeMap::new();
+        for (id, dead) in kept.iter() {
+            counts.entry(&dead.station).or_default().push(id);
+            let found = kept.of_message(&dead.station, dead.partition, dead.seq);
+            assert_eq!(found, Some(id));
+        }
+        for station in ["a", "b", "none"] {
+            let walked = counts.get(station).cloned().unwrap_or_default();
+            let ids: Vec<DeadLetterId> = kept.of_station(station).map(|(id, _)| id).collect();
+            assert_eq!((ids.len(), ids), (kept.count_of(station), walked));
+        }
+        let written = serde_json::to_string(kept).expect("is written");
+        let read: DeadLettersKept = serde_json::from_str(&written).expect("is read");
+        assert_eq!(read, *kept);
+    }
+
+    #[test]
+    fn counts_follow_whatever_becomes_of_letters() {
+        let mut kept = DeadLettersKept::default();
+        for seq in 1..=9 {
+            kept.add(dead("a", seq, "g"));
+            kept.add(dead("b", seq, "g"));
+            kept.add(dead("b", seq, "h"));
+        }
+        check(&kept);
+        assert_eq!((kept.count(), kept.count_of("b")), (18, 9));
+        kept.ack(DeadLetterId(1), "g");
+        kept.end_group("b", "g");
+        check(&kept);
+        assert_eq!((kept.count_of("a"), kept.count_of("b")), (8, 9));
+        kept.end_group("b", "h");
+        kept.remove_where(|dead| dead.updated < 4);
+        kept.drop_all(&[DeadLetterId(7)]);
+        check(&kept);
+        assert_eq!((kept.count_of("a"), kept.count_of("b")), (5, 0));
+        kept.add(dead("a", 1, "g"));
+        check(&kept);
+    }
+
+    #[test]
+    fn as_many_letters_as_there_may_be_are_added_without_a_walk_for_each() {
+        let mut kept = DeadLettersKept::default();
+        // A walk for each would be ten thousand million steps.
+        for seq in 0..2 * LETTERS_MAX as u64 {
+            kept.add(dead(&format!("s{}", seq % 7), seq, "g"));
+        }
+        assert_eq!(kept.count(), LETTERS_MAX);
+        let counts: usize = (0..7).map(|n| kept.count_of(&format!("s{n}"))).sum();
+        assert_eq!(counts, LETTERS_MAX);
+        assert_eq!(kept.of_message("s0", 1, 0), None, "the oldest made room");
+    }
 }

@@ -58,9 +58,8 @@ pub(super) fn chosen(
     };
     let letters = &tenant.dead_letters;
     if ids.is_empty() {
-        let poison = letters
-            .iter()
-            .filter(|(_, dead)| dead.station == station && dead.kind == DeadLetterKind::Poison);
+        let letters = letters.of_station(station);
+        let poison = letters.filter(|(_, dead)| dead.kind == DeadLetterKind::Poison);
         return Ok(poison.map(|(id, _)| id).collect());
     }
     for id in ids {

@@ -4,6 +4,7 @@ mod letters;
 mod listing;
 mod people;
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -121,7 +122,7 @@ pub(super) fn station<H: Host>(name: &Name, listing: &Listing, cx: &Cx<'_, H>) -
 
 pub(super) fn station_in_list<H: Host>(name: &Name, listing: &Listing, cx: &Cx<'_, H>) -> Value {
     let streams = Streams::of(name, listing, cx);
-    let dead = dead_of(name, cx.rows()).count();
+    let dead = dead_count(name, cx.rows());
     let row = cx.row(name);
     let mut clients = row.into_iter().flat_map(clients_of);
     json!({
@@ -139,7 +140,7 @@ pub(super) fn station_in_short<H: Host>(name: &Name, listing: &Listing, cx: &Cx<
     json!({
         "id": listing.id(name, cx),
         "name": name.external(),
-        "dls_messages": dead_of(name, cx.rows()).count(),
+        "dls_messages": dead_count(name, cx.rows()),
         "schema_name": attached.map_or("", |attached| attached.schema.as_str()),
         "total_messages": Streams::of(name, listing, cx).messages(),
         "tags": tags_of(Tagged::Station, name.external(), cx.rows()),
@@ -156,9 +157,13 @@ fn clients_of(row: &StationRow) -> impl Iterator<Item = &Client> {
 fn dead_of<'a>(
     station: &'a Name,
     rows: Option<&'a Tenant>,
-) -> impl Iterator<Item = (DeadLetterId, &'a DeadLetter)> {
-    let letters = rows.into_iter().flat_map(|rows| rows.dead_letters.iter());
-    letters.filter(move |(_, dead)| dead.station == station.external())
+) -> impl DoubleEndedIterator<Item = (DeadLetterId, &'a DeadLetter)> {
+    let rows = rows.into_iter();
+    rows.flat_map(|rows| rows.dead_letters.of_station(station.external()))
+}
+
+fn dead_count(station: &Name, rows: Option<&Tenant>) -> usize {
+    rows.map_or(0, |rows| rows.dead_letters.count_of(station.external()))
 }
 
 fn client(name: &str, client: &Client, updated: u64, is_active: bool, station: &Name) -> Value {
@@ -215,7 +220,7 @@ pub(super) fn overview<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Value {
         "audit_logs": audit,
         "messages": [],
         "functions_failed_messages": [],
-        "total_dls_messages": dead_of(name, rows).count(),
+        "total_dls_messages": dead_count(name, rows),
         "leader": "",
         "followers": [],
         "schema": attached(row, rows),
@@ -280,11 +285,11 @@ fn dls_of(name: &Name, rows: Option<&Tenant>) -> Vec<String> {
 fn groups<H: Host>(name: &Name, streams: &Streams<'_>, cx: &Cx<'_, H>) -> (Vec<Value>, Vec<Value>) {
     let (mut here, mut away) = (Vec::new(), Vec::new());
     let row = cx.row(name);
-    let dead = |group: &str| {
-        let letters = dead_of(name, cx.rows());
-        let of_group = letters.filter(|(_, dead)| dead.groups.iter().any(|of| of == group));
-        of_group.count()
-    };
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for group in dead_of(name, cx.rows()).flat_map(|(_, dead)| &dead.groups) {
+        *counts.entry(group).or_default() += 1;
+    }
+    let dead = |group: &str| counts.get(group).copied().unwrap_or_default();
     let mut durables: Vec<String> = Vec::new();
     for (group, members) in row.into_iter().flat_map(|row| &row.groups) {
         let durable = group.replace('.', "#");
@@ -374,7 +379,7 @@ pub(super) fn main<H: Host>(cx: &Cx<'_, H>) -> Value {
     json!({
         "total_stations": shown.len(),
         "total_messages": messages,
-        "total_dls_messages": cx.rows().map_or(0, |rows| rows.dead_letters.iter().count()),
+        "total_dls_messages": cx.rows().map_or(0, |rows| rows.dead_letters.count()),
         "stations": shown,
         "system_components": [],
         "brokers_throughput": throughput(cx),

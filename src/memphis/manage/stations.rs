@@ -272,12 +272,9 @@ fn purge<H: Host>(fields: &Fields, cx: &Cx<'_, H>) -> Result<Plan, Refusal> {
         }
     }
     let dead: Vec<DeadLetterId> = if fields.flag("purge_dls").unwrap_or_default() {
-        let letters = cx
-            .rows()
-            .into_iter()
-            .flat_map(|rows| rows.dead_letters.iter());
-        let of_station = letters.filter(|(_, dead)| dead.station == station.external());
-        of_station.map(|(id, _)| id).collect()
+        let rows = cx.rows().into_iter();
+        let letters = rows.flat_map(|rows| rows.dead_letters.of_station(station.external()));
+        letters.map(|(id, _)| id).collect()
     } else {
         Vec::new()
     };

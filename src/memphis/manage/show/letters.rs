@@ -22,10 +22,11 @@ const EXCERPT: usize = 80;
 /// Returns a station's dead letters by their kinds.
 pub(in crate::manage) fn dead_letters<H: Host>(name: &Name, cx: &Cx<'_, H>) -> Map<String, Value> {
     let of_kind = |kind: DeadLetterKind| -> Value {
-        let newest = dead_of(name, cx.rows()).filter(|(_, dead)| dead.kind == kind);
+        let newest_first = dead_of(name, cx.rows()).rev();
+        let of_kind = newest_first.filter(|(_, dead)| dead.kind == kind);
+        let newest = of_kind.take(LETTERS_MAX);
         let mut shown: Vec<Value> = newest.map(|(id, dead)| dead_letter(id, dead)).collect();
-        let surplus = shown.len().saturating_sub(LETTERS_MAX);
-        shown.drain(..surplus);
+        shown.reverse();
         shown.into()
     };
     let mut lists = Map::new();
