@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
 /// How long a frame that must come may take.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// One protocol operation of the server.
 #[derive(Debug, Clone)]

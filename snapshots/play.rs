@@ -17,7 +17,7 @@ use crate::step::{Action, Line, Step};
 use crate::text::{body_lines, connect_line, expand, header_block};
 
 /// How long monitoring may take until it tells what was recorded.
-const HTTP_PATIENCE: Duration = Duration::from_secs(5);
+const HTTP_PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long nothing may come where nothing is expected.
 const SILENCE: Duration = Duration::from_millis(250);

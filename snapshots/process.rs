@@ -20,10 +20,10 @@ use crate::case::Case;
 mod runs;
 
 /// How long a server may take until it listens.
-const START_PATIENCE: Duration = Duration::from_secs(10);
+const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long one that accepts connections may take until it says so in its log.
-const SILENT_PATIENCE: Duration = Duration::from_secs(2);
+const SILENT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Under its name the program is a drop-in, whoever made it.
 const NAME: &str = "nats-server";

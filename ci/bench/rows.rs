@@ -216,6 +216,18 @@ fn js_sync(addr: &str, each: u64, clients: usize) -> Result<Measured> {
     })
 }
 
+/// Connects clients, of which each listens below an inbox of its own.
+fn connect(addr: &str, clients: usize) -> Result<Vec<(usize, Client)>> {
+    (0..clients)
+        .map(|id| {
+            let mut client = Client::connect(addr)?;
+            client.send(format!("SUB _INBOX.c{id}.* 1\r\n").as_bytes())?;
+            client.barrier()?;
+            Ok((id, client))
+        })
+        .collect()
+}
+
 /// Each client sends one request at a time and waits for its answer.
 fn round_trips(
     addr: &str,
@@ -223,13 +235,7 @@ fn round_trips(
     clients: usize,
     request: impl Fn(usize, u64) -> Vec<u8> + Send + Copy + 'static,
 ) -> Result<Measured> {
-    let mut connected = Vec::new();
-    for id in 0..clients {
-        let mut client = Client::connect(addr)?;
-        client.send(format!("SUB _INBOX.c{id}.* 1\r\n").as_bytes())?;
-        client.barrier()?;
-        connected.push((id, client));
-    }
+    let connected = connect(addr, clients)?;
     let start = Instant::now();
     let running: Vec<_> = connected
         .into_iter()
@@ -267,13 +273,7 @@ fn fill(addr: &str, total: u64) -> Result<()> {
 }
 
 fn js_async(addr: &str, each: u64, clients: usize, payload: usize) -> Result<Measured> {
-    let mut connected = Vec::new();
-    for id in 0..clients {
-        let mut client = Client::connect(addr)?;
-        client.send(format!("SUB _INBOX.c{id}.* 1\r\n").as_bytes())?;
-        client.barrier()?;
-        connected.push((id, client));
-    }
+    let connected = connect(addr, clients)?;
     let start = Instant::now();
     let running: Vec<_> = connected
         .into_iter()
@@ -318,6 +318,19 @@ fn publish_async(mut client: Client, id: usize, each: u64, payload: usize) -> Re
     Ok(())
 }
 
+/// Receives a batch that has been asked for, and puts what acknowledges it into `acks`.
+pub(crate) fn receive_batch(client: &mut Client, count: u64, acks: &mut Vec<u8>) -> Result<()> {
+    acks.clear();
+    for _ in 0..count {
+        let frame = client.receive()?;
+        if frame.subject.starts_with(b"_INBOX") {
+            bail!("fetch ended early: {}", String::from_utf8_lossy(frame.body));
+        }
+        append_publish(acks, std::str::from_utf8(frame.reply)?, "", b"+ACK");
+    }
+    Ok(())
+}
+
 /// Fetches so many at a time and acknowledges them; the times are those of whole batches.
 fn js_fetch(addr: &str, total: u64, most: u64) -> Result<Measured> {
     let mut client = Client::connect(addr)?;
@@ -338,14 +351,7 @@ fn js_fetch(addr: &str, total: u64, most: u64) -> Result<Measured> {
             "_INBOX.f.x",
             format!("{{\"batch\":{batch},\"expires\":5000000000}}").as_bytes(),
         ))?;
-        acks.clear();
-        for _ in 0..batch {
-            let frame = client.receive()?;
-            if frame.subject.starts_with(b"_INBOX") {
-                bail!("fetch ended early: {}", String::from_utf8_lossy(frame.body));
-            }
-            append_publish(&mut acks, std::str::from_utf8(frame.reply)?, "", b"+ACK");
-        }
+        receive_batch(&mut client, batch, &mut acks)?;
         latencies.push(asked.elapsed());
         client.send(&acks)?;
         got += batch;

@@ -5,15 +5,15 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use ci::load::client::{Client, append_publish, publish};
+use ci::load::client::{Client, publish};
 use ci::load::server::{Candidate, Server};
 
 use crate::Args;
 use crate::counts;
 use crate::many::{self, fill, publishes, requests, settle, streams};
-use crate::rows::api;
+use crate::rows::{api, receive_batch};
 
 /// The large case may cost this much more than the small one.
 const GROWTH_MAX: f64 = 1.5;
@@ -249,14 +249,7 @@ fn fetch(client: &mut Client, name: &str, count: u64, ack: bool) -> Result<()> {
             "_INBOX.f.x",
             format!("{{\"batch\":{batch},\"expires\":20000000000}}").as_bytes(),
         ))?;
-        acks.clear();
-        for _ in 0..batch {
-            let frame = client.receive()?;
-            if frame.subject.starts_with(b"_INBOX") {
-                bail!("fetch ended early: {}", String::from_utf8_lossy(frame.body));
-            }
-            append_publish(&mut acks, std::str::from_utf8(frame.reply)?, "", b"+ACK");
-        }
+        receive_batch(client, batch, &mut acks)?;
         if ack {
             client.send(&acks)?;
         }

@@ -3,6 +3,7 @@
 //!
 //! *Invariant:* a request that this server is not meant by gets no answer at all.
 
+mod amount;
 pub mod claims;
 mod events;
 pub mod message_trace;

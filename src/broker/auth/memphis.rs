@@ -293,9 +293,8 @@ mod tests {
         Tenants::new(&memphis, &mut accounts, 0, &[0; 32])
     }
 
-    /// Returns who the credentials are, as `user@account number`.
-    fn who(user: &str, pass: &str, token: &str, name: &str) -> Option<String> {
-        let shown = Credentials {
+    fn shown<'a>(user: &'a str, pass: &'a str, token: &'a str, name: &'a str) -> Credentials<'a> {
+        Credentials {
             user,
             pass,
             token,
@@ -309,7 +308,12 @@ mod tests {
             cert: None,
             proxied: false,
             legacy_account: false,
-        };
+        }
+    }
+
+    /// Returns who the credentials are, as `user@account number`.
+    fn who(user: &str, pass: &str, token: &str, name: &str) -> Option<String> {
+        let shown = shown(user, pass, token, name);
         match tenants().check(&shown) {
             Verdict::Accepted { account, user } => Some(alloc::format!(
                 "{}@{}",
@@ -355,21 +359,7 @@ mod tests {
     fn an_sdk_that_asked_for_another_account_does_not_get_the_first_one() {
         let tenants = tenants();
         let accepted = |user: &str, name: &str| {
-            let shown = Credentials {
-                user,
-                pass: "memphis",
-                token: "",
-                name,
-                jwt: "",
-                ip: core::net::Ipv4Addr::LOCALHOST.into(),
-                now: protocol::time::Wall(0),
-                nkey: "",
-                sig: "",
-                nonce: "",
-                cert: None,
-                proxied: false,
-                legacy_account: false,
-            };
+            let shown = shown(user, "memphis", "", name);
             !matches!(tenants.check(&shown), Verdict::Refused(_))
         };
         assert!(!accepted("root$2", "u1::root"));

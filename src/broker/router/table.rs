@@ -12,6 +12,7 @@ use protocol::id::{AccountId, ConnId, StreamId};
 use routing::sublist::InvalidSubject;
 
 use super::{Router, SubRef, Target};
+use crate::conn::subs::Sub;
 use crate::sharing::{Shadow, ShadowRef};
 
 impl Router {
@@ -156,14 +157,7 @@ impl Router {
         let Some(sub) = entry.subs.remove(slot) else {
             return;
         };
-        let target = Target::Sub(SubRef {
-            conn: conn.index,
-            slot,
-        });
-        self.unsubscribe(account, &sub.subject, sub.queue.as_deref(), target);
-        self.trace_removal(conn, &sub.sid);
-        self.note_interest(account, &sub.subject);
-        self.sharing.responses.note_unheard(account, &sub.subject);
+        self.end_sub(account, conn, slot, &sub);
     }
 
     /// Takes all of a client's subscriptions out.
@@ -173,14 +167,19 @@ impl Router {
         };
         let account = entry.account;
         for (slot, sub) in entry.subs.take_all() {
-            let target = Target::Sub(SubRef {
-                conn: conn.index,
-                slot,
-            });
-            self.unsubscribe(account, &sub.subject, sub.queue.as_deref(), target);
-            self.trace_removal(conn, &sub.sid);
-            self.note_interest(account, &sub.subject);
-            self.sharing.responses.note_unheard(account, &sub.subject);
+            self.end_sub(account, conn, slot, &sub);
         }
+    }
+
+    /// Ends what a subscription that is no more its client's was to the account.
+    fn end_sub(&mut self, account: AccountId, conn: ConnId, slot: u32, sub: &Sub) {
+        let target = Target::Sub(SubRef {
+            conn: conn.index,
+            slot,
+        });
+        self.unsubscribe(account, &sub.subject, sub.queue.as_deref(), target);
+        self.trace_removal(conn, &sub.sid);
+        self.note_interest(account, &sub.subject);
+        self.sharing.responses.note_unheard(account, &sub.subject);
     }
 }

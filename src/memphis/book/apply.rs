@@ -16,7 +16,7 @@ use super::people::{Audit, Tagged};
 use super::rows::{Attached, Consumer, Group, Phase, Producer, StationRow};
 use super::schema::{Schema, SchemaKind, Version};
 use super::{Book, Tenant};
-use crate::name::station_of_stream;
+use crate::name::{Name, station_of_stream};
 use crate::station::Station;
 
 /// The tag of every new station, and its colour.
@@ -182,7 +182,7 @@ impl Tenant {
         let text = format!("Producer {} connected", producer.name.external());
         let user = producer.client.username.clone();
         let row = self.row(station.clone(), time);
-        if row.producers.put(producer) == Put::New {
+        if put(&mut row.producers, producer) == Put::New {
             self.note(&station, text, &user, time);
         }
     }
@@ -195,7 +195,7 @@ impl Tenant {
         let group = row.groups.entry(name).or_default();
         let was_whole = core::mem::take(&mut group.phase) == Phase::Whole;
         // The first member is in the row from when its group began to be made.
-        if group.members.put(consumer) == Put::New || !was_whole {
+        if put(&mut group.members, consumer) == Put::New || !was_whole {
             self.note(&station, text, &user, time);
         }
     }
@@ -318,41 +318,36 @@ enum Put {
     Again,
 }
 
-/// Rows where a client that creates again takes the place it had: SDKs repeat requests.
-trait PutRow<T> {
-    fn put(&mut self, row: T) -> Put;
+/// A row that a client has made, of which there is one per name and connection.
+trait Made {
+    /// Returns its name and its connection.
+    fn key(&self) -> (&Name, &str);
 }
 
-impl PutRow<Producer> for Vec<Producer> {
-    fn put(&mut self, row: Producer) -> Put {
-        let before = self.len();
-        self.retain(|p| p.name != row.name || p.client.connection != row.client.connection);
-        let put = if self.len() < before {
-            Put::Again
-        } else {
-            Put::New
-        };
-        if self.len() >= ROWS_MAX {
-            self.remove(0);
-        }
-        self.push(row);
-        put
+impl Made for Producer {
+    fn key(&self) -> (&Name, &str) {
+        (&self.name, &self.client.connection)
     }
 }
 
-impl PutRow<Consumer> for Vec<Consumer> {
-    fn put(&mut self, row: Consumer) -> Put {
-        let before = self.len();
-        self.retain(|c| c.name != row.name || c.client.connection != row.client.connection);
-        let put = if self.len() < before {
-            Put::Again
-        } else {
-            Put::New
-        };
-        if self.len() >= ROWS_MAX {
-            self.remove(0);
-        }
-        self.push(row);
-        put
+impl Made for Consumer {
+    fn key(&self) -> (&Name, &str) {
+        (&self.name, &self.client.connection)
     }
+}
+
+/// Adds a row. A client that creates again takes the place it had: SDKs repeat requests.
+fn put<T: Made>(rows: &mut Vec<T>, row: T) -> Put {
+    let before = rows.len();
+    rows.retain(|known| known.key() != row.key());
+    let put = if rows.len() < before {
+        Put::Again
+    } else {
+        Put::New
+    };
+    if rows.len() >= ROWS_MAX {
+        rows.remove(0);
+    }
+    rows.push(row);
+    put
 }

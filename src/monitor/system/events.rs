@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::ServerInfo;
+use super::amount::Amount;
 use crate::accountz::AccountStats;
 use crate::json;
 use crate::source::Source;
@@ -54,21 +55,6 @@ struct Disconnected<'a> {
     sent: Amount,
     received: Amount,
     reason: &'a str,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Amount {
-    msgs: u64,
-    bytes: u64,
-}
-
-impl From<Flow> for Amount {
-    fn from(flow: Flow) -> Self {
-        Self {
-            msgs: flow.msgs,
-            bytes: flow.bytes,
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]

@@ -6,10 +6,10 @@ use protocol::time::Wall;
 use serde::Serialize;
 
 use super::ServerInfo;
+use super::amount::Amount;
 use crate::json::{self, Number};
 use crate::jsz::{Config, Limits, UsageDocument};
 use crate::source::Source;
-use crate::stats::Flow;
 
 #[derive(Debug, Serialize)]
 struct Message {
@@ -41,21 +41,6 @@ struct Statsz {
     #[serde(skip_serializing_if = "Option::is_none")]
     jetstream: Option<JetStream>,
     gomaxprocs: u32,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Amount {
-    msgs: u64,
-    bytes: u64,
-}
-
-impl From<Flow> for Amount {
-    fn from(flow: Flow) -> Self {
-        Self {
-            msgs: flow.msgs,
-            bytes: flow.bytes,
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]

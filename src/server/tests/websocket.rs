@@ -189,11 +189,7 @@ fn the_listener_may_have_a_token_of_its_own() {
 
 #[test]
 fn a_request_that_is_none_or_never_ends_gets_no_further() {
-    let options = WebSocket {
-        handshake_timeout: Some(Duration::from_millis(200)),
-        ..clear()
-    };
-    with_websocket(options, |at| async move {
+    with_websocket(clear(), |at| async move {
         let mut stream = TcpStream::connect(at).await.unwrap();
         stream
             .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -205,6 +201,12 @@ fn a_request_that_is_none_or_never_ends_gets_no_further() {
             answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
             "{answer}"
         );
+    });
+    let options = WebSocket {
+        handshake_timeout: Some(Duration::from_millis(200)),
+        ..clear()
+    };
+    with_websocket(options, |at| async move {
         for bytes in [b"GET / HTTP/1.1\r\nHo".to_vec(), vec![b'x'; 100_000]] {
             let mut stream = TcpStream::connect(at).await.unwrap();
             drop(stream.write_all(&bytes).await);
