@@ -275,6 +275,11 @@ fn ignored_tests_have_a_reason() {
 }
 
 #[test]
+fn nothing_is_public_for_nobody() {
+    none(rules::public_items_are_used(&sources()));
+}
+
+#[test]
 fn long_files_do_not_grow() {
     none(rules::lengths(&sources()));
 }

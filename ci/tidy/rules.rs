@@ -1,6 +1,7 @@
 //! The rules over the text of one file.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
 use super::tree::SourceFile;
 
@@ -175,6 +176,43 @@ pub(super) fn lengths(files: &[SourceFile]) -> Vec<Problem> {
         (!still).then(|| Problem::new(path, 0, "is listed as long and is not"))
     });
     long.chain(gone).collect()
+}
+
+/// Finds public items of our libraries that nothing names but themselves: the compiler does not.
+pub(super) fn public_items_are_used(files: &[SourceFile]) -> Vec<Problem> {
+    let words = |text| str::split(text, |c: char| c != '_' && !c.is_alphanumeric());
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for (_, line) in files.iter().flat_map(code_lines) {
+        for word in words(line) {
+            *counts.entry(word).or_default() += 1;
+        }
+    }
+    let of_file = |file| {
+        let public = code_lines(file).filter_map(|(number, line)| {
+            let name = public_name(line.trim_start().strip_prefix("pub ")?)?;
+            Some((number, name))
+        });
+        let unused = public.filter(|(_, name)| counts.get(name) == Some(&1));
+        unused
+            .map(|(number, name)| Problem::new(&file.path, number, format!("nobody uses {name}")))
+            .collect::<Vec<_>>()
+    };
+    let libraries = files.iter().filter(|file| file.path.starts_with("src/"));
+    libraries.flat_map(of_file).collect()
+}
+
+/// Returns the name of the item that a line declares behind `pub`.
+fn public_name(declared: &str) -> Option<&str> {
+    const ITEMS: [&str; 7] = ["fn", "struct", "enum", "trait", "const", "static", "type"];
+    let mut words = declared.split([' ', '(', '<', ':', ';', '[']);
+    let item = words.find(|word| !["async", "unsafe"].contains(word))?;
+    let name = words.next().filter(|_| ITEMS.contains(&item))?;
+    // `const fn`.
+    if name == "fn" {
+        words.next()
+    } else {
+        Some(name)
+    }
 }
 
 /// Paths and hosts of whoever builds the project are nobody else's business, and break elsewhere.

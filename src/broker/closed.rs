@@ -26,7 +26,6 @@ pub struct Closed {
 pub(crate) struct ClosedRing {
     ring: VecDeque<Closed>,
     max: usize,
-    total: u64,
 }
 
 impl ClosedRing {
@@ -34,12 +33,10 @@ impl ClosedRing {
         Self {
             ring: VecDeque::new(),
             max,
-            total: 0,
         }
     }
 
     pub(crate) fn push(&mut self, closed: Closed) {
-        self.total += 1;
         if self.max == 0 {
             return;
         }
@@ -51,9 +48,5 @@ impl ClosedRing {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Closed> {
         self.ring.iter()
-    }
-
-    pub(crate) fn total(&self) -> u64 {
-        self.total
     }
 }

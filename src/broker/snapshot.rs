@@ -130,12 +130,6 @@ impl Shard {
         self.closed.iter()
     }
 
-    /// Returns how many connections have ended.
-    #[must_use]
-    pub fn closed_total(&self) -> u64 {
-        self.closed.total()
-    }
-
     /// Returns the subscriptions of every client.
     #[must_use]
     pub fn sub_views(&self) -> Vec<SubView> {

@@ -268,6 +268,7 @@ fn for_streams(source: &dyn Source, mut each: impl FnMut(&str, &crate::stats::St
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
     use core::time::Duration;
 
     use super::*;
@@ -318,5 +319,30 @@ mod tests {
         }
         assert!(described.contains("beale_disk_sync_seconds"));
         assert!(text.contains("beale_log_syncs_total 3\n"), "{text}");
+    }
+
+    /// A document names a family of metrics by its beginning and an ellipsis.
+    #[test]
+    fn the_operators_guide_names_every_metric_and_no_other() {
+        let text = metrics(&Fixture::default());
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let metrics: Vec<&str> = types.filter_map(|rest| rest.split(' ').next()).collect();
+        let guide = include_str!("../../docs/operations.md");
+        let is_part = |c: char| c.is_ascii_lowercase() || c == '_' || c == '…';
+        let words = guide.split(|c: char| !is_part(c));
+        let named: Vec<&str> = words.filter(|word| word.starts_with("beale_")).collect();
+        let fits = |name: &str, metric: &str| match name.strip_suffix('…') {
+            Some(beginning) => metric.starts_with(beginning),
+            None => metric == name.strip_suffix("_bucket").unwrap_or(name),
+        };
+        for name in &named {
+            assert!(metrics.iter().any(|metric| fits(name, metric)), "{name}");
+        }
+        for metric in &metrics {
+            // `beale_connections`, `…_total`.
+            let short = metric.strip_suffix("_total").unwrap_or(metric);
+            let is_named = |name: &&str| fits(name, metric) || fits(name, short);
+            assert!(named.iter().any(is_named), "{metric}");
+        }
     }
 }

@@ -85,42 +85,6 @@ pub enum ProtocolError<'a> {
     },
 }
 
-impl ProtocolError<'_> {
-    /// Reports whether the connection is closed after the client has been told.
-    #[must_use]
-    pub fn closes(&self) -> bool {
-        match self {
-            Self::InvalidSubject
-            | Self::InvalidPublishSubject
-            | Self::MaxSubscriptions
-            | Self::PublishDenied { .. }
-            | Self::ReplyDenied { .. }
-            | Self::SubscribeDenied { .. }
-            | Self::SubscriptionRevoked { .. }
-            | Self::TooManyTokens { .. } => false,
-            Self::UnknownOperation
-            | Self::MaxPayload
-            | Self::MaxControlLine
-            | Self::MaxConnections
-            | Self::MaxAccountConnections
-            | Self::AuthorizationViolation
-            | Self::AuthenticationTimeout
-            | Self::UserExpired
-            | Self::UserRevoked
-            | Self::AccountExpired
-            | Self::AccountRegistration
-            | Self::TlsRequired
-            | Self::StaleConnection
-            | Self::Throttled
-            | Self::InvalidClientProtocol
-            | Self::NoRespondersNeedsHeaders
-            | Self::RoutePort
-            | Self::LeafPort
-            | Self::GatewayPort => true,
-        }
-    }
-}
-
 impl fmt::Display for ProtocolError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {

@@ -79,6 +79,12 @@ fn ignored_tests_without_a_reason_are_found() {
 }
 
 #[test]
+fn public_items_that_nobody_uses_are_found() {
+    let text = "pub const fn lone(x: u8) {}\npub struct Known<T>(T);\n// lone\nfn f(k: Known) {}\n";
+    assert_eq!(lines(&public_items_are_used(&[file(text)])), [1]);
+}
+
+#[test]
 fn long_files_are_found() {
     let long = file(&"x\n".repeat(LINES_MAX + 1));
     assert_eq!(lines(&lengths(&[long])), [0]);

@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use protocol::js::enums::PriorityPolicy;
+use protocol::js::limits::PULL_PRIORITY_MAX;
 use protocol::js::request::PullRequest;
 use protocol::time::Instant;
 
@@ -17,9 +18,6 @@ use super::pull::{Request, Supply};
 use super::settings::{ns, positive};
 use super::status;
 use crate::env::{Env, Outgoing};
-
-/// The most urgent priority is 0, the least urgent this.
-const PRIORITY_MAX: i64 = 9;
 
 impl Consumer {
     /// Handles a request for messages.
@@ -87,7 +85,7 @@ impl Consumer {
         if !request.id.is_empty() && policy != PriorityPolicy::PinnedClient {
             return bad("Not a Pinned Client Priority consumer");
         }
-        if !(0..=PRIORITY_MAX).contains(&request.priority) {
+        if !(0..=PULL_PRIORITY_MAX).contains(&request.priority) {
             return bad("Priority must be between 0 and 9");
         }
         if policy == PriorityPolicy::None {

@@ -38,7 +38,7 @@ pub const MAX_EXPIRES_MIN: Nanos = Nanos(1_000_000);
 pub const PINNED_TTL_DEFAULT: Nanos = Nanos(120_000_000_000);
 /// Longest name of a priority group.
 pub const PRIORITY_GROUP_LEN_MAX: usize = 16;
-/// The lowest urgency of a prioritized pull request.
+/// The lowest urgency of a prioritized pull request; the highest is 0.
 pub const PULL_PRIORITY_MAX: i64 = 9;
 
 /// Names on one page of a names response.
@@ -49,14 +49,8 @@ pub const LIST_PAGE: usize = 256;
 pub const SUBJECTS_PAGE: usize = 100_000;
 /// Subjects that one direct get may ask the last messages of.
 pub const MULTI_GET_SUBJECTS_MAX: usize = 1024;
-/// Longest header block of a stored message, in bytes.
-pub const HEADER_LEN_MAX: usize = 64 * 1024 - 1;
 /// Longest id of a batch, in bytes.
 pub const BATCH_ID_LEN_MAX: usize = 64;
-/// Most messages of an atomic batch.
-pub const BATCH_MESSAGES_MAX: usize = 1000;
-/// API requests that may wait.
-pub const API_QUEUE_MAX: usize = 10_000;
 
 /// The level of the API that is implemented, as clients see it.
 pub const API_LEVEL: u32 = 5;

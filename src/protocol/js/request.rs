@@ -7,7 +7,7 @@ pub use pull::PullRequest;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::config::{Placement, StreamConfig};
+use super::config::StreamConfig;
 use super::info::StreamState;
 use super::json::{DecodeError, FromJson, Record, Strictness, Value, decode, json_struct, parse};
 use crate::time::Wall;
@@ -153,32 +153,6 @@ json_struct! {
     pub struct ResetRequest["JSApiConsumerResetRequest"] {
         /// At this sequence; 0 is after the ack floor.
         seq: u64 = "seq" omit,
-    }
-}
-
-json_struct! {
-    /// Moves a leader.
-    pub struct StepdownRequest["JSApiLeaderStepdownRequest"] {
-        /// To where.
-        placement: Option<Placement> = "placement" omit,
-    }
-}
-
-json_struct! {
-    /// Names a server of a stream or consumer.
-    pub struct PeerRequest["JSApiStreamRemovePeerRequest"] {
-        /// Its name or id.
-        peer: String = "peer",
-    }
-}
-
-json_struct! {
-    /// Names a server to take out.
-    pub struct ServerRemoveRequest["JSApiMetaServerRemoveRequest"] {
-        /// Its name.
-        peer: String = "peer",
-        /// Its id.
-        peer_id: String = "peer_id" omit,
     }
 }
 

@@ -11,9 +11,6 @@ use super::json::{Fields, ToJson, Writer, json_output};
 use crate::text::duration::Nanos;
 use crate::time::Wall;
 
-/// The type of what the system account gets where it has no streams.
-pub const SYSTEM_RESPONSE_TYPE: &str = "io.nats.jetstream.api.v1.system_response";
-
 /// Returns a response.
 #[must_use]
 pub fn encode_response(kind: ApiKind, body: &impl Fields) -> Vec<u8> {

@@ -28,12 +28,6 @@ impl Nanos {
     /// No time at all.
     pub const ZERO: Self = Self(0);
 
-    /// Returns the duration, zero if it is negative.
-    #[must_use]
-    pub fn to_duration(self) -> Duration {
-        Duration::from_nanos(u64::try_from(self.0).unwrap_or(0))
-    }
-
     /// Reports whether the duration is zero; for `skip_serializing_if`.
     #[must_use]
     pub fn is_zero(&self) -> bool {

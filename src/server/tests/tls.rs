@@ -106,17 +106,17 @@ fn with_handshake_first_nothing_is_said_in_the_clear() {
 
 #[test]
 fn a_client_that_waits_for_info_gets_it_after_the_delay() {
-    let papers = Papers::new();
+    let papers = &Papers::new();
     let mut tls = papers.tls();
     tls.handshake_first = HandshakeFirst::Within(Duration::from_millis(50));
-    with_tls(tls, |address| async {
+    with_tls(tls, |address| async move {
         // INFO comes once, in the clear.
         papers.logs_in(address, None).await.unwrap();
     });
     // Whoever begins before the delay is over gets it encrypted.
     let mut tls = papers.tls();
     tls.handshake_first = HandshakeFirst::Within(Duration::from_secs(20));
-    with_tls(tls, |address| async {
+    with_tls(tls, |address| async move {
         let stream = TcpStream::connect(address).await.unwrap();
         let mut first = papers.secure(stream, None).await.unwrap();
         assert!(
