@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use broker::{
-    Accepted, Compiled, ConnId, Effects, Input, Rules, SchemaLibrary, SchemaText, Security, Shard,
-    ShardOptions,
+    Accepted, Compiled, ConnId, Effects, Input, Room, Rules, SchemaLibrary, SchemaText, Security,
+    Shard, ShardOptions,
 };
 use bytes::{Bytes, BytesMut};
 use config::Options;
@@ -136,6 +136,7 @@ impl World {
                 start: now,
                 store: StoreOptions::default(),
                 schemas: Rc::new(NoSchemas),
+                room: Room::UNLIMITED,
                 secret: [5; 32],
             },
             7,

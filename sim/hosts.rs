@@ -293,6 +293,7 @@ fn options(seed: u64) -> ServeOptions {
             log_file_len_first: 64 << 10,
             ..StoreOptions::default()
         },
+        room: broker::Room::UNLIMITED,
         seed,
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use broker::{Accepted, ConnId, Effects, Gone, Input, Rules, Security, Shard, ShardOptions};
+use broker::{Accepted, ConnId, Effects, Gone, Input, Room, Rules, Security, Shard, ShardOptions};
 use bytes::BytesMut;
 use config::Options;
 use monitor::stats::Process;
@@ -226,6 +226,7 @@ impl Node {
                 ..self.options
             },
             schemas: Rc::new(Languages),
+            room: Room::UNLIMITED,
         };
         let shard = Shard::new(options, self.seed.wrapping_add(self.lives));
         let mut life = Life {

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use broker::ShardOptions;
+use broker::{Room, ShardOptions};
 use config::fake::Fake;
 use config::{Launch, Options, load};
 use protocol::time::Now;
@@ -62,5 +62,6 @@ pub(super) fn options(now: Now, bridge: Bridge) -> ShardOptions {
         start: now,
         store: small_files(),
         schemas: Rc::new(Languages),
+        room: Room::UNLIMITED,
     }
 }

@@ -16,7 +16,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use broker::{
-    Accepted, ConnId, Effects, Input, Rules, Security, Shard, ShardOptions, Storage, WorkOp,
+    Accepted, ConnId, Effects, Input, Room, Rules, Security, Shard, ShardOptions, Storage, WorkOp,
 };
 use bytes::BytesMut;
 use config::Options;
@@ -330,6 +330,7 @@ fn options(now: Now) -> ShardOptions {
             ..StoreOptions::default()
         },
         schemas: Rc::new(Languages),
+        room: Room::UNLIMITED,
     }
 }
 

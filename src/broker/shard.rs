@@ -68,6 +68,25 @@ pub struct ShardOptions {
     pub secret: [u8; 32],
     /// What compiles and checks schemas, whose libraries are not pure.
     pub schemas: Rc<dyn SchemaLibrary>,
+    /// What streams may take of the machine where the configuration does not say.
+    pub room: Room,
+}
+
+/// What all streams together may take, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Of the disk.
+    pub store_bytes: i64,
+    /// Of memory.
+    pub memory_bytes: i64,
+}
+
+impl Room {
+    /// As much as they like.
+    pub const UNLIMITED: Self = Self {
+        store_bytes: i64::MAX,
+        memory_bytes: i64::MAX,
+    };
 }
 
 /// One single-threaded broker.

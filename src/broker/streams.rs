@@ -35,7 +35,7 @@ use crate::effects::{Level, LogLine, Rules};
 use crate::info::Identity;
 use crate::limits::{FORWARDS_PER_BATCH, JS_IN_FLIGHT_MAX};
 use crate::router::{Onward, Router};
-use crate::shard::ShardOptions;
+use crate::shard::{Room, ShardOptions};
 use crate::stations::Stations;
 use flushing::Flushing;
 use mending::Mending;
@@ -97,6 +97,8 @@ pub(crate) struct Streams {
     rng: Rng,
     /// What requests that name this server's domain begin with; empty without a domain.
     domain_prefix: Vec<u8>,
+    /// What the machine has for streams.
+    room: Room,
     flushing: Flushing,
     next_tick: Instant,
     /// When the log is marked as idle.
@@ -129,6 +131,7 @@ impl Streams {
             config,
             identity,
             router.accounts.system,
+            options.room,
         ));
         for (id, account) in router.accounts.iter() {
             let limits = accounts::limits(config, account);
@@ -146,6 +149,7 @@ impl Streams {
             stations: Stations::new(config, Rc::clone(&options.schemas), auth, router),
             rng: Rng::new(seed, RNG_STREAMS),
             domain_prefix: accounts::domain_prefix(config),
+            room: options.room,
             flushing: Flushing::default(),
             next_tick: Instant::NEVER,
             idle_at: Instant::NEVER,
@@ -157,7 +161,7 @@ impl Streams {
     /// Takes over what another configuration says of accounts and limits.
     pub(crate) fn reload(&mut self, config: &Options, identity: &Identity, router: &mut Router) {
         let system = router.accounts.system;
-        let options = accounts::machine_options(config, identity, system);
+        let options = accounts::machine_options(config, identity, system, self.room);
         self.machine.change_options(options);
         for (id, account) in router.accounts.iter() {
             let limits = accounts::limits(config, account);

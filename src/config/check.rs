@@ -180,22 +180,22 @@ impl File {
             "max_payload" => set(&mut o.limits.payload_max, int32(read, key, node)),
             "max_pending" => set(&mut o.limits.pending_max, read.count(key, node)),
             "max_connections" | "max_conn" => {
-                set(&mut o.limits.connections_max, read.count(key, node));
+                set(&mut o.limits.connections_max, read.amount(node));
             }
             "max_subscriptions" | "max_subs" => {
-                set(&mut o.limits.subscriptions_max, read.count(key, node));
+                set(&mut o.limits.subscriptions_max, read.amount(node));
             }
             "max_sub_tokens" | "max_subscription_tokens" => {
                 subscription_tokens(read, key, node, &mut o.limits.subscription_tokens_max);
             }
             "max_traced_msg_len" => {
-                set(&mut o.limits.traced_msg_len_max, read.count(key, node));
+                set(&mut o.limits.traced_msg_len_max, read.amount(node));
             }
             "max_closed_clients" => {
-                set(&mut o.limits.closed_clients_max, read.count(key, node));
+                set(&mut o.limits.closed_clients_max, read.amount(node));
             }
             "ping_interval" => set(&mut o.ping_interval, read.duration(key, node)),
-            "ping_max" => set(&mut o.ping_max, read.count(key, node)),
+            "ping_max" => set(&mut o.ping_max, read.amount(node)),
             "write_deadline" => set(&mut o.write_deadline, read.duration(key, node)),
             "no_header_support" => set(&mut o.no_header_support, read.boolean(node)),
             "no_fast_producer_stall" => set(&mut o.no_fast_producer_stall, read.boolean(node)),
@@ -268,7 +268,7 @@ impl File {
                 set(&mut log.file_size_limit, read.count(key, node));
             }
             "logfile_max_num" | "log_max_num" => {
-                set(&mut log.file_max_num, read.count(key, node));
+                set(&mut log.file_max_num, read.amount(node));
             }
             "syslog" => set(&mut log.syslog, read.boolean(node)),
             "remote_syslog" => set(&mut log.remote_syslog, read.name(node)),
@@ -281,7 +281,7 @@ impl File {
         let o = &mut self.options;
         match key {
             "server_name" => server_name(read, node, &mut o.server_name),
-            "server_tags" => o.server_tags = tags(&read.texts(node, "tags")),
+            "server_tags" => o.server_tags = tags(&read.tags(node)),
             "server_metadata" => {
                 o.server_metadata = pairs(read, node, "parsing metadata:", |read, _, node| {
                     read.text(node)

@@ -1,6 +1,7 @@
 //! Durations as Go writes them: `1h2m3.5s`, `250ms`.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
@@ -8,13 +9,13 @@ use core::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DurationError {
     /// There is no number where one must be, or it is out of range.
-    #[error("time: invalid duration {0:?}")]
+    #[error("time: invalid duration {}", quoted(.0))]
     Invalid(String),
     /// A number stands alone.
-    #[error("time: missing unit in duration {0:?}")]
+    #[error("time: missing unit in duration {}", quoted(.0))]
     MissingUnit(String),
     /// A unit is not one of ns, us, ms, s, m, h.
-    #[error("time: unknown unit {unit:?} in duration {text:?}")]
+    #[error("time: unknown unit {} in duration {}", quoted(unit), quoted(text))]
     UnknownUnit {
         /// The unit.
         unit: String,
@@ -36,7 +37,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, DurationError> {
     }
     let mut nanos: u64 = 0;
     while !rest.is_empty() {
-        let (number, after) = split(rest, |c| c.is_ascii_digit() || c == '.');
+        let (number, after) = split_number(rest);
         let (unit, after) = split(after, |c| !(c.is_ascii_digit() || c == '.'));
         if unit.is_empty() {
             return Err(DurationError::MissingUnit(text.to_owned()));
@@ -59,6 +60,31 @@ pub(crate) fn parse(text: &str) -> Result<Duration, DurationError> {
         return Err(invalid());
     }
     Ok(Duration::from_nanos(if negative { 0 } else { nanos }))
+}
+
+/// Takes digits, and more of them behind a point.
+fn split_number(text: &str) -> (&str, &str) {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let behind = text.trim_start_matches(is_digit);
+    let behind = match behind.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches(is_digit),
+        None => behind,
+    };
+    text.split_at(text.len() - behind.len())
+}
+
+/// Quotes a text as Go's time package does: bytes that are not printable ASCII as numbers.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    out.push('"');
+    out
 }
 
 fn split(text: &str, inside: impl Fn(char) -> bool) -> (&str, &str) {
@@ -125,6 +151,8 @@ mod tests {
             ("5x", "time: unknown unit \"x\" in duration \"5x\""),
             ("5", "time: missing unit in duration \"5\""),
             ("", "time: invalid duration \"\""),
+            ("1.2.3.4", "time: missing unit in duration \"1.2.3.4\""),
+            ("\u{e9}\n", "time: invalid duration \"\\xc3\\xa9\\x0a\""),
             ("9999999999h", "time: invalid duration \"9999999999h\""),
         ];
         for (text, error) in table {

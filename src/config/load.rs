@@ -109,9 +109,6 @@ pub enum LaunchError {
     /// `-t` without a file.
     #[error("must specify [-c, --config] option to check configuration file syntax")]
     NothingToCheck,
-    /// A port is none.
-    #[error("invalid port {0}")]
-    Port(i64),
     /// TLS flags without a certificate.
     #[error("TLS Server certificate must be present and valid")]
     TlsCertificate,

@@ -12,14 +12,16 @@ use alloc::vec::Vec;
 
 use crate::Surroundings;
 use crate::error::ParseError;
-use crate::scalar::{self, Unfinished, Word};
+use crate::scalar::{self, Bare};
 use crate::value::{Map, Node, Pos, Value};
 
 mod cursor;
 #[cfg(test)]
 mod tests;
+mod word;
 
 use cursor::Cursor;
+use word::Word;
 
 /// How deep maps and lists may nest.
 const DEPTH_MAX: usize = 128;
@@ -54,11 +56,15 @@ fn parse_included(
     Parser::new(&text, path, depth, Vec::new()).document(around)
 }
 
-/// Where a map ends.
+/// What entries are in, and end with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    Brace,
+    /// A file, with its end.
     File,
+    /// Braces around entries of a file: they may stay open.
+    Block,
+    /// A map, with its brace.
+    Map,
 }
 
 struct Parser<'a> {
@@ -68,6 +74,9 @@ struct Parser<'a> {
     /// The maps that are open, outermost first: variables are looked up in them.
     scopes: Vec<Map>,
     nesting: usize,
+    /// The keys whose values are yet to come, outermost first. A map that ends behind a key without a value
+    /// leaves it here for itself, as in nats-server, which then knows no such field.
+    keys: Vec<(String, Pos)>,
     /// The environment variables whose text is being parsed.
     expanding: Vec<String>,
 }
@@ -80,74 +89,93 @@ impl<'a> Parser<'a> {
             include_depth,
             scopes: Vec::new(),
             nesting: 0,
+            keys: Vec::new(),
             expanding,
         }
     }
 
     fn document(mut self, around: &mut dyn Surroundings) -> Result<Map, ParseError> {
-        self.cursor.skip_blank();
-        if !self.cursor.eat('{') {
-            return self.map(End::File, around);
-        }
-        let map = self.map(End::Brace, around)?;
-        self.cursor.skip_blank();
-        match self.cursor.peek() {
-            None => Ok(map),
-            Some(_) => Err(ParseError::KeyWithoutValue(self.here())),
-        }
-    }
-
-    fn map(&mut self, end: End, around: &mut dyn Surroundings) -> Result<Map, ParseError> {
         self.scopes.push(Map::default());
         loop {
-            self.cursor.skip_blank();
-            match (self.cursor.peek(), end) {
-                (None, End::File) => break,
-                // The brace around a whole file may stay open, if a line ends there.
-                (None, End::Brace) if self.scopes.len() == 1 && self.cursor.is_behind_newline() => {
-                    break;
-                }
-                (None, End::Brace) => return Err(self.syntax("Unexpected EOF processing map.")),
-                (Some('}'), End::Brace) => {
-                    self.cursor.bump();
-                    break;
-                }
-                // A closing brace too many at the end of a file is let pass, as nats-server does.
-                (Some('}'), End::File) if self.cursor.rest().trim() == "}" => break,
-                (Some(c @ ('=' | ':')), _) => {
-                    return Err(self.syntax(&format!("Unexpected key separator '{c}'")));
-                }
-                (Some(_), _) => self.entry(around)?,
+            self.entries(End::File, around)?;
+            if !self.cursor.eat('{') {
+                break;
             }
-            self.entry_end(end)?;
+            // Braces around a whole file, or around parts of it.
+            self.entries(End::Block, around)?;
+            self.cursor.eat('}');
         }
         Ok(self.scopes.pop().unwrap_or_default())
     }
 
-    fn entry(&mut self, around: &mut dyn Surroundings) -> Result<(), ParseError> {
-        let (key, at, quoted) = self.key()?;
-        if !quoted && key.eq_ignore_ascii_case("include") && !self.cursor.at_separator() {
-            return self.include(&at, around);
+    fn map(&mut self, around: &mut dyn Surroundings) -> Result<Map, ParseError> {
+        self.scopes.push(Map::default());
+        self.entries(End::Map, around)?;
+        self.cursor.eat('}');
+        Ok(self.scopes.pop().unwrap_or_default())
+    }
+
+    /// Reads entries up to what ends them, which stays.
+    fn entries(&mut self, end: End, around: &mut dyn Surroundings) -> Result<(), ParseError> {
+        loop {
+            self.cursor.skip_blank();
+            match (self.cursor.peek(), end) {
+                (None, End::File | End::Block)
+                | (Some('}'), End::Block | End::Map)
+                | (Some('{'), End::File) => return Ok(()),
+                (None, End::Map) => return Err(self.syntax("Unexpected EOF processing map.")),
+                (Some(']'), End::Map) => {
+                    return Err(self.syntax("Unexpected array end ']' processing map."));
+                }
+                (Some(c @ ('=' | ':')), _) => {
+                    let period = if end == End::Map { "." } else { "" };
+                    let reason = format!("Unexpected key separator '{c}'{period}");
+                    return Err(self.syntax(&reason));
+                }
+                (Some(_), _) => self.entry(end, around)?,
+            }
+            self.entry_end(end)?;
         }
+    }
+
+    fn entry(&mut self, end: End, around: &mut dyn Surroundings) -> Result<(), ParseError> {
+        let (key, at, quoted) = self.key(end)?;
+        if !quoted && key.eq_ignore_ascii_case("include") && self.cursor.at_blank() {
+            return self.include(around);
+        }
+        self.keys.push((key, at));
         self.cursor.skip_blank_but_comments();
         if self.cursor.eat('=') || self.cursor.eat(':') {
             self.cursor.skip_spaces();
-            if self.nesting > 0 {
-                self.cursor.skip_blank_but_comments();
-            } else if self.cursor.at_newline() {
+            if end != End::Map && self.cursor.at_newline() {
                 // The line that nats-server names is the one behind.
                 self.cursor.bump();
                 return Err(self.syntax("Expected value but found new line"));
             }
-        } else if self.cursor.peek().is_none() {
+        } else if self.cursor.peek().is_none() && end != End::Map {
+            if self.keys.pop().is_some_and(|(key, _)| key == "}") {
+                return Ok(());
+            }
             return Err(ParseError::KeyWithoutValue(self.here()));
         }
+        if end == End::Map {
+            self.cursor.skip_blank_but_comments();
+            match self.cursor.peek() {
+                Some('}') => return Ok(()),
+                Some(',') => return Err(self.syntax("Unexpected map value terminator \",\".")),
+                Some(_) | None => {}
+            }
+        }
         let value = self.value(around)?;
-        self.define(key, value, at);
+        self.define(value);
         Ok(())
     }
 
-    fn define(&mut self, key: String, value: Value, at: Pos) {
+    /// Gives a value to the innermost key that waits for one.
+    fn define(&mut self, value: Value) {
+        let Some((key, at)) = self.keys.pop() else {
+            return;
+        };
         let node = Node {
             value,
             at,
@@ -158,30 +186,33 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn key(&mut self) -> Result<(String, Pos, bool), ParseError> {
+    fn key(&mut self, end: End) -> Result<(String, Pos, bool), ParseError> {
         for quote in ['"', '\''] {
             if self.cursor.eat(quote) {
                 let at = self.here();
                 let key = self.cursor.take_until(|c| c == quote).to_owned();
                 if !self.cursor.eat(quote) {
-                    return Err(self.syntax("Unexpected EOF."));
+                    return Err(self.syntax(match (end, quote) {
+                        (End::File | End::Block, _) => "Unexpected EOF.",
+                        (End::Map, '"') => "Unexpected EOF processing double quoted map key.",
+                        (End::Map, _) => "Unexpected EOF processing quoted map key.",
+                    }));
                 }
                 return Ok((key, at, true));
             }
         }
         let at = self.here();
         let ends = |c: char| c.is_whitespace() || c == '=' || c == ':';
-        Ok((self.cursor.take_until(ends).to_owned(), at, false))
+        let key = self.cursor.take_until(ends).to_owned();
+        if end == End::Map && self.cursor.peek().is_none() {
+            return Err(self.syntax("Unexpected EOF processing map key."));
+        }
+        Ok((key, at, false))
     }
 
-    fn include(&mut self, at: &Pos, around: &mut dyn Surroundings) -> Result<(), ParseError> {
+    fn include(&mut self, around: &mut dyn Surroundings) -> Result<(), ParseError> {
         self.cursor.skip_spaces();
-        let name = match self.cursor.peek() {
-            None => return Err(ParseError::KeyWithoutValue(at.clone())),
-            Some(q @ ('"' | '\'')) => self.quoted(q)?,
-            Some('[' | '{' | '(') => return Err(self.syntax("Expected the name of a file")),
-            Some(_) => self.cursor.take_word().to_owned(),
-        };
+        let name = self.included_name()?;
         let path = join(&self.file, &name);
         let included = parse_included(&path, self.include_depth + 1, around).map_err(|cause| {
             ParseError::Include {
@@ -197,23 +228,58 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    fn included_name(&mut self) -> Result<String, ParseError> {
+        let wrong = match self.cursor.peek() {
+            Some(quote @ ('"' | '\'')) => {
+                self.cursor.bump();
+                let name = self.cursor.take_until(|c| c == quote).to_owned();
+                return match (self.cursor.eat(quote), quote) {
+                    (true, _) => Ok(name),
+                    (false, '"') => Err(self.syntax("Unexpected EOF in double quoted include")),
+                    (false, _) => Err(self.syntax("Unexpected EOF in quoted include")),
+                };
+            }
+            Some('[') => "start of an array",
+            Some('{') => "start of a map",
+            Some('(') => "start of a block",
+            Some('-' | '0'..='9') => "start of a number",
+            Some('\\') => "escape sequence",
+            Some('\n' | '\r') => {
+                self.cursor.bump();
+                "new line"
+            }
+            Some(_) | None => {
+                let ends = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | ';' | '}' | '\'');
+                let name = self.cursor.take_until(ends).to_owned();
+                self.cursor.eat('\'');
+                return Ok(name);
+            }
+        };
+        Err(self.syntax(&format!("Expected include value but found {wrong}")))
+    }
+
     /// Reads what stands between two entries: at least a newline, `;` or `,`.
     fn entry_end(&mut self, end: End) -> Result<(), ParseError> {
         self.cursor.skip_spaces_and_comment();
-        match self.cursor.peek() {
-            None => Ok(()),
-            Some('\n' | '\r' | ';' | ',') => {
+        match (self.cursor.peek(), end) {
+            (None, End::File) | (Some('}'), End::Block | End::Map) => Ok(()),
+            // A closing brace too many is let pass, as nats-server does.
+            (Some('\n' | '\r' | ';' | ','), _) | (Some('}' | '\0'), End::File) => {
                 self.cursor.bump();
                 Ok(())
             }
-            Some('}') => Ok(()),
-            Some(c) => Err(self.syntax(&match end {
-                End::Brace => unexpected("a map value", "}", c),
-                End::File => format!(
-                    "Expected a top-level value to end with a new line, comment or EOF, \
+            (c, End::Map) => {
+                let reason = unexpected("a map value", "}", c.unwrap_or('\0'));
+                Err(self.syntax(&reason))
+            }
+            (c, End::File | End::Block) => {
+                let level = if end == End::File { "top" } else { "block" };
+                let c = c.unwrap_or('\0');
+                Err(self.syntax(&format!(
+                    "Expected a {level}-level value to end with a new line, comment or EOF, \
                      but got '{c}' instead."
-                ),
-            })),
+                )))
+            }
         }
     }
 
@@ -221,9 +287,7 @@ impl<'a> Parser<'a> {
         match self.cursor.peek() {
             None => Ok(Value::Text(String::new())),
             Some('[') => self.nested(around, Self::list),
-            Some('{') => self.nested(around, |parser, around| {
-                parser.map(End::Brace, around).map(Value::Map)
-            }),
+            Some('{') => self.nested(around, |parser, around| parser.map(around).map(Value::Map)),
             Some(quote @ ('"' | '\'')) => self.quoted(quote).map(Value::Text),
             Some('(') => self.block_text().map(Value::Text),
             Some(_) => self.word(around),
@@ -280,20 +344,16 @@ impl<'a> Parser<'a> {
 
     fn quoted(&mut self, quote: char) -> Result<String, ParseError> {
         self.cursor.bump();
-        let inside = if quote == '"' {
-            self.cursor.take_double_quoted()
+        let text = if quote == '"' {
+            self.cursor.take_escaped(|c| c == '"').map(|(text, _)| text)
         } else {
-            self.cursor.take_until(|c| c == quote)
+            Ok(self.cursor.take_until(|c| c == quote).to_owned())
         };
-        let unescaped = if quote == '"' {
-            scalar::unescape(inside).map_err(|reason| self.syntax(&reason))?
-        } else {
-            inside.to_owned()
-        };
+        let text = text.map_err(|reason| self.syntax(&reason))?;
         if !self.cursor.eat(quote) {
             return Err(self.syntax("Unexpected EOF."));
         }
-        Ok(unescaped)
+        Ok(text)
     }
 
     /// Reads `(`, lines, and a line that holds only `)`.
@@ -316,39 +376,16 @@ impl<'a> Parser<'a> {
     fn word(&mut self, around: &mut dyn Surroundings) -> Result<Value, ParseError> {
         let line = self.cursor.line();
         let word = self.cursor.take_word();
-        if let Some(fault) = scalar::unfinished(word) {
-            return Err(self.unfinished(fault));
+        match word.map_err(|reason| self.syntax(&reason))? {
+            Word::Integer(word) => scalar::integer(word),
+            Word::Float(word) => scalar::float(word),
+            Word::Time(word) => scalar::time(word),
+            Word::Text(text) => Ok(Value::Text(text)),
+            Word::Bare(word) => match scalar::bare(word) {
+                Bare::Value(value) => Ok(value),
+                Bare::Variable(name) => self.variable(name, line, around),
+            },
         }
-        match scalar::classify(word)? {
-            Word::Value(value) => Ok(value),
-            Word::Variable(name) => self.variable(name, line, around),
-            Word::Escaped => scalar::unescape(word)
-                .map(Value::Text)
-                .map_err(|reason| self.syntax(&reason)),
-        }
-    }
-
-    /// Says what a number would have gone on with; the line that nats-server names is the one behind what it got.
-    fn unfinished(&mut self, fault: Unfinished) -> ParseError {
-        let mut got = |inside: Option<char>| {
-            let got = inside.or_else(|| self.cursor.peek());
-            if inside.is_none() {
-                self.cursor.bump();
-            }
-            got.map_or_else(
-                || "\\x00".into(),
-                |c| c.escape_default().collect::<String>(),
-            )
-        };
-        let reason = match fault {
-            Unfinished::PointFirst => "Floats must start with a digit".to_owned(),
-            Unfinished::PointLast(c) => {
-                let got = got(c);
-                format!("Floats must have a digit after the '.', but got '{got}' instead.")
-            }
-            Unfinished::MinusAlone(c) => format!("Expected a digit but got '{}'.", got(c)),
-        };
-        self.syntax(&reason)
     }
 
     fn variable(

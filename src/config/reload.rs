@@ -17,6 +17,7 @@ mod fields;
 mod tests;
 
 use fields::FIELDS;
+pub use fields::size_text;
 
 /// Why a server keeps the configuration that it has.
 #[derive(Debug, thiserror::Error)]

@@ -1,75 +1,57 @@
-//! Single words: booleans, numbers with size suffixes, times, variables, escapes.
+//! Single words: booleans, numbers with size suffixes, times, variables.
 
 use alloc::borrow::ToOwned;
-use alloc::format;
-use alloc::string::String;
-use core::num::IntErrorKind;
 
 use crate::error::ParseError;
 use crate::value::Value;
 
-/// What a bare word is.
+/// What a word that is no number is.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Word<'a> {
-    /// A value.
+pub(crate) enum Bare<'a> {
+    /// A boolean or a text.
     Value(Value),
     /// `$name`.
     Variable(&'a str),
-    /// A string with escapes in it.
-    Escaped,
 }
 
-/// What a word lacks that nats-server takes for the beginning of a number, with the character that is there instead
-/// if the word has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unfinished {
-    /// It begins with a point.
-    PointFirst,
-    /// Nothing follows the point.
-    PointLast(Option<char>),
-    /// Nothing follows the minus sign.
-    MinusAlone(Option<char>),
-}
-
-/// Tells whether a bare word begins like a number and is none.
-pub(crate) fn unfinished(word: &str) -> Option<Unfinished> {
-    if word.starts_with('.') {
-        return Some(Unfinished::PointFirst);
-    }
-    let is_digit = |c: char| c.is_ascii_digit();
-    let unsigned = word.strip_prefix('-');
-    let next = unsigned.and_then(|rest| rest.chars().next());
-    if unsigned.is_some() && !next.is_some_and(is_digit) {
-        return Some(Unfinished::MinusAlone(next));
-    }
-    let unsigned = unsigned.unwrap_or(word);
-    let fraction = unsigned.trim_start_matches(is_digit).strip_prefix('.')?;
-    let next = fraction.chars().next();
-    let lacks = unsigned.starts_with(is_digit) && !next.is_some_and(is_digit);
-    lacks.then_some(Unfinished::PointLast(next))
-}
-
-/// Tells what a bare word is.
-pub(crate) fn classify(word: &str) -> Result<Word<'_>, ParseError> {
+/// Tells what a word is that is no number.
+pub(crate) fn bare(word: &str) -> Bare<'_> {
     if let Some(switch) = boolean(word) {
-        return Ok(Word::Value(Value::Bool(switch)));
+        return Bare::Value(Value::Bool(switch));
     }
     if let Some(name) = word.strip_prefix('$') {
         // Bcrypt digests need no quotes.
         let bcrypt = ["2a$", "2b$", "2y$"].iter().any(|p| name.starts_with(p));
         if !bcrypt {
-            return Ok(Word::Variable(name));
+            return Bare::Variable(name);
         }
     }
-    if word.contains('\\') {
-        return Ok(Word::Escaped);
-    }
-    let value = match number(word)? {
-        Some(number) => number,
-        None if is_time_shaped(word) => time(word)?,
-        None => Value::Text(word.to_owned()),
+    Bare::Value(Value::Text(word.to_owned()))
+}
+
+/// Reads digits with a unit of size or without.
+pub(crate) fn integer(word: &str) -> Result<Value, ParseError> {
+    let is_digit = |c: char| c.is_ascii_digit() || c == '-';
+    let digits_end = word.find(|c| !is_digit(c)).unwrap_or(word.len());
+    let (digits, suffix) = word.split_at(digits_end);
+    let out_of_range = || ParseError::IntegerRange(word.to_owned());
+    let Some(unit) = size_unit(suffix) else {
+        // Units that repeat their letters.
+        return Ok(Value::Text(word.to_owned()));
     };
-    Ok(Word::Value(value))
+    let number: i64 = digits.parse().map_err(|_| out_of_range())?;
+    number
+        .checked_mul(unit)
+        .map(Value::Int)
+        .ok_or_else(out_of_range)
+}
+
+/// Reads digits with a point.
+pub(crate) fn float(word: &str) -> Result<Value, ParseError> {
+    let number = word.parse();
+    number
+        .map(Value::Float)
+        .map_err(|_| ParseError::IntegerRange(word.to_owned()))
 }
 
 fn boolean(word: &str) -> Option<bool> {
@@ -80,34 +62,6 @@ fn boolean(word: &str) -> Option<bool> {
         Some(false)
     } else {
         None
-    }
-}
-
-fn number(word: &str) -> Result<Option<Value>, ParseError> {
-    let digits_end = word
-        .char_indices()
-        .find(|(i, c)| !(c.is_ascii_digit() || (*i == 0 && *c == '-')))
-        .map_or(word.len(), |(i, _)| i);
-    let (digits, suffix) = word.split_at(digits_end);
-    if !digits.ends_with(|c: char| c.is_ascii_digit()) {
-        return Ok(None);
-    }
-    if let Some(fraction) = suffix.strip_prefix('.') {
-        let decimal = !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit());
-        return Ok(word.parse().ok().filter(|_| decimal).map(Value::Float));
-    }
-    let Some(unit) = size_unit(suffix) else {
-        return Ok(None);
-    };
-    let out_of_range = || ParseError::IntegerRange(word.to_owned());
-    match digits.parse::<i64>() {
-        Ok(n) => {
-            let scaled = n.checked_mul(unit).ok_or_else(out_of_range)?;
-            Ok(Some(Value::Int(scaled)))
-        }
-        Err(e) if *e.kind() == IntErrorKind::PosOverflow => Err(out_of_range()),
-        Err(e) if *e.kind() == IntErrorKind::NegOverflow => Err(out_of_range()),
-        Err(_) => Ok(None),
     }
 }
 
@@ -139,16 +93,8 @@ pub(crate) fn size_unit(suffix: &str) -> Option<i64> {
     base.checked_pow(power)
 }
 
-fn is_time_shaped(word: &str) -> bool {
-    const SHAPE: &[u8] = b"0000-00-00T00:00:00Z";
-    word.len() == SHAPE.len()
-        && word.bytes().zip(SHAPE).all(|(b, s)| match s {
-            b'0' => b.is_ascii_digit(),
-            _ => b == *s,
-        })
-}
-
-fn time(word: &str) -> Result<Value, ParseError> {
+/// Reads a time of the shape `2006-01-02T15:04:05Z`.
+pub(crate) fn time(word: &str) -> Result<Value, ParseError> {
     let part = |at: usize, len: usize| {
         let digits = word.get(at..at + len);
         digits
@@ -169,43 +115,4 @@ fn time(word: &str) -> Result<Value, ParseError> {
         return Ok(Value::Time(word.to_owned()));
     }
     Err(ParseError::Time(word.to_owned()))
-}
-
-/// Replaces the escapes of a double-quoted or bare string.
-pub(crate) fn unescape(text: &str) -> Result<String, String> {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('x') => {
-                let digits = chars.as_str().get(..2).unwrap_or(chars.as_str());
-                let code = u8::from_str_radix(digits, 16).ok();
-                let Some(code) = code.filter(|_| digits.len() == 2) else {
-                    return Err(format!(
-                        "Expected two hexadecimal digits after '\\x', but got '{digits}'"
-                    ));
-                };
-                chars.next();
-                chars.next();
-                // Above 0x7f a byte would not be text; the code point of that number stands for it.
-                out.push(char::from(code));
-            }
-            Some('t') => out.push('\t'),
-            Some('n') => out.push('\n'),
-            Some('r') => out.push('\r'),
-            Some(c @ ('"' | '\\')) => out.push(c),
-            other => {
-                return Err(format!(
-                    "Invalid escape character '{}'. Only the following escape characters are \
-                     allowed: \\xXX, \\t, \\n, \\r, \\\", \\\\.",
-                    other.unwrap_or('\0')
-                ));
-            }
-        }
-    }
-    Ok(out)
 }

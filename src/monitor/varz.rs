@@ -96,7 +96,7 @@ struct WebSocketPart {
     #[serde(skip_serializing_if = "String::is_empty")]
     host: String,
     #[serde(skip_serializing_if = "json::is_default")]
-    port: u16,
+    port: i64,
     #[serde(skip_serializing_if = "String::is_empty")]
     advertise: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -130,7 +130,7 @@ struct Settings {
     /// The compiler, under the name that nats-server gives to its own.
     go: &'static str,
     host: String,
-    port: u16,
+    port: i64,
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     auth_required: bool,
     #[serde(skip_serializing_if = "core::ops::Not::not")]
@@ -145,9 +145,9 @@ struct Settings {
     ping_interval: Nanos,
     ping_max: u32,
     http_host: String,
-    http_port: u16,
+    http_port: i64,
     http_base_path: String,
-    https_port: u16,
+    https_port: i64,
     auth_timeout: Number,
     max_control_line: u32,
     max_payload: u32,
@@ -253,8 +253,8 @@ fn settings(source: &dyn Source) -> Settings {
     let listen = options.listen.as_ref().or(memphis);
     let http = options.http.as_ref();
     let https = options.https.as_ref();
-    let https_bound = source.process().https.map(|bound| bound.port());
-    let http_bound = source.process().http.map(|bound| bound.port());
+    let https_bound = source.process().https.map(|bound| i64::from(bound.port()));
+    let http_bound = source.process().http.map(|bound| i64::from(bound.port()));
     Settings {
         server_id: server.id,
         server_name: server.name,
@@ -264,7 +264,7 @@ fn settings(source: &dyn Source) -> Settings {
         host: listen.map(|l| l.host.clone()).unwrap_or_default(),
         port: server
             .listen
-            .map(|bound| bound.port())
+            .map(|bound| i64::from(bound.port()))
             .or(listen.map(|l| l.port))
             .unwrap_or(0),
         auth_required: server.auth_required,
@@ -300,7 +300,7 @@ fn websocket(source: &dyn Source) -> WebSocketPart {
     let bound = source.process().websocket;
     let tls = ws.tls.unwrap_or_default();
     WebSocketPart {
-        port: bound.map_or(ws.listen.port, |bound| bound.port()),
+        port: bound.map_or(ws.listen.port, |bound| i64::from(bound.port())),
         host: ws.listen.host,
         advertise: ws.advertise.unwrap_or_default(),
         no_auth_user: ws.no_auth_user.unwrap_or_default(),

@@ -12,7 +12,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use broker::{Effects, Input, Progress, Shard, ShardOptions};
+use broker::{Effects, Input, Progress, Room, Shard, ShardOptions};
 use config::{CheckStore, Options};
 use protocol::time::{Instant, Now, Wall};
 use schemas::Languages;
@@ -156,6 +156,7 @@ impl Session {
             start: now,
             store,
             schemas: Rc::new(Languages),
+            room: Room::UNLIMITED,
         };
         Self {
             shard: Shard::new(options, 0),

@@ -20,6 +20,7 @@ mod import;
 pub mod launch;
 pub mod log;
 mod log_file;
+mod machine;
 pub mod net;
 mod origin;
 mod ports_file;

@@ -4,11 +4,12 @@ mod advertise;
 mod configuration;
 mod store;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 
 use anyhow::Context;
-use broker::Rules;
+use broker::{Room, Rules};
 use config::options::{HandshakeFirst, Listen, Memphis, Peers, Resolver, Tls};
 use config::{Options, Setup};
 use storage::StoreOptions;
@@ -20,6 +21,7 @@ use crate::clock::system_wall;
 use crate::entropy::draw;
 use crate::launch::CommandLine;
 use crate::log::Logger;
+use crate::machine;
 use crate::net::TokioNet;
 use crate::ports_file::Bound;
 use crate::reload::{OpenStore, Reload};
@@ -58,6 +60,7 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
     let files = Rc::new(Files::new(&line.program, log));
     files.write_pid(setup.options.pid_file.as_deref())?;
     let lines = log.clone();
+    let room = machine::room(Path::new(&store::directory(&setup.options)));
     let (ask, asked) = unbounded_channel();
     let source = Source {
         line,
@@ -65,6 +68,7 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
         files: Rc::clone(&files),
         notes: Vec::new(),
         digest: String::new(),
+        room,
     };
     let around = Surroundings {
         wall: Box::new(system_wall),
@@ -74,18 +78,10 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
             source: Box::new(source),
         }),
     };
-    let mut options = serve_options(with_system_account(setup)?)?;
+    let mut options = serve_options(with_system_account(setup)?, room)?;
     let config = options.config.clone();
     let ready = |bound: &Bound| {
-        if let Some(address) = bound.websocket_tls {
-            log.info(format!(
-                "Listening for websocket clients on wss://{address}"
-            ));
-        }
-        if let Some(address) = bound.websocket {
-            log.info(format!("Listening for websocket clients on ws://{address}"));
-            log.warn("Websocket not configured with TLS. DO NOT USE IN PRODUCTION!");
-        }
+        websocket_lines(bound, log);
         for address in &bound.clients {
             log.info(format!("Listening for client connections on {address}"));
             if config.proxy_protocol && bound.clients.first() == Some(address) {
@@ -102,7 +98,7 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
     let disk = match options.config.jetstream.enabled {
         true => {
             let OpenStore { disk, key } = store::open(&options.config)?;
-            store::tell(&options.config, key.as_ref(), log);
+            store::tell(&options.config, room, key.as_ref(), log);
             options.store.key = key;
             Some(disk)
         }
@@ -123,6 +119,19 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
     served?;
     log.info("Server Exiting..");
     Ok(())
+}
+
+/// Says where web pages come in.
+fn websocket_lines(bound: &Bound, log: &Logger) {
+    if let Some(address) = bound.websocket_tls {
+        log.info(format!(
+            "Listening for websocket clients on wss://{address}"
+        ));
+    }
+    if let Some(address) = bound.websocket {
+        log.info(format!("Listening for websocket clients on ws://{address}"));
+        log.warn("Websocket not configured with TLS. DO NOT USE IN PRODUCTION!");
+    }
 }
 
 /// Says what clients have to know about a listener with certificates.
@@ -246,7 +255,7 @@ async fn stopped(log: &Logger, leave: oneshot::Sender<()>, reload: UnboundedSend
     log.info("Initiating Shutdown...");
 }
 
-fn serve_options(setup: Setup) -> anyhow::Result<ServeOptions> {
+fn serve_options(setup: Setup, room: Room) -> anyhow::Result<ServeOptions> {
     if let Some(address) = &setup.options.client_advertise {
         advertise::check(address)?;
     }
@@ -255,6 +264,7 @@ fn serve_options(setup: Setup) -> anyhow::Result<ServeOptions> {
         config_digest: setup.config.map(|file| file.digest).unwrap_or_default(),
         config: setup.options,
         store: StoreOptions::default(),
+        room,
         seed: seed(),
         secret: draw().context("drawing the server's keys")?,
     })

@@ -4,6 +4,7 @@ use std::io;
 
 use config::options::{Listen, Peers};
 
+use crate::net::Net;
 use crate::reason;
 
 /// Whom a listener is for.
@@ -15,20 +16,30 @@ pub(crate) enum Whose {
     Peers(Peers),
 }
 
-/// Says which port could not be had.
-pub(crate) fn refused(whose: Whose, listen: &Listen, error: &io::Error) -> io::Error {
-    let Listen { host, port } = listen;
-    let address = match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
+/// Binds a listener.
+pub(crate) async fn bind<N: Net>(whose: Whose, listen: &Listen) -> io::Result<N::Listener> {
+    let Ok(port) = u16::try_from(listen.port) else {
+        let why = format!("listen tcp: address {}: invalid port", listen.port);
+        return Err(io::Error::other(worded(whose, listen, &why)));
     };
+    let listener = N::bind(&listen.host, port).await;
+    listener.map_err(|error| refused(whose, listen, &error))
+}
+
+/// Says which port could not be had.
+fn refused(whose: Whose, listen: &Listen, error: &io::Error) -> io::Error {
     // A name that nobody knows has no number of an error.
     let why = match error.raw_os_error() {
-        Some(_) => format!("listen tcp {address}: bind: {}", reason(error)),
-        None => format!("listen tcp: lookup {host}: no such host"),
+        Some(_) => format!("listen tcp {listen}: bind: {}", reason(error)),
+        None => format!("listen tcp: lookup {}: no such host", listen.host),
     };
-    let text = match whose {
-        Whose::Clients => format!("Error listening on port: {address}, {why:?}"),
+    io::Error::new(error.kind(), worded(whose, listen, &why))
+}
+
+fn worded(whose: Whose, listen: &Listen, why: &str) -> String {
+    let port = listen.port;
+    match whose {
+        Whose::Clients => format!("Error listening on port: {listen}, {why:?}"),
         Whose::WebSockets => format!("Unable to listen for websocket connections: {why}"),
         Whose::Monitoring => {
             format!("Can't start monitoring: can't listen to the monitor port: {why}")
@@ -43,8 +54,7 @@ pub(crate) fn refused(whose: Whose, listen: &Listen, error: &io::Error) -> io::E
             format!("Error listening on leafnode port: {port} - {why}")
         }
         Whose::Peers(Peers::Mqtt) => format!("Unable to listen for MQTT connections: {why}"),
-    };
-    io::Error::new(error.kind(), text)
+    }
 }
 
 /// Says that monitoring is to be had in the clear and encrypted.

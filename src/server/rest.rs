@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use crate::door::{Door, Entrance};
 use crate::driver::Driver;
 use crate::net::Net;
+use crate::refused::{Whose, bind};
 use crate::tls::TlsDoor;
 use crate::web::serve_site;
 use crate::websocket::WebSocketDoor;
@@ -125,16 +126,13 @@ impl<N: Net> RestDoors<N> {
 }
 
 async fn listener<N: Net>(listen: Option<&Listen>) -> io::Result<Option<(N::Listener, String)>> {
-    let Some(Listen { host, port }) = listen else {
+    let Some(listen) = listen else {
         return Ok(None);
     };
-    let refused = |error: io::Error| {
-        let text = format!("Error listening on port: {host}:{port}, {error}");
-        io::Error::new(error.kind(), text)
-    };
-    let listener = N::bind(host, *port).await.map_err(refused)?;
+    let listener = bind::<N>(Whose::Clients, listen).await?;
     let port = N::local_addr(&listener)?.port();
-    Ok(Some((listener, format!("{host}:{port}"))))
+    let at = format!("{}:{port}", listen.host);
+    Ok(Some((listener, at)))
 }
 
 /// Undoes percent signs, as in addresses.

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io;
 use std::rc::Rc;
 
-use broker::{Level, LogLine, Rules, Shard, ShardOptions, WorkDone};
+use broker::{Level, LogLine, Room, Rules, Shard, ShardOptions, WorkDone};
 use config::Options;
 use config::options::{ClosedDoor, Listen, Peers, WebSocket};
 use protocol::time::{Now, Wall};
@@ -25,7 +25,7 @@ use crate::http::Monitoring;
 use crate::net::Net;
 use crate::ports_file::Bound;
 use crate::process_stats::Monitored;
-use crate::refused::{Whose, both_sites, refused, site_without_tls};
+use crate::refused::{Whose, bind, both_sites, site_without_tls};
 use crate::reload::{ConfigSource, Reload};
 use crate::rest::RestDoors;
 use crate::tls::TlsDoor;
@@ -47,6 +47,8 @@ pub struct ServeOptions {
     pub config_digest: String,
     /// The limits of the store under JetStream.
     pub store: StoreOptions,
+    /// What streams may take of the machine.
+    pub room: Room,
     /// What all randomness comes from.
     pub seed: u64,
     /// What the server's keys are made from.
@@ -190,8 +192,7 @@ async fn bind_clients<N: Net>(
 ) -> io::Result<Vec<(N::Listener, Rules)>> {
     let mut listeners = Vec::new();
     for (listen, rules) in wanted {
-        let listener = N::bind(&listen.host, listen.port).await;
-        let listener = listener.map_err(|error| refused(Whose::Clients, &listen, &error))?;
+        let listener = bind::<N>(Whose::Clients, &listen).await?;
         let address = N::local_addr(&listener)?;
         bound.clients.push(as_configured(&listen, address));
         listeners.push((listener, rules));
@@ -211,8 +212,7 @@ async fn bind_websocket<N: Net>(
         return Ok(None);
     };
     let listen = &options.listen;
-    let listener = N::bind(&listen.host, listen.port).await;
-    let listener = listener.map_err(|error| refused(Whose::WebSockets, listen, &error))?;
+    let listener = bind::<N>(Whose::WebSockets, listen).await?;
     let local = as_configured(listen, N::local_addr(&listener)?);
     let slot = match tls {
         Some(_) => &mut bound.websocket_tls,
@@ -247,8 +247,7 @@ async fn bind_monitoring<N: Net>(
         (None, Some(tls)) => Some(Rc::new(TlsDoor::open_to_all(tls)?)),
         (Some(_), _) | (None, None) => None,
     };
-    let listener = N::bind(&listen.host, listen.port).await;
-    let listener = listener.map_err(|error| refused(Whose::Monitoring, listen, &error))?;
+    let listener = bind::<N>(Whose::Monitoring, listen).await?;
     let bound = N::local_addr(&listener)?;
     let (slot, protocol) = match tls {
         Some(_) => (&mut monitored.bound_tls, "https"),
@@ -268,8 +267,7 @@ async fn bind_closed<N: Net>(
 ) -> io::Result<Vec<(N::Listener, Peers)>> {
     let mut closed = Vec::new();
     for ClosedDoor { peers, listen } in doors {
-        let listener = N::bind(&listen.host, listen.port).await;
-        let listener = listener.map_err(|error| refused(Whose::Peers(peers), &listen, &error))?;
+        let listener = bind::<N>(Whose::Peers(peers), &listen).await?;
         let address = as_configured(&listen, N::local_addr(&listener)?);
         bound.closed.push((peers, address));
         closed.push((listener, peers));
@@ -421,6 +419,7 @@ fn clockwork(driver: &Rc<Driver>) -> JoinSet<()> {
 
 fn shard_options(options: ServeOptions, start: Now) -> ShardOptions {
     ShardOptions {
+        room: options.room,
         config: options.config,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         start,

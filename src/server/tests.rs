@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::path::Path;
 use std::rc::Rc;
 
-use broker::Rules;
+use broker::{Room, Rules};
 use config::Options;
 use config::options::Listen;
 use protocol::time::Wall;
@@ -168,6 +168,7 @@ fn run_reloading<F: Future<Output = ()>>(
         config,
         listeners: vec![(listen, Rules::Nats)],
         store: StoreOptions::default(),
+        room: Room::UNLIMITED,
         seed: 1,
     };
     let around = Surroundings {
@@ -229,7 +230,7 @@ fn who_comes_by_a_listener_that_lets_nobody_in_is_told_so() {
             peers: config::options::Peers::LeafNodes,
             listen: Listen {
                 host: "127.0.0.1".to_owned(),
-                port,
+                port: port.into(),
             },
         }],
         ..Options::default()

@@ -15,12 +15,14 @@ use protocol::text::duration::Nanos;
 use super::Streams;
 use crate::accounts::Account;
 use crate::info::Identity;
+use crate::shard::Room;
 
 /// Returns what the machine is made with.
 pub(super) fn machine_options(
     options: &Options,
     identity: &Identity,
     system: Option<AccountId>,
+    room: Room,
 ) -> MachineOptions {
     let js = &options.jetstream;
     let window = js.limits.duplicate_window.as_nanos();
@@ -36,8 +38,12 @@ pub(super) fn machine_options(
             default_max_consumers: i64::from(js.limits.default_max_consumers),
         },
         version: String::from(config::NATS_VERSION),
-        store_bytes_max: js.file_max.map_or(i64::MAX, |max| signed(Some(max))),
-        memory_bytes_max: js.memory_max.map_or(i64::MAX, |max| signed(Some(max))),
+        store_bytes_max: js
+            .file_max
+            .map_or(room.store_bytes, |max| signed(Some(max))),
+        memory_bytes_max: js
+            .memory_max
+            .map_or(room.memory_bytes, |max| signed(Some(max))),
         in_flight_bytes_max: js.buffered_size_max,
         batch: BatchLimits {
             open_per_stream_max: count(js.limits.batch.inflight_per_stream_max),

@@ -21,7 +21,7 @@ use storage::{DiskAnswer, DiskDone, DiskError, DiskOp, FileName, StoreOptions};
 use crate::effects::{
     Accepted, Effects, Errand, Gone, Input, LogLine, ManageCall, Rules, WorkDone, WorkOp,
 };
-use crate::shard::{Shard, ShardOptions};
+use crate::shard::{Room, Shard, ShardOptions};
 use crate::tls::Security;
 
 /// A CONNECT as client libraries send it.
@@ -93,6 +93,7 @@ impl World {
             start: now,
             store,
             schemas: Rc::new(Words),
+            room: Room::UNLIMITED,
         };
         Self {
             shard: Shard::new(options, 7),

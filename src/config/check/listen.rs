@@ -13,7 +13,7 @@ use crate::value::{Node, Value};
 pub(super) struct Address {
     pub(super) host: Option<String>,
     /// The port; `None` when the file has none or says 0, which both mean the default.
-    pub(super) port: Option<u16>,
+    pub(super) port: Option<i64>,
 }
 
 impl Address {
@@ -31,13 +31,13 @@ impl Address {
     /// Reads a port or `host:port`.
     pub(super) fn listen(&mut self, read: &mut Reader, node: &Node) {
         match &node.value {
-            Value::Int(_) => self.port(read, node),
+            Value::Int(n) => self.number(*n),
             Value::Text(text) => match split_host_port(text) {
                 Ok((host, port)) => {
                     if !host.is_empty() {
                         self.host = Some(host);
                     }
-                    self.number(read, node, port);
+                    self.number(port);
                 }
                 Err(reason) => read.error(&node.at, reason),
             },
@@ -50,28 +50,29 @@ impl Address {
 
     pub(super) fn port(&mut self, read: &mut Reader, node: &Node) {
         if let Some(n) = read.int(node) {
-            self.number(read, node, n);
+            self.number(n);
         }
     }
 
-    fn number(&mut self, read: &mut Reader, node: &Node, n: i64) {
-        match n {
-            // Random: the system chooses.
-            -1 => self.port = Some(0),
-            0 => self.port = None,
-            _ => match u16::try_from(n) {
-                Ok(port) => self.port = Some(port),
-                Err(_) => read.error(&node.at, format!("invalid port {n}")),
-            },
-        }
+    fn number(&mut self, n: i64) {
+        self.port = meant(n);
     }
 
     /// Returns the address with the defaults filled in.
     pub(super) fn or(self, host: &str, port: u16) -> Listen {
         Listen {
             host: self.host.unwrap_or_else(|| host.to_owned()),
-            port: self.port.unwrap_or(port),
+            port: self.port.unwrap_or_else(|| i64::from(port)),
         }
+    }
+}
+
+/// Returns the port that a number means: none for 0, one that the system chooses (0) for -1.
+pub(crate) fn meant(n: i64) -> Option<i64> {
+    match n {
+        -1 => Some(0),
+        0 => None,
+        _ => Some(n),
     }
 }
 

@@ -188,7 +188,7 @@ impl RestDraft {
             let port = port.filter(|port| *port != 0);
             port.map(|port| Listen {
                 host: host.to_owned(),
-                port,
+                port: i64::from(port),
             })
         };
         let mut minutes = |name: &str| {

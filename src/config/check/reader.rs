@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use protocol::js::json::go_quote;
+
 use crate::duration;
 use crate::error::Finding;
 use crate::value::{Map, Node, Pos, Value};
@@ -125,7 +127,8 @@ impl Reader {
     ) {
         for (key, node) in map.iter() {
             if !known(self, &key.to_ascii_lowercase(), node) && !node.referenced {
-                self.error(&node.at, format!("unknown field {key:?}"));
+                let key = go_quote(key.as_bytes());
+                self.error(&node.at, format!("unknown field {key}"));
             }
         }
     }
@@ -212,6 +215,21 @@ impl Reader {
         }
     }
 
+    /// Returns one tag or a list of them up to what is none.
+    pub(super) fn tags(&mut self, node: &Node) -> Vec<String> {
+        let Value::List(items) = &node.value else {
+            return self.texts(node, "tags");
+        };
+        let is_text = |item: &&Node| matches!(item.value, Value::Text(_));
+        if !items.iter().all(|item| is_text(&item)) {
+            let reason =
+                "error parsing tags: unsupported type *conf.token where string is expected";
+            self.error(&node.at, reason.to_owned());
+        }
+        let texts = items.iter().take_while(is_text);
+        texts.filter_map(|item| self.text(item)).collect()
+    }
+
     pub(super) fn boolean(&mut self, node: &Node) -> Option<bool> {
         match node.value {
             Value::Bool(switch) => Some(switch),
@@ -230,6 +248,12 @@ impl Reader {
     pub(super) fn count<T: TryFrom<i64>>(&mut self, key: &str, node: &Node) -> Option<T> {
         let n = self.int(node)?;
         self.fit(key, node, n.max(0))
+    }
+
+    /// Returns a number that nothing reaches if it is too large; negative ones count as 0.
+    pub(super) fn amount(&mut self, node: &Node) -> Option<u32> {
+        let n = self.int(node)?;
+        Some(u32::try_from(n.max(0)).unwrap_or(u32::MAX))
     }
 
     /// Returns an integer that fits `T`; negative ones mean "no limit".

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::flags::Flag;
 use super::{CommandLine, Given};
 use crate::check::Unsupported;
-use crate::check::listen::split_host_port;
+use crate::check::listen::{meant, split_host_port};
 use crate::load::LaunchError;
 use crate::options::{CertFiles, ClosedDoor, Listen, Memphis, Options, Peers, Tls};
 
@@ -99,7 +99,7 @@ impl CommandLine {
             (Flag::RestGatewayPort, &mut rest.gateway),
         ] {
             if let Some(Given::Number(n)) = self.last(flag) {
-                *place = port(*n)?.map(|port| Listen {
+                *place = meant(*n).map(|port| Listen {
                     host: String::from(host),
                     port,
                 });
@@ -130,12 +130,12 @@ fn apply_switch(options: &mut Options, flag: Flag, on: bool) {
 fn apply_number(options: &mut Options, flag: Flag, n: i64) -> Result<(), LaunchError> {
     match flag {
         Flag::Port => {
-            if let Some(port) = port(n)? {
+            if let Some(port) = meant(n) {
                 client_listener(options).port = port;
             }
         }
-        Flag::HttpPort => monitor(&mut options.http, n)?,
-        Flag::HttpsPort => monitor(&mut options.https, n)?,
+        Flag::HttpPort => monitor(&mut options.http, n),
+        Flag::HttpsPort => monitor(&mut options.https, n),
         Flag::LogSizeLimit => options.logging.file_size_limit = u64::try_from(n).unwrap_or(0),
         Flag::TracedMsgLenMax => {
             options.limits.traced_msg_len_max = u32::try_from(n.max(0)).unwrap_or(u32::MAX);
@@ -175,9 +175,7 @@ fn cluster_listener(options: &mut Options, url: &str) {
     let Ok((host, port)) = split_host_port(address) else {
         return;
     };
-    let Ok(port) = u16::try_from(port.max(0)) else {
-        return;
-    };
+    let port = port.max(0);
     let doors = &mut options.closed_doors;
     doors.retain(|door| door.peers != Peers::Cluster);
     doors.push(ClosedDoor {
@@ -190,17 +188,7 @@ fn client_listener(options: &mut Options) -> &mut Listen {
     options.listen.get_or_insert_with(|| Listen::any(4222))
 }
 
-fn monitor(slot: &mut Option<Listen>, n: i64) -> Result<(), LaunchError> {
+fn monitor(slot: &mut Option<Listen>, n: i64) {
     let host = slot.take().map_or_else(String::new, |listen| listen.host);
-    *slot = port(n)?.map(|port| Listen { host, port });
-    Ok(())
-}
-
-/// Returns the port that a number means: none for 0, one that the system chooses (0) for -1.
-fn port(n: i64) -> Result<Option<u16>, LaunchError> {
-    match n {
-        -1 => Ok(Some(0)),
-        0 => Ok(None),
-        _ => u16::try_from(n).map(Some).map_err(|_| LaunchError::Port(n)),
-    }
+    *slot = meant(n).map(|port| Listen { host, port });
 }

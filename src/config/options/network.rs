@@ -10,8 +10,9 @@ use core::time::Duration;
 pub struct Listen {
     /// A host name or an IP address.
     pub host: String,
-    /// The port; 0 asks the system for a free one (nats-server writes it -1).
-    pub port: u16,
+    /// The port; 0 asks the system for a free one (nats-server writes it -1). What is no port at all
+    /// ends the start, and not before, as in nats-server.
+    pub port: i64,
 }
 
 impl Listen {
@@ -20,7 +21,7 @@ impl Listen {
     pub fn any(port: u16) -> Self {
         Self {
             host: String::from("0.0.0.0"),
-            port,
+            port: i64::from(port),
         }
     }
 }

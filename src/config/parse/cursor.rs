@@ -31,12 +31,6 @@ impl<'a> Cursor<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// Says whether a line ends just before.
-    pub(super) fn is_behind_newline(&self) -> bool {
-        let before = self.text.get(..self.at).unwrap_or_default();
-        before.ends_with('\n')
-    }
-
     pub(super) fn peek(&self) -> Option<char> {
         self.rest().chars().next()
     }
@@ -74,35 +68,21 @@ impl<'a> Cursor<'a> {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
-    /// Takes a bare word: up to whitespace or what ends a value.
-    pub(super) fn take_word(&mut self) -> &'a str {
-        self.take_until(|c| matches!(c, ' ' | '\t' | '\n' | '\r' | ';' | ',' | ']' | '}'))
-    }
-
-    /// Takes what stands before the closing quote; a backslash hides the character after it.
-    pub(super) fn take_double_quoted(&mut self) -> &'a str {
-        let start = self.at;
-        while let Some(c) = self.peek() {
-            if c == '"' {
-                break;
-            }
-            self.bump();
-            if c == '\\' {
-                self.bump();
-            }
-        }
-        self.text.get(start..self.at).unwrap_or_default()
-    }
-
     pub(super) fn at_newline(&self) -> bool {
         matches!(self.peek(), Some('\n' | '\r'))
     }
 
-    /// Tells whether a key separator follows on this line.
-    pub(super) fn at_separator(&self) -> bool {
-        self.rest()
-            .trim_start_matches([' ', '\t'])
-            .starts_with(['=', ':'])
+    pub(super) fn at_blank(&self) -> bool {
+        self.peek().is_some_and(char::is_whitespace)
+    }
+
+    /// Returns the text from a place, which [`Cursor::at`] told, up to here.
+    pub(super) fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
     }
 
     pub(super) fn skip_spaces(&mut self) {
@@ -118,11 +98,11 @@ impl<'a> Cursor<'a> {
         self.skip_comment();
     }
 
-    /// Skips whitespace, newlines, comments and separators that separate nothing.
+    /// Skips whitespace, newlines and comments.
     pub(super) fn skip_blank(&mut self) {
         loop {
             self.skip_blank_but_comments();
-            if !self.skip_comment() && !self.eat(';') {
+            if !self.skip_comment() {
                 return;
             }
         }

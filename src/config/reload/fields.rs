@@ -388,7 +388,7 @@ fn auth_timeout(options: &Options) -> String {
 }
 
 /// A random port stays the one that it has become.
-fn doors(options: &Options) -> impl Iterator<Item = (Peers, &str, u16)> {
+fn doors(options: &Options) -> impl Iterator<Item = (Peers, &str, i64)> {
     let doors = options.closed_doors.iter();
     doors.map(|door| (door.peers, door.listen.host.as_str(), door.listen.port))
 }
@@ -466,8 +466,13 @@ fn map<T: ToString>(pairs: &[(String, T)]) -> String {
     format!("map[{}]", pairs.join(" "))
 }
 
-/// Returns a size in the largest unit that it fills, with two decimals.
 fn size(bytes: Option<u64>) -> String {
+    size_text(bytes.unwrap_or(0))
+}
+
+/// Returns a size in the largest unit that it fills, with two decimals.
+#[must_use]
+pub fn size_text(bytes: u64) -> String {
     const UNITS: [(u64, &str); 6] = [
         (1 << 60, "EB"),
         (1 << 50, "PB"),
@@ -476,7 +481,6 @@ fn size(bytes: Option<u64>) -> String {
         (1 << 20, "MB"),
         (1 << 10, "KB"),
     ];
-    let bytes = bytes.unwrap_or(0);
     let unit = UNITS.iter().find(|(unit, _)| bytes >= *unit);
     let Some((unit, name)) = unit else {
         return format!("{bytes} B");

@@ -3,6 +3,7 @@
 use core::cell::RefCell;
 use core::time::Duration;
 
+use broker::Room;
 use config::Options;
 use config::options::Listen;
 use protocol::time::Wall;
@@ -80,6 +81,7 @@ fn exchange(request: &str) -> String {
         listeners: Vec::new(),
         config_digest: String::new(),
         store: StoreOptions::default(),
+        room: Room::UNLIMITED,
         seed: 1,
     };
     let (tell, told) = oneshot::channel::<String>();

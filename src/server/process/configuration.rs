@@ -3,6 +3,7 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
+use broker::Room;
 use config::Options;
 
 use crate::launch::{CommandLine, Process};
@@ -22,6 +23,8 @@ pub(super) struct Source {
     pub(super) notes: Vec<String>,
     /// The digest of its file.
     pub(super) digest: String,
+    /// What streams may take of the machine.
+    pub(super) room: Room,
 }
 
 impl ConfigSource for Source {
@@ -54,7 +57,7 @@ impl ConfigSource for Source {
             StoreChange::None => {}
             StoreChange::On(store) => {
                 self.log.info("Restarting JetStream");
-                store::tell(options, store.key.as_ref(), &self.log);
+                store::tell(options, self.room, store.key.as_ref(), &self.log);
             }
             StoreChange::Off => self.log.info("Initiating JetStream Shutdown..."),
         }

@@ -4,7 +4,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::anyhow;
-use config::Options;
+use broker::Room;
+use config::{Options, size_text};
+use protocol::js::limits::API_LEVEL;
 use storage::StoreKey;
 
 use crate::disk::{FileDisk, OpenError};
@@ -37,16 +39,34 @@ fn told(error: OpenError) -> String {
 }
 
 /// Says what streams are about to be served from.
-pub(super) fn tell(options: &Options, key: Option<&StoreKey>, log: &Logger) {
+pub(super) fn tell(options: &Options, room: Room, key: Option<&StoreKey>, log: &Logger) {
+    let js = &options.jetstream;
     log.info("Starting JetStream");
+    if js.store_dir.is_none() {
+        log.warn("Temporary storage directory used, data could be lost on system reboot");
+    }
+    if js.strict {
+        log.info("  Strict:          true");
+    }
+    let limit = |own: Option<u64>, room: i64| {
+        size_text(own.unwrap_or_else(|| u64::try_from(room).unwrap_or(0)))
+    };
+    let memory = limit(js.memory_max, room.memory_bytes);
+    log.info(format!("  Max Memory:      {memory}"));
+    let store = limit(js.file_max, room.store_bytes);
+    log.info(format!("  Max Storage:     {store}"));
     let dir = directory(options);
     log.info(format!("  Store Directory: {dir:?}"));
+    if let Some(domain) = &js.domain {
+        log.info(format!("  Domain:          {domain}"));
+    }
     if let Some(key) = key {
         log.info(format!("  Encryption:      {}", key.cipher()));
     }
+    log.info(format!("  API Level:       {API_LEVEL}"));
 }
 
-fn directory(options: &Options) -> String {
+pub(super) fn directory(options: &Options) -> String {
     let temp = std::env::temp_dir();
     options.jetstream.directory(&temp.to_string_lossy())
 }

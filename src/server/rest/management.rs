@@ -42,7 +42,7 @@ pub(crate) struct Management {
     refresh: Signer,
     rest: Rest,
     /// Where clients connect.
-    clients_port: u16,
+    clients_port: i64,
     payload_max: u32,
     dls_retention_hours: u32,
     logs_retention_days: u32,

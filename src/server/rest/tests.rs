@@ -9,6 +9,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use broker::Room;
 use config::Options;
 use config::options::{Listen, Memphis, Rest, Tenant, User};
 use serde_json::Value;
@@ -91,6 +92,7 @@ pub(super) fn serve_while<V: Future>(visit: impl FnOnce(Site) -> V) -> V::Output
         listeners: Vec::new(),
         config_digest: String::new(),
         store: StoreOptions::default(),
+        room: Room::UNLIMITED,
         seed: 1,
     };
     let site = Site {

@@ -135,11 +135,11 @@ const MISTAKES: &[(&str, &str)] = &[
         "Expected response threshold to be a parseable time duration, got int64",
     ),
     (
-        "P { exports=[3] }",
+        "P { exports=[3 ] }",
         "Export Items should be a map with type entry, got int64",
     ),
     (
-        "C { imports=[3] }",
+        "C { imports=[3 ] }",
         "Import Items should be a map with type entry, got int64",
     ),
     (

@@ -98,7 +98,7 @@ impl Management {
         let minutes = self.rest.jwt_expires_in_minutes;
         let refresh_minutes = self.rest.refresh_jwt_expires_in_minutes;
         let refresh = self.refresh.sign(&claims, refresh_minutes, now);
-        let port = |listen: Option<u16>| listen.map_or(Value::Null, Value::from);
+        let port = |listen: Option<i64>| listen.map_or(Value::Null, Value::from);
         let mut answer = reply::json(
             200,
             &json!({
