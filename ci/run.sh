@@ -45,6 +45,7 @@ count() {
 
 step cargo fmt --all --check
 step cargo clippy --workspace --all-targets --quiet -- -D warnings
+step env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --lib --no-deps --quiet
 
 run cargo test --no-fail-fast
 count '^test result: ' $?

@@ -2,12 +2,14 @@
 //!
 //! A record is a 16-byte head, a body and zero bytes up to a multiple of 8:
 //!
-//!     0   u64  checksum: xxh3 of the body, combined with the place (file identity, position, epoch)
-//!              and with the rest of the head
-//!     8   u32  length of the body
-//!     12  u16  the epoch's lower half
-//!     14  u8   format version (upper four bits) and kind (lower four bits)
-//!     15  u8   check of bytes 8 to 15 and of the position, so that a scan skips garbage cheaply
+//! ```text
+//! 0   u64  checksum: xxh3 of the body, combined with the place (file identity, position, epoch)
+//!          and with the rest of the head
+//! 8   u32  length of the body
+//! 12  u16  the epoch's lower half
+//! 14  u8   format version (upper four bits) and kind (lower four bits)
+//! 15  u8   check of bytes 8 to 15 and of the position, so that a scan skips garbage cheaply
+//! ```
 //!
 //! All numbers are little-endian. The body of a sealed record is encrypted and ends in what opens it: see
 //! [`crate::vault`]. Its checksum covers what lies on the disk, so that damage is found without a key.

@@ -2,12 +2,14 @@
 //!
 //! A line that names the format, and then:
 //!
-//!     16   the salt that the operator's key is derived with (Argon2id)
-//!     u8   the cipher that the store's key is sealed with: 1 ChaCha20-Poly1305
-//!     12   its nonce
-//!     32   the store's key, encrypted
-//!     16   the authentication tag
-//!     u64  checksum of everything before
+//! ```text
+//! 16   the salt that the operator's key is derived with (Argon2id)
+//! u8   the cipher that the store's key is sealed with: 1 ChaCha20-Poly1305
+//! 12   its nonce
+//! 32   the store's key, encrypted
+//! 16   the authentication tag
+//! u64  checksum of everything before
+//! ```
 //!
 //! *Invariant:* damage is told from a wrong key. Without this file nothing of the store can be read: two of
 //! them lie in each directory, one is written after the other, and either opens the store.

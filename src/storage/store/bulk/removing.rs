@@ -15,7 +15,7 @@ use crate::segments::file_of;
 impl Store {
     /// Gives up a segment that holds no live entry any more. It is removed once two checkpoints that
     /// do not refer to it are durable. Call it when the entry that emptied it is applied, and after a
-    /// rewrite's [`StoreEvent::Flushed`].
+    /// rewrite's [`StoreEvent::Flushed`](crate::StoreEvent::Flushed).
     pub fn remove_segment(&mut self, stream: StreamId, number: u32) {
         let at = self.tail();
         self.bulk.segments.doom((stream, number), at);
