@@ -29,13 +29,13 @@ const INTERVAL_MAX: Duration = Duration::from_millis(4);
 const REST_MIN: Duration = Duration::from_micros(150);
 /// So much is written back together at the most, where there are no rests between pieces.
 const LUMP_MAX: u64 = 128 << 10;
-/// What a piece has been late is made up for by those behind it, up to so much: what a disk that was stuck
-/// has missed would come in a burst.
-const LATE_MAX: Duration = Duration::from_millis(4);
+/// What a piece has been late is made up for by those behind it, up to so much: on a crowded machine each is,
+/// and what a disk that was stuck has missed would come in a burst.
+const LATE_MAX: Duration = Duration::from_millis(20);
 /// A flush is written at this many times the log's own speed: it must not fall behind what it flushes.
 const FLUSH_AHEAD: u32 = 4;
 /// So is the log's next file, which may be four times as long as the one that is written to meanwhile.
-const FILL_AHEAD: u32 = 6;
+const FILL_AHEAD: u32 = 8;
 /// How long the log's speed is taken to stay what it was.
 const SPEED_AGE_MAX: Duration = Duration::from_millis(100);
 /// While nothing is written to the log, so many zeroes are synced at a time: a log that is written to again
