@@ -11,6 +11,7 @@ use crate::connz::{self, ConnzOptions};
 use crate::healthz::{self, HealthzOptions};
 use crate::jsz::{self, JszOptions};
 use crate::query::{Problem, Query};
+use crate::queues::{self, QueueszOptions};
 use crate::source::Source;
 use crate::subsz::{self, SubszOptions};
 use crate::{index, json, links, metrics, varz};
@@ -99,12 +100,8 @@ pub fn respond(source: &dyn Source, endpoint: &str, query: &str) -> Response {
         "/leafz" => query
             .boolean("subs")
             .map(|_| Response::document(&links::leafz(source))),
-        // There are no queues between parts: one thread does it all.
-        "/ipqueuesz" => Ok(Response {
-            status: 200,
-            content_type: JSON,
-            body: b"{}".to_vec(),
-        }),
+        "/ipqueuesz" => QueueszOptions::from_query(&query)
+            .map(|options| Response::document(&queues::queuesz(source, &options, 0))),
         "/raftz" => Ok(Response::text(404, "No Raft nodes registered".to_string())),
         "/debug/vars" => Ok(variables(source)),
         "/metrics" => Ok(Response {

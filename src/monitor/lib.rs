@@ -20,6 +20,7 @@ pub mod jsz;
 pub mod links;
 mod metrics;
 mod query;
+mod queues;
 mod source;
 pub mod stats;
 pub mod subsz;

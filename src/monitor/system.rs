@@ -29,6 +29,7 @@ use crate::json;
 use crate::jsz::{self, JszOptions};
 use crate::links;
 use crate::query::Problem;
+use crate::queues::{self, QueueszOptions};
 use crate::source::Source;
 use crate::subsz::{self, SubszOptions};
 use crate::varz;
@@ -304,7 +305,12 @@ fn server_document(source: &dyn Source, what: &str, body: &[u8]) -> Document {
             let (code, health) = healthz::healthz(source, &options::<HealthzOptions>(body)?);
             raw(&health.with_code(code))
         }
-        // Queues, groups and variables of another implementation: this one has none.
+        "IPQUEUESZ" => raw(&queues::queuesz(
+            source,
+            &options::<QueueszOptions>(body)?,
+            1,
+        )),
+        // Groups and variables of another implementation: this one has none.
         _ => raw(&BTreeMap::<String, u64>::new()),
     })
 }
