@@ -103,6 +103,8 @@ pub(crate) struct Routed {
     pub(crate) memphis: bool,
     /// Whether it goes on into other accounts, where [`Router::cross`] takes it.
     pub(crate) beyond: bool,
+    /// Whether it is on its way to subscriptions of other accounts.
+    is_imported: bool,
     /// How long the publisher should pause for a client that lags behind.
     pub(crate) pause: Option<Duration>,
 }
@@ -243,7 +245,9 @@ impl Router {
                 Target::Stream(id) => routed.stream = Some(id),
                 Target::Memphis => routed.memphis = true,
                 Target::Shadow(at) => {
+                    routed.is_imported = true;
                     routed.reached |= self.deliver_shadow((at, to), msg, from, &mut routed);
+                    routed.is_imported = false;
                 }
                 Target::Service(_) | Target::Responses | Target::System => routed.beyond = true,
             }
@@ -252,7 +256,12 @@ impl Router {
             for target in group.candidates(&mut self.rng) {
                 let delivered = match target {
                     Target::Sub(sub) => self.deliver(sub, msg, from, &mut routed),
-                    Target::Shadow(at) => self.deliver_shadow((at, to), msg, from, &mut routed),
+                    Target::Shadow(at) => {
+                        routed.is_imported = true;
+                        let delivered = self.deliver_shadow((at, to), msg, from, &mut routed);
+                        routed.is_imported = false;
+                        delivered
+                    }
                     Target::Stream(_)
                     | Target::Memphis
                     | Target::Service(_)
@@ -378,9 +387,12 @@ impl Router {
         if !FOR_GOOD {
             return Ok(());
         }
-        sub.delivered += 1;
-        if sub.is_spent() {
-            self.spent.push(at);
+        // What comes by an import does not count for auto-unsubscribe, as in nats-server.
+        if !routed.is_imported {
+            sub.delivered += 1;
+            if sub.is_spent() {
+                self.spent.push(at);
+            }
         }
         let bytes = if conn.wishes.headers {
             encode::message(conn.outbox.buf(), &sub.sid, msg);

@@ -100,6 +100,12 @@ impl Consumers {
         self.table.len() - self.direct
     }
 
+    /// Returns how many there are, those among them that count for nobody else.
+    #[must_use]
+    pub fn count_with_direct(&self) -> usize {
+        self.table.len()
+    }
+
     /// Returns whether a consumer wants messages on `subject` (interest retention).
     #[must_use]
     pub fn interest_in(&self, subject: &[u8]) -> bool {

@@ -25,7 +25,7 @@ use crate::counters::brings_increment;
 use crate::env::{Env, Inbound};
 use crate::ingest::{no_responders, take, too_many_requests};
 use crate::shared::{Shared, TimerKind};
-use crate::stream::{Applied, PublishHeaders, StreamCore};
+use crate::stream::{Applied, PublishHeaders, StreamCore, Ttl};
 use crate::{JetStream, api};
 use batch::FastBatch;
 use line::Line;
@@ -160,8 +160,8 @@ impl JetStream {
     }
 
     /// Returns whether a message has to wait: one before it in its batch waits, or may still be refused
-    /// where that ends the batch, or what it asks of the stream and of a subject has to be looked at in the
-    /// order that batches have.
+    /// where that ends the batch, or the several things that it asks for have to be looked at in the order
+    /// that batches have.
     fn must_wait(&mut self, id: StreamId, place: &Place<'_>, headers: &[u8]) -> bool {
         let held = &self.fast_held;
         if !held.messages.is_empty() && held.by_batch.contains_key(&(id, Box::from(place.id))) {
@@ -169,7 +169,7 @@ impl JetStream {
         }
         let batch = self.shared.fast.find(id, place.id);
         batch.is_some_and(|(batch, _)| {
-            batch.is_undecided() || (batch.has_pending() && expects_twice(headers))
+            batch.is_undecided() || (batch.has_pending() && asks_more_than_one(headers))
         })
     }
 
@@ -400,15 +400,25 @@ impl Shared {
     }
 }
 
-/// Returns whether a message expects something of the whole stream and of a subject.
-fn expects_twice(headers: &[u8]) -> bool {
+/// Returns whether a message asks for several things that may be refused, or passed over for another.
+fn asks_more_than_one(headers: &[u8]) -> bool {
     if headers.is_empty() {
         return false;
     }
     let asked = PublishHeaders::parse(headers);
     let of_subject = asked.expected_last_subject_seq.is_some()
         || asked.expected_last_subject_seq_subject.is_some();
-    of_subject && asked.expected_last_seq.is_some()
+    let asks = [
+        asked.msg_id.is_some(),
+        asked.source.is_some(),
+        asked.expected_last_seq.is_some(),
+        of_subject,
+        asked.concerns_schedules,
+        asked.rollup.is_some(),
+        asked.expected_last_msg_id.is_some(),
+        asked.ttl.is_some_and(|ttl| Ttl::parse(ttl).is_none()),
+    ];
+    asks.into_iter().filter(|is_asked| *is_asked).count() > 1
 }
 
 /// Checks what does not depend on the batch.

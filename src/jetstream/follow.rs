@@ -17,6 +17,7 @@ use protocol::js::config::{StreamConfig, StreamSource};
 use protocol::js::errors;
 use protocol::js::info::SourceInfo;
 use protocol::store::ReadError;
+use protocol::subject;
 use protocol::subject::transform::Transform;
 use protocol::text::duration::Nanos;
 use protocol::time::{Instant, Now, Wall};
@@ -135,7 +136,10 @@ impl Upstream {
     /// Begins to read from `origin` behind what was copied before.
     fn start(&mut self, core: &StreamCore, origin: &StreamCore, now: Instant) {
         self.origin = Some(origin.id());
-        self.active = Some(now);
+        // nats-server's consumer of it is refused, now and ever.
+        let is_valid = self.source.filter_subject.is_empty()
+            || subject::is_valid(self.source.filter_subject.as_bytes());
+        self.active = is_valid.then_some(now);
         self.missing = None;
         self.last = core.copied(self.key);
         self.in_flight = 0;
@@ -367,6 +371,13 @@ impl JetStream {
         Some(mirror.name().into())
     }
 
+    /// Returns how many mirrors and sources copy from a stream: in NATS each is a consumer of it.
+    pub(crate) fn copying_from(&self, origin: StreamId) -> usize {
+        let upstreams = self.followers.0.values().flatten();
+        let copying = upstreams.filter(|one| one.origin == Some(origin) && one.active.is_some());
+        copying.count()
+    }
+
     /// Returns what INFO tells about the mirror and the sources of a stream.
     pub(crate) fn source_infos(
         &self,
@@ -413,11 +424,7 @@ impl JetStream {
             } else {
                 ahead
             },
-            seq: if upstream.is_mirror || upstream.active.is_none() {
-                0
-            } else {
-                copied.0
-            },
+            seq: if upstream.is_mirror { 0 } else { copied.0 },
             active: Nanos(active.map_or(-1, |ns| i64::try_from(ns).unwrap_or(i64::MAX))),
             error: (origin.is_none() && asked).then_some(errors::STREAM_NOT_FOUND),
             filter_subject: source.filter_subject.clone(),

@@ -27,6 +27,15 @@ def filters(config):
     return ([one] if isinstance(one, str) and one else []) + (more if isinstance(more, list) else [])
 
 
+def body_of(request):
+    """Returns what a request asks for; nothing if that is no object."""
+    try:
+        body = json.loads(request.payload or b"{}")
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
 def is_consumer_create(parts):
     return parts[2:4] == ["CONSUMER", "CREATE"] or parts[2:5] == ["CONSUMER", "DURABLE", "CREATE"]
 
@@ -39,16 +48,13 @@ def to_delete_first(request, consumers):
     if not isinstance(request.subject, str) or not request.subject.startswith("$JS.API."):
         return None, []
     parts = request.subject.split(".")
-    try:
-        body = json.loads(request.payload or b"{}")
-    except ValueError:
-        return None, []
-    if not isinstance(body, dict):
+    body = body_of(request)
+    if body is None:
         return None, []
     if is_consumer_create(parts) and isinstance(body.get("config"), dict):
         stream = parts[5] if parts[3] == "DURABLE" else parts[4]
         wanted = body["config"]
-        names = [wanted.get("durable_name"), wanted.get("name")]
+        names = [wanted.get("durable_name"), wanted.get("name"), *parts[-1:]]
         if filters(wanted):
             return None, []
         return stream, [c["name"] for c in consumers(stream) if c["name"] in names and filters(c)]
@@ -68,8 +74,7 @@ def to_delete_after(request, answer, consumers):
     if b"Nats-Rollup" in request.headers and b'"stream":"' in answer:
         stream, is_everything = json.loads(answer)["stream"], b"Nats-Rollup: all" in request.headers
     elif request.subject.startswith("$JS.API.STREAM.PURGE.") and b'"purged":1}' in answer:
-        body = json.loads(request.payload or b"{}")
-        subject = body.get("filter") if isinstance(body, dict) else None
+        subject = (body_of(request) or {}).get("filter")
         stream, is_everything = request.subject.split(".")[4], is_wide(subject)
     else:
         return None, []

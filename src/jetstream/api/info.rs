@@ -109,7 +109,8 @@ impl JetStream {
                 }
             }
             info.streams += 1;
-            info.consumers += u64::try_from(stream.consumers.count()).unwrap_or(0);
+            let consumers = stream.consumers.count_with_direct() + self.copying_from(core.id());
+            info.consumers += u64::try_from(consumers).unwrap_or(0);
         }
         if info.limits.tiered {
             let limits = core::mem::replace(&mut info.limits, AccountLimits::NOTHING);

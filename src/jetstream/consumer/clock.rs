@@ -66,7 +66,17 @@ impl Consumer {
         // A message may have had two equal deadlines.
         expired.dedup();
         for seq in expired {
-            self.deliver_again(seq, cx);
+            // As in nats-server, one that was delivered again stays until somebody asks for more.
+            let stays = self.state.pending(seq).is_some_and(|p| {
+                let again = p.deliveries.saturating_sub(1).max(1);
+                p.deliveries >= self.settings.deliveries_max && again < self.settings.deliveries_max
+            });
+            if stays {
+                self.spent.push(seq);
+                self.ready = true;
+            } else {
+                self.deliver_again(seq, cx);
+            }
         }
     }
 

@@ -188,7 +188,8 @@ impl Consumer {
     /// Takes a new configuration.
     pub(super) fn configure<E: Env>(&mut self, config: ConsumerConfig, cx: &mut Cx<'_, E>) {
         let threshold_changed = self.config.inactive_threshold != config.inactive_threshold;
-        let before = core::mem::replace(&mut self.settings, Settings::new(&config, cx.core));
+        let settings = self.settings.renewed(&config, cx.core);
+        let before = core::mem::replace(&mut self.settings, settings);
         self.move_deadlines(&before);
         self.stop_listening(cx);
         match &mut self.mode {
@@ -211,7 +212,7 @@ impl Consumer {
     /// Looks at the filters again: what its stream can hold has changed. What starts with the last message
     /// of each subject goes on counting, as nats-server's does.
     pub(super) fn refilter(&mut self, core: &StreamCore) {
-        let settings = Settings::new(&self.config, core);
+        let settings = self.settings.renewed(&self.config, core);
         let before = core::mem::replace(&mut self.settings, settings);
         let counts_on = self.config.deliver_policy == DeliverPolicy::LastPerSubject;
         if !counts_on && before.filters != self.settings.filters {

@@ -52,6 +52,16 @@ impl Settings {
         }
     }
 
+    /// Returns the settings of a consumer whose configuration is looked at again. One that does not say any
+    /// more how many acks are reported goes on as before, until a restart, as nats-server's does.
+    pub(super) fn renewed(&self, config: &ConsumerConfig, core: &StreamCore) -> Self {
+        let mut settings = Self::new(config, core);
+        if config.sample_freq.is_empty() {
+            settings.sample_percent = self.sample_percent;
+        }
+        settings
+    }
+
     /// Reports whether acks are waited for as long as with other settings.
     pub(super) fn has_ack_waits_of(&self, other: &Self) -> bool {
         self.ack_waits_ns == other.ack_waits_ns
