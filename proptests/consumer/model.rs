@@ -138,7 +138,15 @@ impl Model {
             .map(|(s, _)| *s)
             .collect();
         for seq in due {
-            self.again(seq);
+            let again = self.out[&seq].deliveries.saturating_sub(1).max(1);
+            // One that was delivered again stays until somebody asks for more.
+            if self.out[&seq].deliveries >= self.settings.deliveries_max
+                && again < self.settings.deliveries_max
+            {
+                self.spent.push(seq);
+            } else {
+                self.again(seq);
+            }
         }
     }
 

@@ -323,11 +323,14 @@ impl<'a> Parser<'a> {
                 Some(_) => {}
             }
             let mut at = self.here();
-            if matches!(self.cursor.peek(), Some('{' | '"' | '\'')) {
-                // nats-server places a map in a list behind its brace, and a text behind its quote.
+            if matches!(self.cursor.peek(), Some('"' | '\'')) {
+                // nats-server places a text in a list behind its quote, and a map behind its end.
                 at.column += 1;
             }
             let value = self.value(around)?;
+            if matches!(value, Value::Map(_)) {
+                at = self.here();
+            }
             items.push(Node {
                 value,
                 at,

@@ -82,17 +82,14 @@ impl Followers {
     /// Takes over what a configuration says about mirror and sources.
     pub(crate) fn configure(&mut self, core: &StreamCore) {
         let mut upstreams = upstreams(core.config());
-        let before = self.0.get(&core.id()).into_iter().flatten();
-        for old in before {
-            // What stays is known to be there.
-            for same in upstreams.iter_mut().filter(|new| new.key == old.key) {
-                same.active = old.active;
-                same.has_caught_up = old.has_caught_up;
+        for mut old in self.0.remove(&core.id()).into_iter().flatten() {
+            // What stays goes on where it is, wherever it would begin now.
+            if let Some(same) = upstreams.iter_mut().find(|new| new.key == old.key) {
+                old.source = same.source.clone();
+                *same = old;
             }
         }
-        if upstreams.is_empty() {
-            self.0.remove(&core.id());
-        } else {
+        if !upstreams.is_empty() {
             self.0.insert(core.id(), upstreams);
         }
     }
@@ -402,6 +399,9 @@ impl JetStream {
             (upstream.start_time().filter(|_| copied.0 == 0), origin)
         {
             from = origin.index.first_since(time);
+        }
+        if upstream.origin.is_some() && upstream.in_flight == 0 {
+            from = upstream.next;
         }
         // Nothing is known before the first look at the origin.
         let seen = origin.filter(|_| upstream.origin.is_some());
