@@ -86,6 +86,7 @@ impl Followers {
             // What stays goes on where it is, wherever it would begin now.
             if let Some(same) = upstreams.iter_mut().find(|new| new.key == old.key) {
                 old.source = same.source.clone();
+                old.missing = None;
                 *same = old;
             }
         }

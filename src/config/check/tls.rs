@@ -279,7 +279,8 @@ fn cert_files(read: &mut Reader, node: &Node) -> Vec<CertFiles> {
         let pair = cert.zip(key).map(|(cert, key)| CertFiles { cert, key });
         if pair.is_none() {
             let reason = "error parsing certificates config: both 'cert_file' and 'cert_key' options are required";
-            read.error(&item.at, reason);
+            let last = map.iter().last();
+            read.error(last.map_or(&item.at, |(_, node)| &node.at), reason);
         }
         pair
     });
