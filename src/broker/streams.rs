@@ -21,8 +21,8 @@ use core::time::Duration;
 
 use config::Options;
 use consensus::SoloLog;
-use jetstream::JetStream;
 use jetstream::env::{ApiCall, Inbound, NameRules};
+use jetstream::{AHEAD, JetStream};
 use memphis::clients::connection_id;
 use protocol::id::{AccountId, ConnId, StreamId};
 use protocol::message::Message;
@@ -271,8 +271,14 @@ impl Streams {
         for done in done.drain(..) {
             self.store.handle(done, ops);
         }
-        while let Some(event) = self.store.poll() {
-            self.on_event(router, event);
+        loop {
+            self.machine.look_ahead(self.store.upcoming(AHEAD));
+            for _ in 0..AHEAD {
+                let Some(event) = self.store.poll() else {
+                    return;
+                };
+                self.on_event(router, event);
+            }
         }
     }
 

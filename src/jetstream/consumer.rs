@@ -57,8 +57,9 @@ pub(crate) use api::check_consumer_request;
 pub(crate) use checkpoint::is_whole;
 pub use machine::Consumer;
 
-/// The consumers of one stream.
+/// The consumers of one stream. Whether there are any is what every message asks.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct Consumers {
     table: Slab<Consumer>,
     by_id: BTreeMap<ConsumerId, Key>,

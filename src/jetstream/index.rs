@@ -12,6 +12,7 @@ mod filter;
 mod find;
 mod held;
 mod locals;
+mod look;
 mod moves;
 mod names;
 mod page;
@@ -43,28 +44,30 @@ use segments::Segments;
 use subjects::Subjects;
 pub use subjects::{SubjectId, SubjectInfo};
 
-/// The index of one stream.
+/// The index of one stream. What every message reads comes first and lies together: of ten thousand
+/// streams none is at hand.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Index {
-    /// Chunk `i` holds the sequences of chunk number `base + i`.
-    chunks: VecDeque<Held>,
-    base: u64,
-    /// The first live sequence; `last + 1` when there is none.
-    first: u64,
     /// The last sequence given out.
     last: u64,
-    /// The time of the last message given a sequence.
-    last_time: Wall,
-    /// No live message below this sequence has its entry in the log.
-    flushed_below: u64,
     messages: u64,
     bytes: u64,
+    /// The first live sequence; `last + 1` when there is none.
+    first: u64,
+    /// The time of the last message given a sequence.
+    last_time: Wall,
+    overhead: Overhead,
+    base: u64,
+    /// Chunk `i` holds the sequences of chunk number `base + i`.
+    chunks: VecDeque<Held>,
+    subjects: Subjects,
+    /// No live message below this sequence has its entry in the log.
+    flushed_below: u64,
     /// How many messages were ever removed.
     removed: u64,
     /// Above this sequence no message is missing.
     missing_upto: u64,
-    overhead: Overhead,
-    subjects: Subjects,
     segments: Segments,
     parked: Parked,
     /// Numbers of chunks that differ from what checkpoints hold of them, or are gone.

@@ -80,7 +80,7 @@ impl JetStream {
         if !msg.headers.is_empty() && atomic::is_part(msg.headers) {
             return self.publish_part(env, account, id, &msg);
         }
-        if stream.core.config().allow_msg_counter && brings_increment(msg.headers) {
+        if stream.core.rules().allow_msg_counter && brings_increment(msg.headers) {
             return self.count(env, account, id, msg);
         }
         let poisoned = self.poisoned.as_ref();
@@ -233,7 +233,7 @@ pub(crate) fn take_in(
     {
         let outcome = outcome.as_ref().map(|a| *a).map_err(|e: &Refusal| &**e);
         let total = core
-            .config()
+            .rules()
             .allow_msg_counter
             .then(|| value_of(msg.payload));
         let total = total.flatten().map(Note::Total);
@@ -297,10 +297,10 @@ pub(crate) fn answer(
     shared: &mut Shared,
     env: &mut impl Env,
 ) {
-    if core.config().allow_batched && is_fast(reply) {
+    if core.rules().allow_batched && is_fast(reply) {
         return shared.on_fast_outcome(core, account, reply, outcome, env);
     }
-    if reply.is_empty() || core.config().no_ack {
+    if reply.is_empty() || core.rules().no_ack {
         return;
     }
     let Shared {

@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+mod ahead;
 mod api;
 mod apply;
 mod atomic;
@@ -47,6 +48,7 @@ use protocol::id::{AccountId, StreamId};
 use protocol::js::errors::ApiError;
 use protocol::js::info::AccountLimits;
 
+pub use ahead::AHEAD;
 pub use backup::BackupId;
 pub use backup::archive;
 pub use checkpoint::{RestoreError, SECTIONS_VERSION};

@@ -51,7 +51,7 @@ pub(crate) fn prepare<'a>(
         transform.apply(msg.subject, rng, subject);
         msg.subject = subject;
     }
-    if core.config().allow_msg_schedules && replaces_schedule(msg.headers) {
+    if core.rules().allow_msg_schedules && replaces_schedule(msg.headers) {
         headers::set(msg.headers, ROLLUP, b"sub", rolled_up);
         msg.headers = rolled_up;
     }
@@ -73,9 +73,12 @@ fn replaces_schedule(block: &[u8]) -> bool {
 /// Returns the seconds that a message has to live at least so that the marker of its subject's end
 /// does not go before it; nothing if it lives that long, or if no message but the last counts.
 fn ttl_to_raise(core: &StreamCore, headers: &[u8]) -> Option<u64> {
+    if headers.is_empty() {
+        return None;
+    }
     let config = core.config();
     let marker = u64::try_from(config.subject_delete_marker_ttl.0).unwrap_or(0) / 1_000_000_000;
-    if marker == 0 || headers.is_empty() || config.max_msgs_per_subject == 1 {
+    if marker == 0 || config.max_msgs_per_subject == 1 {
         return None;
     }
     match Ttl::parse(Headers::new(headers).get(TTL)?)? {

@@ -23,13 +23,13 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::hint::black_box;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use protocol::id::{AccountId, LogPos, Seq, StreamId};
 use protocol::js::config::StreamConfig;
-use protocol::js::enums::Storage;
 use protocol::subject;
 use protocol::time::Wall;
 
@@ -69,17 +69,18 @@ const LOST_NOTED_MAX: usize = 10_000;
 
 /// A stream and its consumers.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Stream {
-    /// The messages.
-    pub core: StreamCore,
-    /// Who reads them.
-    pub consumers: Consumers,
     /// Whether it is only being restored: nobody can see it yet.
     pub(crate) is_hidden: bool,
     /// Whether messages on its subjects come here now.
     bound: bool,
     /// What checkpoints do not hold yet.
     pub(crate) unsaved: bool,
+    /// The messages.
+    pub core: StreamCore,
+    /// Who reads them.
+    pub consumers: Consumers,
 }
 
 impl Stream {
@@ -93,6 +94,22 @@ impl Stream {
             bound: false,
             unsaved: true,
         }
+    }
+
+    /// Looks at what a message of the stream will read first.
+    pub(crate) fn look(&self) {
+        let Self {
+            core, consumers, ..
+        } = self;
+        // The first look is for where the rest lies; then one at each of its lines.
+        black_box((
+            core.in_flight,
+            core.rules.max_msg_size,
+            core.last_msg_id.len(),
+        ));
+        black_box((core.lifetimes.is_empty(), consumers.count()));
+        black_box(core.name().as_bytes().first());
+        core.index.look();
     }
 
     /// Subscribes the stream to its subjects.
@@ -118,14 +135,27 @@ impl Stream {
     }
 }
 
-/// A stream without its consumers.
+/// A stream without its consumers. What every message reads comes first and lies together: of ten thousand
+/// streams none is at hand, and each line of memory that a message touches is waited for.
 #[derive(Debug)]
+#[repr(C)]
 pub struct StreamCore {
     id: StreamId,
-    account: AccountId,
-    config: StreamConfig,
-    /// What of the configuration has to be made ready before it can be used.
+    /// What of the configuration every message asks, or has to be made ready before it can be used.
     rules: Rules,
+    /// Where the last message that was proposed for this stream lies.
+    proposed: Option<LogPos>,
+    /// Where the last one lies that may be refused when it is applied.
+    unsure: Option<LogPos>,
+    /// How many of them have not been applied.
+    in_flight: u32,
+    account: AccountId,
+    /// The id of the last message that had one.
+    last_msg_id: Vec<u8>,
+    lifetimes: Lifetimes,
+    /// Where the messages are.
+    pub index: Index,
+    config: StreamConfig,
     /// Whether somebody copies what the account's streams let go.
     has_outlet: bool,
     created: Wall,
@@ -133,27 +163,16 @@ pub struct StreamCore {
     subjects_ever: Vec<Box<[u8]>>,
     /// Whether the stream has a first sequence though it never had a message.
     has_first: bool,
-    /// Where the messages are.
-    pub index: Index,
-    lifetimes: Lifetimes,
     schedules: Schedules,
     /// No message below this can reach the age limit; those that are there live for ever.
     aging_from: Seq,
     dedup: Dedup,
     /// How far each source has come.
     copied: BTreeMap<SourceKey, Seq>,
-    /// The id of the last message that had one.
-    last_msg_id: Vec<u8>,
     /// The entries of a memory stream by sequence; nothing for a stream on disk.
     memory: Option<HashMap<u64, Bytes, FixedState>>,
-    /// Where the last message that was proposed for this stream lies.
-    proposed: Option<LogPos>,
     /// Where the last entry by consumers is that may take messages out.
     consumed: Option<LogPos>,
-    /// How many of them have not been applied.
-    in_flight: u32,
-    /// Where the last one lies that may be refused when it is applied.
-    unsure: Option<LogPos>,
     /// Messages that are there but could not be read: what damage took.
     lost: BTreeSet<Seq>,
     /// Sequences that were given out, or may have been, to messages that are gone: what damage of the log
@@ -165,7 +184,8 @@ impl StreamCore {
     /// Returns a stream without messages.
     #[must_use]
     pub fn new(id: StreamId, account: AccountId, config: StreamConfig, created: Wall) -> Self {
-        let is_memory = config.storage == Storage::Memory;
+        let rules = Rules::new(&config);
+        let is_memory = rules.is_memory;
         let overhead = if is_memory {
             OVERHEAD_MEMORY
         } else {
@@ -191,7 +211,7 @@ impl StreamCore {
             unsure: None,
             lost: BTreeSet::new(),
             missing: Vec::new(),
-            rules: Rules::new(&config),
+            rules,
             has_outlet: false,
             config,
         };
@@ -229,7 +249,7 @@ impl StreamCore {
     /// Returns the stream's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.config.name
+        self.rules.name()
     }
 
     /// Returns the stream's configuration.
@@ -276,7 +296,7 @@ impl StreamCore {
     /// Returns whether the stream keeps its messages in memory only.
     #[must_use]
     pub fn is_memory(&self) -> bool {
-        self.memory.is_some()
+        self.rules.is_memory
     }
 
     /// Returns where the last entry that was proposed for this stream lies.

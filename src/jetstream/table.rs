@@ -68,7 +68,6 @@ impl Streams {
         self.list.into_iter().map(|(_, stream)| stream)
     }
 
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }

@@ -5,8 +5,10 @@
 //! insert and remove drops the cached results that it changes, and no others.
 
 mod cache;
+mod few;
 mod matches;
 mod queues;
+mod token;
 mod trie;
 
 use alloc::rc::Rc;

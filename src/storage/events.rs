@@ -143,7 +143,37 @@ impl Events {
     }
 }
 
+impl Events {
+    /// Shows the entries that come next, as far as they lie in one row, and no more than `max`.
+    pub(crate) fn upcoming(&self, max: usize) -> impl Iterator<Item = &[u8]> {
+        let walk = match (&self.walk, self.queue.front()) {
+            (Some(walk), _) if walk.at < walk.chunk.bytes.len() => Some(walk),
+            (_, Some(Queued::Entries(walk))) => Some(walk),
+            (_, Some(Queued::Event(_)) | None) => None,
+        };
+        let entries = walk.into_iter().flat_map(Walk::entries);
+        entries.take(max)
+    }
+}
+
 impl Walk {
+    /// Shows the entries that are left.
+    fn entries(&self) -> impl Iterator<Item = &[u8]> {
+        let mut at = self.at;
+        core::iter::from_fn(move || {
+            loop {
+                let here = at;
+                let Peek {
+                    kind, len, total, ..
+                } = record::peek(self.chunk.bytes.get(here..)?)?;
+                at += total;
+                if kind == Kind::Entry && LogPos(self.chunk.start.0 + here as u64) >= self.from {
+                    return self.chunk.bytes.get(here + HEAD..here + HEAD + len);
+                }
+            }
+        })
+    }
+
     #[inline]
     fn next(&mut self) -> Option<StoreEvent> {
         loop {

@@ -200,6 +200,12 @@ impl Store {
         self.events.poll()
     }
 
+    /// Shows some of the entries that [`Store::poll`] will return next, at most `max` of them: whoever applies
+    /// them can have at hand what they concern.
+    pub fn upcoming(&self, max: usize) -> impl Iterator<Item = &[u8]> {
+        self.events.upcoming(max)
+    }
+
     /// Appends an entry and returns its position; [`StoreEvent::Entry`] follows once it is durable,
     /// and never if the store is poisoned before.
     ///

@@ -142,6 +142,8 @@ pub(crate) struct Rig {
     pub(crate) store: Store,
     pub(crate) disk: TestDisk,
     pub(crate) events: Vec<StoreEvent>,
+    /// The most entries that were shown ahead.
+    pub(crate) shown_max: usize,
 }
 
 impl Rig {
@@ -150,6 +152,7 @@ impl Rig {
             store: Store::new(options),
             disk,
             events: Vec::new(),
+            shown_max: 0,
         };
         let mut ops = Vec::new();
         rig.store.start(&mut ops);
@@ -164,7 +167,7 @@ impl Rig {
             for op in ops {
                 let done = self.disk.run(&op);
                 self.store.handle(done, &mut next);
-                while let Some(event) = self.store.poll() {
+                while let Some(event) = self.next_event() {
                     self.events.push(event);
                 }
             }
@@ -182,6 +185,19 @@ impl Rig {
             }
             self.run(ops);
         }
+    }
+
+    /// What is shown of entries ahead is what comes then.
+    fn next_event(&mut self) -> Option<StoreEvent> {
+        let shown = self.store.upcoming(usize::MAX).count();
+        self.shown_max = self.shown_max.max(shown);
+        assert_eq!(self.store.upcoming(2).count(), shown.min(2));
+        let ahead = self.store.upcoming(1).next().map(<[u8]>::to_vec);
+        let event = self.store.poll();
+        if let Some(ahead) = ahead {
+            assert!(matches!(&event, Some(StoreEvent::Entry { entry, .. }) if **entry == *ahead));
+        }
+        event
     }
 
     pub(crate) fn tick(&mut self) {

@@ -24,7 +24,8 @@ impl Consumers {
         shared: &mut Shared,
         _: &mut impl Env,
     ) {
-        if !shared.live {
+        // As streams have none as a rule, nothing else is looked at.
+        if !shared.live || self.table.is_empty() {
             return;
         }
         let Self {

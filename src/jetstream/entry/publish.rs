@@ -160,6 +160,21 @@ impl Publish {
     /// The bytes between them and the subject of a message that a schedule brought.
     pub const FIRED_LEN: usize = 24;
 
+    /// Returns the stream and the subject of a message's entry, if it is a plain one.
+    #[inline]
+    #[must_use]
+    pub fn glance(entry: &[u8]) -> Option<(StreamId, &[u8])> {
+        let (fixed, rest) = entry.split_first_chunk::<{ Self::HEADER_LEN }>()?;
+        let mut fixed = fixed.as_slice();
+        if fixed.get_u8() != kind::PUBLISH || fixed.get_u8() != VERSION | MARKED {
+            return None;
+        }
+        let subject_len = usize::from(fixed.get_u16_le());
+        let _headers_len = fixed.get_u32_le();
+        let stream = StreamId(fixed.get_u64_le());
+        Some((stream, rest.get(..subject_len)?))
+    }
+
     /// Appends the entry of a message to `out`: one fixed header and three copies.
     pub fn encode(
         out: &mut BytesMut,

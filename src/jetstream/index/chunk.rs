@@ -1,5 +1,6 @@
-//! 4096 consecutive sequences of a stream, one array per field, so that looking for a subject reads
-//! four bytes per message.
+//! 4096 consecutive sequences of a stream. Their subjects have an array of their own, so that looking for
+//! one reads four bytes per message; what else there is lies together, so that a message of one of very many
+//! streams waits for memory but once.
 //!
 //! *Invariant:* a full chunk never has more than four slots per live message: key-value streams keep a
 //! few old messages for ever, and the dead ones around them must not cost memory.
@@ -31,11 +32,17 @@ pub(super) struct Chunk {
     /// The distance of each slot from `start`; empty while the slots are consecutive.
     offsets: Vec<u16>,
     subjects: Vec<u32>,
-    lens: Vec<u32>,
+    rows: Vec<Row>,
+}
+
+/// What is not searched for.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    loc: Loc,
+    time: Wall,
+    len: u32,
     /// How far ahead the next message on the same subject is; zero while there is none.
-    next: Vec<u32>,
-    locs: Vec<Loc>,
-    times: Vec<Wall>,
+    next: u32,
 }
 
 /// One live message of a chunk.
@@ -56,10 +63,7 @@ impl Chunk {
             live: 0,
             offsets: Vec::new(),
             subjects: Vec::with_capacity(slots),
-            lens: Vec::with_capacity(slots),
-            next: Vec::with_capacity(slots),
-            locs: Vec::with_capacity(slots),
-            times: Vec::with_capacity(slots),
+            rows: Vec::with_capacity(slots),
         }
     }
 
@@ -84,9 +88,14 @@ impl Chunk {
         seq / CHUNK_LEN == self.start / CHUNK_LEN
     }
 
+    /// Returns the subject and the length of the last slot, which the next one lies behind.
+    pub(super) fn last_row(&self) -> Option<(u32, u32)> {
+        Some((*self.subjects.last()?, self.rows.last()?.len))
+    }
+
     /// Fills the slots before `seq` as dead.
     pub(super) fn pad(&mut self, seq: u64) {
-        let time = self.times.last().copied().unwrap_or_default();
+        let time = self.rows.last().map_or(Wall(0), |row| row.time);
         while self.start + self.len() < seq {
             self.put(SubjectId::DEAD, 0, Loc::from_bits(0), time);
         }
@@ -122,10 +131,7 @@ impl Chunk {
             .filter(|(_, k)| *k)
             .map(|(at, _)| offset(at))
             .collect();
-        self.lens = keep(&self.lens, kept());
-        self.next = keep(&self.next, kept());
-        self.locs = keep(&self.locs, kept());
-        self.times = keep(&self.times, kept());
+        self.rows = keep(&self.rows, kept());
         self.subjects = keep(&self.subjects, kept());
         self.offsets = offsets;
     }
@@ -136,12 +142,12 @@ impl Chunk {
         if subject == SubjectId::DEAD {
             return None;
         }
-        let len = *self.lens.get(at)?;
+        let row = *self.rows.get(at)?;
         Some(Slot {
-            loc: *self.locs.get(at)?,
-            time: *self.times.get(at)?,
-            len: len & !HAS_HEADERS,
-            has_headers: len & HAS_HEADERS != 0,
+            loc: row.loc,
+            time: row.time,
+            len: row.len & !HAS_HEADERS,
+            has_headers: row.len & HAS_HEADERS != 0,
             subject,
         })
     }
@@ -182,8 +188,8 @@ impl Chunk {
 
     /// Returns the first slot's sequence, live or not, with a time of at least `time`.
     pub(super) fn first_since(&self, time: Wall) -> Option<u64> {
-        let at = self.times.partition_point(|&t| t < time);
-        (at < self.times.len()).then(|| self.seq_at(at))
+        let at = self.rows.partition_point(|row| row.time < time);
+        (at < self.rows.len()).then(|| self.seq_at(at))
     }
 
     /// Calls `each` with the subject of every live message at or after `from`.
@@ -198,22 +204,22 @@ impl Chunk {
     /// Records that the message after `seq` on the same subject is `next`.
     pub(super) fn link(&mut self, seq: u64, next: u64) {
         let Some(at) = self.at(seq) else { return };
-        if let (Some(link), Ok(ahead)) = (self.next.get_mut(at), u32::try_from(next - seq)) {
-            *link = ahead;
+        if let (Some(row), Ok(ahead)) = (self.rows.get_mut(at), u32::try_from(next - seq)) {
+            row.next = ahead;
         }
     }
 
     /// Returns the message that followed `seq` on the same subject, live or not.
     pub(super) fn next_link(&self, seq: u64) -> Option<u64> {
-        let ahead = *self.next.get(self.at(seq)?)?;
+        let ahead = self.rows.get(self.at(seq)?)?.next;
         (ahead != 0).then(|| seq + u64::from(ahead))
     }
 
     pub(super) fn relocate(&mut self, seq: u64, loc: Loc) {
         if let Some(at) = self.at(seq)
-            && let Some(slot) = self.locs.get_mut(at)
+            && let Some(row) = self.rows.get_mut(at)
         {
-            *slot = loc;
+            row.loc = loc;
         }
     }
 
@@ -226,18 +232,18 @@ impl Chunk {
     /// Returns the first live message at or after `from` whose entry lies in the log.
     pub(super) fn first_in_log(&self, from: u64) -> Option<u64> {
         let skip = self.first_at(from);
-        let slots = self.subjects.iter().zip(&self.locs).skip(skip);
-        let in_log = |loc: &Loc| matches!(loc.place(), Place::Log(_));
-        let mut found = slots.map(|(s, loc)| *s != SubjectId::DEAD.0 && in_log(loc));
+        let slots = self.subjects.iter().zip(&self.rows).skip(skip);
+        let in_log = |row: &Row| matches!(row.loc.place(), Place::Log(_));
+        let mut found = slots.map(|(s, row)| *s != SubjectId::DEAD.0 && in_log(row));
         let at = found.position(|found| found)?;
         Some(self.seq_at(skip + at))
     }
 
     /// Calls `each` with every live message and where its entry lies.
     pub(super) fn each_loc(&self, mut each: impl FnMut(Seq, Loc)) {
-        for (at, (&subject, &loc)) in self.subjects.iter().zip(&self.locs).enumerate() {
+        for (at, (&subject, row)) in self.subjects.iter().zip(&self.rows).enumerate() {
             if subject != SubjectId::DEAD.0 {
-                each(Seq(self.seq_at(at)), loc);
+                each(Seq(self.seq_at(at)), row.loc);
             }
         }
     }
@@ -245,16 +251,18 @@ impl Chunk {
     pub(super) fn memory(&self) -> usize {
         size_of::<Self>()
             + self.offsets.capacity() * size_of::<u16>()
-            + self.subjects.capacity() * 3 * size_of::<u32>()
-            + self.locs.capacity() * (size_of::<Loc>() + size_of::<Wall>())
+            + self.subjects.capacity() * size_of::<u32>()
+            + self.rows.capacity() * size_of::<Row>()
     }
 
     fn put(&mut self, subject: SubjectId, len: u32, loc: Loc, time: Wall) {
         self.subjects.push(subject.0);
-        self.lens.push(len);
-        self.next.push(0);
-        self.locs.push(loc);
-        self.times.push(time);
+        self.rows.push(Row {
+            loc,
+            time,
+            len,
+            next: 0,
+        });
     }
 
     fn len(&self) -> u64 {

@@ -116,6 +116,13 @@ impl Held {
         }
     }
 
+    /// Returns what is noted to follow `seq` on a subject, as far as it is at hand.
+    pub(super) fn look_at_link(&self, id: SubjectId, seq: u64) -> Option<u64> {
+        let packed = self.packed.as_ref().and_then(|packed| packed.link_of(id));
+        let chunk = self.chunk.get().and_then(|chunk| chunk.next_link(seq));
+        chunk.or(packed)
+    }
+
     pub(super) fn memory(&self) -> usize {
         let packed = self.packed.as_ref().map_or(0, |packed| packed.memory());
         packed + self.chunk.get().map_or(0, |chunk| chunk.memory())

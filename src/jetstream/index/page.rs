@@ -241,6 +241,11 @@ impl Packed {
         self.locals.link(id, self.first, next);
     }
 
+    /// Returns what follows the last message here on a subject.
+    pub(super) fn link_of(&self, id: SubjectId) -> Option<u64> {
+        self.locals.next_of(id, self.first)
+    }
+
     pub(super) fn memory(&self) -> usize {
         size_of::<Self>()
             + self.rows.len()

@@ -67,12 +67,15 @@ struct Subject {
 /// Marks a subject whose numbers are too large for its place.
 const ASIDE: u32 = u32::MAX;
 
-/// The subject table of one stream.
+/// The subject table of one stream. What every message reads comes first.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Subjects {
+    /// Where the last message was: the next one is often there, too.
+    latest: u32,
+    entries: Vec<Subject>,
     by_name: HashTable<u32>,
     hasher: FixedState,
-    entries: Vec<Subject>,
     texts: Texts,
     /// The numbers that are too large for an entry, by id.
     aside: BTreeMap<u32, Counted>,
@@ -97,8 +100,28 @@ impl Subjects {
             .map(|&id| SubjectId(id))
     }
 
+    /// Returns the id that a subject has most likely, if it has one.
+    pub(super) fn guess(&self, name: &[u8]) -> Option<SubjectId> {
+        let hash = self.hasher.hash_one(name);
+        self.by_name.find(hash, |_| true).map(|&id| SubjectId(id))
+    }
+
     /// Returns the id of a subject that is about to get a message.
     pub(super) fn intern(&mut self, name: &[u8]) -> SubjectId {
+        if self.is_used(self.latest) && self.text(self.latest) == name {
+            return SubjectId(self.latest);
+        }
+        let id = self.find_or_add(name);
+        self.latest = id.0;
+        id
+    }
+
+    fn is_used(&self, id: u32) -> bool {
+        let subject = self.entries.get(index(id));
+        subject.is_some_and(|subject| subject.count > 0)
+    }
+
+    fn find_or_add(&mut self, name: &[u8]) -> SubjectId {
         let hash = self.hasher.hash_one(name);
         if let Some(&id) = self.by_name.find(hash, |&id| self.text(id) == name) {
             return SubjectId(id);
@@ -267,6 +290,21 @@ mod tests {
     use super::*;
 
     const FAR: u64 = 1 << 33;
+
+    #[test]
+    fn a_subject_that_went_is_not_taken_for_the_latest() {
+        let mut subjects = Subjects::default();
+        let id = subjects.intern(b"a");
+        subjects.pushed(id, 1);
+        assert_eq!(subjects.intern(b"a"), id);
+        subjects.removed(id, 1, None);
+        let other = subjects.intern(b"b");
+        subjects.pushed(other, 2);
+        assert_eq!(other, id, "the id is free again");
+        let again = subjects.intern(b"a");
+        assert_ne!(again, other);
+        assert_eq!(subjects.name(other), b"b");
+    }
 
     #[test]
     fn a_subject_takes_the_room_of_four_words() {

@@ -57,11 +57,9 @@ impl StreamCore {
 
     /// Lets old messages go after one was added on `subject`.
     pub(super) fn make_room(&mut self, subject: &[u8], removal: &mut impl Removal) {
-        if let Ok(max) = u64::try_from(self.config.max_msgs_per_subject)
-            && max > 0
-        {
+        if let Some(max) = self.rules.of_subject_max {
             while let Some(info) = self.index.subject_info(subject)
-                && info.messages > max
+                && info.messages > max.get()
             {
                 self.let_go(info.first, removal);
             }
@@ -87,21 +85,12 @@ impl StreamCore {
     }
 
     fn enforce_totals(&mut self, removal: &mut impl Removal) {
-        let max_msgs = limit(self.config.max_msgs);
-        let max_bytes = limit(self.config.max_bytes);
-        while self.index.messages() > max_msgs || self.index.bytes() > max_bytes {
+        let (msgs_max, bytes_max) = (self.rules.msgs_max, self.rules.bytes_max);
+        while self.index.messages() > msgs_max || self.index.bytes() > bytes_max {
             let first: Seq = self.index.first_seq();
             if !self.let_go(first, removal) {
                 break;
             }
         }
     }
-}
-
-/// Zero and below mean that there is no limit.
-fn limit(value: i64) -> u64 {
-    u64::try_from(value)
-        .ok()
-        .filter(|&max| max > 0)
-        .unwrap_or(u64::MAX)
 }

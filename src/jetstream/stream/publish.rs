@@ -8,7 +8,6 @@ use alloc::string::String;
 
 use bytes::Bytes;
 use protocol::id::Seq;
-use protocol::js::enums::{Discard, PersistMode, Retention};
 use protocol::js::errors::{self, ApiError};
 use protocol::store::Loc;
 use protocol::time::Wall;
@@ -62,7 +61,7 @@ impl StreamCore {
     /// Returns whether a message on `subject` is to be kept; consumers are asked if retention does.
     #[must_use]
     pub fn is_wanted(&self, ask: impl FnOnce(&[u8]) -> bool, subject: &[u8]) -> Interest {
-        if self.config.retention != Retention::Interest || ask(subject) {
+        if !self.rules.asks_interest || ask(subject) {
             Interest::Wanted
         } else {
             Interest::Unwanted
@@ -71,29 +70,29 @@ impl StreamCore {
 
     /// Returns whether a message is stored whatever the stream holds.
     pub(crate) fn takes_always(&self, msg: &Stored<'_>) -> bool {
-        let config = &self.config;
+        let rules = &self.rules;
         let asks = PublishHeaders {
             is_marker: false,
             ..PublishHeaders::parse(msg.headers)
         };
         msg.role == Role::Plain
             && (msg.headers.is_empty() || asks == PublishHeaders::default())
-            && !config.sealed
-            && config.mirror.is_none()
-            && config.max_msg_size < 0
-            && config.discard == Discard::Old
+            && !rules.sealed
+            && !rules.is_mirror
+            && rules.max_msg_size < 0
+            && !rules.refuses
     }
 
     /// Returns whether the stream is one whose publishers do not wait for the disk, and a message one
     /// whose sequence is known as soon as it is proposed.
     pub(crate) fn is_sure(&self, msg: &Inbound<'_>) -> bool {
-        let config = &self.config;
-        config.persist_mode == PersistMode::Async
+        let rules = &self.rules;
+        rules.is_async
             && msg.headers.is_empty()
-            && !config.sealed
-            && !config.allow_msg_counter
-            && config.mirror.is_none()
-            && config.discard == Discard::Old
+            && !rules.sealed
+            && !rules.allow_msg_counter
+            && !rules.is_mirror
+            && !rules.refuses
     }
 
     /// Applies a committed message.
@@ -107,7 +106,7 @@ impl StreamCore {
         wanted: Interest,
         removal: &mut impl Removal,
     ) -> Result<Applied, Refusal> {
-        if self.config.sealed {
+        if self.rules.sealed {
             return refuse(errors::STREAM_SEALED);
         }
         match msg.role {
@@ -170,7 +169,7 @@ impl StreamCore {
     /// Refuses a message that brings nothing to count where only counters are kept.
     pub(super) fn check_increment(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
         let brings = headers.increment.is_some_and(|text| !text.is_empty());
-        if self.config.allow_msg_counter && !brings {
+        if self.rules.allow_msg_counter && !brings {
             return refuse(errors::MESSAGE_INCR_MISSING);
         }
         Ok(())
@@ -295,7 +294,7 @@ impl StreamCore {
 
     /// Refuses a message that a stream has no room for which keeps what it has.
     pub(super) fn check_discard(&self, msg: &Stored<'_>) -> Result<(), Refusal> {
-        if self.config.discard != Discard::New {
+        if !self.rules.refuses {
             return Ok(());
         }
         let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
@@ -380,7 +379,7 @@ impl StreamCore {
     /// Refuses a message that is longer than the configuration allows. This is what is looked at first.
     pub(crate) fn fits_size(&self, headers: &[u8], payload: &[u8]) -> Result<(), Refusal> {
         let len = headers.len() + payload.len();
-        match usize::try_from(self.config.max_msg_size) {
+        match usize::try_from(self.rules.max_msg_size) {
             Ok(max) if len > max => refuse(errors::STREAM_MESSAGE_EXCEEDS_MAXIMUM),
             Ok(_) | Err(_) => Ok(()),
         }
@@ -403,16 +402,18 @@ impl StreamCore {
             len: u32::try_from(body_len).unwrap_or(u32::MAX >> 1),
             has_headers: !msg.headers.is_empty(),
         };
-        if self.config.discard == Discard::New {
+        if self.rules.refuses {
             let size = self.index.size_of(new.len, new.has_headers);
             self.check_room(msg.subject, size, Ahead::default())?;
         }
         let seq = self.index.push(msg.subject, new);
         self.note_lifetime(seq, msg.time, headers);
-        if self.config.allow_msg_schedules {
+        if self.rules.allow_msg_schedules {
             self.note_schedule(seq, msg, headers);
         }
-        if let Some(entries) = &mut self.memory {
+        if self.rules.is_memory
+            && let Some(entries) = &mut self.memory
+        {
             entries.insert(seq.0, msg.entry.clone());
         }
         self.roll_up(msg.subject, seq, headers, removal);

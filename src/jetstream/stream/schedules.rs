@@ -254,6 +254,7 @@ impl StreamCore {
 
     /// Returns whether taking in a message may have changed when the next schedule is due.
     pub(crate) fn is_scheduling(&self, msg: &Stored<'_>, seq: Seq) -> bool {
-        matches!(msg.role, Role::Fired(_)) || self.schedules.due.contains_key(&seq)
+        matches!(msg.role, Role::Fired(_))
+            || (!msg.headers.is_empty() && self.schedules.due.contains_key(&seq))
     }
 }

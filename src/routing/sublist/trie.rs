@@ -1,21 +1,38 @@
 //! Subscriptions in a tree of tokens.
 //!
 //! *Invariant:* every node but the root holds a value or has a child; links point at live nodes.
-//! Walks use no recursion, so that a subject of two thousand tokens needs no stack.
+//! Walks use no recursion, so that a subject of two thousand tokens needs no stack. A node takes one line of
+//! memory: with very many subscriptions each line that a walk reads is waited for.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash, Hasher};
+use core::num::NonZeroU32;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use protocol::subject;
 use slab::Slab;
 
+use super::few::Few;
 use super::queues::QueueId;
+use super::token::Token;
 
+/// The place of a node, counted from one: so none takes no more room than one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct NodeId(usize);
+struct NodeId(NonZeroU32);
+
+impl NodeId {
+    fn of(place: usize) -> Self {
+        let place = u32::try_from(place + 1).ok().and_then(NonZeroU32::new);
+        Self(place.expect("fewer than 2^32 nodes"))
+    }
+
+    #[inline]
+    fn place(self) -> usize {
+        usize::try_from(self.0.get()).unwrap_or(usize::MAX) - 1
+    }
+}
 
 const LIVE: &str = "links point at live nodes";
 
@@ -31,8 +48,8 @@ pub struct Trie<T> {
 
 #[derive(Debug)]
 struct Node<T> {
-    parent: NodeId,
-    token: Box<[u8]>,
+    parent: Option<NodeId>,
+    token: Token,
     values: Values<T>,
     /// The child for `*`.
     one: Option<NodeId>,
@@ -47,8 +64,9 @@ struct Node<T> {
 /// What was inserted under one pattern.
 #[derive(Debug)]
 pub struct Values<T> {
-    plain: Vec<T>,
-    queued: Vec<(QueueId, T)>,
+    plain: Few<T>,
+    /// Few have any.
+    queued: Option<Box<Few<(QueueId, T)>>>,
 }
 
 /// Room for a walk, to be reused.
@@ -62,23 +80,36 @@ impl<T: Copy> Values<T> {
     /// Returns what was inserted without a queue.
     #[must_use]
     pub fn plain(&self) -> &[T] {
-        &self.plain
+        self.plain.as_slice()
     }
 
     /// Returns what was inserted with a queue.
     #[must_use]
     pub fn queued(&self) -> &[(QueueId, T)] {
-        &self.queued
+        self.queued.as_deref().map_or(&[], Few::as_slice)
     }
 
     /// Returns all of it.
     pub fn all(&self) -> impl Iterator<Item = T> {
-        let queued = self.queued.iter().map(|(_, value)| *value);
-        self.plain.iter().copied().chain(queued)
+        let queued = self.queued().iter().map(|(_, value)| *value);
+        self.plain().iter().copied().chain(queued)
     }
 
     fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.queued.is_empty()
+        self.plain().is_empty() && self.queued.is_none()
+    }
+}
+
+impl<T: Copy + Eq> Values<T> {
+    fn remove_queued(&mut self, wanted: &(QueueId, T)) -> bool {
+        let Some(queued) = &mut self.queued else {
+            return false;
+        };
+        let removed = queued.swap_remove(wanted);
+        if queued.as_slice().is_empty() {
+            self.queued = None;
+        }
+        removed
     }
 }
 
@@ -87,7 +118,7 @@ impl<T: Copy + Eq> Trie<T> {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut nodes = Slab::new();
-        let root = NodeId(nodes.insert(Node::new(NodeId(0), b"")));
+        let root = NodeId::of(nodes.insert(Node::new(None, b"")));
         Self {
             nodes,
             root,
@@ -109,7 +140,10 @@ impl<T: Copy + Eq> Trie<T> {
         let values = &mut self.node_mut(at).values;
         match queue {
             None => values.plain.push(value),
-            Some(queue) => values.queued.push((queue, value)),
+            Some(queue) => values
+                .queued
+                .get_or_insert_with(Box::default)
+                .push((queue, value)),
         }
     }
 
@@ -124,8 +158,8 @@ impl<T: Copy + Eq> Trie<T> {
         }
         let values = &mut self.node_mut(at).values;
         let removed = match queue {
-            None => swap_remove(&mut values.plain, &value),
-            Some(queue) => swap_remove(&mut values.queued, &(queue, value)),
+            None => values.plain.swap_remove(&value),
+            Some(queue) => values.remove_queued(&(queue, value)),
         };
         if removed {
             self.prune(at);
@@ -231,7 +265,7 @@ impl<T: Copy + Eq> Trie<T> {
         self.edges
             .find(edge_hash(&self.hasher, parent, token), |&child| {
                 let child = self.node(child);
-                child.parent == parent && *child.token == *token
+                child.parent == Some(parent) && child.token.is(token)
             })
             .copied()
     }
@@ -245,7 +279,7 @@ impl<T: Copy + Eq> Trie<T> {
     }
 
     fn add_child(&mut self, parent: NodeId, token: &[u8]) -> NodeId {
-        let id = NodeId(self.nodes.insert(Node::new(parent, token)));
+        let id = NodeId::of(self.nodes.insert(Node::new(Some(parent), token)));
         match token {
             b"*" => self.node_mut(parent).one = Some(id),
             b">" => self.node_mut(parent).rest = Some(id),
@@ -258,8 +292,10 @@ impl<T: Copy + Eq> Trie<T> {
                 let (nodes, hasher) = (&self.nodes, &self.hasher);
                 self.edges
                     .insert_unique(edge_hash(hasher, parent, token), id, |&child| {
-                        let child = nodes.get(child.0).expect(LIVE);
-                        edge_hash(hasher, child.parent, &child.token)
+                        let child = nodes.get(child.place()).expect(LIVE);
+                        child.parent.map_or(0, |parent| {
+                            edge_hash(hasher, parent, child.token.as_bytes())
+                        })
                     });
             }
         }
@@ -269,45 +305,46 @@ impl<T: Copy + Eq> Trie<T> {
     /// Removes nodes from `at` upwards as long as they hold nothing.
     fn prune(&mut self, mut at: NodeId) {
         while at != self.root && self.node(at).is_bare() {
-            let node = self.nodes.remove(at.0);
-            match &*node.token {
-                b"*" => self.node_mut(node.parent).one = None,
-                b">" => self.node_mut(node.parent).rest = None,
+            let node = self.nodes.remove(at.place());
+            let parent = node.parent.expect("only the root has none");
+            match node.token.as_bytes() {
+                b"*" => self.node_mut(parent).one = None,
+                b">" => self.node_mut(parent).rest = None,
                 token => {
-                    let hash = edge_hash(&self.hasher, node.parent, token);
+                    let hash = edge_hash(&self.hasher, parent, token);
                     if let Ok(edge) = self.edges.find_entry(hash, |&child| child == at) {
                         edge.remove();
                     }
                     match node.prev {
                         Some(prev) => self.node_mut(prev).next = node.next,
-                        None => self.node_mut(node.parent).first_literal = node.next,
+                        None => self.node_mut(parent).first_literal = node.next,
                     }
                     if let Some(next) = node.next {
                         self.node_mut(next).prev = node.prev;
                     }
                 }
             }
-            at = node.parent;
+            at = parent;
         }
     }
 
     fn node(&self, id: NodeId) -> &Node<T> {
-        self.nodes.get(id.0).expect(LIVE)
+        self.nodes.get(id.place()).expect(LIVE)
     }
 
     fn node_mut(&mut self, id: NodeId) -> &mut Node<T> {
-        self.nodes.get_mut(id.0).expect(LIVE)
+        self.nodes.get_mut(id.place()).expect(LIVE)
     }
 }
 
-impl<T> Node<T> {
-    fn new(parent: NodeId, token: &[u8]) -> Self {
+impl<T: Copy> Node<T> {
+    fn new(parent: Option<NodeId>, token: &[u8]) -> Self {
         Self {
             parent,
-            token: token.into(),
+            token: Token::new(token),
             values: Values {
-                plain: Vec::new(),
-                queued: Vec::new(),
+                plain: Few::default(),
+                queued: None,
             },
             one: None,
             rest: None,
@@ -318,8 +355,7 @@ impl<T> Node<T> {
     }
 
     fn is_bare(&self) -> bool {
-        self.values.plain.is_empty()
-            && self.values.queued.is_empty()
+        self.values.is_empty()
             && self.one.is_none()
             && self.rest.is_none()
             && self.first_literal.is_none()
@@ -333,13 +369,18 @@ fn edge_hash(hasher: &FixedState, parent: NodeId, token: &[u8]) -> u64 {
     state.finish()
 }
 
-/// Searches from the end: what subscribed last tends to go first.
-fn swap_remove<V: PartialEq>(values: &mut Vec<V>, wanted: &V) -> bool {
-    match values.iter().rposition(|value| value == wanted) {
-        Some(at) => {
-            values.swap_remove(at);
-            true
-        }
-        None => false,
+#[cfg(test)]
+mod tests {
+    use core::mem::size_of;
+
+    use super::*;
+
+    #[test]
+    fn a_node_takes_one_line_of_memory() {
+        assert!(
+            size_of::<Node<usize>>() <= 64,
+            "{}",
+            size_of::<Node<usize>>()
+        );
     }
 }

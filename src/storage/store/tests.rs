@@ -73,6 +73,7 @@ fn one_sync_covers_everything_that_arrived_while_the_last_one_ran() {
     let before = rig.disk.syncs;
     rig.pump();
     assert_eq!(rig.entries().len(), 6);
+    assert_eq!(rig.shown_max, 5, "the whole batch is seen ahead");
     assert_eq!(rig.disk.syncs - before, 1);
 }
 
