@@ -9,7 +9,7 @@ mod checkpoints;
 mod log;
 mod segment;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -63,6 +63,9 @@ pub struct CheckReport {
     pub unused: usize,
     /// What is damaged; empty if nothing is.
     pub findings: Vec<Finding>,
+    /// Of a store with a key, the files that hold something of users as it is: what was there before the
+    /// key, and has not been replaced.
+    pub clear: BTreeSet<FileName>,
     /// The segments that the state refers to, in the length that counts.
     segments: BTreeMap<SegmentKey, u64>,
 }
@@ -225,9 +228,9 @@ impl Check {
         };
         match (done.result, want) {
             (Ok(DiskAnswer::Listed(files)), None) => self.on_listed(files, ops),
-            (Ok(DiskAnswer::Read(bytes)), Some(_)) => {
+            (Ok(DiskAnswer::Read(bytes)), Some(want)) => {
                 self.report.bytes += bytes.len() as u64;
-                self.on_read(bytes, ops);
+                self.on_read(want.file, bytes, ops);
             }
             (Err(error), want) => self.give_up(want, error),
             // A disk that answers another question is broken beyond use.
@@ -253,14 +256,18 @@ impl Check {
         self.go_on(want, ops);
     }
 
-    fn on_read(&mut self, bytes: Bytes, ops: &mut Vec<DiskOp>) {
+    fn on_read(&mut self, file: FileName, bytes: Bytes, ops: &mut Vec<DiskOp>) {
         let (report, vault) = (&mut self.report, &mut self.vault);
+        let in_clear = vault.in_clear;
         let want = match &mut self.step {
             Step::Listing | Step::Done => None,
             Step::Checkpoints(checkpoints) => checkpoints.handle(bytes, vault, report),
             Step::Segments(segments) => segments.handle(&bytes, vault, report),
             Step::Log(log) => log.handle(&bytes, vault, report),
         };
+        if vault.in_clear > in_clear {
+            report.clear.insert(file);
+        }
         if vault.is_missed {
             self.give_up(None, DiskError::Locked);
             return;

@@ -442,8 +442,11 @@ impl Recovery {
             return self.finish(LogPos(end));
         }
         if proven > hole {
-            self.add_hole(name, hole, proven);
-            return self.finish(LogPos(proven));
+            // Not even the note is there that the checkpoint was finished: this is not the file that was
+            // written, but an older one or none of ours, and that one may have been full.
+            let end = file.end().max(proven);
+            self.add_hole(name, hole, end);
+            return self.finish(LogPos(end));
         }
         self.cut = probe.seen_to - hole;
         self.finish(LogPos(hole))

@@ -155,6 +155,9 @@ pub(crate) struct Vault {
     engines: BTreeMap<Life, Engine>,
     /// Whether a sealed record has been met that no key is there for.
     pub(crate) is_missed: bool,
+    /// How many records have been met that hold something of users and are not sealed, though there is a
+    /// key.
+    pub(crate) in_clear: u64,
 }
 
 impl fmt::Debug for Vault {
@@ -180,6 +183,7 @@ impl Vault {
             own: key.map(|key| key.engine(key.cipher, &key.life)),
             engines: BTreeMap::new(),
             is_missed: false,
+            in_clear: 0,
         }
     }
 
@@ -247,14 +251,28 @@ impl Vault {
         site: Site,
     ) -> Option<Bytes> {
         match record.form {
-            Form::Clear => Some(block.slice_ref(record.body)),
+            Form::Clear => {
+                self.note_clear(record);
+                Some(block.slice_ref(record.body))
+            }
             Form::Sealed => self.open(record, site).map(Bytes::from),
         }
     }
 
     /// Returns whether a verified record that was read at `site` can be read.
     pub(crate) fn can_read(&mut self, record: &Record<'_>, site: Site) -> bool {
-        record.form == Form::Clear || self.open(record, site).is_some()
+        match record.form {
+            Form::Clear => {
+                self.note_clear(record);
+                true
+            }
+            Form::Sealed => self.open(record, site).is_some(),
+        }
+    }
+
+    fn note_clear(&mut self, record: &Record<'_>) {
+        let is_of_users = matches!(record.kind, Kind::Entry | Kind::Packed | Kind::Part);
+        self.in_clear += u64::from(is_of_users && self.key.is_some());
     }
 
     /// Returns the contents of a sealed record that was read at `site`; none if it was not sealed there

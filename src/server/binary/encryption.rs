@@ -161,5 +161,11 @@ fn store_in_the_clear_is_encrypted_from_the_first_start_with_a_key_on() {
     let mut server = start(dir, "key: first");
     expect(&mut server, 2);
     drop(server);
+    let config = configure(dir, "key: first");
+    let (code, said) = check(&["--config", &config], dir);
+    assert_eq!(code, Some(0), "{said}");
+    for file in clear {
+        assert!(said.contains(&format!("not encrypted: {file} ")), "{said}");
+    }
     assert!(refused(dir, "max_file: 1G").contains("encryption not enabled"));
 }

@@ -43,6 +43,9 @@ impl Findings {
             let Damage { file, from, to } = damage;
             writeln!(out, "{}: {file} from byte {from} to {to}", name_of(*flaw))?;
         }
+        for file in &report.clear {
+            writeln!(out, "not encrypted: {file} (older than the key)")?;
+        }
         for text in &self.without {
             writeln!(out, "lost: {text}")?;
         }
@@ -91,6 +94,7 @@ impl Findings {
                 "lost": rows(&stream.missing),
             })
         });
+        let clear = report.clear.iter().map(ToString::to_string);
         let all = json!({
             "directory": self.directory.display().to_string(),
             "status": status,
@@ -102,6 +106,7 @@ impl Findings {
             "log_entries_lost": report.lost,
             "log_bytes_cut": report.cut,
             "findings": findings.collect::<Vec<_>>(),
+            "not_encrypted": clear.collect::<Vec<_>>(),
             "lost": self.without,
             "streams": streams.collect::<Vec<_>>(),
         });

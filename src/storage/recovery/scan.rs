@@ -86,6 +86,9 @@ impl Scan {
     ) -> (usize, Stop, Option<BytesMut>) {
         let (mut done, mut opened) = (0, None);
         let stop = self.walk(buf, at, &mut done, |record, site, done| {
+            if record.form == Form::Clear {
+                return vault.can_read(record, site);
+            }
             let rows = opened.get_or_insert_with(|| BytesMut::from(buf.as_ref()));
             let rest = rows.get_mut(done..).unwrap_or_default();
             vault.open_in_place(rest, record, site)
@@ -108,8 +111,7 @@ impl Scan {
                 Parsed::Short { total } => return Stop::Short { total },
                 Parsed::Invalid => return Stop::Invalid,
                 Parsed::Valid(record) => {
-                    let sealed = record.form == Form::Sealed;
-                    if !self.accepts(&record) || (sealed && !open(&record, site, *done)) {
+                    if !self.accepts(&record) || !open(&record, site, *done) {
                         return Stop::Invalid;
                     }
                     *done += record.total;

@@ -7,6 +7,7 @@
 
 mod choosing;
 mod loading;
+mod missed;
 mod proving;
 
 use alloc::vec::Vec;
@@ -342,7 +343,9 @@ impl Store {
             return;
         };
         let known = opening.log_files();
+        let missed = opening.missed_checkpoints();
         let recovery = &mut opening.recovery;
+        let finished = recovery.checkpointed();
         let tail = recovery.tail;
         let epoch = EpochNo(recovery.epoch().0 + 1);
         let mut files = Files::new(&self.options);
@@ -355,19 +358,9 @@ impl Store {
         report.lost_max = recovery.lost_max();
         report.damage.append(&mut recovery.damage);
         report.cut = recovery.cut;
-        // A checkpoint without an end was never finished, unless the log says so, or the log before it
-        // is gone.
-        let finished = recovery.checkpointed();
-        let trimmed = !report.damage.is_empty() && opening.head.is_none();
-        for &(number, len) in &opening.broken {
-            let file = FileName::Checkpoint(number);
-            let known = report.damage.iter().any(|damage| damage.file == file);
-            if !known && (trimmed || finished.is_some_and(|finished| number <= finished)) {
-                report.damage.push(Damage {
-                    file,
-                    from: 0,
-                    to: len,
-                });
+        for damage in missed {
+            if !report.damage.iter().any(|known| known.file == damage.file) {
+                report.damage.push(damage);
             }
         }
         let entries = recovery.entries();
@@ -378,6 +371,9 @@ impl Store {
         if let Phase::Opening(opening) = &mut self.phase {
             opening.report = report;
         }
+        // The number of one that is gone is not used again: its file might come back.
+        let next = finished.map_or(1, |number| number + 1);
+        self.bulk.next_number = self.bulk.next_number.max(next);
         let mut log = Log::open(&self.options, files, tail, epoch, entries);
         log.pump(&mut self.vault, &mut self.ids, ops);
         self.log = Some(log);

@@ -12,7 +12,8 @@ use crate::record::HEAD;
 use crate::test_disk::{Rig, TestDisk, small};
 use crate::vault::LIFE_LEN;
 use crate::{
-    Check, Cipher, DiskError, DiskOp, FileName, Packing, StoreEvent, StoreKey, StoreOptions,
+    Check, CheckReport, Cipher, DiskError, DiskOp, FileName, Packing, StoreEvent, StoreKey,
+    StoreOptions,
 };
 
 /// Every entry and section of these tests begins with this.
@@ -68,6 +69,17 @@ fn fill(rig: &mut Rig, bodies: &[Vec<u8>]) -> Vec<Loc> {
     bodies.iter().map(|body| Loc::log(rig.put(body))).collect()
 }
 
+/// Checks a store whose key these tests have.
+fn checked(disk: &TestDisk) -> CheckReport {
+    let (mut disk, mut check) = (disk.clone(), Check::new(options(9)));
+    let mut ops: Vec<DiskOp> = Vec::new();
+    check.start(&mut ops);
+    while let Some(op) = ops.pop() {
+        check.handle(disk.run(&op), &mut ops);
+    }
+    check.outcome().unwrap().unwrap().clone()
+}
+
 #[test]
 fn nothing_of_users_lies_in_the_clear_and_all_of_it_is_read_again() {
     let bodies = bodies(60);
@@ -78,6 +90,7 @@ fn nothing_of_users_lies_in_the_clear_and_all_of_it_is_read_again() {
             let in_segment = flush(&mut rig, &in_log, packing);
             checkpoint(&mut rig);
             assert_eq!(in_the_clear(&rig.disk), []);
+            assert!(checked(&rig.disk).clear.is_empty());
             let mut rig = Rig::open(keyed(cipher, 2), rig.disk);
             assert_eq!(rig.report().damage, []);
             assert!(rig.events.iter().any(|event| matches!(
@@ -132,6 +145,10 @@ fn what_a_store_without_a_key_has_written_is_read_and_sealed_when_it_is_moved() 
     let mut rig = Rig::open(options(1), rig.disk);
     assert_eq!(rig.entries(), first);
     places.extend(fill(&mut rig, second));
+    // A check with the key names the files that are readable without.
+    let clear: Vec<FileName> = checked(&rig.disk).clear.into_iter().collect();
+    assert_eq!(clear, in_the_clear(&rig.disk));
+    assert!(!clear.is_empty());
     let places = flush(&mut rig, &places, Packing::Plain);
     let segment = FileName::Segment {
         stream: STREAM,

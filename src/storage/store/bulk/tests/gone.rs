@@ -1,4 +1,4 @@
-//! Log files that are gone, all of them or several of the newest: what is left tells that they were there.
+//! Files that are gone, of the log or checkpoints, all of them or some: what is left tells that they were there.
 
 use super::*;
 
@@ -82,4 +82,43 @@ fn several_newest_log_files_that_are_gone_count_as_much_as_they_may_have_held() 
             assert_told(user, missing, last);
         }
     }
+}
+
+/// Removes checkpoints of a store that has two and a log from its beginning; returns what the start tells.
+fn without_checkpoints(gone: &[u64]) -> (User, Vec<FileName>) {
+    let mut user = User::new();
+    user.publish(A, 5);
+    user.checkpoint();
+    user.publish(A, 5);
+    user.checkpoint();
+    user.publish(A, 5);
+    user.rig.tick();
+    for &number in gone {
+        let file = FileName::Checkpoint(number);
+        assert!(user.rig.disk.files.remove(&file).is_some());
+    }
+    let mut user = user.reopen();
+    user.assert_all_readable();
+    let report = user.rig.report();
+    assert_eq!((report.lost, report.lost_max), (0, 0), "{report:?}");
+    let told = report.damage.iter().map(|damage| damage.file).collect();
+    (user, told)
+}
+
+#[test]
+fn checkpoint_that_is_gone_is_told_though_nothing_is_missing() {
+    assert_eq!(without_checkpoints(&[]).1, []);
+    assert_eq!(without_checkpoints(&[1]).1, [FileName::Checkpoint(1)]);
+    assert_eq!(without_checkpoints(&[2]).1, [FileName::Checkpoint(2)]);
+    assert_eq!(without_checkpoints(&[1, 2]).1, [FileName::Checkpoint(2)]);
+}
+
+#[test]
+fn number_of_a_checkpoint_that_is_gone_is_not_used_again() {
+    let (mut user, _) = without_checkpoints(&[1, 2]);
+    user.checkpoint();
+    user.checkpoint();
+    let user = user.reopen();
+    let report = user.rig.report();
+    assert_eq!((report.checkpoint, &*report.damage), (Some(4), &[][..]));
 }

@@ -280,6 +280,43 @@ fn newest_log_file_that_is_gone_behind_a_checkpoint_is_told_and_its_positions_ar
 }
 
 #[test]
+fn newest_log_file_in_an_older_version_is_told_and_its_positions_are_not_reused() {
+    for is_empty in [false, true] {
+        let mut user = User::new();
+        user.publish(A, 50);
+        user.flush_all_and_checkpoint();
+        user.publish(A, 2);
+        let is_log = |(file, _): &(&FileName, &Vec<u8>)| matches!(file, FileName::Log(_));
+        let begins = |base: u64, tail: LogPos| base <= tail.0;
+        let newest = |user: &User| {
+            let tail = user.rig.store.tail();
+            let logs = user.rig.disk.files.iter().filter(is_log);
+            let mut logs = logs.map(|(file, bytes)| (*file, bytes.clone()));
+            logs.rfind(|(file, _)| matches!(file, FileName::Log(base) if begins(*base, tail)))
+        };
+        let (file, mut older) = newest(&user).expect("the log has a file");
+        user.publish(A, 2);
+        user.checkpoint();
+        user.publish(A, 3);
+        user.rig.tick();
+        assert_eq!(newest(&user).map(|(newest, _)| newest), Some(file));
+        let last = user.rig.store.tail();
+        if is_empty {
+            older.fill(0);
+        }
+        user.rig.disk.files.insert(file, older);
+        let mut user = user.reopen();
+        let report = user.rig.report();
+        assert!(report.lost_max >= 3, "{report:?}");
+        assert!(report.tail >= last, "{report:?}");
+        let position = user.rig.put(b"goes on");
+        assert!(position >= report.tail);
+        let user = user.reopen();
+        assert_eq!(user.rig.entries().last(), Some(&Bytes::from("goes on")));
+    }
+}
+
+#[test]
 fn log_file_cut_off_below_a_checkpoint_counts_as_much_as_it_may_have_held() {
     let mut user = User::new();
     user.publish(A, 50);
