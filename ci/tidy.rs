@@ -5,6 +5,7 @@ use std::path::Path;
 
 mod crates;
 mod documents;
+mod faults;
 mod manifests;
 mod rules;
 mod tree;
@@ -288,4 +289,13 @@ fn long_files_do_not_grow() {
 fn no_file_names_a_machine() {
     let texts = tree::files(root(), |name| name != "Cargo.lock" && name != "go.sum");
     none(texts.iter().flat_map(rules::names_no_machine));
+}
+
+#[test]
+fn the_table_of_faults_names_every_scenario_and_no_other() {
+    let (page, sources) = (tree::file(root(), "docs/durability.md"), sources());
+    let tested = faults::Tested::find(&page, &sources);
+    assert!(tested.simulated.len() > 40, "the scenarios are found");
+    assert!(tested.rows.len() > 5, "the rows are found");
+    none(faults::matrix(&tested));
 }

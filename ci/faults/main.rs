@@ -31,6 +31,7 @@ use anyhow::{Result, ensure};
 pub(crate) use args::Args;
 use ci::load::server::Candidate;
 use outcome::{Outcome, Row, table};
+use rot::How;
 
 /// Whether a row damages what is stored, so that messages may be lost, if not silently.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ enum Harm {
 type Run = fn(&Candidate, &Args) -> Result<Outcome>;
 
 /// The rows: their key, their name in the table, and what they do.
-const ROWS: [(&str, &str, Harm, Run); 8] = [
+const ROWS: [(&str, &str, Harm, Run); 11] = [
     ("order", "order of write, sync, ack", Harm::None, order::run),
     ("kill", "kill -9 under load", Harm::None, kill::run),
     ("power", "power loss", Harm::None, power::run),
@@ -65,7 +66,27 @@ const ROWS: [(&str, &str, Harm, Run); 8] = [
         |candidate, args| inject::run(candidate, args, &inject::SYNC_IS_SLOW),
     ),
     ("space", "disk full (ENOSPC)", Harm::None, space::run),
-    ("rot", "one bit flips while stopped", Harm::Damage, rot::run),
+    (
+        "rot",
+        "one bit flips while stopped",
+        Harm::Damage,
+        |candidate, args| rot::run(candidate, args, How::Flip),
+    ),
+    (
+        "cut",
+        "a file is cut off while stopped",
+        Harm::Damage,
+        |candidate, args| rot::run(candidate, args, How::Cut),
+    ),
+    ("gone", "a file is gone", Harm::Damage, |candidate, args| {
+        rot::run(candidate, args, How::Gone)
+    }),
+    (
+        "moved",
+        "a block lies in another place",
+        Harm::Damage,
+        |candidate, args| rot::run(candidate, args, How::Moved),
+    ),
 ];
 
 fn main() -> Result<()> {

@@ -1,5 +1,5 @@
-//! One bit flips in one file while the server is stopped: in every file, one after the other, each time
-//! on a fresh copy of the directory.
+//! One file is damaged while the server is stopped: every file, one after the other, each time on a fresh
+//! copy of the directory.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -26,7 +26,23 @@ const FILL_MAX: Duration = Duration::from_secs(25);
 /// How many files of one kind are damaged.
 const OF_A_KIND_MAX: usize = 3;
 
-pub(crate) fn run(candidate: &Candidate, args: &Args) -> Result<Outcome> {
+/// What a file system or a device exchanges as a whole.
+const BLOCK: usize = 4096;
+
+/// What is done to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// One bit flips.
+    Flip,
+    /// It is cut off somewhere.
+    Cut,
+    /// It is gone.
+    Gone,
+    /// One of its blocks holds what another one does: a write went to the wrong place.
+    Moved,
+}
+
+pub(crate) fn run(candidate: &Candidate, args: &Args, how: How) -> Result<Outcome> {
     let dir = tempfile::Builder::new()
         .prefix("faultcheck")
         .tempdir_in(&args.dir)?;
@@ -61,7 +77,9 @@ pub(crate) fn run(candidate: &Candidate, args: &Args) -> Result<Outcome> {
                 &bad.display().to_string(),
             ],
         )?;
-        flip(&bad.join(&file), args.seed)?;
+        if !harm(&bad.join(&file), how, args.seed)? {
+            continue;
+        }
         let mut history = History::default();
         history.take(filled.acked.clone());
         let kind = kind_of(&file);
@@ -86,14 +104,14 @@ pub(crate) fn run(candidate: &Candidate, args: &Args) -> Result<Outcome> {
         total.reused += history.reused;
         total.notes.push(file.display().to_string());
     }
-    let flips = total.notes.len();
-    ensure!(flips > 0, "there is no file");
-    total.notes = describe(flips, &bitten, total.reused);
+    let files = total.notes.len();
+    ensure!(files > 0, "there is no file");
+    total.notes = describe(files, &bitten, total.reused);
     Ok(total)
 }
 
-fn describe(flips: usize, bitten: &BTreeMap<String, (u64, u64)>, reused: u64) -> Vec<String> {
-    let mut notes = vec![format!("{flips} flips, counts added up")];
+fn describe(files: usize, bitten: &BTreeMap<String, (u64, u64)>, reused: u64) -> Vec<String> {
+    let mut notes = vec![format!("{files} files, counts added up")];
     for (kind, (lost, silent)) in bitten {
         notes.push(format!("{kind}: up to {lost} lost, {silent} silently"));
     }
@@ -140,16 +158,72 @@ fn kind_of(file: &Path) -> String {
     }
 }
 
-/// Flips a bit in the part of the file that is not zero.
-fn flip(path: &Path, seed: u64) -> Result<()> {
+/// Damages the part of the file that is not zero; says whether that is possible.
+fn harm(path: &Path, how: How, seed: u64) -> Result<bool> {
     let bytes = fs::read(path)?;
-    let used = bytes
-        .iter()
-        .rposition(|&byte| byte != 0)
-        .map_or(1, |at| at + 1);
-    let at = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16) % used as u64;
+    let used = bytes.iter().rposition(|&byte| byte != 0);
+    let used = used.map_or(1, |at| at + 1);
+    let draw = |bound: usize, salt: u64| {
+        let drawn = (seed ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
+        usize::try_from(drawn % bound.max(1) as u64)
+    };
     let file = File::options().write(true).open(path)?;
-    let byte = bytes[usize::try_from(at)?] ^ 0x10;
-    file.write_all_at(&[byte], at)?;
-    Ok(())
+    match how {
+        How::Flip => {
+            let at = draw(used, 0)?;
+            file.write_all_at(&[bytes[at] ^ 0x10], at as u64)?;
+        }
+        How::Cut => file.set_len(draw(used, 0)? as u64)?,
+        How::Gone => fs::remove_file(path)?,
+        How::Moved => {
+            // What lies in the last block may be torn by a crash as well: nothing can tell.
+            let blocks = (used / BLOCK).saturating_sub(1);
+            if blocks < 2 {
+                return Ok(false);
+            }
+            let from = draw(blocks, 0)?;
+            let to = (from + 1 + draw(blocks - 1, 1)?) % blocks;
+            let block = &bytes[from * BLOCK..][..BLOCK];
+            if block == &bytes[to * BLOCK..][..BLOCK] {
+                return Ok(false);
+            }
+            file.write_all_at(block, (to * BLOCK) as u64)?;
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn harmed(how: How, bytes: &[u8], seed: u64) -> Option<Vec<u8>> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("file");
+        fs::write(&path, bytes).expect("it is written");
+        harm(&path, how, seed)
+            .expect("it is damaged")
+            .then(|| fs::read(&path).unwrap_or_default())
+    }
+
+    #[test]
+    fn a_file_is_damaged_where_it_is_not_zero() {
+        let mut bytes: Vec<u8> = (1..=10).flat_map(|n: u8| [n; BLOCK]).collect();
+        bytes.truncate(40_000);
+        bytes.resize(60_000, 0);
+        for seed in 0..20 {
+            let flipped = harmed(How::Flip, &bytes, seed).expect("it can be");
+            let differ = |other: &[u8]| {
+                (0..bytes.len())
+                    .filter(|&at| bytes[at] != other[at])
+                    .count()
+            };
+            assert_eq!((flipped.len(), differ(&flipped)), (60_000, 1));
+            assert!(harmed(How::Cut, &bytes, seed).expect("it can be").len() < 40_000);
+            let moved = harmed(How::Moved, &bytes, seed).expect("it can be");
+            assert_eq!((moved.len(), differ(&moved)), (60_000, BLOCK));
+        }
+        assert_eq!(harmed(How::Gone, &bytes, 1), Some(Vec::new()));
+        assert_eq!(harmed(How::Moved, b"too short", 1), None);
+    }
 }

@@ -136,8 +136,8 @@ impl Server {
     }
 
     /// A tracer's death would let the process below it go on. Its directory is free only when it is
-    /// gone, which its tracer has to see first.
-    fn kill_traced(&self) {
+    /// gone, which its tracer has to see first; then the tracer writes what it has seen, and ends.
+    fn kill_traced(&mut self) {
         let Ok(text) = fs::read_to_string(self.dir.join("pid")) else {
             return;
         };
@@ -150,6 +150,9 @@ impl Server {
         let process = Path::new("/proc").join(pid);
         let deadline = Instant::now() + Duration::from_secs(10);
         while process.exists() && Instant::now() < deadline {
+            sleep(Duration::from_millis(5));
+        }
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
             sleep(Duration::from_millis(5));
         }
     }
