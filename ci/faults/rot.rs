@@ -29,6 +29,9 @@ const OF_A_KIND_MAX: usize = 3;
 /// What a file system or a device exchanges as a whole.
 const BLOCK: usize = 4096;
 
+/// How many pairs of blocks are looked at to find two that differ.
+const PAIRS_MAX: u64 = 200;
+
 /// What is done to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
@@ -181,13 +184,18 @@ fn harm(path: &Path, how: How, seed: u64) -> Result<bool> {
             if blocks < 2 {
                 return Ok(false);
             }
-            let from = draw(blocks, 0)?;
-            let to = (from + 1 + draw(blocks - 1, 1)?) % blocks;
-            let block = &bytes[from * BLOCK..][..BLOCK];
-            if block == &bytes[to * BLOCK..][..BLOCK] {
+            // Most of a message is the same as in others.
+            let pairs = (0..PAIRS_MAX).map(|salt| {
+                let from = draw(blocks, salt)?;
+                Ok((from, (from + 1 + draw(blocks - 1, salt + 1)?) % blocks))
+            });
+            let pairs: Result<Vec<(usize, usize)>> = pairs.collect();
+            let block = |at: usize| &bytes[at * BLOCK..][..BLOCK];
+            let mut pairs = pairs?.into_iter();
+            let Some((from, to)) = pairs.find(|&(from, to)| block(from) != block(to)) else {
                 return Ok(false);
-            }
-            file.write_all_at(block, (to * BLOCK) as u64)?;
+            };
+            file.write_all_at(block(from), (to * BLOCK) as u64)?;
         }
     }
     Ok(true)
