@@ -18,7 +18,7 @@ mod process;
 mod schedules;
 mod switched;
 
-pub use process::{End, Life, Server};
+pub use process::{Cheat, End, Life, Server};
 
 /// How many things a feature does in a run.
 const STEPS: u64 = 40;
@@ -73,23 +73,37 @@ pub const FEATURES: [&str; 10] = [
 /// # Panics
 /// If there is no such feature.
 pub fn live(feature: &str, seed: u64) -> Result<Summary, String> {
+    live_with(feature, Server::new(seed, None))
+}
+
+/// Runs a feature with a seed on a server that breaks promises.
+///
+/// # Errors
+/// What did not hold, as it should not.
+///
+/// # Panics
+/// If there is no such feature.
+pub fn deceived(feature: &str, seed: u64, cheat: Cheat) -> Result<Summary, String> {
+    live_with(feature, Server::new(seed, Some(cheat)))
+}
+
+fn live_with(feature: &str, server: Server) -> Result<Summary, String> {
     match feature {
-        "atomic_batches" => run(&mut atomic::Atomic::default(), seed),
-        "copies" => run(&mut copies::Copies::default(), seed),
-        "early_acks" => run(&mut early::Early::default(), seed),
-        "fast_batches" => run(&mut fast::Fast::default(), seed),
-        "lifetimes" => run(&mut lifetimes::Lifetimes::default(), seed),
-        "paused_consumers" => run(&mut paused::Paused::default(), seed),
-        "pinned_clients" => run(&mut pinned::Pinned::default(), seed),
-        "schedules" => run(&mut schedules::Schedules::default(), seed),
-        "shared_creates" => run(&mut creates::Creates::default(), seed),
-        "switched_streams" => run(&mut switched::Switched::default(), seed),
+        "atomic_batches" => run(&mut atomic::Atomic::default(), server),
+        "copies" => run(&mut copies::Copies::default(), server),
+        "early_acks" => run(&mut early::Early::default(), server),
+        "fast_batches" => run(&mut fast::Fast::default(), server),
+        "lifetimes" => run(&mut lifetimes::Lifetimes::default(), server),
+        "paused_consumers" => run(&mut paused::Paused::default(), server),
+        "pinned_clients" => run(&mut pinned::Pinned::default(), server),
+        "schedules" => run(&mut schedules::Schedules::default(), server),
+        "shared_creates" => run(&mut creates::Creates::default(), server),
+        "switched_streams" => run(&mut switched::Switched::default(), server),
         _ => panic!("no feature is called {feature}"),
     }
 }
 
-fn run(feature: &mut impl Feature, seed: u64) -> Result<Summary, String> {
-    let mut server = Server::new(seed);
+fn run(feature: &mut impl Feature, mut server: Server) -> Result<Summary, String> {
     let mut steps = STEPS;
     while steps > 0 {
         match life(feature, &mut server, &mut steps) {

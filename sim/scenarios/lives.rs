@@ -1,7 +1,7 @@
 //! Single features over many lives of a server: power loss and kills between any two disk operations,
 //! slow disks, cut connections, each feature with rules of its own.
 
-use sim::lives::{FEATURES, live};
+use sim::lives::{Cheat, FEATURES, deceived, live};
 
 /// Seeds of each feature; fresh ones are the sweep's.
 const SEEDS: core::ops::Range<u64> = 1..13;
@@ -63,6 +63,35 @@ fn schedules_fire_once_and_in_time() {
 #[test]
 fn what_was_created_together_stays() {
     holds("shared_creates");
+}
+
+/// Returns what the oracle of a feature says of a server that cheats; none if it sees nothing within some seeds.
+fn caught(feature: &str, cheat: Cheat) -> Option<String> {
+    // A server that does not come up again is noticed before any oracle looks.
+    let is_told = |text: &String| !text.starts_with("after a start");
+    let mut seeds = SEEDS;
+    seeds.find_map(|seed| deceived(feature, seed, cheat).err().filter(is_told))
+}
+
+#[test]
+fn a_disk_that_keeps_nothing_of_what_it_syncs_is_noticed_by_every_oracle() {
+    for feature in FEATURES {
+        let caught = caught(feature, Cheat::DiskLies);
+        assert!(caught.is_some(), "{feature}");
+    }
+}
+
+#[test]
+fn a_clock_that_runs_is_noticed_wherever_time_is_promised() {
+    for feature in [
+        "lifetimes",
+        "paused_consumers",
+        "pinned_clients",
+        "schedules",
+    ] {
+        let caught = caught(feature, Cheat::ClockRuns);
+        assert!(caught.is_some(), "{feature}");
+    }
 }
 
 #[test]
