@@ -5,6 +5,7 @@
 //! goes on from there.
 
 mod copy;
+mod through;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -29,6 +30,8 @@ use crate::env::{Env, Purpose};
 use crate::index::Filter;
 use crate::shared::{Reader, TimerKind};
 use crate::stream::{MsgRead, Stream, StreamCore};
+
+use through::Passage;
 
 /// Most copies of one source that wait for the disk.
 const IN_FLIGHT_MAX: u32 = 256;
@@ -132,7 +135,8 @@ impl Upstream {
     }
 
     /// Begins to read from `origin` behind what was copied before.
-    fn start(&mut self, core: &StreamCore, origin: &StreamCore, now: Instant) {
+    fn start(&mut self, core: &StreamCore, from: &Stream, now: Instant) {
+        let origin = &from.core;
         self.origin = Some(origin.id());
         // nats-server's consumer of it is refused, now and ever.
         let is_valid = self.source.filter_subject.is_empty()
@@ -150,6 +154,7 @@ impl Upstream {
         } else {
             Seq(self.source.opt_start_seq)
         };
+        self.begin_through(from);
     }
 
     /// Returns the time from which on messages are wanted; a sequence says it better.
@@ -205,7 +210,8 @@ impl JetStream {
             };
             upstream.exporter = env.exporter(core.account(), &external.api, deliver);
         }
-        let Some(origin) = self.origin_of(core, upstream) else {
+        let origin = self.origin_of(core, upstream);
+        let Some(origin) = origin.filter(|origin| upstream.passage(origin) == Passage::Open) else {
             let now = env.now().mono;
             if upstream.origin.take().is_some() {
                 upstream.active = Some(now);
@@ -214,11 +220,11 @@ impl JetStream {
             return;
         };
         let mut begins = None;
-        if upstream.origin != Some(origin.id()) {
+        if upstream.origin != Some(origin.core.id()) {
             upstream.start(core, origin, env.now().mono);
-            begins = self.gap_before(core, origin, upstream);
+            begins = self.gap_before(core, &origin.core, upstream);
         }
-        let origin = origin.id();
+        let origin = origin.core.id();
         if let Some(below) = begins {
             self.pass_gap(id, below, env);
         }
@@ -393,7 +399,9 @@ impl JetStream {
 
     fn source_info(&self, stream: &Stream, upstream: &Upstream, now: Now) -> SourceInfo {
         let source = &upstream.source;
-        let origin = self.origin_of(&stream.core, upstream);
+        let found = self.origin_of(&stream.core, upstream);
+        let passage = found.map(|origin| upstream.passage(origin));
+        let origin = found.map(|origin| &origin.core);
         let copied = stream.core.copied(upstream.key);
         let mut from = copied.next().max(Seq(source.opt_start_seq));
         if let (Some(time), Some(origin)) =
@@ -427,7 +435,12 @@ impl JetStream {
             },
             seq: if upstream.is_mirror { 0 } else { copied.0 },
             active: Nanos(active.map_or(-1, |ns| i64::try_from(ns).unwrap_or(i64::MAX))),
-            error: (origin.is_none() && asked).then_some(errors::STREAM_NOT_FOUND),
+            error: match passage {
+                _ if !asked => None,
+                None => Some(errors::STREAM_NOT_FOUND),
+                Some(Passage::Refused) => Some(upstream.refusal()),
+                Some(Passage::Open | Passage::Awaited) => None,
+            },
             filter_subject: source.filter_subject.clone(),
             subject_transforms: source.subject_transforms.clone(),
         }
@@ -435,13 +448,13 @@ impl JetStream {
 
     /// Returns the stream that a source means: one of the same account, or of another whose API the
     /// account imports.
-    fn origin_of(&self, core: &StreamCore, upstream: &Upstream) -> Option<&StreamCore> {
+    fn origin_of(&self, core: &StreamCore, upstream: &Upstream) -> Option<&Stream> {
         let account = match &upstream.source.external {
             Some(_) => upstream.exporter?,
             None => core.account(),
         };
         let origin = self.stream(account, &upstream.source.name)?;
-        (origin.core.id() != core.id()).then_some(&origin.core)
+        (origin.core.id() != core.id()).then_some(origin)
     }
 }
 

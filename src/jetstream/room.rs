@@ -82,6 +82,17 @@ impl JetStream {
         stream: StreamId,
         msg: &Inbound<'_>,
     ) -> Option<ApiError> {
+        self.exceeds_bytes_behind(stream, msg, 0)
+    }
+
+    /// Does what [`JetStream::exceeds_bytes`] does for a copy; `copies` is what the bytes of those before it
+    /// are that are under way.
+    pub(crate) fn exceeds_bytes_behind(
+        &mut self,
+        stream: StreamId,
+        msg: &Inbound<'_>,
+        copies: u64,
+    ) -> Option<ApiError> {
         let core = &self.streams.get(&stream)?.core;
         let (account, is_memory) = (core.account(), core.is_memory());
         let limits = self.limits(account);
@@ -102,7 +113,7 @@ impl JetStream {
         let len = msg.subject.len() + msg.headers.len() + msg.payload.len();
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         let size = u64::from(core.index.size_of(len, !msg.headers.is_empty()));
-        let under_way = self.shared.replies.in_flight_bytes();
+        let under_way = self.shared.replies.in_flight_bytes() + copies;
         let (streams, room) = (&self.streams, &mut self.shared.room);
         let count = |whose: Whose| {
             let cores = streams.values().map(|stream| &stream.core);

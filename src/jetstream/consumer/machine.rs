@@ -398,6 +398,11 @@ impl Consumer {
         &self.config
     }
 
+    /// Returns the sequence that it looks at next.
+    pub(crate) fn next(&self) -> Seq {
+        self.next
+    }
+
     /// Returns the consumer's state.
     #[must_use]
     pub fn state(&self) -> &ConsumerState {

@@ -107,6 +107,12 @@ impl JetStream {
         sum: Option<Sum>,
         env: &mut impl Env,
     ) -> bool {
+        // What limits refuse comes later, when there is room for it.
+        let under_way = u64::try_from(upstream.in_flight_bytes).unwrap_or(u64::MAX);
+        if self.exceeds_bytes_behind(id, copy, under_way).is_some() {
+            self.pause(id, upstream, env);
+            return false;
+        }
         let time = if upstream.is_mirror {
             at
         } else {

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::shared::Options;
 use crate::stream::MsgRead;
 use crate::testing::{ACCOUNT, Bench};
 
@@ -349,4 +350,73 @@ fn a_request_that_waits_for_a_copy_is_answered() {
     bench.sync();
     let info = bench.world.take("api").pop().unwrap();
     assert!(info.contains("\"last_seq\":6"), "{info}");
+}
+
+#[test]
+fn a_source_with_a_consumer_copies_while_that_one_can_be_acknowledged_by_flow_control() {
+    for (how, code) in [
+        ("\"mirror\":{SOURCE}", "\"err_code\":10214"),
+        ("\"sources\":[{SOURCE}]", "\"err_code\":10217"),
+    ] {
+        let mut bench = origin();
+        let named = "\"name\":\"S\",\"consumer\":{\"name\":\"C\",\"deliver_subject\":\"d\"}";
+        create(&mut bench, "M", &how.replace("SOURCE", named));
+        bench.sync();
+        bench.advance_ms(200);
+        let info = bench.ask("STREAM.INFO.M", "");
+        assert!(!info.contains("err_code"), "it is waited for: {info}");
+        for (ack, deliver, filter, expected) in [
+            ("none", "d", "s.>", Vec::new()),
+            ("flow_control", "e", "s.>", Vec::new()),
+            ("flow_control", "d", "s.4", Vec::from(["s.4"])),
+        ] {
+            let config = format!(
+                "{{\"stream_name\":\"S\",\"config\":{{\"durable_name\":\"C\",\"ack_policy\":\"{ack}\",\
+                 \"deliver_subject\":\"{deliver}\",\"flow_control\":true,\
+                 \"idle_heartbeat\":1000000000,\"filter_subject\":\"{filter}\"}}}}"
+            );
+            let answer = bench.ask("CONSUMER.CREATE.S.C", &config);
+            assert!(answer.contains("\"num_pending\""), "{answer}");
+            bench.sync();
+            let info = bench.ask("STREAM.INFO.M", "");
+            assert_eq!(info.contains(code), ack == "none", "{info}");
+            let held: Vec<String> = held(&mut bench, "M").into_iter().map(|m| m.1).collect();
+            assert_eq!(held, expected, "{ack} to {deliver}");
+            bench.ask("CONSUMER.DELETE.S.C", "");
+        }
+    }
+}
+
+#[test]
+fn copies_wait_while_the_server_has_no_room_for_them() {
+    for (storage, place) in [("file", "store"), ("memory", "memory")] {
+        let mut options = Options::default();
+        let bytes_max = match place {
+            "store" => &mut options.store_bytes_max,
+            _ => &mut options.memory_bytes_max,
+        };
+        *bytes_max = 1000;
+        let mut bench = Bench::with_options(options.clone());
+        create(
+            &mut bench,
+            "S",
+            &format!("\"subjects\":[\"s\"],\"storage\":\"{storage}\""),
+        );
+        for _ in 0..3 {
+            bench.publish_acked("s", &[], &"x".repeat(200));
+        }
+        let mirror = format!("\"mirror\":{{\"name\":\"S\"}},\"storage\":\"{storage}\"");
+        create(&mut bench, "M", &mirror);
+        bench.sync();
+        let some = seqs(&mut bench, "M").len();
+        assert!((1..3).contains(&some), "{some} in {storage}");
+        bench.js.change_options(Options {
+            store_bytes_max: 1 << 20,
+            memory_bytes_max: 1 << 20,
+            ..options
+        });
+        bench.advance_ms(2000);
+        bench.sync();
+        assert_eq!(seqs(&mut bench, "M"), [1, 2, 3], "{storage}");
+    }
 }

@@ -54,9 +54,9 @@ json_enum! {
 json_enum! {
     /// Where a consumer starts.
     pub enum DeliverPolicy[error: DecodeError::unknown_name] {
-        /// At the first message.
+        /// At the first message; requests may say that it is undefined.
         #[default]
-        All = "all",
+        All = "all" | "undefined",
         /// At the last message.
         Last = "last",
         /// After the last message.
@@ -232,4 +232,21 @@ fn unknown_compression(node: &Node<'_>) -> DecodeError {
 fn unknown_priority_policy(node: &Node<'_>) -> DecodeError {
     let raw = String::from_utf8_lossy(node.raw);
     DecodeError::new(format!("unknown priority policy: {raw}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deliver_policy_may_be_called_undefined_and_no_other_policy() {
+        assert_eq!(
+            DeliverPolicy::from_name("undefined"),
+            Some(DeliverPolicy::All)
+        );
+        assert_eq!(DeliverPolicy::All.as_str(), "all");
+        assert_eq!(DeliverPolicy::from_name("UNDEFINED"), None);
+        assert_eq!(AckPolicy::from_name("undefined"), None);
+        assert_eq!(ReplayPolicy::from_name("undefined"), None);
+    }
 }

@@ -144,29 +144,29 @@ macro_rules! json_enum {
     (
         $(#[$meta:meta])*
         pub enum $name:ident[error: $error:path] in either case {
-            $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)*
+            $($(#[$variant_meta:meta])* $variant:ident = $text:literal $(| $alias:literal)?,)*
         }
     ) => {
         $crate::js::json::json_enum! {
             @define [to_ascii_lowercase] [$error]
-            $(#[$meta])* $name { $($(#[$variant_meta])* $variant = $text,)* }
+            $(#[$meta])* $name { $($(#[$variant_meta])* $variant = $text $(| $alias)?,)* }
         }
     };
     (
         $(#[$meta:meta])*
         pub enum $name:ident[error: $error:path] {
-            $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)*
+            $($(#[$variant_meta:meta])* $variant:ident = $text:literal $(| $alias:literal)?,)*
         }
     ) => {
         $crate::js::json::json_enum! {
             @define [clone] [$error]
-            $(#[$meta])* $name { $($(#[$variant_meta])* $variant = $text,)* }
+            $(#[$meta])* $name { $($(#[$variant_meta])* $variant = $text $(| $alias)?,)* }
         }
     };
     (
         @define [$known_as:ident] [$error:path]
         $(#[$meta:meta])*
-        $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)* }
+        $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal $(| $alias:literal)?,)* }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,7 +187,7 @@ macro_rules! json_enum {
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 match name {
-                    $($text => Some(Self::$variant),)*
+                    $($text $(| $alias)? => Some(Self::$variant),)*
                     _ => None,
                 }
             }
