@@ -5,6 +5,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::io;
 use std::rc::Rc;
 
 use broker::{Accepted, ConnId, Gone, Rules, Security};
@@ -50,21 +51,22 @@ impl<N: Net> Door<N> {
         Self { listener, entrance }
     }
 
-    /// Accepts until `closing`, then ends when its connections have.
+    /// Accepts until `closing`, then ends when its connections have. Who comes later is refused by the
+    /// system: a listener that only rests would take him in and leave him waiting.
     ///
     /// # Panics
     /// When a connection's task panics, so that it does not go unnoticed.
     pub(crate) async fn run(self, mut closing: oneshot::Receiver<()>) {
         let mut conns = JoinSet::new();
-        let mut open = true;
-        while open || !conns.is_empty() {
+        let mut listener = Some(self.listener);
+        while listener.is_some() || !conns.is_empty() {
             tokio::select! {
                 biased;
-                _ = &mut closing, if open => open = false,
+                _ = &mut closing, if listener.is_some() => listener = None,
                 Some(ended) = conns.join_next(), if !conns.is_empty() => {
                     ended.expect("connections end without a panic");
                 }
-                accepted = N::accept(&self.listener), if open => match accepted {
+                Some(accepted) = accept::<N>(listener.as_ref()) => match accepted {
                     Ok((stream, peer)) => self.entrance.enter(stream, peer, &mut conns),
                     // Out of descriptors, or a peer that left already: neither ends the server.
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -72,6 +74,13 @@ impl<N: Net> Door<N> {
             }
         }
     }
+}
+
+/// Returns who comes in next; none when nobody is let in any more.
+async fn accept<N: Net>(
+    listener: Option<&N::Listener>,
+) -> Option<io::Result<(N::Stream, SocketAddr)>> {
+    Some(N::accept(listener?).await)
 }
 
 impl Entrance {

@@ -94,6 +94,19 @@ fn stopping_ends_the_connections() {
 }
 
 #[test]
+fn who_comes_while_others_leave_is_refused() {
+    run_leaving(Options::default(), None, None, |bound, leave| async move {
+        let address = bound.clients[0];
+        let _stays = client(address).await;
+        leave.send(()).expect("the server waits for it");
+        // Until the server has heard it, somebody may still come in.
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
 fn what_was_acknowledged_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     with_store(dir.path(), |address| async move {
@@ -158,6 +171,16 @@ fn run_reloading<F: Future<Output = ()>>(
     reload: Option<Reload>,
     test: impl FnOnce(Bound) -> F,
 ) {
+    run_leaving(config, disk, reload, |bound, _never| test(bound));
+}
+
+/// Serves while `test` runs, which may tell the server to become a lame duck.
+fn run_leaving<F: Future<Output = ()>>(
+    config: Options,
+    disk: Option<FileDisk>,
+    reload: Option<Reload>,
+    test: impl FnOnce(Bound, oneshot::Sender<()>) -> F,
+) {
     let listen = Listen {
         host: "127.0.0.1".to_owned(),
         port: 0,
@@ -178,6 +201,7 @@ fn run_reloading<F: Future<Output = ()>>(
     };
     let (tell, told) = oneshot::channel();
     let (finish, finished) = oneshot::channel::<()>();
+    let (leave, left) = oneshot::channel::<()>();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -187,12 +211,16 @@ fn run_reloading<F: Future<Output = ()>>(
             tell.send(bound.clone()).expect("the test waits for it");
         };
         let ends = Ends {
-            leave: core::future::pending(),
+            leave: async {
+                if left.await.is_err() {
+                    core::future::pending().await
+                }
+            },
             stop: async { finished.await.expect("the test ends first") },
         };
         let served = serve::<TokioNet, FileDisk>(options, disk, around, ready, ends);
         let tested = async {
-            test(told.await.unwrap()).await;
+            test(told.await.unwrap(), leave).await;
             finish.send(()).expect("the server waits for it");
         };
         let both = async { tokio::join!(served, tested) };
