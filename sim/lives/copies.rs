@@ -1,6 +1,7 @@
 //! Mirrors and sources of another account's streams, with an origin that cannot be reached for a while, a
 //! disk that cannot be read or is slow, and a process that dies: a mirror is the beginning of its origin,
-//! a sourcing stream holds each message once and in its origin's order, and in the end all of it.
+//! a sourcing stream holds each message once and in its origin's order, and in the end all of it. What is copied
+//! from a work queue leaves that only when the copy has it.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -19,9 +20,15 @@ pub(super) struct Copies {
     /// What copies were read to hold: it stays.
     mirror: BTreeMap<u64, String>,
     sourced: BTreeMap<u64, String>,
+    /// What the work queue was acknowledged to hold, and what its copy was read to hold.
+    queued: BTreeMap<u64, String>,
+    emptied: BTreeMap<u64, String>,
 }
 
 const ORIGINS: [&str; 2] = ["O", "Q"];
+/// The work queue, and the stream that copies it.
+const QUEUE: &str = "W";
+const EMPTIED: &str = "E";
 
 impl Copies {
     fn publish(&mut self, server: &mut Server) -> Life {
@@ -34,6 +41,18 @@ impl Copies {
             let body = format!("{subject}.{}.{}", self.sent, "x".repeat(len));
             if let Ok(seq) = server.publish(&subject, &[], &body)? {
                 self.origins[origin].insert(seq, body);
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes to the work queue.
+    fn enqueue(&mut self, server: &mut Server) -> Life {
+        for _ in 0..1 + server.rng.below(6) {
+            self.sent += 1;
+            let body = format!("w.{}", self.sent);
+            if let Ok(seq) = server.publish("w.a", &[], &body)? {
+                self.queued.insert(seq, body);
             }
         }
         Ok(())
@@ -98,6 +117,41 @@ impl Copies {
     }
 }
 
+impl Copies {
+    /// Looks at the work queue and at its copy: what was acknowledged is in one of them, and in the copy
+    /// once.
+    fn look_at_queue(&mut self, server: &mut Server, is_over: bool) -> Life {
+        server.speak_as(0);
+        // What leaves the queue meanwhile is found in the copy.
+        let left = server.read_all(QUEUE)?;
+        server.speak_as(1);
+        let copied = Self::read(server, EMPTIED, &self.emptied)?;
+        server.speak_as(0);
+        let came: Vec<u64> = copied
+            .values()
+            .filter_map(|kept| came_from(kept, QUEUE))
+            .collect();
+        let is_rising = came.iter().zip(came.iter().skip(1)).all(|(a, b)| a < b);
+        ensure(is_rising && came.len() == copied.len(), || {
+            format!("the copy of the queue came from {came:?}")
+        })?;
+        let bodies_of = came.into_iter().zip(copied.values());
+        let of_copy: BTreeMap<u64, &str> = bodies_of.map(|(s, kept)| (s, &*kept.body)).collect();
+        for (seq, body) in &self.queued {
+            let is = left.get(seq).map(|kept| &*kept.body);
+            let is = of_copy.get(seq).copied().or(is);
+            ensure(is == Some(body), || {
+                format!("{QUEUE}/{seq} was {body}, and is {is:?}")
+            })?;
+        }
+        ensure(!is_over || left.is_empty(), || {
+            format!("the queue still holds {:?}", left.keys())
+        })?;
+        self.emptied = bodies(copied);
+        Ok(())
+    }
+}
+
 impl Feature for Copies {
     fn prepare(&mut self, server: &mut Server) -> Life {
         server.speak_as(0);
@@ -106,6 +160,8 @@ impl Feature for Copies {
             let config = json!({ "name": name, "subjects": [subjects] });
             server.must(&format!("STREAM.CREATE.{name}"), &config)?;
         }
+        let config = json!({ "name": QUEUE, "subjects": ["w.*"], "retention": "workqueue" });
+        server.must(&format!("STREAM.CREATE.{QUEUE}"), &config)?;
         server.speak_as(1);
         let external =
             |deliver: &str| json!({ "api": "js.p", "deliver": format!("deliver.c.{deliver}") });
@@ -113,7 +169,9 @@ impl Feature for Copies {
         let sourced = json!({ "name": "S", "sources": [
             { "name": "O", "external": external("o") },
             { "name": "Q", "external": external("q"), "filter_subject": "q.a" } ] });
-        for (name, config) in [("M", mirror), ("S", sourced)] {
+        let emptied = json!({ "name": EMPTIED, "sources": [
+            { "name": QUEUE, "external": external("w") } ] });
+        for (name, config) in [("M", mirror), ("S", sourced), (EMPTIED, emptied)] {
             let there = server.api(&format!("STREAM.INFO.{name}"), &json!({}))?;
             if there.is_err() {
                 server.must(&format!("STREAM.CREATE.{name}"), &config)?;
@@ -125,7 +183,8 @@ impl Feature for Copies {
 
     fn step(&mut self, server: &mut Server) -> Life {
         match server.rng.below(10) {
-            0..5 => self.publish(server),
+            0..3 => self.publish(server),
+            3..5 => self.enqueue(server),
             5 => {
                 let is_open = server.rng.one_in(2);
                 server.set_bridge(is_open)
@@ -145,13 +204,15 @@ impl Feature for Copies {
     }
 
     fn check(&mut self, server: &mut Server) -> Life {
-        self.look(server, false)
+        self.look(server, false)?;
+        self.look_at_queue(server, false)
     }
 
     fn finish(&mut self, server: &mut Server) -> Life {
         server.set_bridge(true)?;
         server.wait(Duration::from_secs(60))?;
-        self.look(server, true)
+        self.look(server, true)?;
+        self.look_at_queue(server, true)
     }
 }
 

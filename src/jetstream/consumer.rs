@@ -11,6 +11,7 @@ mod api;
 mod apply;
 mod checkpoint;
 mod clock;
+mod copying;
 mod cx;
 mod deadlines;
 mod deliver;
@@ -55,6 +56,7 @@ use routes::{Key, Routes};
 
 pub(crate) use api::check_consumer_request;
 pub(crate) use checkpoint::is_whole;
+pub(crate) use copying::{Standing, deliver_subject, token};
 pub use machine::Consumer;
 
 /// The consumers of one stream. Whether there are any is what every message asks.
@@ -73,6 +75,8 @@ pub struct Consumers {
     holding: Vec<Key>,
     /// How many count for nobody: what other streams copy with.
     direct: usize,
+    /// How many stand for what other streams copy.
+    copying: usize,
     /// Messages that went while a client worked on them.
     lost: Vec<(Key, Seq)>,
     /// Purges that consumers have not followed yet.
@@ -425,7 +429,8 @@ impl Consumers {
     fn is_free(&self, seq: Seq, core: &StreamCore) -> bool {
         match core.config().retention {
             Retention::Limits => false,
-            Retention::WorkQueue => true,
+            // Messages of others are kept for nobody else, but those of copies are everybody's.
+            Retention::WorkQueue => self.copying == 0 || self.is_unneeded(seq, core),
             Retention::Interest => self.is_unneeded(seq, core),
         }
     }

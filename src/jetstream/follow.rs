@@ -4,8 +4,10 @@
 //! *Invariant:* nothing here is durable. How far a source has come stands in the stream, and a restart
 //! goes on from there.
 
+mod consuming;
 mod copy;
 mod through;
+mod told;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -13,14 +15,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use protocol::id::{AccountId, Seq, StreamId};
+use protocol::id::{AccountId, LogPos, Seq, StreamId};
 use protocol::js::config::{StreamConfig, StreamSource};
-use protocol::js::errors;
-use protocol::js::info::SourceInfo;
 use protocol::store::ReadError;
 use protocol::subject;
 use protocol::subject::transform::Transform;
-use protocol::text::duration::Nanos;
 use protocol::time::{Instant, Now, Wall};
 
 use crate::JetStream;
@@ -37,12 +36,6 @@ use through::Passage;
 const IN_FLIGHT_MAX: u32 = 256;
 /// Most bytes of them.
 const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
-/// What external mirrors and sources have messages delivered below where nothing else is said.
-const MIRROR_DELIVERY: &str = "$JS.M";
-const SOURCE_DELIVERY: &str = "$JS.S";
-/// An origin is told to be missing only so long after it was first looked for: as long as nats-server's
-/// streams take to ask for it.
-const MISSING_AFTER: Duration = Duration::from_millis(125);
 /// How often nats-server's origins say that they are there when they have nothing else to say.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a stream waits after a copy was refused.
@@ -50,7 +43,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The streams that copy.
 #[derive(Debug, Default)]
-pub(crate) struct Followers(BTreeMap<StreamId, Vec<Upstream>>);
+pub(crate) struct Followers {
+    upstreams: BTreeMap<StreamId, Vec<Upstream>>,
+    /// Whether consumers of origins may have lost what they were made for.
+    has_strays: bool,
+}
 
 /// One mirror or source of a stream.
 #[derive(Debug)]
@@ -62,6 +59,10 @@ pub(crate) struct Upstream {
     transforms: Vec<Transform>,
     /// The account whose streams an external source means, while that may be copied from.
     exporter: Option<AccountId>,
+    /// Its consumer, where acks remove messages.
+    consumer: Option<String>,
+    /// Where the entry that makes it lies.
+    making: Option<LogPos>,
     /// The stream it reads from, once that is there.
     origin: Option<StreamId>,
     /// The next sequence to look at.
@@ -85,30 +86,31 @@ impl Followers {
     /// Takes over what a configuration says about mirror and sources.
     pub(crate) fn configure(&mut self, core: &StreamCore) {
         let mut upstreams = upstreams(core.config());
-        for mut old in self.0.remove(&core.id()).into_iter().flatten() {
+        for mut old in self.upstreams.remove(&core.id()).into_iter().flatten() {
             // What stays goes on where it is, wherever it would begin now.
             if let Some(same) = upstreams.iter_mut().find(|new| new.key == old.key) {
                 old.source = same.source.clone();
                 old.missing = None;
                 *same = old;
+            } else {
+                self.has_strays = true;
             }
         }
         if !upstreams.is_empty() {
-            self.0.insert(core.id(), upstreams);
+            self.upstreams.insert(core.id(), upstreams);
         }
     }
 
     /// Forgets a stream that is gone.
     pub(crate) fn forget(&mut self, stream: StreamId) {
-        self.0.remove(&stream);
+        self.has_strays |= self.upstreams.remove(&stream).is_some();
     }
 }
 
 impl Upstream {
     fn new(source: &StreamSource, is_mirror: bool) -> Self {
-        let subjects = source.subject_transforms.iter().map(|t| t.src.as_str());
-        let subjects = subjects.chain([source.filter_subject.as_str()]);
-        let filters = subjects.filter(|s| !s.is_empty());
+        let filters = consuming::wanted_subjects(source);
+        let filters = filters.iter();
         let transforms = source.subject_transforms.iter();
         let transforms = transforms.filter(|t| !t.dest.is_empty());
         Self {
@@ -120,6 +122,8 @@ impl Upstream {
                 .filter_map(|t| Transform::new(&t.src, &t.dest).ok())
                 .collect(),
             exporter: None,
+            consumer: None,
+            making: None,
             origin: None,
             next: Seq(0),
             last: Seq(0),
@@ -175,22 +179,35 @@ impl JetStream {
         for stream in self.streams.values().filter(|s| !s.is_hidden) {
             self.followers.configure(&stream.core);
         }
+        self.followers.has_strays = true;
     }
 
     /// Lets a stream go on that has paused.
     pub(crate) fn follow_again(&mut self, stream: StreamId) {
-        for upstream in self.followers.0.get_mut(&stream).into_iter().flatten() {
+        for upstream in self
+            .followers
+            .upstreams
+            .get_mut(&stream)
+            .into_iter()
+            .flatten()
+        {
             upstream.is_paused = false;
         }
     }
 
     /// Proposes copies of what has come to the origins.
     pub(crate) fn pump_followers(&mut self, env: &mut impl Env) {
-        if self.followers.0.is_empty() || !self.shared.live || self.poisoned.is_some() {
+        if !self.shared.live || self.poisoned.is_some() {
+            return;
+        }
+        if self.followers.has_strays {
+            self.end_strays(env);
+        }
+        if self.followers.upstreams.is_empty() {
             return;
         }
         let mut followers = core::mem::take(&mut self.followers);
-        for (&id, upstreams) in &mut followers.0 {
+        for (&id, upstreams) in &mut followers.upstreams {
             for upstream in upstreams {
                 self.pump_upstream(id, upstream, env);
             }
@@ -203,12 +220,8 @@ impl JetStream {
             return;
         };
         if let Some(external) = &upstream.source.external {
-            let deliver = match (external.deliver.as_str(), upstream.is_mirror) {
-                ("", true) => MIRROR_DELIVERY,
-                ("", false) => SOURCE_DELIVERY,
-                (deliver, _) => deliver,
-            };
-            upstream.exporter = env.exporter(core.account(), &external.api, deliver);
+            let exporter = env.exporter(core.account(), &external.api, upstream.delivery());
+            upstream.exporter = exporter;
         }
         let origin = self.origin_of(core, upstream);
         let Some(origin) = origin.filter(|origin| upstream.passage(origin) == Passage::Open) else {
@@ -217,6 +230,16 @@ impl JetStream {
                 upstream.active = Some(now);
             }
             upstream.missing.get_or_insert(now);
+            return;
+        };
+        let origin = origin.core.id();
+        if !self.can_take(id, origin, upstream, env) {
+            return;
+        }
+        let (Some(core), Some(origin)) = (
+            self.streams.get(&id).map(|stream| &stream.core),
+            self.streams.get(&origin),
+        ) else {
             return;
         };
         let mut begins = None;
@@ -321,7 +344,7 @@ impl JetStream {
         env: &mut impl Env,
     ) {
         let mut followers = core::mem::take(&mut self.followers);
-        let upstreams = followers.0.get_mut(&id).into_iter().flatten();
+        let upstreams = followers.upstreams.get_mut(&id).into_iter().flatten();
         for upstream in upstreams.filter(|upstream| upstream.key == source && upstream.is_reading) {
             upstream.is_reading = false;
             match &result {
@@ -346,7 +369,7 @@ impl JetStream {
             return;
         };
         let copied = core.copied(origin.source);
-        let upstreams = self.followers.0.get_mut(&id).into_iter().flatten();
+        let upstreams = self.followers.upstreams.get_mut(&id).into_iter().flatten();
         for upstream in upstreams.filter(|upstream| upstream.key == origin.source) {
             // After a change of the configuration, what was under way before it still comes.
             upstream.in_flight = upstream.in_flight.saturating_sub(1);
@@ -359,90 +382,6 @@ impl JetStream {
                 let at = now.mono + RETRY_AFTER;
                 self.shared.timers.set_earlier(TimerKind::Follow(id), at);
             }
-        }
-    }
-
-    /// Returns the name of a mirror that answers direct gets in the name of its origin, which does not.
-    pub(crate) fn mirror_for(&self, account: AccountId, origin: &str) -> Option<String> {
-        let stands_in = |upstream: &Upstream| {
-            upstream.is_mirror && upstream.has_caught_up && upstream.source.name == origin
-        };
-        let mut streams = self.followers.0.iter().filter_map(|(id, upstreams)| {
-            let core = &self.streams.get(id)?.core;
-            (upstreams.iter().any(stands_in) && core.account() == account).then_some(core)
-        });
-        let mirror = streams.find(|core| core.config().mirror_direct)?;
-        Some(mirror.name().into())
-    }
-
-    /// Returns how many mirrors and sources copy from a stream: in NATS each is a consumer of it.
-    pub(crate) fn copying_from(&self, origin: StreamId) -> usize {
-        let upstreams = self.followers.0.values().flatten();
-        let copying = upstreams.filter(|one| one.origin == Some(origin) && one.active.is_some());
-        copying.count()
-    }
-
-    /// Returns what INFO tells about the mirror and the sources of a stream.
-    pub(crate) fn source_infos(
-        &self,
-        stream: &Stream,
-        now: Now,
-    ) -> (Option<SourceInfo>, Vec<SourceInfo>) {
-        let upstreams = self.followers.0.get(&stream.core.id());
-        let infos = upstreams.into_iter().flatten();
-        let infos = infos.map(|upstream| (upstream, self.source_info(stream, upstream, now)));
-        let (mirror, sources): (Vec<_>, Vec<_>) =
-            infos.partition(|(upstream, _)| upstream.is_mirror);
-        let mirror = mirror.into_iter().map(|(_, info)| info).next();
-        (mirror, sources.into_iter().map(|(_, info)| info).collect())
-    }
-
-    fn source_info(&self, stream: &Stream, upstream: &Upstream, now: Now) -> SourceInfo {
-        let source = &upstream.source;
-        let found = self.origin_of(&stream.core, upstream);
-        let passage = found.map(|origin| upstream.passage(origin));
-        let origin = found.map(|origin| &origin.core);
-        let copied = stream.core.copied(upstream.key);
-        let mut from = copied.next().max(Seq(source.opt_start_seq));
-        if let (Some(time), Some(origin)) =
-            (upstream.start_time().filter(|_| copied.0 == 0), origin)
-        {
-            from = origin.index.first_since(time);
-        }
-        if upstream.origin.is_some() && upstream.in_flight == 0 {
-            from = upstream.next;
-        }
-        // Nothing is known before the first look at the origin.
-        let seen = origin.filter(|_| upstream.origin.is_some());
-        // Of another account's streams nothing is known before that.
-        let asked = source.external.is_none() || upstream.exporter.is_some();
-        let asked = asked
-            && upstream
-                .missing
-                .is_some_and(|at| now.mono >= at + MISSING_AFTER);
-        let active = upstream.active.map(|at| now.mono.since(at).as_nanos());
-        // An origin that is there is in touch, however long ago it had a message.
-        let active = active.map(|ns| seen.map_or(ns, |_| ns % HEARTBEAT.as_nanos()));
-        let ahead = seen.map_or(0, |o| o.index.num_pending(&upstream.filters, from));
-        SourceInfo {
-            name: source.name.clone(),
-            external: source.external.clone(),
-            lag: if upstream.is_paused && !upstream.is_mirror {
-                // nats-server counts what comes behind the message that it tries, and one less.
-                ahead.saturating_sub(2)
-            } else {
-                ahead
-            },
-            seq: if upstream.is_mirror { 0 } else { copied.0 },
-            active: Nanos(active.map_or(-1, |ns| i64::try_from(ns).unwrap_or(i64::MAX))),
-            error: match passage {
-                _ if !asked => None,
-                None => Some(errors::STREAM_NOT_FOUND),
-                Some(Passage::Refused) => Some(upstream.refusal()),
-                Some(Passage::Open | Passage::Awaited) => None,
-            },
-            filter_subject: source.filter_subject.clone(),
-            subject_transforms: source.subject_transforms.clone(),
         }
     }
 

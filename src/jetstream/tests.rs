@@ -4,6 +4,7 @@ mod api;
 mod atomic;
 mod beside;
 mod closed;
+mod consuming;
 mod counters;
 mod fast;
 mod follow;

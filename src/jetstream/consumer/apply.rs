@@ -88,6 +88,7 @@ impl Consumers {
         self.by_id.insert(id, key);
         self.by_name.insert(name, key);
         self.direct += usize::from(consumer.config.direct);
+        self.copying += usize::from(consumer.settings.is_copying);
         let consumer = entry.insert(consumer);
         hold(consumer, key, &mut self.holding);
     }
@@ -108,7 +109,9 @@ impl Consumers {
         self.routes.remove(key, &consumer.settings.filters);
         self.direct -= usize::from(consumer.config.direct);
         self.direct += usize::from(config.direct);
+        self.copying -= usize::from(consumer.settings.is_copying);
         consumer.configure(config, &mut cx);
+        self.copying += usize::from(consumer.settings.is_copying);
         self.routes
             .insert(key, &consumer.settings.filters, consumer.told());
         hold(consumer, key, &mut self.holding);
@@ -136,6 +139,7 @@ impl Consumers {
         self.by_name.remove(consumer.name());
         self.routes.remove(key, &consumer.settings.filters);
         self.direct -= usize::from(consumer.config.direct);
+        self.copying -= usize::from(consumer.settings.is_copying);
         for list in [&mut self.touched, &mut self.hungry, &mut self.holding] {
             list.retain(|listed| *listed != key);
         }
@@ -204,8 +208,12 @@ impl Consumers {
         };
         let (mut wanted, mut needed) = (false, false);
         self.routes.each(core.index.subject(meta.subject), |key| {
-            wanted = true;
-            needed |= self.table.get(key).is_some_and(|c| c.state.needs(seq));
+            let Some(consumer) = self.table.get(key) else {
+                return;
+            };
+            // Where a copy begins later, what lies before it is nobody's yet.
+            wanted |= consumer.covers(seq, meta.time);
+            needed |= consumer.state.needs(seq);
         });
         match core.config().retention {
             Retention::Limits => false,

@@ -256,7 +256,8 @@ impl Consumer {
         let Mode::Push(push) = &mut self.mode else {
             return;
         };
-        let active = push.has_interest(cx.core.account(), cx.env);
+        let is_copying = self.settings.is_copying;
+        let active = !is_copying && push.has_interest(cx.core.account(), cx.env);
         if active == push.active {
             return;
         }

@@ -34,7 +34,7 @@ impl Consumer {
         let paused_ns = self.pause_remaining_ns(now);
         let (num_waiting, push_bound) = match &self.mode {
             Mode::Pull(pull) => (pull.len() as u64, false),
-            Mode::Push(push) => (0, push.active),
+            Mode::Push(push) => (0, push.active || self.settings.is_copying),
         };
         // With one delivery per message there are no redeliveries to tell about.
         let redelivered = if self.config.max_deliver == 1 {

@@ -8,6 +8,7 @@ use protocol::js::enums::AckPolicy;
 use protocol::text::duration::Nanos;
 use protocol::time::Wall;
 
+use super::copying;
 use super::state::Acks;
 use crate::index::Filter;
 use crate::stream::StreamCore;
@@ -25,6 +26,8 @@ pub(super) struct Settings {
     /// How many acks in a hundred are reported.
     pub(super) sample_percent: u64,
     pub(super) pause_until: Wall,
+    /// Whether it stands for what another stream copies.
+    pub(super) is_copying: bool,
 }
 
 impl Settings {
@@ -49,6 +52,7 @@ impl Settings {
                 .parse()
                 .unwrap_or(0),
             pause_until: config.pause_until.unwrap_or_default(),
+            is_copying: copying::is_copying(config),
         }
     }
 

@@ -176,7 +176,7 @@ impl JetStream {
     }
 
     /// Lets a source try again a while later.
-    fn pause(&mut self, id: StreamId, upstream: &mut Upstream, env: &impl Env) {
+    pub(super) fn pause(&mut self, id: StreamId, upstream: &mut Upstream, env: &impl Env) {
         upstream.is_paused = true;
         let at = env.now().mono + super::RETRY_AFTER;
         let kind = crate::TimerKind::Follow(id);
