@@ -250,6 +250,10 @@ impl JetStream {
         let too_large = size > u64::from(limits.messages_max);
         let open = self.open.batches.get(key);
         let next = open.map_or(1, |open| open.messages.len() + 1);
+        // In a batch that is open the end comes before the place, as in nats-server.
+        if open.is_some() {
+            check_commit(msg)?;
+        }
         if too_large {
             let error = errors::ATOMIC_PUBLISH_TOO_LARGE_BATCH.with(limits.messages_max);
             return Err(Refused::told(error, "large"));

@@ -180,7 +180,8 @@ impl FastBatch {
     }
 
     fn on_ping(&mut self, place: &Place<'_>, batches: usize, line: &mut Line<'_, impl Env>) {
-        if place.seq > self.last {
+        // What is behind the end is missed by nobody.
+        if place.seq > self.last && self.is_waiting() {
             line.gap(self.last + 1, place.seq + 1);
             if self.gap_ok {
                 self.last = place.seq;

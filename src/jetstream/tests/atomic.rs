@@ -157,6 +157,18 @@ fn batches_have_limits() {
 }
 
 #[test]
+fn in_an_open_batch_a_broken_end_is_told_before_a_wrong_place() {
+    let broken = ("Nats-Batch-Commit", "x");
+    for (seq, unopened) in [(1, 10200), (3, 10176), (1001, 10199)] {
+        let mut bench = bench("");
+        assert!(part(&mut bench, "new", seq, &[broken]).contains(&refused(unopened)));
+        part(&mut bench, "open", 1, &[]);
+        assert!(part(&mut bench, "open", seq, &[broken]).contains(&refused(10200)));
+        assert!(part(&mut bench, "open", 2, &[COMMIT]).contains(&refused(10176)));
+    }
+}
+
+#[test]
 fn a_crash_leaves_a_whole_batch_or_nothing_of_it() {
     let mut bench = bench("");
     bench.publish_acked("s.0", &[], "x");

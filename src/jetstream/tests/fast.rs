@@ -248,6 +248,20 @@ fn what_comes_behind_a_batch_that_ends_is_passed_over_whatever_it_asks() {
 }
 
 #[test]
+fn a_ping_behind_the_end_of_a_batch_tells_of_no_gap() {
+    let mut bench = bench("");
+    send(&mut bench, "b.10.fail.1.0", &[]);
+    send(&mut bench, "b.10.fail.3.1", &[]);
+    told(&mut bench, "b");
+    send(&mut bench, "b.10.fail.5.4", &[]);
+    let behind = told(&mut bench, "b").concat();
+    assert!(!behind.contains("gap"), "{behind}");
+    bench.sync();
+
+    assert_eq!(told(&mut bench, "b"), [committed("b", 1, 1)]);
+}
+
+#[test]
 fn what_a_message_of_a_batch_asks_is_looked_at_in_an_order_of_its_own() {
     let mut bench = bench(",\"allow_msg_ttl\":true");
     let of_subject = ("Nats-Expected-Last-Subject-Sequence-Subject", "s.y");
