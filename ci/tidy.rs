@@ -203,6 +203,11 @@ fn every_dependency_is_used() {
 }
 
 #[test]
+fn nothing_is_left_lying_at_the_root() {
+    none(tree::belongs_at_the_root(&tree::kept_at_the_root(root())));
+}
+
+#[test]
 fn every_license_is_one_that_is_allowed() {
     let workspace = Workspace::read(root());
     assert!(workspace.packages().len() > 100, "the packages are found");
