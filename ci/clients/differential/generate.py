@@ -62,6 +62,8 @@ class Generator(Streams, Consumers, Publishing):
             f"CONSUMER.CREATE.{self.stream()}.{self.consumer()}", f"CONSUMER.DURABLE.CREATE.{self.stream()}.{self.consumer()}",
             f"CONSUMER.LIST.{self.stream()}", f"CONSUMER.PAUSE.{self.stream()}.{self.consumer()}",
         )
+        if kind.startswith("STREAM.DELETE.") and self.is_kept(kind.split(".", 2)[2]):
+            kind = kind.replace("DELETE", "INFO")
         return Request(f"$JS.API.{kind}", self.pick(
             b"", b"null", b"[]", b"7", b'"x"', b"{", b"}", b"{}", b'{"name":}', b'{"a" 1}', b"{}x", b"\xff", b"  {}  ", b'{"name":"S0",}',
         ))

@@ -102,24 +102,31 @@ impl Consumers {
         let body: ResetRequest = decode(payload, Strictness::Lax)?;
         let next = consumer.reset_target(body.seq, request.core)?;
         let mut cx = Cx::new(request.core, request.shared, request.env);
-        // What was recorded before belongs to acks that are answered first.
-        consumer.flush(&mut cx);
-        consumer.restart(next, &mut cx);
         let (id, logged) = (consumer.id, consumer.logged);
-        if logged {
-            let pos = consumer.flush(&mut cx);
+        if let Some(pos) = consumer.restart(next, &mut cx) {
             let answer = Box::new(Answer::new(request.call));
-            if let Some(pos) = pos {
-                cx.shared
-                    .replies
-                    .push_change(pos, Scope::Everything, answer);
-            }
+            cx.shared
+                .replies
+                .push_change(pos, Scope::Everything, answer);
         }
         after(consumer, key, &mut self.touched, &mut cx);
         if !logged {
             self.answer_change(id, request);
         }
         Ok(())
+    }
+
+    /// Starts a consumer again behind what it has acknowledged, if it is there.
+    pub(super) fn begin_again<E: Env>(&mut self, id: ConsumerId, request: &mut Request<'_, E>) {
+        let found = self.by_id.get(&id).copied();
+        let Some((key, consumer)) = found.and_then(|key| Some((key, self.table.get_mut(key)?)))
+        else {
+            return;
+        };
+        let next = consumer.state.ack_floor().stream.next();
+        let mut cx = Cx::new(request.core, request.shared, request.env);
+        consumer.restart(next, &mut cx);
+        after(consumer, key, &mut self.touched, &mut cx);
     }
 
     /// Answers whoever asked for the change that was applied at `pos`.
@@ -225,8 +232,10 @@ impl Consumer {
         Ok(Seq(asked))
     }
 
-    /// Starts again at `next`.
-    fn restart<E: Env>(&mut self, next: Seq, cx: &mut Cx<'_, E>) {
+    /// Starts again at `next`. Returns where the log says so, if it does.
+    fn restart<E: Env>(&mut self, next: Seq, cx: &mut Cx<'_, E>) -> Option<LogPos> {
+        // What was recorded before belongs to acks that are answered first.
+        self.flush(cx);
         self.change(Op::Reset { next }, cx.env.now().wall);
         self.reset_seq = next;
         self.redeliver.clear();
@@ -235,6 +244,7 @@ impl Consumer {
         self.deadlines.rebuild(&self.state);
         self.resume(cx.core);
         self.ready = true;
+        self.flush(cx)
     }
 
     fn paused(&self, now: Wall) -> Paused {

@@ -166,6 +166,10 @@ impl Consumers {
         request: &mut Request<'_, E>,
     ) -> Result<(), ApiError> {
         let Identity { id, name, created } = identity;
+        if config.sourcing {
+            // Who copies by it asks for it again and again, and goes on behind what it has acknowledged.
+            self.begin_again(id, request);
+        }
         let create = ConsumerCreate {
             stream: request.core.id(),
             consumer: id,
