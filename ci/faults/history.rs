@@ -70,6 +70,7 @@ impl History {
             returned: self.returned,
             reused: self.reused,
             early: 0,
+            broken: Vec::new(),
             notes,
         }
     }

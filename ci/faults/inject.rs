@@ -10,7 +10,7 @@ use crate::Args;
 use crate::history::History;
 use crate::load::create_stream;
 use crate::outcome::Outcome;
-use crate::probe::{health_note, publish_singly};
+use crate::probe::publish_singly;
 
 /// A fault that strace injects.
 pub(crate) struct Injection {
@@ -75,14 +75,12 @@ pub(crate) fn run(candidate: &Candidate, args: &Args, injection: &Injection) -> 
     let answers = publish_singly(&server, "inject", 200, |answers| {
         answers.is_refused() && answers.acked.len() > 20 || start.elapsed() > injection.lasts
     });
-    let mut notes = vec![answers.note()];
-    if answers.is_refused() {
-        notes.push(health_note(&server));
-    }
+    let (mut notes, broken) = answers.judge(&server);
+    notes.extend(broken.iter().cloned());
     history.take(answers.acked);
     server.kill()?;
     drop(server);
     let server = Server::start_at(candidate, place(&[]), free_port()?)?;
     history.verify(&server, 1)?;
-    Ok(history.outcome(notes))
+    Ok(history.outcome(notes).breaking(broken))
 }

@@ -12,6 +12,7 @@
 )]
 
 mod args;
+mod attach;
 mod history;
 mod inject;
 mod kill;
@@ -19,11 +20,14 @@ mod load;
 mod mounts;
 mod order;
 mod outcome;
+mod pause;
 mod power;
 mod probe;
 mod publisher;
+mod reads;
 mod rot;
 mod space;
+mod trouble;
 
 use std::io::{Write, stderr, stdout};
 
@@ -43,9 +47,10 @@ enum Harm {
 type Run = fn(&Candidate, &Args) -> Result<Outcome>;
 
 /// The rows: their key, their name in the table, and what they do.
-const ROWS: [(&str, &str, Harm, Run); 11] = [
+const ROWS: [(&str, &str, Harm, Run); 17] = [
     ("order", "order of write, sync, ack", Harm::None, order::run),
     ("kill", "kill -9 under load", Harm::None, kill::run),
+    ("pause", "stopped and continued", Harm::None, pause::run),
     ("power", "power loss", Harm::None, power::run),
     (
         "sync",
@@ -64,6 +69,31 @@ const ROWS: [(&str, &str, Harm, Run); 11] = [
         "fsync takes 200 ms",
         Harm::None,
         |candidate, args| inject::run(candidate, args, &inject::SYNC_IS_SLOW),
+    ),
+    ("read", "one read fails (EIO)", Harm::None, reads::one),
+    (
+        "reads",
+        "reads fail for seconds (EIO)",
+        Harm::None,
+        reads::all,
+    ),
+    (
+        "names",
+        "nothing can be opened, made, renamed or removed (EIO)",
+        Harm::None,
+        trouble::names,
+    ),
+    (
+        "descriptors",
+        "no file descriptor left (EMFILE)",
+        Harm::None,
+        trouble::descriptors,
+    ),
+    (
+        "readonly",
+        "file system becomes read-only (EROFS)",
+        Harm::None,
+        trouble::read_only,
     ),
     ("space", "disk full (ENOSPC)", Harm::None, space::run),
     (
@@ -116,5 +146,7 @@ fn main() -> Result<()> {
 }
 
 fn is_excuse(text: &str) -> bool {
-    text == "no file system of our own here" || text == "start under strace"
+    text == "no file system of our own here"
+        || text == "start under strace"
+        || text == "attach strace"
 }

@@ -49,7 +49,14 @@ impl Mount {
 
     fn attach(&self) -> Result<()> {
         let image = self.image.as_deref().context("it has no image")?;
-        run("mount", &["-o", "loop", &text(image), &text(&self.path)])
+        // Ubuntu's and Debian's choice for a root file system; without it ext4 would go on.
+        let options = "loop,errors=remount-ro";
+        run("mount", &["-o", options, &text(image), &text(&self.path)])
+    }
+
+    /// Lets the file system meet an error: it refuses every change from now on.
+    pub(crate) fn abort(&self) -> Result<()> {
+        run("mount", &["-o", "remount,abort", &text(&self.path)])
     }
 
     /// Lets the power fail: nothing that has not been synced reaches the image any more.

@@ -19,6 +19,8 @@ pub(crate) struct Outcome {
     pub(crate) early: u64,
     /// Sequences that were given to a second message.
     pub(crate) reused: u64,
+    /// What else was not as promised: no answer, no service, well-being that is none.
+    pub(crate) broken: Vec<String>,
     /// What publishers were told while the fault lasted, and what else is worth saying.
     pub(crate) notes: Vec<String>,
 }
@@ -27,7 +29,14 @@ impl Outcome {
     /// Says whether every promise was kept: damage may cost messages, but not in silence.
     pub(crate) fn is_kept(&self, damages: bool) -> bool {
         let lost = if damages { self.silent } else { self.lost };
-        lost == 0 && self.silent == 0 && self.returned == 0 && self.reused == 0 && self.early == 0
+        let counts = [lost, self.silent, self.returned, self.reused, self.early];
+        counts == [0; 5] && self.broken.is_empty()
+    }
+
+    /// Adds promises that were broken beside those that counts tell of.
+    pub(crate) fn breaking(mut self, broken: Vec<String>) -> Self {
+        self.broken.extend(broken);
+        self
     }
 }
 
@@ -61,4 +70,21 @@ pub(crate) fn table(server: &str, rows: &[Row]) -> String {
         };
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_is_broken_by_a_count_or_in_words() {
+        let lost = Outcome {
+            lost: 1,
+            ..Outcome::default()
+        };
+        assert!(Outcome::default().is_kept(false));
+        assert!(lost.is_kept(true) && !lost.is_kept(false));
+        let silent = Outcome::default().breaking(vec!["no answer".to_owned()]);
+        assert!(!silent.is_kept(true) && !silent.is_kept(false));
+    }
 }

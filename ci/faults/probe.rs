@@ -13,7 +13,10 @@ use ci::load::server::Server;
 use crate::history::{Caller, number};
 
 /// How long an answer may take before it counts as none.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How the text of an error with a code begins.
+const CODED: &str = "error ";
 
 /// What publishes one after the other were answered.
 #[derive(Debug, Default)]
@@ -43,7 +46,35 @@ impl Answers {
     }
 
     pub(crate) fn is_refused(&self) -> bool {
-        self.silences > 0 || !self.errors.is_empty()
+        self.refused() > 0
+    }
+
+    /// Counts the publishes that were not acknowledged.
+    pub(crate) fn refused(&self) -> u64 {
+        self.silences + self.errors.values().sum::<u64>()
+    }
+
+    /// Returns what publishers and operators were told, and which promises that broke: who is not
+    /// acknowledged is told so at once, with a code, and then health is not well.
+    pub(crate) fn judge(&self, server: &Server) -> (Vec<String>, Vec<String>) {
+        let status = self.is_refused().then(|| health(server).0);
+        let mut notes = vec![self.note()];
+        notes.extend(status.map(note_of));
+        (notes, self.broken(status))
+    }
+
+    fn broken(&self, status: Option<u16>) -> Vec<String> {
+        let mut broken = Vec::new();
+        if self.silences > 0 {
+            broken.push("publishers have no answer".to_owned());
+        }
+        if self.errors.keys().any(|error| !error.starts_with(CODED)) {
+            broken.push("an error has no code".to_owned());
+        }
+        if status == Some(200) {
+            broken.push("health is well meanwhile".to_owned());
+        }
+        broken
     }
 }
 
@@ -55,25 +86,37 @@ pub(crate) fn publish_singly(
     len: usize,
     enough: impl Fn(&Answers) -> bool,
 ) -> Answers {
+    // What cannot connect has published nothing.
+    Caller::connect(&server.addr, name)
+        .map(|mut caller| publish_on(&mut caller, name, len, enough))
+        .unwrap_or_default()
+}
+
+/// Does the same on a connection that there is.
+pub(crate) fn publish_on(
+    caller: &mut Caller,
+    name: &str,
+    len: usize,
+    enough: impl Fn(&Answers) -> bool,
+) -> Answers {
     let mut answers = Answers::default();
     // A broken connection ends it; what was answered before stands.
-    let _ = publish_into(server, name, len, enough, &mut answers);
+    let _ = publish_into(caller, name, len, enough, &mut answers);
     answers
 }
 
 fn publish_into(
-    server: &Server,
+    caller: &mut Caller,
     name: &str,
     len: usize,
     enough: impl Fn(&Answers) -> bool,
     answers: &mut Answers,
 ) -> Result<()> {
-    let mut caller = Caller::connect(&server.addr, name)?;
     caller.client.set_patience(PATIENCE)?;
     let mut n = 0_u64;
     while !enough(answers) && answers.silences < 3 {
         let body = format!("{name}-{n:012}-{}", "x".repeat(len)).into_bytes();
-        let reply = caller.reply_to(n);
+        let reply = caller.reply_to(format_args!("{name}{n}"));
         n += 1;
         let message = publish("fault.load", &reply, &body);
         caller.client.send(&message)?;
@@ -99,7 +142,7 @@ fn publish_into(
 }
 
 fn error_of(answer: &str) -> String {
-    let code = number(answer, "err_code").map(|code| format!("error {code}"));
+    let code = number(answer, "err_code").map(|code| format!("{CODED}{code}"));
     let line = answer.lines().next().unwrap_or_default().to_owned();
     code.unwrap_or(line)
 }
@@ -111,9 +154,13 @@ pub(crate) fn health(server: &Server) -> (u16, String) {
 
 /// Says in a few words what the health check says.
 pub(crate) fn health_note(server: &Server) -> String {
-    let (status, _) = health(server);
+    note_of(health(server).0)
+}
+
+fn note_of(status: u16) -> String {
     match status {
         200 => "health ok".to_owned(),
+        0 => "health cannot be asked".to_owned(),
         _ => format!("health {status}"),
     }
 }
@@ -148,4 +195,27 @@ pub(crate) fn serves_again(server: &Server, longest: Duration) -> Option<(Durati
         std::thread::sleep(Duration::from_millis(200));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_is_told_so_with_a_code_while_health_is_not_well() {
+        let refused = |error: &str, silences| Answers {
+            errors: [(error.to_owned(), 1)].into(),
+            silences,
+            ..Answers::default()
+        };
+        assert!(refused("error 10077", 0).broken(Some(503)).is_empty());
+        for (answers, status) in [
+            (refused("error 10077", 0), 200),
+            (refused("error 10077", 1), 503),
+            (refused("NATS/1.0 503", 0), 503),
+        ] {
+            assert_eq!(answers.broken(Some(status)).len(), 1, "{answers:?}");
+        }
+        assert!(Answers::default().broken(None).is_empty());
+    }
 }

@@ -11,7 +11,7 @@ use crate::history::History;
 use crate::load::create_stream;
 use crate::mounts::Mount;
 use crate::outcome::Outcome;
-use crate::probe::{health_note, publish_singly, serves_again};
+use crate::probe::{publish_singly, serves_again};
 
 const SMALL_MIB: u64 = 48;
 const LARGE_MIB: u64 = 400;
@@ -41,7 +41,7 @@ pub(crate) fn run(candidate: &Candidate, args: &Args) -> Result<Outcome> {
     let answers = publish_singly(&server, "fill", BODY_LEN, |answers| {
         answers.is_refused() || answers.acked.len() >= BODIES
     });
-    let mut notes = vec![answers.note(), health_note(&server)];
+    let (mut notes, mut broken) = answers.judge(&server);
     history.take(answers.acked);
     mount.grow(LARGE_MIB)?;
     match serves_again(&server, Duration::from_secs(10)) {
@@ -52,11 +52,12 @@ pub(crate) fn run(candidate: &Candidate, args: &Args) -> Result<Outcome> {
             ));
             history.take(answers.acked);
         }
-        None => notes.push("does not serve again without a restart".to_owned()),
+        None => broken.push("does not serve again without a restart".to_owned()),
     }
     server.kill()?;
     drop(server);
     let server = Server::start_at(candidate, place, free_port()?)?;
     history.verify(&server, 1)?;
-    Ok(history.outcome(notes))
+    notes.extend(broken.iter().cloned());
+    Ok(history.outcome(notes).breaking(broken))
 }
