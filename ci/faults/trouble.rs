@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use ci::load::server::{Candidate, Place, Server, free_port};
 
@@ -13,7 +14,7 @@ use crate::Args;
 use crate::attach::{Attached, Calls};
 use crate::history::{Caller, History};
 use crate::load::create_stream;
-use crate::mounts::{Mount, run as command};
+use crate::mounts::Mount;
 use crate::outcome::Outcome;
 use crate::probe::{Answers, publish_on, serves_again};
 
@@ -144,28 +145,34 @@ fn publish_while_it_lasts(caller: &mut Caller) -> Answers {
 
 /// A process that may open nothing until this is dropped.
 struct Limited {
-    pid: String,
+    process: Pid,
     limit: u64,
-    before: String,
+    before: Rlimit,
 }
 
 impl Limited {
     fn to_what_is_open(pid: u32) -> Result<Self> {
-        let limits = fs::read_to_string(format!("/proc/{pid}/limits"))?;
-        let line = limits.lines().find(|l| l.starts_with("Max open files"));
-        let before = line.and_then(|line| line.split_whitespace().nth(3));
-        let before = before.context("a process has a limit of open files")?;
+        let process = Pid::from_raw(i32::try_from(pid)?).context("it has an id")?;
         let numbers = fs::read_dir(format!("/proc/{pid}/fd"))?.flatten();
         let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u64>().ok());
-        // One below the highest would leave the numbers free that lie between.
+        // A limit above the lowest free number would leave that free.
         let mut open: Vec<u64> = numbers.collect();
         open.sort_unstable();
         let free = (0..).zip(&open).find(|(number, open)| number != *open);
         let limit = free.map_or(open.len() as u64, |(number, _)| number);
-        let pid = pid.to_string();
-        command("prlimit", &["--pid", &pid, &format!("--nofile={limit}:")])?;
-        let before = format!("--nofile={before}:");
-        Ok(Self { pid, limit, before })
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits"))?;
+        let line = limits.lines().find(|l| l.starts_with("Max open files"));
+        let maximum = line.and_then(|line| line.split_whitespace().nth(4));
+        let limited = Rlimit {
+            current: Some(limit),
+            maximum: maximum.and_then(|number| number.parse().ok()),
+        };
+        let before = prlimit(Some(process), Resource::Nofile, limited)?;
+        Ok(Self {
+            process,
+            limit,
+            before,
+        })
     }
 
     /// Lifts the limit; says what was used up.
@@ -178,7 +185,7 @@ impl Limited {
 impl Drop for Limited {
     fn drop(&mut self) {
         // It may be gone.
-        let _ = command("prlimit", &["--pid", &self.pid, &self.before]);
+        let _ = prlimit(Some(self.process), Resource::Nofile, self.before.clone());
     }
 }
 
