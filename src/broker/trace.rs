@@ -8,7 +8,7 @@ use alloc::string::String;
 
 use config::Options;
 use protocol::errors::ProtocolError;
-use protocol::id::{AccountId, ConnId};
+use protocol::id::ConnId;
 use protocol::message::Message;
 use protocol::parser::ClientOp;
 use protocol::text::quoted::Quoted;
@@ -30,8 +30,6 @@ pub(crate) struct Tracing {
     pub(crate) on: bool,
     /// Whether lines for debugging are wanted.
     debug: bool,
-    /// Whether the system account is traced too.
-    system: bool,
     /// Whether of messages only headers are shown.
     headers_only: bool,
     /// How many bytes of a message are shown; 0 is all.
@@ -44,7 +42,6 @@ impl Tracing {
         Self {
             on: log.trace,
             debug: log.debug,
-            system: log.trace_verbose,
             headers_only: log.trace_headers,
             len_max: options.limits.traced_msg_len_max as usize,
         }
@@ -186,17 +183,15 @@ impl Router {
             ..*msg
         };
         let (tracing, conn) = (&self.tracing, &*conn);
-        if is_traced(tracing, &self.accounts, conn.account) {
-            push(&mut self.fx, &self.accounts, conn, Way::Out, &line);
-            contents(
-                tracing,
-                &mut self.fx,
-                &self.accounts,
-                conn,
-                Way::Out,
-                &shown,
-            );
-        }
+        push(&mut self.fx, &self.accounts, conn, Way::Out, &line);
+        contents(
+            tracing,
+            &mut self.fx,
+            &self.accounts,
+            conn,
+            Way::Out,
+            &shown,
+        );
     }
 
     /// Traces a word that a client is told.
@@ -223,16 +218,10 @@ impl Router {
     }
 
     fn trace_conn(&mut self, id: ConnId, way: Way, text: &str) {
-        if let Some(conn) = self.conns.get(id)
-            && is_traced(&self.tracing, &self.accounts, conn.account)
-        {
+        if let Some(conn) = self.conns.get(id) {
             push(&mut self.fx, &self.accounts, conn, way, text);
         }
     }
-}
-
-fn is_traced(tracing: &Tracing, accounts: &Accounts, account: AccountId) -> bool {
-    tracing.system || accounts.system != Some(account)
 }
 
 fn push(fx: &mut Effects, accounts: &Accounts, conn: &Conn, way: Way, text: &str) {
@@ -250,9 +239,6 @@ fn contents(
     way: Way,
     msg: &Message<'_>,
 ) {
-    if !is_traced(tracing, accounts, conn.account) {
-        return;
-    }
     let mut body = msg.headers.to_vec();
     if !tracing.headers_only {
         body.extend_from_slice(msg.payload);

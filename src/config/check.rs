@@ -36,6 +36,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod tls;
+pub(crate) mod unserved;
 mod users;
 mod websocket;
 
@@ -74,7 +75,7 @@ pub(crate) fn check(map: &Map, around: &mut dyn Surroundings) -> Checked {
             || file.process(read, key, node)
             || file.memphis_keys(read, key, node)
             || file.peers(read, key, node, around)
-            || schema::known(read, key, node, around)
+            || file.unserved(read, key, node, around)
     });
     let operators = core::mem::take(&mut file.operators);
     let lacking = file.lacking.take();
@@ -115,7 +116,19 @@ impl File {
         if key == "gateway" {
             self.lacking = peers::lacking(node);
         }
-        peers::block(read, key, node, &mut self.options.closed_doors, around)
+        peers::block(read, key, node, &mut self.options, around)
+    }
+
+    /// What has no effect yet.
+    fn unserved(
+        &mut self,
+        read: &mut Reader,
+        key: &str,
+        node: &Node,
+        around: &mut dyn Surroundings,
+    ) -> bool {
+        unserved::setting(&mut self.options.unserved, key, node);
+        schema::known(read, key, node, around)
     }
 
     fn options(mut self, around: &mut dyn Surroundings) -> Options {

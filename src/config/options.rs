@@ -13,6 +13,7 @@ mod logging;
 mod memphis;
 mod network;
 mod operator;
+mod unserved;
 mod websocket;
 
 pub use access::{
@@ -22,6 +23,7 @@ pub use access::{
 };
 pub use jetstream::{
     AccountJetStream, BatchLimits, Encryption, JetStream, ServerLimits, StoreCipher, SyncInterval,
+    UnservedJetStream,
 };
 pub use logging::Logging;
 pub use memphis::{Memphis, Rest, Tenant, TenantLimits};
@@ -29,6 +31,7 @@ pub use network::{
     CertFiles, CipherSuite, ClosedDoor, Curve, HandshakeFirst, Listen, Peers, Tls, TlsVersion,
 };
 pub use operator::{Deletion, Directory, Operators, Resolver, SignedAccount, WebAccounts};
+pub use unserved::{PeerBlock, PeerField, Unserved};
 pub use websocket::WebSocket;
 
 /// Everything a configuration file and a command line can say.
@@ -48,6 +51,8 @@ pub struct Options {
     pub feature_flags: Vec<(String, bool)>,
     /// Listeners that let nobody in yet.
     pub closed_doors: Vec<ClosedDoor>,
+    /// What has no effect yet, for a reload to tell of.
+    pub unserved: Unserved,
     /// Where monitoring is served in the clear.
     pub http: Option<Listen>,
     /// Where monitoring is served over TLS.
@@ -172,6 +177,7 @@ impl Default for Options {
             server_metadata: Vec::new(),
             feature_flags: Vec::new(),
             closed_doors: Vec::new(),
+            unserved: Unserved::default(),
             http: None,
             https: None,
             http_base_path: String::new(),

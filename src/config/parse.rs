@@ -459,11 +459,24 @@ fn unexpected(what: &str, close: &str, got: char) -> String {
     )
 }
 
-/// Resolves an included path against the folder of the file that includes it.
+/// Resolves an included path against the folder of the file that includes it, also one that begins with a
+/// slash, and leaves out what leads nowhere: so nats-server does.
 fn join(file: &str, name: &str) -> String {
-    match file.rfind('/') {
-        Some(_) if name.starts_with('/') => name.to_owned(),
-        Some(at) => format!("{}/{name}", file.get(..at).unwrap_or_default()),
-        None => name.to_owned(),
+    let folder = file.rfind('/').and_then(|at| file.get(..=at));
+    let path = format!("{}{name}", folder.unwrap_or_default());
+    let root = if folder.is_some_and(|folder| folder.starts_with('/')) {
+        "/"
+    } else {
+        ""
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match (part, parts.last()) {
+            ("" | ".", _) => {}
+            ("..", Some(last)) if *last != ".." => drop(parts.pop()),
+            ("..", None) if !root.is_empty() => {}
+            (part, _) => parts.push(part),
+        }
     }
+    format!("{root}{}", parts.join("/"))
 }

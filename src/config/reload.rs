@@ -8,10 +8,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Surroundings;
-use crate::check::translated;
+use crate::check::{Inconsistent, translated};
 use crate::load::{Launch, LaunchError, Setup, load};
 use crate::options::{Options, Resolver};
 
+mod blocks;
 mod fields;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,18 @@ pub enum ReloadError {
     #[error("config reload not supported for {name}: old={old}, new={new}")]
     Fixed {
         /// The setting, as nats-server calls it.
+        name: &'static str,
+        /// What is in force.
+        old: String,
+        /// What the file says now.
+        new: String,
+    },
+    /// A field of a block holds for the life of the process.
+    #[error("config reload not supported for {block}: field \"{name}\": old={old}, new={new}")]
+    Field {
+        /// The block, as nats-server calls it.
+        block: &'static str,
+        /// The field.
         name: &'static str,
         /// What is in force.
         old: String,
@@ -63,8 +76,13 @@ pub fn reload(
     current: &Options,
     around: &mut dyn Surroundings,
 ) -> Result<Fresh, ReloadError> {
-    let Launch::Serve(mut setup) = load(program, args, around)? else {
-        return Err(ReloadError::NoFile);
+    let mut setup = match load(program, args, around) {
+        Ok(Launch::Serve(setup)) => setup,
+        Ok(_) => return Err(ReloadError::NoFile),
+        Err(LaunchError::Inconsistent(Inconsistent::SystemAccount(name))) => {
+            return Err(no_such_account(current, name));
+        }
+        Err(error) => return Err(error.into()),
     };
     if setup.config.is_none() {
         return Err(ReloadError::NoFile);
@@ -74,16 +92,25 @@ pub fn reload(
     Ok(Fresh { setup, notes })
 }
 
+/// That the name has changed comes before what it names.
+fn no_such_account(current: &Options, name: String) -> ReloadError {
+    match fields::system_account_name(current) {
+        old if old == name => LaunchError::from(Inconsistent::SystemAccount(name)).into(),
+        old => ReloadError::Fixed {
+            name: "SystemAccount",
+            old: String::from(old),
+            new: name,
+        },
+    }
+}
+
 /// Judges every setting in nats-server's order.
 fn compare(current: &Options, next: &mut Options) -> Result<Vec<String>, ReloadError> {
     keep_random_port(current, next);
-    // nats-server tells of users and accounts even then.
-    if current == next {
-        return Ok(Vec::new());
-    }
     let mut notes = Vec::new();
     for field in FIELDS {
-        notes.extend(field.judge(current, next)?);
+        let told = field.judge(current, next)?.unwrap_or_default();
+        notes.extend(told.lines().map(String::from));
     }
     fields::judge_streams(current, next)?;
     Ok(notes)

@@ -42,7 +42,7 @@ pub enum Inconsistent {
     NoAuthUser(String),
     /// `system_account` names no account.
     #[error("error resolving system account: account missing")]
-    SystemAccount,
+    SystemAccount(String),
     /// A domain of JetStream for an account that there is not.
     #[error("in non operator mode, `default_js_domain` references non existing account {0:?}")]
     DomainOfNobody(String),
@@ -108,8 +108,11 @@ pub(crate) fn settle(options: &mut Options) -> Result<(), Inconsistent> {
     // One that is on the web is asked for at the start.
     let operators = options.operators.as_ref();
     let elsewhere = operators.is_some_and(|o| matches!(o.resolver, Resolver::Web(_)));
-    if !elsewhere && !options.system_account.as_deref().is_none_or(is_account) {
-        return Err(Inconsistent::SystemAccount);
+    if let Some(name) = &options.system_account
+        && !elsewhere
+        && !is_account(name)
+    {
+        return Err(Inconsistent::SystemAccount(name.clone()));
     }
     Ok(())
 }

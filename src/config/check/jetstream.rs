@@ -7,6 +7,7 @@ use core::time::Duration;
 use super::reader::{Reader, go_shown, set};
 use crate::options::{
     AccountJetStream, BatchLimits, JetStream, ServerLimits, StoreCipher, SyncInterval,
+    UnservedJetStream,
 };
 use crate::value::{Node, Value};
 
@@ -70,7 +71,7 @@ fn block(read: &mut Reader, node: &Node, js: &mut JetStream) {
             | "meta_compact_sync"
             | "max_concurrent_io"
             | "extension_hint" => {
-                without_effect(read, key, node);
+                without_effect(read, key, node, &mut js.unserved);
                 read.ignored(&format!("jetstream.{key}"), node);
             }
             "key" | "ek" | "encryption_key" => {
@@ -107,22 +108,25 @@ fn strict(read: &mut Reader, node: &Node) -> Option<bool> {
 }
 
 /// Checks what steers parts of nats-server that we do not have.
-fn without_effect(read: &mut Reader, key: &str, node: &Node) {
+fn without_effect(read: &mut Reader, key: &str, node: &Node, js: &mut UnservedJetStream) {
     let absolute = |read: &mut Reader, among: &str| {
         let shown = go_shown(&node.value);
         let reason = format!("Expected an absolute size for {key:?}{among}, got {shown}");
         read.error(&node.at, reason);
     };
     match (key, &node.value) {
-        ("max_outstanding_catchup", _) => drop(read.size_cap(key, node)),
+        ("max_outstanding_catchup", _) => {
+            let size: Option<Option<u64>> = read.size_cap(key, node);
+            set(&mut js.catchup_max, size.map(Option::unwrap_or_default));
+        }
         ("meta_compact_size", Value::Int(n)) if *n < 0 => absolute(read, ""),
         ("meta_compact_size", _) => drop(read.size_cap(key, node)),
         ("meta_compact", Value::Int(0..)) => {}
         ("meta_compact", _) => absolute(read, ""),
-        ("max_concurrent_io", Value::Int(4..=8192)) => {}
+        ("max_concurrent_io", Value::Int(n @ 4..=8192)) => js.concurrent_io_max = *n,
         ("max_concurrent_io", _) => absolute(read, " between 4 and 8192"),
         ("meta_compact_sync", _) => drop(read.boolean(node)),
-        _ => drop(read.text(node)),
+        _ => set(&mut js.extension_hint, read.text(node)),
     }
 }
 

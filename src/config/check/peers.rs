@@ -3,14 +3,12 @@
 //! *Invariant:* a connection that this server was to make itself is refused at the start: it would
 //! silently be missing.
 
-use alloc::vec::Vec;
-
 use super::consistency::Inconsistent;
 use super::listen::Address;
 use super::reader::Reader;
-use super::schema;
+use super::{schema, unserved};
 use crate::Surroundings;
-use crate::options::{ClosedDoor, Peers};
+use crate::options::{ClosedDoor, Options, Peers};
 use crate::value::{Map, Node, Value};
 
 /// Reads one of the blocks; tells whether it was one.
@@ -18,7 +16,7 @@ pub(super) fn block(
     read: &mut Reader,
     key: &str,
     node: &Node,
-    doors: &mut Vec<ClosedDoor>,
+    options: &mut Options,
     around: &mut dyn Surroundings,
 ) -> bool {
     let peers = match key {
@@ -42,9 +40,12 @@ pub(super) fn block(
         true => read.refused(key, node),
         false => read.ignored(key, node),
     }
-    if address.port.is_some() {
-        let listen = address.or("0.0.0.0", 0);
-        doors.push(ClosedDoor { peers, listen });
+    let opens = address.port.is_some();
+    let listen = opens.then(|| address.or("0.0.0.0", 0));
+    let shown = unserved::block(peers, map, listen.as_ref());
+    options.unserved.blocks.push(shown);
+    if let Some(listen) = listen {
+        options.closed_doors.push(ClosedDoor { peers, listen });
     }
     true
 }

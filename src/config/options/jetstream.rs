@@ -36,6 +36,29 @@ pub struct JetStream {
     pub unique_tag: Option<String>,
     /// What the store is encrypted with.
     pub encryption: Encryption,
+    /// What has no effect yet, for a reload to tell of.
+    pub unserved: UnservedJetStream,
+}
+
+/// Settings of the server's `jetstream` block that have no effect yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnservedJetStream {
+    /// The bytes that a replica that lags may be sent at a time; 0 is nats-server's default.
+    pub catchup_max: u64,
+    /// How many operations of the disk run at a time.
+    pub concurrent_io_max: i64,
+    /// Whether domains are to be extended.
+    pub extension_hint: String,
+}
+
+impl Default for UnservedJetStream {
+    fn default() -> Self {
+        Self {
+            catchup_max: 0,
+            concurrent_io_max: 4096,
+            extension_hint: String::new(),
+        }
+    }
 }
 
 /// How data at rest is encrypted.
@@ -153,6 +176,7 @@ impl Default for JetStream {
             info_queue_limit: 10_000,
             unique_tag: None,
             encryption: Encryption::default(),
+            unserved: UnservedJetStream::default(),
         }
     }
 }

@@ -255,3 +255,17 @@ fn the_digest_is_the_one_nats_server_prints() {
         );
     }
 }
+
+#[test]
+fn an_included_path_is_told_without_what_leads_nowhere() {
+    let table = [
+        ("c.conf", "x.conf", "x.conf"),
+        ("dir/c.conf", "./x.conf", "dir/x.conf"),
+        ("dir/c.conf", "/x.conf", "dir/x.conf"),
+        ("/etc/c.conf", "../../x.conf", "/x.conf"),
+        ("a/b/c.conf", "../sub/../../../x.conf", "../x.conf"),
+    ];
+    for (file, name, expected) in table {
+        assert_eq!(super::join(file, name), expected, "{file} and {name}");
+    }
+}

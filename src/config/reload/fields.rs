@@ -7,9 +7,9 @@ use core::time::Duration;
 
 use protocol::text::duration::Nanos;
 
-use super::ReloadError;
+use super::{ReloadError, blocks};
 use crate::options::{
-    HandshakeFirst, JetStream, Listen, Options, Peers, SyncInterval, Tls, WebSocket,
+    HandshakeFirst, JetStream, Listen, Options, PeerField, Peers, StoreCipher, SyncInterval, Tls,
 };
 
 /// How long a login may take when the configuration does not say, in seconds.
@@ -138,12 +138,19 @@ pub(super) const FIELDS: &[Field] = &[
             false => "Reloaded: fast producers will be stalled".to_string(),
         },
     }),
-    field("the listeners of other servers", Judged(|old, new| {
-        match doors(old).eq(doors(new)) {
-            true => Ok(()),
-            false => Err(ReloadError::Unsupported("the listeners of other servers")),
-        }
-    })),
+    field("cluster host", Fixed(|o| blocks::value(o, Peers::Cluster, "Host"))),
+    field("cluster port", Fixed(|o| blocks::value(o, Peers::Cluster, "Port"))),
+    field("cluster name", Compared(blocks::cluster_name)),
+    field("cluster", Told {
+        differs: |old, new| blocks::block(old, Peers::Cluster) != blocks::block(new, Peers::Cluster),
+        line: |_| "Reloaded: cluster".to_string(),
+    }),
+    field("Gateway", Judged(|old, new| blocks::whole(old, new, Peers::Gateway))),
+    field("LeafNode", Judged(blocks::leaf_nodes)),
+    field("LeafNode's compression", Told {
+        differs: |old, new| compression(old) != compression(new),
+        line: |o| format!("Reloaded: LeafNode Compression value is: {}", compression(o)),
+    }),
     field("JetStream", Told {
         differs: |old, new| old.jetstream.enabled != new.jetstream.enabled,
         line: |_| "Reloaded: JetStream".to_string(),
@@ -160,25 +167,32 @@ pub(super) const FIELDS: &[Field] = &[
         line: |o| format!("Reloaded: JetStream max_file_store = {}", size(o.jetstream.file_max)),
     }),
     field("JetStreamDomain", Fixed(|o| text(o.jetstream.domain.as_ref()))),
+    field("JetStreamExtHint", Fixed(|o| o.jetstream.unserved.extension_hint.clone())),
+    field("JetStreamKey", Judged(|old, new| secret("JetStreamKey", old, new, |js| &js.encryption.key))),
+    field("JetStreamOldKey", Judged(|old, new| {
+        secret("JetStreamOldKey", old, new, |js| &js.encryption.key_before)
+    })),
+    field("JetStreamCipher", Fixed(cipher)),
     field("JetStreamUniqueTag", Fixed(|o| text(o.jetstream.unique_tag.as_ref()))),
     field("JetStream limits", Told {
         differs: |old, new| old.jetstream.limits != new.jetstream.limits,
         line: |_| "Reloaded: JetStream limits".to_string(),
     }),
+    field("JetStreamMaxCatchup", Fixed(|o| o.jetstream.unserved.catchup_max.to_string())),
     field("JetStreamRequestQueueLimit", Fixed(|o| o.jetstream.request_queue_limit.to_string())),
     field("JetStreamInfoQueueLimit", Fixed(|o| o.jetstream.info_queue_limit.to_string())),
+    field("JetStreamConcurrentIOs", Judged(concurrent_io)),
     field("StreamMaxBufferedMsgs", Fixed(buffered_msgs)),
     field("StreamMaxBufferedSize", Fixed(buffered_size)),
     field("storage directory", Judged(store_dir)),
-    field("encryption at rest", Judged(|old, new| {
-        match old.jetstream.encryption == new.jetstream.encryption {
-            true => Ok(()),
-            false => Err(ReloadError::Unsupported("jetstream encryption")),
-        }
-    })),
     field("SyncInterval", Fixed(|o| sync_interval(o.jetstream.sync_interval))),
     field("SyncAlways", Fixed(|o| (o.jetstream.sync_interval == SyncInterval::Always).to_string())),
     field("JsAccDefaultDomain", Fixed(|o| map(&o.default_js_domain))),
+    field("Websocket", Judged(blocks::websocket)),
+    field("MQTT", Judged(blocks::fixed_of_mqtt)),
+    field("MQTT's changes", Compared(blocks::mqtt_told)),
+    field("ProfPort", Fixed(|o| unserved(o, "ProfPort", "0"))),
+    field("prof_block_rate", Shown(|o| unserved(o, "prof_block_rate", "0"))),
     field("pid_file", Told {
         differs: |old, new| new.pid_file.is_some() && old.pid_file != new.pid_file,
         line: |o| format!("Reloaded: pid_file = {}", text(o.pid_file.as_ref())),
@@ -226,16 +240,15 @@ pub(super) const FIELDS: &[Field] = &[
             false => Err(ReloadError::Unsupported("a change of operators or trusted keys")),
         }
     })),
-    field("Websocket", Judged(|old, new| match websocket(old) == websocket(new) {
-        true => Ok(()),
-        false => Err(ReloadError::Unsupported("a change of the websocket block")),
-    })),
     field("AllowNonTLS", Fixed(|o| o.allow_non_tls.to_string())),
     field("write_deadline", Shown(|o| duration(o.write_deadline))),
+    field("WriteTimeout", Fixed(|o| unserved(o, "WriteTimeout", ""))),
     field("MaxClosedClients", Fixed(|o| o.limits.closed_clients_max.to_string())),
     field("LameDuckDuration", Fixed(|o| duration(o.lame_duck_duration))),
     field("LameDuckGracePeriod", Fixed(|o| duration(o.lame_duck_grace_period))),
     field("max_traced_msg_len", Shown(|o| o.limits.traced_msg_len_max.to_string())),
+    field("connect_error_reports", Shown(|o| unserved(o, "connect_error_reports", "3600"))),
+    field("reconnect_error_reports", Shown(|o| unserved(o, "reconnect_error_reports", "1"))),
     field("tags", Told {
         differs: |old, new| old.server_tags != new.server_tags,
         line: |_| "Reloaded: tags".to_string(),
@@ -253,6 +266,14 @@ pub(super) const FIELDS: &[Field] = &[
         keys_told(&trusted_only_by(new, old), "added")
     })),
     field("FeatureFlags", Fixed(|o| map(&o.feature_flags))),
+    field("OCSP", Told {
+        differs: |old, new| unserved(old, "OCSP", "") != unserved(new, "OCSP", ""),
+        line: |_| "Reloaded: OCSP".to_string(),
+    }),
+    field("OCSP peer cache", Told {
+        differs: |old, new| unserved(old, "OCSP peer cache", "") != unserved(new, "OCSP peer cache", ""),
+        line: |_| "Reloaded OCSP peer cache".to_string(),
+    }),
     field("the memphis block", Judged(|old, new| match old.memphis == new.memphis {
         true => Ok(()),
         false => Err(ReloadError::Unsupported("the memphis block")),
@@ -342,14 +363,75 @@ fn no_auth_user(old: &Options, new: &Options) -> Result<(), ReloadError> {
 
 /// Only the name that the account has anyway may be left out.
 fn system_account(old: &Options, new: &Options) -> Result<(), ReloadError> {
-    match (&old.system_account, &new.system_account) {
-        (old, new) if old == new => Ok(()),
-        (Some(old), None) if old == "$SYS" => Ok(()),
+    match (system_account_name(old), system_account_name(new)) {
+        (old, new) if old == new || (old == "$SYS" && new.is_empty()) => Ok(()),
         (old, new) => Err(ReloadError::Fixed {
             name: "SystemAccount",
-            old: text(old.as_ref()),
-            new: text(new.as_ref()),
+            old: old.to_string(),
+            new: new.to_string(),
         }),
+    }
+}
+
+/// The account that has the name of old is the one, if no other is named.
+pub(super) fn system_account_name(options: &Options) -> &str {
+    let is_there = |name: &&str| options.accounts.iter().any(|account| account.name == *name);
+    let named = options.system_account.as_deref();
+    named.or(Some("$SYS").filter(is_there)).unwrap_or_default()
+}
+
+/// What nats-server would show here is a key, so only its name is told.
+fn secret(
+    name: &'static str,
+    old: &Options,
+    new: &Options,
+    of: fn(&JetStream) -> &Option<String>,
+) -> Result<(), ReloadError> {
+    let (old, new) = (of(&old.jetstream), of(&new.jetstream));
+    let hidden = |key: &Option<String>| match key {
+        Some(_) => PeerField::HIDDEN.to_string(),
+        None => String::new(),
+    };
+    match old == new {
+        true => Ok(()),
+        false => Err(ReloadError::Fixed {
+            name,
+            old: hidden(old),
+            new: hidden(new),
+        }),
+    }
+}
+
+fn cipher(options: &Options) -> String {
+    let name = match options.jetstream.encryption.cipher {
+        StoreCipher::ChaCha => "ChaCha20-Poly1305",
+        StoreCipher::Aes => "AES-GCM",
+    };
+    name.to_string()
+}
+
+/// It may be anything where streams go.
+fn concurrent_io(old: &Options, new: &Options) -> Result<(), ReloadError> {
+    let max = |o: &Options| o.jetstream.unserved.concurrent_io_max;
+    match !new.jetstream.enabled || max(old) == max(new) {
+        true => Ok(()),
+        false => Err(ReloadError::Fixed {
+            name: "JetStreamConcurrentIOs",
+            old: max(old).to_string(),
+            new: max(new).to_string(),
+        }),
+    }
+}
+
+fn unserved(options: &Options, name: &str, default: &str) -> String {
+    let value = options.unserved.settings.get(name);
+    value.map_or(default, String::as_str).to_string()
+}
+
+fn compression(options: &Options) -> String {
+    match blocks::value(options, Peers::LeafNodes, "Compression") {
+        mode if mode.starts_with(['{', 'm']) => mode,
+        mode => format!("{{{mode} []}}"),
     }
 }
 
@@ -387,12 +469,6 @@ fn auth_timeout(options: &Options) -> String {
     timeout.as_secs_f64().to_string()
 }
 
-/// A random port stays the one that it has become.
-fn doors(options: &Options) -> impl Iterator<Item = (Peers, &str, i64)> {
-    let doors = options.closed_doors.iter();
-    doors.map(|door| (door.peers, door.listen.host.as_str(), door.listen.port))
-}
-
 fn tls_timeout(options: &Options) -> Duration {
     options.tls.as_ref().map_or(Tls::TIMEOUT, Tls::timeout)
 }
@@ -412,13 +488,6 @@ fn terms(options: &Options) -> Option<impl PartialEq> {
         &tls.curves,
         tls.min_version,
     ))
-}
-
-/// Returns the block without its certificates, which may change.
-fn websocket(options: &Options) -> Option<WebSocket> {
-    let ws = options.websocket.clone()?;
-    let tls = ws.tls.map(|_| Tls::default());
-    Some(WebSocket { tls, ..ws })
 }
 
 /// How long a client has to begin its handshake before INFO is sent in the clear.

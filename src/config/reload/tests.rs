@@ -33,10 +33,11 @@ fn change(old: &str, new: &str) -> Result<Vec<String>, String> {
 }
 
 #[test]
-fn nothing_is_told_of_a_file_that_says_the_same() {
+fn users_and_accounts_are_told_of_a_file_that_says_the_same() {
     let users = "authorization {users: [{user: a, password: b}]}";
     let notes = change(users, &format!("# A remark\n{users}"));
-    assert_eq!(notes.expect("adopted"), Vec::<String>::new());
+    let told = ["Reloaded: authorization users", "Reloaded: accounts"];
+    assert_eq!(notes.expect("adopted"), told);
 }
 
 #[test]
@@ -263,7 +264,8 @@ fn streams_may_come_and_go_and_lie_elsewhere_afterwards() {
 #[test]
 fn flags_and_random_ports_stay_as_they_are() {
     let notes = change_with("-p 14999 -D", "", "port: 5\ndebug: false").expect("adopted");
-    assert_eq!(notes, Vec::<String>::new());
+    let told = ["Reloaded: authorization users", "Reloaded: accounts"];
+    assert_eq!(notes, told);
     assert!(change("port: 4000", "port: -1\nmax_payload: 1000").is_ok());
 }
 
@@ -279,4 +281,103 @@ fn a_server_without_a_file_has_nothing_to_read() {
 fn a_file_that_is_wrong_changes_nothing() {
     let refused = change("", "bogus: 1").expect_err("unknown");
     assert!(refused.ends_with("unknown field \"bogus\""), "{refused}");
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_has_no_effect_yet_is_compared_all_the_same() {
+    refuse(&[
+        ("", "prof_port: 5", "ProfPort: old=0, new=5"),
+        ("", "write_timeout: close", "WriteTimeout: old=, new=close"),
+        ("jetstream {}", "jetstream {max_outstanding_catchup: 1M}", "JetStreamMaxCatchup: old=0, new=1000000"),
+        ("jetstream {}", "jetstream {max_concurrent_io: 10}", "JetStreamConcurrentIOs: old=4096, new=10"),
+        ("jetstream {}", "jetstream {extension_hint: x}", "JetStreamExtHint: old=, new=x"),
+    ]);
+    let notes = change("", "prof_block_rate: 5\nconnect_error_reports: 6\nreconnect_error_reports: 7\nocsp: false").expect("adopted");
+    let told = [
+        "Reloaded: prof_block_rate = 5",
+        "Reloaded: connect_error_reports = 6",
+        "Reloaded: reconnect_error_reports = 7",
+        "Reloaded: OCSP",
+    ];
+    assert_eq!(notes.get(2..), Some(told.map(String::from).as_slice()));
+    assert!(change("", "write_timeout: default").is_ok());
+    assert!(change("jetstream {max_concurrent_io: 10}", "").is_ok(), "streams go");
+}
+
+#[test]
+#[rustfmt::skip]
+fn another_cipher_is_told_and_another_key_only_by_its_name() {
+    refuse(&[
+        ("jetstream {key: a}", "jetstream {key: a, cipher: aes}", "JetStreamCipher: old=ChaCha20-Poly1305, new=AES-GCM"),
+        ("jetstream {}", "jetstream {key: a}", "JetStreamKey: old=, new=[REDACTED]"),
+        ("jetstream {key: a}", "jetstream {key: b}", "JetStreamKey: old=[REDACTED], new=[REDACTED]"),
+        ("jetstream {key: a}", "jetstream {key: a, prev_key: b}", "JetStreamOldKey: old=, new=[REDACTED]"),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn blocks_are_shown_whole_where_they_may_not_change() {
+    let gateway = "{g 0.0.0.0 9   2 <nil> 2 false false map[]  0 false [] false 0s  <nil> 0 <nil>}";
+    let mqtt = "{0.0.0.0 9      0 0 false 0s 0 <nil> false 2 map[] 0s 0s 0 <nil> false false}";
+    let websocket = "{0.0.0.0 9          0 true <nil> false map[] false [] false 0s 0s map[] <nil>}";
+    refuse(&[
+        ("gateway {name: g, port: 9}", "gateway {name: g, port: 9, authorization {user: a, password: b}}",
+         &format!("Gateway: old={gateway}, new={{g 0.0.0.0 9 a [REDACTED] 2 <nil> 2 false false map[]  0 false [] false 0s  <nil> 0 <nil>}}")),
+        ("", "gateway {name: g, port: 9}",
+         &format!("Gateway: old={{  0   0 <nil> 0 false false map[]  0 false [] false 0s  <nil> 0 <nil>}}, new={gateway}")),
+        ("jetstream {}", "jetstream {}\nmqtt {port: 9}",
+         &format!("MQTT: old={{ 0      0 0 false 0s 0 <nil> false 0 map[] 0s 0s 0 <nil> false false}}, new={mqtt}")),
+        ("websocket {port: 9, no_tls: true}", "websocket {port: 9, no_tls: true, compression: true, headers {X: y}}",
+         &format!("Websocket: old={websocket}, new={{0.0.0.0 9          0 true <nil> false map[] false [] true 0s 0s map[X:y] <nil>}}")),
+        ("", "cluster {name: c, port: 9}", "cluster host: old=, new=0.0.0.0"),
+        ("cluster {name: c, port: 9}", "cluster {name: c, port: 8}", "cluster port: old=9, new=8"),
+        ("leafnodes {port: 9}", "leafnodes {port: 9, reconnect: '3s'}", "LeafNode: field \"ReconnectInterval\": old=1s, new=3s"),
+        ("leafnodes {port: 9, tls {cert_file: a, key_file: b}}", "leafnodes {port: 9}", "LeafNode: field \"AuthTimeout\": old=3, new=2"),
+    ]);
+}
+
+#[test]
+fn what_may_change_of_blocks_is_told() {
+    let told = |old: &str, new: &str| change(old, new).expect("adopted").split_off(2);
+    let cluster = "cluster {name: c, port: 9}";
+    assert_eq!(
+        told(cluster, "cluster {name: c, port: 9, accounts: ['$SYS']}"),
+        [""; 0]
+    );
+    assert_eq!(
+        told(cluster, "cluster {name: d, port: 9}"),
+        ["Cluster name updated to d", "Reloaded: cluster"]
+    );
+    assert_eq!(
+        told(
+            "leafnodes {port: 9}",
+            "leafnodes {port: 9, compression: s2_fast}"
+        ),
+        ["Reloaded: LeafNode Compression value is: {s2_fast []}"]
+    );
+    let mqtt = |more: &str| format!("jetstream {{}}\nmqtt {{port: 9, {more}}}");
+    assert_eq!(
+        told(&mqtt(""), &mqtt("ack_wait: 5s")),
+        [
+            "Reloaded: MQTT ack_wait = 5s",
+            "Reloaded: MQTT max_ack_pending = 0",
+            "Reloaded: MQTT stream_replicas = 0",
+            "Reloaded: MQTT consumer_replicas = 0",
+            "Reloaded: MQTT consumer_memory_storage = false",
+            "Reloaded: MQTT consumer_inactive_threshold = 0s",
+        ]
+    );
+}
+
+#[test]
+#[rustfmt::skip]
+fn another_system_account_is_refused_before_it_is_looked_for() {
+    let accounts = "accounts {$SYS {}, A {}}";
+    refuse(&[
+        (accounts, "accounts {$SYS {}, A {}}\nsystem_account: A", "SystemAccount: old=$SYS, new=A"),
+        (accounts, "accounts {$SYS {}, A {}}\nsystem_account: Z", "SystemAccount: old=$SYS, new=Z"),
+    ]);
+    assert!(change("system_account: '$SYS'", accounts).is_ok());
 }

@@ -106,7 +106,10 @@ impl Driver {
     /// Reads the configuration again because somebody outside asked, who is answered in the log.
     async fn reload_or_say_why(&self) {
         if let Err(error) = self.reload().await {
-            let text = format!("Failed to reload server configuration: {error}");
+            let text = format!(
+                "Failed to reload server configuration: {}",
+                error.trim_end()
+            );
             self.log(Level::Error, text);
         }
     }

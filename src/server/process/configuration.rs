@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use std::rc::Rc;
 
 use broker::Room;
-use config::Options;
+use config::{LaunchError, Options, ReloadError};
 
 use crate::launch::{CommandLine, Process};
 use crate::log::Logger;
@@ -31,10 +31,11 @@ impl ConfigSource for Source {
     fn read(&mut self, current: &Options) -> Result<Fresh, String> {
         let CommandLine { program, args } = &self.line;
         let fresh = config::reload(program, args, current, &mut Process);
-        let fresh = fresh.map_err(|error| error.to_string())?;
-        for warning in &fresh.setup.warnings {
-            self.log.warn(warning);
-        }
+        let fresh = fresh.map_err(|error| {
+            // Each of the values is a line to nats-server.
+            let line_ends = matches!(error, ReloadError::Load(LaunchError::Values(_)));
+            format!("{error}{}", if line_ends { "\n" } else { "" })
+        })?;
         self.notes = fresh.notes;
         let file = fresh.setup.config.map(|file| file.digest);
         self.digest = file.unwrap_or_default();
