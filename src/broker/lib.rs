@@ -59,7 +59,7 @@ pub use monitoring::Monitoring;
 pub use protocol::errors::CloseReason;
 pub use protocol::id::ConnId;
 pub use shard::{Manager, Proof, Room, Shard, ShardOptions};
-pub use snapshot::{AccountView, ConnView, SubView};
+pub use snapshot::{ConnView, SubView};
 pub use stats::{Flow, Stats};
 pub use streams::{Progress, Storage, StorageView};
 pub use timers::TimerKind;

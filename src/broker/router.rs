@@ -3,7 +3,9 @@
 //! *Invariant:* while a message is being routed no subscription is removed; those that have had all
 //! they asked for, and clients that turned out too slow, are noted and settled afterwards.
 
+mod forward;
 mod table;
+mod target;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,70 +29,14 @@ use crate::conn::table::ConnTable;
 use crate::effects::Effects;
 use crate::following::{Followed, Undelivered};
 use crate::limits::{EASE_OFF, EASE_OFF_BYTES, STALL, STALL_DEN, STALL_NUM};
-use crate::sharing::{ServiceRef, ShadowRef, Sharing};
+use crate::sharing::{ShadowRef, Sharing};
 use crate::stations::Mail;
 use crate::stats::Stats;
 use crate::system::Desk;
 use crate::trace::Tracing;
 
-/// Who a subscription of the routing table belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Target {
-    /// A client's subscription.
-    Sub(SubRef),
-    /// A stream, which stores what it gets.
-    Stream(StreamId),
-    /// The Memphis layer, which answers requests of SDKs.
-    Memphis,
-    /// What another account's subscription covers of a stream that it imports.
-    Shadow(ShadowRef),
-    /// A service of another account.
-    Service(ServiceRef),
-    /// The answers that other accounts wait for.
-    Responses,
-    /// The server itself, in the system account.
-    System,
-}
-
-/// A client's subscription: the connection's slot, and the subscription's slot in it. It is taken out
-/// of the routing table before either slot is reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SubRef {
-    pub(crate) conn: u32,
-    pub(crate) slot: u32,
-}
-
-/// A message on its way from JetStream to a stream. It is a copy, since it outlives the turn that made
-/// it; how many there are is bounded by what the machine delivers in one batch.
-#[derive(Debug)]
-pub(crate) struct Forward {
-    pub(crate) account: AccountId,
-    pub(crate) onward: Onward,
-    subject: Box<[u8]>,
-    reply: Box<[u8]>,
-    headers: Box<[u8]>,
-    payload: Box<[u8]>,
-}
-
-/// Where such a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Onward {
-    /// To a stream.
-    Stream(StreamId),
-    /// To JetStream itself, as a request of another account.
-    JetStream,
-}
-
-impl Forward {
-    pub(crate) fn message(&self) -> Message<'_> {
-        Message {
-            subject: &self.subject,
-            reply: &self.reply,
-            headers: &self.headers,
-            payload: &self.payload,
-        }
-    }
-}
+pub(crate) use forward::{Forward, Onward};
+pub(crate) use target::{SubRef, Target};
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -415,24 +361,6 @@ impl Router {
             self.trace_message(at.conn, &sid, msg);
         }
         Ok(())
-    }
-
-    /// Keeps a message until the end of the batch.
-    pub(crate) fn forward(
-        &mut self,
-        account: AccountId,
-        onward: Onward,
-        to: &[u8],
-        msg: &Message<'_>,
-    ) {
-        self.forwards.push_back(Forward {
-            account,
-            onward,
-            subject: Box::from(to),
-            reply: Box::from(msg.reply),
-            headers: Box::from(msg.headers),
-            payload: Box::from(msg.payload),
-        });
     }
 
     /// Says whether something waits for the end of the batch.

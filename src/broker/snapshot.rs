@@ -86,23 +86,6 @@ pub struct SubView {
     pub max: u64,
 }
 
-/// An account as accountz and accstatz show it.
-#[derive(Clone, Debug)]
-pub struct AccountView {
-    /// The name.
-    pub name: String,
-    /// Clients connected now.
-    pub connections: u32,
-    /// Subscriptions.
-    pub subscriptions: u64,
-    /// What its clients published.
-    pub received: Flow,
-    /// What was sent to its clients.
-    pub sent: Flow,
-    /// Whether it may use streams.
-    pub jetstream: bool,
-}
-
 impl Shard {
     /// Returns the counters.
     #[must_use]
@@ -118,7 +101,7 @@ impl Shard {
 
     /// Returns the connections, by number.
     #[must_use]
-    pub fn conn_views(&self, now: Now) -> Vec<ConnView> {
+    pub(crate) fn conn_views(&self, now: Now) -> Vec<ConnView> {
         let open = self.router.conns.iter().filter(|conn| !conn.is_closing());
         let mut views: Vec<ConnView> = open.filter_map(|conn| self.view_at(conn.id, now)).collect();
         views.sort_by_key(|view| view.cid);
@@ -126,13 +109,13 @@ impl Shard {
     }
 
     /// Returns the connections that have ended, oldest first, as far as they are remembered.
-    pub fn closed_views(&self) -> impl Iterator<Item = &Closed> {
+    pub(crate) fn closed_views(&self) -> impl Iterator<Item = &Closed> {
         self.closed.iter()
     }
 
     /// Returns the subscriptions of every client.
     #[must_use]
-    pub fn sub_views(&self) -> Vec<SubView> {
+    pub(crate) fn sub_views(&self) -> Vec<SubView> {
         let conns = self.router.conns.iter();
         conns.flat_map(|conn| self.subs_of(conn)).collect()
     }
@@ -155,22 +138,6 @@ impl Shard {
             msgs: sub.delivered,
             max: sub.max,
         })
-    }
-
-    /// Returns the accounts, in the order in which they were made.
-    #[must_use]
-    pub fn account_views(&self) -> Vec<AccountView> {
-        let accounts = self.router.accounts.iter();
-        accounts
-            .map(|(_, account)| AccountView {
-                name: account.name.clone(),
-                connections: account.connections,
-                subscriptions: account.subs.len(),
-                received: account.received,
-                sent: account.sent,
-                jetstream: account.jetstream,
-            })
-            .collect()
     }
 
     pub(crate) fn view(&self, id: ConnId) -> Option<ConnView> {

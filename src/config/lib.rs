@@ -32,7 +32,6 @@ pub use digest::digest;
 pub use identity::text as claims_text;
 pub use load::{CheckStore, ConfigFile, Launch, LaunchError, Setup, load};
 pub use options::Options;
-pub use parse::parse_file;
 pub use reload::{Fresh, ReloadError, reload, size_text};
 
 /// What a configuration may refer to outside of itself.

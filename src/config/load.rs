@@ -15,7 +15,8 @@ use crate::cli::pages;
 use crate::cli::{CliFlag, CommandLine, FlagError};
 use crate::error::{Finding, ParseError};
 use crate::options::{Encryption, Listen, Options};
-use crate::{Surroundings, digest, parse_file};
+use crate::parse::parse_file;
+use crate::{Surroundings, digest};
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ const INCLUDE_DEPTH_MAX: usize = 16;
 ///
 /// # Errors
 /// The first place that breaks the grammar, or the file that cannot be read.
-pub fn parse_file(path: &str, around: &mut dyn Surroundings) -> Result<Map, ParseError> {
+pub(crate) fn parse_file(path: &str, around: &mut dyn Surroundings) -> Result<Map, ParseError> {
     let map = parse_included(path, 0, around)?;
     if map.is_empty() {
         return Err(ParseError::Empty(path.to_owned()));

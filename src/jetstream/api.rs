@@ -32,7 +32,7 @@ use crate::env::{ApiCall, Env, NameRules, Purpose};
 use crate::shared::{Answer, Scope, Waiter};
 use crate::stream::Stream;
 
-pub use batch::Batch;
+pub(crate) use batch::Batch;
 
 /// The header by which a client asks for a server that is new enough.
 pub(crate) const REQUIRED_API_LEVEL: &[u8] = b"Nats-Required-Api-Level";

@@ -439,16 +439,4 @@ impl JetStream {
             index.take_dead_segments(|number| out.push((id, number)));
         }
     }
-
-    /// Returns a hash of the durable state: equal for machines that applied the same entries.
-    #[must_use]
-    pub fn state_hash(&self) -> u64 {
-        let mut all = Vec::new();
-        for (key, body) in self.sections() {
-            all.put_u64_le(key.group);
-            all.put_u64_le(key.number);
-            put_bytes(&mut all, &body);
-        }
-        crate::dedup::MsgIdHash::of(&all).to_bits()
-    }
 }

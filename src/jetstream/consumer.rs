@@ -107,13 +107,13 @@ impl Consumers {
 
     /// Returns how many there are, those among them that count for nobody else.
     #[must_use]
-    pub fn count_with_direct(&self) -> usize {
+    pub(crate) fn count_with_direct(&self) -> usize {
         self.table.len()
     }
 
     /// Returns whether a consumer wants messages on `subject` (interest retention).
     #[must_use]
-    pub fn interest_in(&self, subject: &[u8]) -> bool {
+    pub(crate) fn interest_in(&self, subject: &[u8]) -> bool {
         self.routes.any(subject)
     }
 
@@ -129,7 +129,12 @@ impl Consumers {
     }
 
     /// The stream ends: timers, waiting requests and subscriptions have to go.
-    pub fn on_deleted(&mut self, core: &mut StreamCore, shared: &mut Shared, env: &mut impl Env) {
+    pub(crate) fn on_deleted(
+        &mut self,
+        core: &mut StreamCore,
+        shared: &mut Shared,
+        env: &mut impl Env,
+    ) {
         let mut cx = Cx::new(core, shared, env);
         for mut consumer in self.table.drain() {
             consumer.close(&mut cx, &mut self.scratch);
@@ -181,7 +186,7 @@ impl Consumers {
     }
 
     /// Handles a request for messages; false if there is no such consumer.
-    pub fn request_next(
+    pub(crate) fn request_next(
         &mut self,
         core: &mut StreamCore,
         consumer: &str,
@@ -264,7 +269,7 @@ impl Consumers {
     }
 
     /// The timer `TimerKind::Consumer` of this consumer is due.
-    pub fn on_timer(
+    pub(crate) fn on_timer(
         &mut self,
         core: &mut StreamCore,
         consumer: ConsumerId,

@@ -14,7 +14,7 @@ use protocol::time::Wall;
 
 /// The hash under which an id is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MsgIdHash(u64);
+pub(crate) struct MsgIdHash(u64);
 
 /// The hashes are part of checkpoints, so the seed never changes.
 const SEED: u64 = 0x4265_616c_6521;
@@ -22,26 +22,26 @@ const SEED: u64 = 0x4265_616c_6521;
 impl MsgIdHash {
     /// Returns the hash of an id.
     #[must_use]
-    pub fn of(id: &[u8]) -> Self {
+    pub(crate) fn of(id: &[u8]) -> Self {
         Self(FixedState::with_seed(SEED).hash_one(id))
     }
 
     /// Returns the hash as checkpoints store it.
     #[must_use]
-    pub fn to_bits(self) -> u64 {
+    pub(crate) fn to_bits(self) -> u64 {
         self.0
     }
 
     /// Returns the hash of a checkpoint.
     #[must_use]
-    pub fn from_bits(bits: u64) -> Self {
+    pub(crate) fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 }
 
 /// The ids of one stream.
 #[derive(Debug, Default)]
-pub struct Dedup {
+pub(crate) struct Dedup {
     window_ns: u64,
     by_id: HashMap<MsgIdHash, Seq, FixedState>,
     by_time: VecDeque<Remembered>,
@@ -58,7 +58,7 @@ const PAGE_LEN: u64 = 4096;
 
 /// An id in the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remembered {
+pub(crate) struct Remembered {
     /// When its message was stored.
     pub time: Wall,
     /// Its hash.
@@ -70,7 +70,7 @@ pub struct Remembered {
 impl Dedup {
     /// Returns an empty window; one of no length remembers nothing.
     #[must_use]
-    pub fn new(window_ns: u64) -> Self {
+    pub(crate) fn new(window_ns: u64) -> Self {
         Self {
             window_ns,
             ..Self::default()
@@ -78,18 +78,18 @@ impl Dedup {
     }
 
     /// Changes the window's length; ids that are now too old go when time next moves on.
-    pub fn set_window(&mut self, window_ns: u64) {
+    pub(crate) fn set_window(&mut self, window_ns: u64) {
         self.window_ns = window_ns;
     }
 
     /// Returns whether ids are remembered at all.
     #[must_use]
-    pub fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.window_ns > 0
     }
 
     /// Returns the message that was stored under `id` in the window that ends at `now`.
-    pub fn find(&mut self, id: MsgIdHash, now: Wall) -> Option<Seq> {
+    pub(crate) fn find(&mut self, id: MsgIdHash, now: Wall) -> Option<Seq> {
         self.forget(now);
         self.by_id.get(&id).copied()
     }
@@ -97,12 +97,12 @@ impl Dedup {
     /// Returns the message that was stored under `id` lately, without forgetting any other: for whoever
     /// asks beside the log.
     #[must_use]
-    pub fn peek(&self, id: MsgIdHash) -> Option<Seq> {
+    pub(crate) fn peek(&self, id: MsgIdHash) -> Option<Seq> {
         self.by_id.get(&id).copied()
     }
 
     /// Remembers that `id` was stored.
-    pub fn insert(&mut self, remembered: Remembered) {
+    pub(crate) fn insert(&mut self, remembered: Remembered) {
         if !self.is_on() {
             return;
         }
@@ -111,7 +111,7 @@ impl Dedup {
     }
 
     /// Forgets what is older than the window that ends at `now`.
-    pub fn forget(&mut self, now: Wall) {
+    pub(crate) fn forget(&mut self, now: Wall) {
         while let Some(oldest) = self.by_time.front()
             && now.0.saturating_sub(oldest.time.0) >= self.window_ns
         {
@@ -130,19 +130,19 @@ impl Dedup {
 
     /// Returns the number of the oldest id, as checkpoints store it.
     #[must_use]
-    pub fn forgotten(&self) -> u64 {
+    pub(crate) fn forgotten(&self) -> u64 {
         self.forgotten
     }
 
     /// Begins with the ids from number `forgotten` on, which are in a checkpoint.
-    pub fn restore(&mut self, forgotten: u64) {
+    pub(crate) fn restore(&mut self, forgotten: u64) {
         self.forgotten = forgotten;
         self.unsaved = forgotten;
         self.first_page = forgotten / PAGE_LEN;
     }
 
     /// Takes over an id of a checkpoint's page; the ids of a page come in order.
-    pub fn restore_id(&mut self, number: u64, remembered: Remembered) {
+    pub(crate) fn restore_id(&mut self, number: u64, remembered: Remembered) {
         if number < self.forgotten {
             return;
         }
@@ -151,13 +151,13 @@ impl Dedup {
     }
 
     /// Returns the pages that hold ids.
-    pub fn pages(&self) -> impl Iterator<Item = u64> + use<> {
+    pub(crate) fn pages(&self) -> impl Iterator<Item = u64> + use<> {
         let pages = self.forgotten / PAGE_LEN..self.end().div_ceil(PAGE_LEN);
         if self.by_time.is_empty() { 0..0 } else { pages }
     }
 
     /// Returns the pages that have changed since the last call; those without ids are gone.
-    pub fn take_changed(&mut self) -> impl Iterator<Item = u64> + use<> {
+    pub(crate) fn take_changed(&mut self) -> impl Iterator<Item = u64> + use<> {
         let gone = self.first_page..self.forgotten / PAGE_LEN;
         let unsaved = self.unsaved.max(self.forgotten) / PAGE_LEN;
         let changed = if self.unsaved < self.end() {
@@ -171,12 +171,12 @@ impl Dedup {
     }
 
     /// Has a page, and those behind it, written again by the next checkpoint.
-    pub fn touch(&mut self, page: u64) {
+    pub(crate) fn touch(&mut self, page: u64) {
         self.unsaved = self.unsaved.min(page.saturating_mul(PAGE_LEN));
     }
 
     /// Returns the ids of a page with the number of the first one.
-    pub fn page(&self, page: u64) -> (u64, impl ExactSizeIterator<Item = &Remembered>) {
+    pub(crate) fn page(&self, page: u64) -> (u64, impl ExactSizeIterator<Item = &Remembered>) {
         let at = |number: u64| usize::try_from(number.saturating_sub(self.forgotten));
         let start = page.saturating_mul(PAGE_LEN);
         let len = self.by_time.len();
@@ -188,13 +188,6 @@ impl Dedup {
     fn end(&self) -> u64 {
         let len = u64::try_from(self.by_time.len()).unwrap_or(u64::MAX);
         self.forgotten.saturating_add(len)
-    }
-
-    /// Returns when the oldest id leaves the window.
-    #[must_use]
-    pub fn next_expiry(&self) -> Option<Wall> {
-        let oldest = self.by_time.front()?;
-        Some(Wall(oldest.time.0.saturating_add(self.window_ns)))
     }
 }
 
@@ -224,7 +217,6 @@ mod tests {
         assert_eq!(find(&mut dedup, "a", 1099), Some(1));
         assert_eq!(find(&mut dedup, "a", 1100), None);
         assert_eq!(find(&mut dedup, "b", 1100), Some(2));
-        assert_eq!(dedup.next_expiry(), Some(Wall(1150)));
         assert_eq!(dedup.page(0).1.len(), 1);
     }
 

@@ -412,7 +412,7 @@ impl Entry {
 
 /// Appends a [`Entry::ConsumerDelta`] without building the entry first: one is written per changed
 /// consumer and batch.
-pub fn encode_consumer_delta(
+pub(crate) fn encode_consumer_delta(
     out: &mut BytesMut,
     stream: StreamId,
     consumer: ConsumerId,

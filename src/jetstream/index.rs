@@ -32,17 +32,16 @@ use protocol::store::Loc;
 use protocol::time::Wall;
 
 use chunk::{CHUNK_LEN, Chunk, Slot};
-pub use filter::Filter;
+pub(crate) use filter::Filter;
 use held::Held;
 use moves::Search;
-pub use page::Page;
-pub(crate) use page::in_log;
+pub(crate) use page::{Page, in_log};
 use parked::Parked;
 pub(crate) use parked::parked_in_log;
-pub use protocol::subject::matches as subject_matches;
+pub(crate) use protocol::subject::matches as subject_matches;
 use segments::Segments;
 use subjects::Subjects;
-pub use subjects::{SubjectId, SubjectInfo};
+pub(crate) use subjects::{SubjectId, SubjectInfo};
 
 /// The index of one stream. What every message reads comes first and lies together: of ten thousand
 /// streams none is at hand.
@@ -86,7 +85,7 @@ pub struct Overhead {
 
 /// What has come and gone, to tell how many messages there are more than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tally {
+pub(crate) struct Tally {
     messages: u64,
     removed: u64,
 }
@@ -94,7 +93,7 @@ pub struct Tally {
 impl Tally {
     /// Returns how many messages have come since `before`; nothing if one has gone meanwhile.
     #[must_use]
-    pub fn added_since(self, before: Self) -> Option<u64> {
+    pub(crate) fn added_since(self, before: Self) -> Option<u64> {
         (self.removed == before.removed).then(|| self.messages - before.messages)
     }
 }
@@ -172,7 +171,7 @@ impl Index {
 
     /// Returns the time of the first live message; zero when there is none.
     #[must_use]
-    pub fn first_time(&self) -> Wall {
+    pub(crate) fn first_time(&self) -> Wall {
         self.slot(self.first).map_or(Wall(0), |slot| slot.time)
     }
 
@@ -184,7 +183,7 @@ impl Index {
 
     /// Returns the count of messages in a form to compare later ones with.
     #[must_use]
-    pub fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Tally {
         Tally {
             messages: self.messages,
             removed: self.removed,
@@ -265,7 +264,7 @@ impl Index {
     }
 
     /// Moves on so that the next message gets the sequence `next`, if that lies ahead.
-    pub fn skip_to(&mut self, next: Seq) {
+    pub(crate) fn skip_to(&mut self, next: Seq) {
         if next.0 <= self.last {
             return;
         }
@@ -345,14 +344,14 @@ impl Index {
 
     /// Returns the first and the last live message and the count of a subject.
     #[must_use]
-    pub fn subject_info(&self, subject: &[u8]) -> Option<SubjectInfo> {
+    pub(crate) fn subject_info(&self, subject: &[u8]) -> Option<SubjectInfo> {
         let id = self.subjects.find(subject)?;
         self.subject_info_of(id)
     }
 
     /// Returns the first and the last live message and the count of a subject.
     #[must_use]
-    pub fn subject_info_of(&self, id: SubjectId) -> Option<SubjectInfo> {
+    pub(crate) fn subject_info_of(&self, id: SubjectId) -> Option<SubjectInfo> {
         let counted = self.subjects.entry(id)?;
         Some(SubjectInfo {
             messages: counted.count,

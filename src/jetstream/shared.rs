@@ -23,18 +23,19 @@ use protocol::id::{AccountId, ConsumerId, Seq, StreamId};
 use protocol::js::check::ServerLimits;
 use protocol::store::ReadId;
 
-pub use crate::api::Batch;
+pub(crate) use crate::api::Batch;
 use crate::backup::BackupId;
 use crate::entry::SourceKey;
 use crate::fast::FastBatches;
 use crate::room::Room;
 
-pub use accounts::{Account, Accounts};
-pub use clock::EntryClock;
-pub use listeners::Listeners;
-pub use replies::{Answer, Replies, Scope, Waiter};
-pub use respond::{send, send_status, send_with};
-pub use timers::{TimerKind, Timers};
+pub(crate) use accounts::Accounts;
+pub(crate) use clock::EntryClock;
+pub(crate) use listeners::Listeners;
+pub(crate) use replies::{Answer, Replies, Scope, Waiter};
+pub(crate) use respond::{send, send_status, send_with};
+pub use timers::TimerKind;
+pub(crate) use timers::Timers;
 
 /// What the machine is told when it is made.
 #[derive(Clone, Debug)]
@@ -194,21 +195,21 @@ impl Shared {
     }
 
     /// Returns an id for a new consumer.
-    pub fn allocate_consumer(&mut self) -> ConsumerId {
+    pub(crate) fn allocate_consumer(&mut self) -> ConsumerId {
         let id = ConsumerId(self.next_consumer);
         self.next_consumer += 1;
         id
     }
 
     /// Returns an id for a new stream.
-    pub fn allocate_stream(&mut self) -> StreamId {
+    pub(crate) fn allocate_stream(&mut self) -> StreamId {
         let id = StreamId(self.next_stream);
         self.next_stream += 1;
         id
     }
 
     /// Asks for the stream's consumers to be pumped at the end of the batch.
-    pub fn mark_dirty(&mut self, stream: StreamId) {
+    pub(crate) fn mark_dirty(&mut self, stream: StreamId) {
         if self.dirty.last() != Some(&stream) {
             self.dirty.push(stream);
         }

@@ -301,7 +301,7 @@ impl StreamCore {
 
     /// Returns where the last entry that was proposed for this stream lies.
     #[must_use]
-    pub fn proposed(&self) -> Option<LogPos> {
+    pub(crate) fn proposed(&self) -> Option<LogPos> {
         self.proposed
     }
 
@@ -312,12 +312,12 @@ impl StreamCore {
     }
 
     /// Notes where the last entry lies by which consumers may take messages out of this stream.
-    pub fn set_consumed(&mut self, pos: Option<LogPos>) {
+    pub(crate) fn set_consumed(&mut self, pos: Option<LogPos>) {
         self.consumed = pos;
     }
 
     /// Notes that a message was proposed for this stream.
-    pub fn set_proposed(&mut self, pos: LogPos) {
+    pub(crate) fn set_proposed(&mut self, pos: LogPos) {
         self.proposed = Some(pos);
         self.unsure = Some(pos);
         self.in_flight += 1;

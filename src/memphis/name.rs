@@ -92,7 +92,7 @@ impl Name {
 
     /// Returns the stream of partition `number`, which counts from 1.
     #[must_use]
-    pub fn partition_stream(&self, number: u32) -> String {
+    pub(crate) fn partition_stream(&self, number: u32) -> String {
         format!("{}${number}", self.internal())
     }
 }

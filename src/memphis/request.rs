@@ -43,7 +43,7 @@ impl Fields {
 
     /// Returns the whole numbers of a list, also those written as texts.
     #[must_use]
-    pub fn integers(&self, key: &str) -> Vec<i64> {
+    pub(crate) fn integers(&self, key: &str) -> Vec<i64> {
         let list = self.value(key).and_then(Value::as_array);
         let number = |value: &Value| match value.as_str() {
             Some(text) => text.parse().ok(),
@@ -74,7 +74,7 @@ impl Fields {
 
     /// Returns a whole number, `None` if the key is missing. The .NET SDK sends some as text.
     #[must_use]
-    pub fn integer_if_set(&self, key: &str) -> Option<i64> {
+    pub(crate) fn integer_if_set(&self, key: &str) -> Option<i64> {
         let value = self.value(key)?;
         match value.as_str() {
             Some(text) => text.parse().ok(),

@@ -151,7 +151,7 @@ impl Station {
     ///
     /// # Errors
     /// The first rule that the request breaks.
-    pub fn from_request(fields: &Fields) -> Result<Self, StationError> {
+    pub(crate) fn from_request(fields: &Fields) -> Result<Self, StationError> {
         let name = Name::new(Kind::Station, fields.text("name"))?;
         let partitions = partitions(fields, &name)?;
         let schema = name_if_set(Kind::Schema, fields.text("schema_name"))?;
@@ -195,7 +195,7 @@ impl Station {
 
     /// Returns the station that comes to be when something is created on a station that is missing.
     #[must_use]
-    pub fn default_of(name: Name, username: &str) -> Self {
+    pub(crate) fn default_of(name: Name, username: &str) -> Self {
         Self {
             name,
             retention: StationRetention::AgeSeconds(RETENTION_DEFAULT_S),
@@ -217,7 +217,7 @@ impl Station {
 
     /// Returns the configuration of the stream behind partition `number`.
     #[must_use]
-    pub fn stream_config(&self, number: u32) -> StreamConfig {
+    pub(crate) fn stream_config(&self, number: u32) -> StreamConfig {
         let name = self.name.partition_stream(number);
         let mut config = StreamConfig {
             subjects: vec![format!("{name}.>")],

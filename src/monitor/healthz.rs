@@ -38,7 +38,7 @@ impl HealthzOptions {
     ///
     /// # Errors
     /// The first parameter that cannot be read.
-    pub fn from_query(query: &Query) -> Result<Self, Problem> {
+    pub(crate) fn from_query(query: &Query) -> Result<Self, Problem> {
         Ok(Self {
             js_enabled: query.boolean("js-enabled")?,
             js_enabled_only: query.boolean("js-enabled-only")?,
@@ -68,7 +68,7 @@ pub struct Healthz {
 impl Healthz {
     /// Adds the status code, as replies to system requests carry it.
     #[must_use]
-    pub fn with_code(mut self, code: u16) -> Self {
+    pub(crate) fn with_code(mut self, code: u16) -> Self {
         self.status_code = Some(code);
         self
     }

@@ -25,7 +25,7 @@ pub fn compact<T: Serialize>(document: &T) -> Vec<u8> {
 
 /// Writes a document indented, as HTTP shows it.
 #[must_use]
-pub fn indented<T: Serialize>(document: &T) -> Vec<u8> {
+pub(crate) fn indented<T: Serialize>(document: &T) -> Vec<u8> {
     indent(&compact(document))
 }
 

@@ -54,7 +54,7 @@ impl JszOptions {
     ///
     /// # Errors
     /// The first parameter that cannot be read.
-    pub fn from_query(query: &Query) -> Result<Self, Problem> {
+    pub(crate) fn from_query(query: &Query) -> Result<Self, Problem> {
         let consumer = query.boolean("consumers")? | query.boolean("direct-consumers")?;
         Ok(Self {
             account: query.text("acc").to_owned(),
@@ -273,7 +273,7 @@ struct ConsumerDetail {
 
 /// Returns the document.
 #[must_use]
-pub fn jsz(source: &dyn Source, options: &JszOptions) -> Jsz {
+pub(crate) fn jsz(source: &dyn Source, options: &JszOptions) -> Jsz {
     let js = source.jetstream();
     let disabled = js.is_none();
     let configured = source.options();

@@ -43,7 +43,7 @@ pub struct Leafz {
 
 /// Returns the document of `/routez`.
 #[must_use]
-pub fn routez(source: &dyn Source) -> Routez {
+pub(crate) fn routez(source: &dyn Source) -> Routez {
     let server = source.server();
     Routez {
         server_id: server.id,
@@ -56,7 +56,7 @@ pub fn routez(source: &dyn Source) -> Routez {
 
 /// Returns the document of `/gatewayz`.
 #[must_use]
-pub fn gatewayz(source: &dyn Source) -> Gatewayz {
+pub(crate) fn gatewayz(source: &dyn Source) -> Gatewayz {
     Gatewayz {
         server_id: source.server().id,
         now: source.now().wall,
@@ -67,7 +67,7 @@ pub fn gatewayz(source: &dyn Source) -> Gatewayz {
 
 /// Returns the document of `/leafz`.
 #[must_use]
-pub fn leafz(source: &dyn Source) -> Leafz {
+pub(crate) fn leafz(source: &dyn Source) -> Leafz {
     Leafz {
         server_id: source.server().id,
         now: source.now().wall,

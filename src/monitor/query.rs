@@ -135,7 +135,7 @@ impl Query {
     ///
     /// # Errors
     /// When it is no number.
-    pub fn uint(&self, key: &'static str) -> Result<u64, Problem> {
+    pub(crate) fn uint(&self, key: &'static str) -> Result<u64, Problem> {
         let text = self.text(key);
         if text.is_empty() {
             return Ok(0);

@@ -37,7 +37,7 @@ impl SubszOptions {
     ///
     /// # Errors
     /// The first parameter that cannot be read.
-    pub fn from_query(query: &Query) -> Result<Self, Problem> {
+    pub(crate) fn from_query(query: &Query) -> Result<Self, Problem> {
         Ok(Self {
             offset: query.int("offset")?,
             limit: query.int("limit")?,
@@ -147,7 +147,7 @@ impl SubscriptionDocument {
 ///
 /// # Errors
 /// When the subject to test cannot be published to.
-pub fn subsz(source: &dyn Source, options: &SubszOptions) -> Result<Subsz, Problem> {
+pub(crate) fn subsz(source: &dyn Source, options: &SubszOptions) -> Result<Subsz, Problem> {
     let test = options.test.as_bytes();
     if !test.is_empty() && !subject::is_valid_literal(test) {
         return Err(Problem::TestSubject(options.test.clone()));

@@ -40,7 +40,7 @@ pub fn message_without_headers(out: &mut BytesMut, sid: &[u8], message: &Message
 
 /// Returns a bound of the bytes that [`message`] appends.
 #[must_use]
-pub fn message_len_max(sid: &[u8], message: &Message<'_>) -> usize {
+pub(crate) fn message_len_max(sid: &[u8], message: &Message<'_>) -> usize {
     FRAME_MAX + message.subject.len() + sid.len() + message.reply.len() + message.body_len()
 }
 

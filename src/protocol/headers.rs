@@ -142,20 +142,6 @@ impl<'o> HeaderWriter<'o> {
         Self { out }
     }
 
-    /// Starts a block with a status; the description may be empty.
-    #[must_use]
-    pub fn with_status(out: &'o mut BytesMut, code: u16, description: &[u8]) -> Self {
-        out.put_slice(VERSION);
-        out.put_u8(b' ');
-        out.put_slice(itoa::Buffer::new().format(code).as_bytes());
-        if !description.is_empty() {
-            out.put_u8(b' ');
-            out.put_slice(description);
-        }
-        out.put_slice(LINE_END);
-        Self { out }
-    }
-
     /// Starts with the lines of another block; an empty one has none.
     #[must_use]
     pub fn continuing(out: &'o mut BytesMut, block: &[u8]) -> Self {

@@ -41,7 +41,7 @@ impl Clock {
 
     /// Waits until `at` has come. If it has already, only the tasks that are ready go first: tokio's timers
     /// look once per millisecond, and a consumer that pauses between two bursts would wait for that.
-    pub async fn wait_until(&self, at: Instant) {
+    pub(crate) async fn wait_until(&self, at: Instant) {
         if at <= self.now().mono {
             tokio::task::yield_now().await;
         } else {
@@ -59,7 +59,7 @@ impl Clock {
 
 /// The system's wall clock.
 #[must_use]
-pub fn system_wall() -> Wall {
+pub(crate) fn system_wall() -> Wall {
     Wall(
         SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -189,7 +189,7 @@ impl FileDisk {
     ///
     /// # Errors
     /// As [`Self::open`], and if the key is not the one under which the store lies.
-    pub fn open_encrypted(
+    pub(crate) fn open_encrypted(
         dir: &Path,
         encryption: &Encryption,
     ) -> Result<(Self, Option<StoreKey>), OpenError> {

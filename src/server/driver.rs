@@ -1,8 +1,9 @@
-//! The shard and its effects: every input goes in here, and every effect is carried out here.
+//! The shard and its effects: every input goes in here, and every effect is carried out in `effects`.
 //!
 //! *Invariant:* with its folder the only file that borrows the shard. A borrow lasts for one input and never crosses
 //! an await; the effects of an input are drained before the next one.
 
+mod effects;
 mod managing;
 mod reloading;
 
@@ -13,13 +14,13 @@ use core::task::{Poll, Waker};
 use std::rc::Rc;
 
 use broker::{
-    Accepted, CloseReason, ConnId, Effects, Errand, Gone, Input, Level, LogLine, Shard, TlsSession,
+    Accepted, CloseReason, ConnId, Effects, Gone, Input, Level, LogLine, Shard, TlsSession,
     WorkDone,
 };
 use bytes::BytesMut;
 use monitor::stats::Process;
 use protocol::time::{Instant, Now};
-use storage::{DiskDone, DiskOp};
+use storage::DiskDone;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
@@ -415,100 +416,5 @@ impl Driver {
         self.shard
             .borrow_mut()
             .handle(now, input, &mut self.fx.borrow_mut());
-    }
-
-    /// Does what only the driver can.
-    fn run(&self, errand: Errand) {
-        match errand {
-            Errand::Measure => {
-                let process = self.monitored.borrow_mut().process(self.clock.now());
-                self.input(None, Input::Measured(Box::new(process)));
-            }
-            Errand::Reload => self.wish_reload(),
-        }
-    }
-
-    /// Carries out the effects of the last input. `from` is the connection whose future is running:
-    /// it looks at its own state anyway and needs no waking.
-    fn drain(&self, from: Option<ConnId>) {
-        let mut fx = self.fx.borrow_mut();
-        let mut slots = self.slots.borrow_mut();
-        let mut touch = |id: ConnId, next: Option<(Standing, Option<CloseReason>)>| {
-            let Some(Some(slot)) = slots.get_mut(id.index as usize) else {
-                return;
-            };
-            if slot.id != id {
-                return;
-            }
-            if let Some((standing, reason)) = next {
-                slot.reason = slot.reason.or(reason);
-                slot.standing = match (slot.standing, standing) {
-                    (Standing::Dropped, _) => Standing::Dropped,
-                    (Standing::Closing, Standing::Open | Standing::Gated) => Standing::Closing,
-                    (_, next) => next,
-                };
-            }
-            if from != Some(id)
-                && let Some(waker) = &slot.waker
-            {
-                waker.wake_by_ref();
-            }
-        };
-        for id in fx.dirty.drain(..) {
-            touch(id, None);
-        }
-        for (id, gated) in fx.gate.drain(..) {
-            let standing = if gated {
-                Standing::Gated
-            } else {
-                Standing::Open
-            };
-            touch(id, Some((standing, None)));
-        }
-        for (id, reason) in fx.close.drain(..) {
-            touch(id, Some((Standing::Closing, Some(reason))));
-        }
-        for id in fx.abort.drain(..) {
-            touch(id, Some((Standing::Dropped, None)));
-        }
-        self.hand_to_disk(&mut fx.disk);
-        for op in fx.work.drain(..) {
-            self.worker.borrow_mut().submit(op);
-        }
-        self.calls.answer(&mut fx.managed);
-        for line in fx.log.drain(..) {
-            self.note(&line);
-        }
-        if core::mem::take(&mut fx.settle) {
-            self.is_unsettled.set(true);
-            self.unsettled.notify_one();
-        }
-        let errands = core::mem::take(&mut fx.errands);
-        drop(slots);
-        drop(fx);
-        // Each is an input of its own, whose effects are carried out before the next.
-        for errand in errands {
-            self.run(errand);
-        }
-        let due = self.shard.borrow().poll_timeout();
-        let due = due.map_or(Instant::NEVER, |(at, _)| at);
-        if due < self.armed.get() {
-            self.armed.set(due);
-            self.rearm.notify_one();
-        }
-    }
-
-    fn hand_to_disk(&self, ops: &mut Vec<DiskOp>) {
-        let disk = self.disk.borrow();
-        let Some(disk) = disk.as_ref().filter(|_| !ops.is_empty()) else {
-            return;
-        };
-        let now = self.clock.now().mono;
-        self.disk_times.borrow_mut().start(ops, now);
-        self.disk_open.set(self.disk_open.get() + ops.len());
-        if let Some(waits) = self.gathering.depart(ops) {
-            disk.expect_lone(waits);
-        }
-        disk.submit(ops);
     }
 }

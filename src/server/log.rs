@@ -103,7 +103,7 @@ impl Logger {
     }
 
     /// Says on standard error why there is no log.
-    pub fn complain(why: impl Display) {
+    pub(crate) fn complain(why: impl Display) {
         let now = stamp(system_wall());
         let seconds = now.split('.').next().unwrap_or_default();
         let line = format!("{seconds} {why}\n");

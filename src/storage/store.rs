@@ -210,7 +210,7 @@ impl Store {
     /// and never if the store is poisoned before.
     ///
     /// # Panics
-    /// Before [`StoreEvent::Recovered`], and if the entry is longer than [`Store::entry_max`].
+    /// Before [`StoreEvent::Recovered`], and if the entry does not fit into a log file of full length.
     #[inline]
     pub fn append(&mut self, encode: impl FnOnce(&mut BytesMut)) -> LogPos {
         self.append_with(|log| log.append(encode))
@@ -241,12 +241,6 @@ impl Store {
         if let Some(log) = &mut self.log {
             log.hurry();
         }
-    }
-
-    /// Returns the longest entry, in bytes, that may be appended.
-    #[must_use]
-    pub fn entry_max(&self) -> usize {
-        usize::try_from(self.options.log_file_len / 2).unwrap_or(usize::MAX)
     }
 
     /// Returns a position that all entries appended so far lie below and all later ones do not.

@@ -163,9 +163,9 @@ fn nobody_but_the_answering_account_has_the_reply_subject() {
 fn what_a_client_hears_of_other_accounts_ends_with_it() {
     let mut world = world();
     let subs = |world: &World| {
-        let accounts = world.shard.account_views();
-        let p = accounts.iter().find(|account| account.name == "P");
-        p.expect("configured").subscriptions
+        let mut accounts = world.shard.router.accounts.iter();
+        let p = accounts.find(|(_, account)| account.name == "P");
+        p.expect("configured").1.subs.len()
     };
     let before = subs(&world);
     let c = client(&mut world, "C");

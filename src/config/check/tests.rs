@@ -14,7 +14,7 @@ use core::time::Duration;
 use super::check;
 use crate::fake::Fake;
 use crate::options::{ConnectionType, ExportKind, ImportKind, Options, Peers, SyncInterval};
-use crate::parse_file;
+use crate::parse::parse_file;
 
 fn checked(text: &str) -> super::Checked {
     let mut around = Fake::with_config(text);

@@ -63,7 +63,7 @@ impl Consumers {
     }
 
     /// A message goes away that no consumer has consumed (limits, delete, rollup).
-    pub fn on_removed(&mut self, seq: Seq, subject: &[u8], shared: &mut Shared) {
+    pub(crate) fn on_removed(&mut self, seq: Seq, subject: &[u8], shared: &mut Shared) {
         if !shared.live {
             return;
         }
@@ -100,7 +100,12 @@ impl Consumers {
     }
 
     /// Many messages went away (purge): everything counted has to be counted again.
-    pub fn on_purged(&mut self, cleared: Cleared, core: &mut StreamCore, shared: &mut Shared) {
+    pub(crate) fn on_purged(
+        &mut self,
+        cleared: Cleared,
+        core: &mut StreamCore,
+        shared: &mut Shared,
+    ) {
         if !shared.live {
             return;
         }
@@ -112,7 +117,7 @@ impl Consumers {
     }
 
     /// A message goes away because a later one stands for it; [`Consumers::on_rolled_up`] follows.
-    pub fn on_replaced(&mut self, seq: Seq, subject: &[u8], shared: &Shared) {
+    pub(crate) fn on_replaced(&mut self, seq: Seq, subject: &[u8], shared: &Shared) {
         if !shared.live {
             return;
         }
@@ -127,14 +132,14 @@ impl Consumers {
     }
 
     /// Messages went away that a later one stands for.
-    pub fn on_rolled_up(&mut self, cleared: Cleared, shared: &Shared) {
+    pub(crate) fn on_rolled_up(&mut self, cleared: Cleared, shared: &Shared) {
         if shared.live && !self.table.is_empty() {
             self.purged.push(cleared);
         }
     }
 
     /// The stream's configuration changed; filters have to be made again.
-    pub fn on_updated(&mut self, core: &mut StreamCore, shared: &mut Shared) {
+    pub(crate) fn on_updated(&mut self, core: &mut StreamCore, shared: &mut Shared) {
         for (key, consumer) in &mut self.table {
             self.routes.remove(key, &consumer.settings.filters);
             consumer.refilter(core);

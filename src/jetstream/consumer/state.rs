@@ -110,19 +110,19 @@ impl ConsumerState {
 
     /// Returns when a message was last delivered.
     #[must_use]
-    pub fn delivered_at(&self) -> Wall {
+    pub(crate) fn delivered_at(&self) -> Wall {
         self.delivered_at
     }
 
     /// Returns when a message was last acknowledged.
     #[must_use]
-    pub fn acked_at(&self) -> Wall {
+    pub(crate) fn acked_at(&self) -> Wall {
         self.acked_at
     }
 
     /// Returns how many messages wait for their ack.
     #[must_use]
-    pub fn num_pending_acks(&self) -> usize {
+    pub(crate) fn num_pending_acks(&self) -> usize {
         self.pending.len()
     }
 
@@ -139,13 +139,13 @@ impl ConsumerState {
     }
 
     /// Iterates over the messages that wait for their ack, in stream order.
-    pub fn pending_iter(&self) -> impl Iterator<Item = &Pending> {
+    pub(crate) fn pending_iter(&self) -> impl Iterator<Item = &Pending> {
         self.pending.iter()
     }
 
     /// Returns whether the message has used up its deliveries.
     #[must_use]
-    pub fn is_exhausted(&self, seq: Seq) -> bool {
+    pub(crate) fn is_exhausted(&self, seq: Seq) -> bool {
         self.exhausted.contains_key(&seq)
     }
 
@@ -159,7 +159,7 @@ impl ConsumerState {
     ///
     /// # Errors
     /// If the bytes are malformed; what stands before the damage is applied.
-    pub fn apply_delta(&mut self, delta: &[u8]) -> Result<(), MalformedDelta> {
+    pub(crate) fn apply_delta(&mut self, delta: &[u8]) -> Result<(), MalformedDelta> {
         for op in Ops::new(delta) {
             self.apply(op?);
         }

@@ -51,7 +51,7 @@ impl Mark {
 
     /// Returns a sequence that the message cannot have exceeded.
     #[must_use]
-    pub fn seq_max(self) -> Seq {
+    pub(crate) fn seq_max(self) -> Seq {
         Seq(self.last.0.saturating_add(u64::from(self.ahead) + 1))
     }
 }
@@ -207,7 +207,7 @@ impl Publish {
 
     /// Appends the entry of a message of an atomic batch to `out`. The entries of a batch lie one
     /// behind the other in the log, and none of them counts before the last one is there.
-    pub fn encode_part(
+    pub(crate) fn encode_part(
         out: &mut BytesMut,
         stream: (StreamId, Mark),
         time: Wall,
@@ -225,7 +225,7 @@ impl Publish {
     }
 
     /// Appends the entry of a message that is copied from another stream to `out`.
-    pub fn encode_copy(
+    pub(crate) fn encode_copy(
         out: &mut BytesMut,
         stream: (StreamId, Mark),
         time: Wall,
@@ -241,7 +241,7 @@ impl Publish {
     }
 
     /// Appends the entry of a message that a schedule brought to `out`.
-    pub fn encode_fired(
+    pub(crate) fn encode_fired(
         out: &mut BytesMut,
         stream: (StreamId, Mark),
         time: Wall,
@@ -257,7 +257,7 @@ impl Publish {
     }
 
     /// Appends the entry of a message that comes from a backup to `out`.
-    pub fn encode_restored(
+    pub(crate) fn encode_restored(
         out: &mut BytesMut,
         stream: StreamId,
         time: Wall,
@@ -271,7 +271,7 @@ impl Publish {
 
     /// Appends the entry of a marker to `out`: a message without a body that takes the place of
     /// `replaces`.
-    pub fn encode_marker(
+    pub(crate) fn encode_marker(
         out: &mut BytesMut,
         stream: (StreamId, Mark),
         time: Wall,

@@ -48,7 +48,7 @@ impl Index {
     }
 
     /// Returns the pages that have changed since the last call; those without messages are gone.
-    pub fn take_changed(&mut self) -> Vec<Page> {
+    pub(crate) fn take_changed(&mut self) -> Vec<Page> {
         let mut changed = core::mem::take(&mut self.changed);
         changed.sort_unstable();
         changed.dedup();
@@ -66,7 +66,7 @@ impl Index {
     }
 
     /// Appends a page to a checkpoint; nothing if it holds no message.
-    pub fn snapshot_page(&self, page: Page, out: &mut Vec<u8>) {
+    pub(crate) fn snapshot_page(&self, page: Page, out: &mut Vec<u8>) {
         if let Some(chunk) = self.chunk(page.first().0).filter(|chunk| chunk.live() > 0) {
             page::put(page, chunk, |id| self.subjects.name(id), out);
         }

@@ -28,7 +28,7 @@ impl Index {
     /// Returns the first live message at or after `from` that one of the filters matches; no filter
     /// means all messages.
     #[must_use]
-    pub fn next_any(&self, filters: &[Filter], from: Seq) -> Option<Seq> {
+    pub(crate) fn next_any(&self, filters: &[Filter], from: Seq) -> Option<Seq> {
         match filters {
             [] => self.next(&Filter::All, from),
             [one] => self.next(one, from),
@@ -54,7 +54,7 @@ impl Index {
     /// Returns the sequence of the first live message stored at or after `time`; one past the last
     /// when there is none.
     #[must_use]
-    pub fn first_since(&self, time: Wall) -> Seq {
+    pub(crate) fn first_since(&self, time: Wall) -> Seq {
         let found = self
             .chunks
             .iter()

@@ -28,13 +28,13 @@ impl Index {
 
     /// Returns whether a segment is mostly waste.
     #[must_use]
-    pub fn has_wasteful_segment(&self) -> bool {
+    pub(crate) fn has_wasteful_segment(&self) -> bool {
         self.segments.wasteful().is_some()
     }
 
     /// Appends live messages of a segment that is mostly waste to `out`, in order, about `max` of them;
     /// nothing if there is no such segment, or if looking on for them is left to the next call.
-    pub fn wasteful_segment(&self, max: usize, out: &mut Vec<(Seq, Loc)>) {
+    pub(crate) fn wasteful_segment(&self, max: usize, out: &mut Vec<(Seq, Loc)>) {
         let Some(segment) = self.segments.wasteful() else {
             return;
         };
@@ -97,7 +97,7 @@ impl Index {
 
     /// Calls `each` with every message that is parked or live and where its entry lies, each of the two in
     /// order. Packed pages stay packed.
-    pub fn each_place(&self, mut each: impl FnMut(Seq, Loc)) {
+    pub(crate) fn each_place(&self, mut each: impl FnMut(Seq, Loc)) {
         self.each_parked(&mut each);
         for held in &self.chunks {
             match held.folded() {

@@ -118,7 +118,7 @@ impl Index {
 
     /// Returns where a parked message lies.
     #[must_use]
-    pub fn parked_at(&self, seq: Seq) -> Option<Loc> {
+    pub(crate) fn parked_at(&self, seq: Seq) -> Option<Loc> {
         self.parked.spots.get(&seq.0).map(|spot| spot.loc)
     }
 

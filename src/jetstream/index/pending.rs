@@ -50,7 +50,12 @@ impl Index {
 
     /// Appends what [`Index::last_per_subject`] did when `up_to` was the last message, as far as it is
     /// still there, without repetition.
-    pub fn last_per_subject_up_to(&self, filters: &[Filter], up_to: Seq, out: &mut Vec<Seq>) {
+    pub(crate) fn last_per_subject_up_to(
+        &self,
+        filters: &[Filter],
+        up_to: Seq,
+        out: &mut Vec<Seq>,
+    ) {
         let begin = out.len();
         for filter in filters {
             let ids = self
@@ -97,7 +102,7 @@ impl Index {
 
     /// Returns the subjects with more than `max` messages.
     #[must_use]
-    pub fn subjects_above(&self, max: u64) -> Vec<(Vec<u8>, u64)> {
+    pub(crate) fn subjects_above(&self, max: u64) -> Vec<(Vec<u8>, u64)> {
         self.subjects
             .all()
             .filter_map(|id| Some((id, self.subjects.entry(id)?.count)))

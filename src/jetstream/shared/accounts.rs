@@ -69,7 +69,7 @@ impl Account {
 
     /// Returns the bytes that streams are promised.
     #[must_use]
-    pub fn promised(&self, storage: Storage) -> i128 {
+    pub(crate) fn promised(&self, storage: Storage) -> i128 {
         match storage {
             Storage::File => self.promised[0],
             Storage::Memory => self.promised[1],

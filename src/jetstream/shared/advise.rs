@@ -20,13 +20,18 @@ const ID_LEN: usize = 22;
 
 impl Shared {
     /// Publishes an advisory.
-    pub fn advise(&mut self, account: AccountId, event: &impl Event, env: &mut impl Env) {
+    pub(crate) fn advise(&mut self, account: AccountId, event: &impl Event, env: &mut impl Env) {
         self.publish(account, event, b"", env);
     }
 
     /// Publishes an advisory that nats-server sends as the server itself, not as one of its streams:
     /// clients see an empty reply token.
-    pub fn advise_as_server(&mut self, account: AccountId, event: &impl Event, env: &mut impl Env) {
+    pub(crate) fn advise_as_server(
+        &mut self,
+        account: AccountId,
+        event: &impl Event,
+        env: &mut impl Env,
+    ) {
         self.publish(account, event, BLANK_REPLY, env);
     }
 

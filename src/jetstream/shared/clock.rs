@@ -19,7 +19,7 @@ impl EntryClock {
     }
 
     /// Takes note of the time of an entry that was read back.
-    pub fn observe(&mut self, time: Wall) {
+    pub(crate) fn observe(&mut self, time: Wall) {
         self.last = self.last.max(time);
     }
 

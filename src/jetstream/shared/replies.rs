@@ -95,7 +95,7 @@ impl Answer {
 
 /// How much a change under way concerns.
 #[derive(Clone, Copy, Debug)]
-pub enum Scope<'a> {
+pub(crate) enum Scope<'a> {
     /// Whatever there is: every other request waits for it.
     Everything,
     /// A stream that is to be: applying decides between those of one name or subject.
@@ -125,13 +125,19 @@ pub struct Replies {
 
 impl Replies {
     /// Notes that an entry was proposed. Every proposal of this crate passes here.
-    pub fn proposed(&mut self, pos: LogPos) {
+    pub(crate) fn proposed(&mut self, pos: LogPos) {
         debug_assert!(self.last_proposed.is_none_or(|last| last < pos));
         self.last_proposed = Some(pos);
     }
 
     /// Queues a publisher behind its entry; without a reply subject only its bytes are counted.
-    pub fn push_publish(&mut self, pos: LogPos, account: AccountId, reply: &[u8], bytes: u32) {
+    pub(crate) fn push_publish(
+        &mut self,
+        pos: LogPos,
+        account: AccountId,
+        reply: &[u8],
+        bytes: u32,
+    ) {
         self.subjects.extend(reply);
         self.in_flight_bytes += u64::from(bytes);
         let reply_len = u32::try_from(reply.len()).unwrap_or(0);
@@ -150,13 +156,13 @@ impl Replies {
     }
 
     /// Queues the request that asked for the change at `pos`, the last one proposed.
-    pub fn push_change(&mut self, pos: LogPos, scope: Scope<'_>, answer: Box<Answer>) {
+    pub(crate) fn push_change(&mut self, pos: LogPos, scope: Scope<'_>, answer: Box<Answer>) {
         self.note_change(pos, scope);
         self.queue.push_back((pos, Waiter::Change(answer)));
     }
 
     /// Notes that the entry at `pos` is a change that requests have to wait for.
-    pub fn note_change(&mut self, pos: LogPos, scope: Scope<'_>) {
+    pub(crate) fn note_change(&mut self, pos: LogPos, scope: Scope<'_>) {
         match scope {
             Scope::Everything => self.last_wide_change = Some(pos),
             Scope::NewStream => {}
@@ -176,7 +182,7 @@ impl Replies {
     /// Returns whether a change of this scope may be proposed beside those that are under way. Whatever
     /// else asks waits for all of them.
     #[must_use]
-    pub fn has_room_beside(&self, scope: Scope<'_>) -> bool {
+    pub(crate) fn has_room_beside(&self, scope: Scope<'_>) -> bool {
         if self.is_under_way(self.last_wide_change) {
             return false;
         }
@@ -197,12 +203,12 @@ impl Replies {
 
     /// Returns whether one of those that got their turn has to wait again.
     #[must_use]
-    pub fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.is_held
     }
 
     /// Queues what waits until everything that is under way has been applied.
-    pub fn push_behind_all(&mut self, waiter: Waiter) {
+    pub(crate) fn push_behind_all(&mut self, waiter: Waiter) {
         let pos = self.last_proposed.unwrap_or_default();
         self.is_held = true;
         self.requests += usize::from(matches!(waiter, Waiter::Read(_)));
@@ -222,7 +228,7 @@ impl Replies {
     }
 
     /// Forgets every request of the API that waits for its turn.
-    pub fn drop_requests(&mut self) {
+    pub(crate) fn drop_requests(&mut self) {
         self.queue
             .retain(|(_, waiter)| !matches!(waiter, Waiter::Read(_)));
         self.requests = 0;
@@ -230,7 +236,7 @@ impl Replies {
 
     /// Returns where the last entry proposed lies.
     #[must_use]
-    pub fn last_proposed(&self) -> Option<LogPos> {
+    pub(crate) fn last_proposed(&self) -> Option<LogPos> {
         self.last_proposed
     }
 
@@ -243,18 +249,18 @@ impl Replies {
 
     /// Returns whether the entry at `pos` has been proposed and not yet applied.
     #[must_use]
-    pub fn is_under_way(&self, pos: Option<LogPos>) -> bool {
+    pub(crate) fn is_under_way(&self, pos: Option<LogPos>) -> bool {
         pos > self.last_applied
     }
 
     /// Returns whether a change that somebody asked for has not yet been applied.
     #[must_use]
-    pub fn has_changes_under_way(&self) -> bool {
+    pub(crate) fn has_changes_under_way(&self) -> bool {
         self.is_under_way(self.last_change)
     }
 
     /// Takes the request that asked for the change at `pos`.
-    pub fn take_change(&mut self, pos: LogPos) -> Option<Box<Answer>> {
+    pub(crate) fn take_change(&mut self, pos: LogPos) -> Option<Box<Answer>> {
         let (at, Waiter::Change(_)) = self.queue.front()? else {
             return None;
         };
@@ -295,7 +301,7 @@ impl Replies {
     }
 
     /// Takes the next waiter whatever it waits for: when nothing will be applied any more.
-    pub fn take_any(&mut self, reply: &mut Vec<u8>) -> Option<Waiter> {
+    pub(crate) fn take_any(&mut self, reply: &mut Vec<u8>) -> Option<Waiter> {
         let (_, waiter) = self.queue.pop_front()?;
         self.requests -= usize::from(matches!(waiter, Waiter::Read(_)));
         if let Waiter::Publish {

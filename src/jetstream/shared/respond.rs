@@ -30,7 +30,7 @@ impl Shared {
     }
 
     /// Answers a request with an error.
-    pub fn respond_error(
+    pub(crate) fn respond_error(
         &mut self,
         call: &ApiCall<'_>,
         kind: ApiKind,
@@ -62,12 +62,12 @@ impl Shared {
 }
 
 /// Sends a body to a reply subject, if there is one.
-pub fn send(account: AccountId, reply: &[u8], body: &[u8], env: &mut impl Env) {
+pub(crate) fn send(account: AccountId, reply: &[u8], body: &[u8], env: &mut impl Env) {
     send_with(account, reply, &[], body, env);
 }
 
 /// Sends headers and a body to a reply subject, if there is one.
-pub fn send_with(
+pub(crate) fn send_with(
     account: AccountId,
     reply: &[u8],
     headers: &[u8],
@@ -87,7 +87,7 @@ pub fn send_with(
 }
 
 /// Sends a status without a body to a reply subject, if there is one.
-pub fn send_status(account: AccountId, reply: &[u8], headers: &[u8], env: &mut impl Env) {
+pub(crate) fn send_status(account: AccountId, reply: &[u8], headers: &[u8], env: &mut impl Env) {
     if reply.is_empty() {
         return;
     }

@@ -47,7 +47,7 @@ impl Timers {
     }
 
     /// Sets the timer to `at` unless it fires earlier anyhow.
-    pub fn set_earlier(&mut self, kind: TimerKind, at: Instant) {
+    pub(crate) fn set_earlier(&mut self, kind: TimerKind, at: Instant) {
         if self.by_kind.get(&kind).is_none_or(|&old| at < old) {
             self.set(kind, at);
         }
@@ -55,7 +55,7 @@ impl Timers {
 
     /// Returns whether the timer is set.
     #[must_use]
-    pub fn is_set(&self, kind: TimerKind) -> bool {
+    pub(crate) fn is_set(&self, kind: TimerKind) -> bool {
         self.by_kind.contains_key(&kind)
     }
 
@@ -74,7 +74,7 @@ impl Timers {
     }
 
     /// Takes a timer that is due.
-    pub fn take_due(&mut self, now: Instant) -> Option<TimerKind> {
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<TimerKind> {
         let (at, kind) = self.next?;
         if at > now {
             return None;

@@ -35,7 +35,7 @@ pub(crate) struct Round {
 impl StreamCore {
     /// Returns when the next message is due to go.
     #[must_use]
-    pub fn next_expiry(&self) -> Option<Wall> {
+    pub(crate) fn next_expiry(&self) -> Option<Wall> {
         if self.index.messages() == 0 || self.config.sealed {
             return None;
         }
@@ -146,7 +146,7 @@ impl StreamCore {
     }
 
     /// Removes the messages whose own time ended at or before `until`.
-    pub fn end_lives(&mut self, until: Wall, removal: &mut impl Removal) {
+    pub(crate) fn end_lives(&mut self, until: Wall, removal: &mut impl Removal) {
         while let Some((end, seq)) = self.lifetimes.first()
             && end <= until
         {
@@ -156,13 +156,13 @@ impl StreamCore {
 
     /// Returns whether any message's life differs from what the age limit gives it.
     #[must_use]
-    pub fn has_lifetimes(&self) -> bool {
+    pub(crate) fn has_lifetimes(&self) -> bool {
         !self.lifetimes.is_empty()
     }
 
     /// Returns whether a message ends by a time to live of its own.
     #[must_use]
-    pub fn has_end(&self, seq: Seq) -> bool {
+    pub(crate) fn has_end(&self, seq: Seq) -> bool {
         self.lifetimes.has_end(seq)
     }
 

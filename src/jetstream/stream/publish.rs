@@ -99,7 +99,7 @@ impl StreamCore {
     ///
     /// # Errors
     /// What the publisher is told when the message is refused.
-    pub fn apply_publish(
+    pub(crate) fn apply_publish(
         &mut self,
         msg: &Stored<'_>,
         loc: Loc,

@@ -73,7 +73,7 @@ impl StreamCore {
     }
 
     /// Removes a message that its consumers have consumed, as interest and work queue retention do.
-    pub fn let_go_consumed(&mut self, seq: Seq) -> bool {
+    pub(crate) fn let_go_consumed(&mut self, seq: Seq) -> bool {
         if !self.is_parking() || self.index.meta(seq).is_none() {
             return self.remove_consumed(seq);
         }
@@ -100,7 +100,7 @@ impl StreamCore {
     }
 
     /// Removes a message of which consumers need not be told.
-    pub fn remove_consumed(&mut self, seq: Seq) -> bool {
+    pub(crate) fn remove_consumed(&mut self, seq: Seq) -> bool {
         self.forget_about(seq);
         let was_there = self.index.remove(seq).is_some();
         // What has left before may still be wanted.
@@ -160,7 +160,7 @@ impl StreamCore {
     /// Returns how the stream looks after messages on `subject` were purged, of which `only` was perhaps the
     /// only one.
     #[must_use]
-    pub fn cleared(&self, subject: &[u8], only: Option<Seq>) -> Cleared {
+    pub(crate) fn cleared(&self, subject: &[u8], only: Option<Seq>) -> Cleared {
         let first = self.index.first_seq();
         let first_matching = if subject.is_empty() {
             Some(first)

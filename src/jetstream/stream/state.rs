@@ -71,7 +71,7 @@ impl StreamCore {
 
     /// Returns the subjects that match and their counts, sorted.
     #[must_use]
-    pub fn subject_counts(&self, pattern: &str) -> Vec<(String, u64)> {
+    pub(crate) fn subject_counts(&self, pattern: &str) -> Vec<(String, u64)> {
         self.index
             .subjects(&self.filter(pattern.as_bytes()))
             .into_iter()
@@ -81,7 +81,7 @@ impl StreamCore {
 
     /// Returns the sequence of the last message of a subject or pattern.
     #[must_use]
-    pub fn last_by_subject(&self, pattern: &[u8]) -> Option<Seq> {
+    pub(crate) fn last_by_subject(&self, pattern: &[u8]) -> Option<Seq> {
         self.index.last(&self.filter(pattern))
     }
 }

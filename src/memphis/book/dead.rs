@@ -140,13 +140,18 @@ impl DeadLettersKept {
 
     /// Returns what the next new dead letter is called.
     #[must_use]
-    pub fn next_id(&self) -> DeadLetterId {
+    pub(crate) fn next_id(&self) -> DeadLetterId {
         DeadLetterId(self.last_id.0 + 1)
     }
 
     /// Returns the dead letter of a stored message.
     #[must_use]
-    pub fn of_message(&self, station: &str, partition: u32, seq: u64) -> Option<DeadLetterId> {
+    pub(crate) fn of_message(
+        &self,
+        station: &str,
+        partition: u32,
+        seq: u64,
+    ) -> Option<DeadLetterId> {
         self.index.of_message(station, partition, seq)
     }
 

@@ -137,7 +137,7 @@ pub enum Tagged {
 impl Tag {
     /// Returns the names of what carries it, of one kind.
     #[must_use]
-    pub fn carriers(&self, kind: Tagged) -> &BTreeSet<String> {
+    pub(crate) fn carriers(&self, kind: Tagged) -> &BTreeSet<String> {
         match kind {
             Tagged::Station => &self.stations,
             Tagged::Schema => &self.schemas,

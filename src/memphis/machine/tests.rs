@@ -7,6 +7,7 @@ mod dead_letters;
 mod groups;
 mod logs;
 mod managing;
+mod people;
 mod producers;
 mod pulse;
 mod schemas;

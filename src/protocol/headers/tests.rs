@@ -22,17 +22,11 @@ fn values_are_found_by_exact_key_in_order() {
 }
 
 #[test]
-fn status_lines_are_read_and_written() {
-    let mut out = BytesMut::new();
-    let mut writer = HeaderWriter::with_status(&mut out, 409, b"Message Size Exceeds MaxBytes");
-    writer
-        .push_number(b"Nats-Pending-Messages", 1)
-        .push(b"X", b"y");
-    writer.finish();
-    let expected = b"NATS/1.0 409 Message Size Exceeds MaxBytes\r\n\
-        Nats-Pending-Messages: 1\r\nX: y\r\n\r\n";
-    assert_eq!(out, expected.as_slice());
-    let headers = Headers::new(&out);
+fn status_lines_are_read() {
+    let headers = Headers::new(
+        b"NATS/1.0 409 Message Size Exceeds MaxBytes\r\n\
+        Nats-Pending-Messages: 1\r\nX: y\r\n\r\n",
+    );
     assert!(headers.is_valid());
     assert_eq!(
         headers.status(),

@@ -67,7 +67,7 @@ impl<'a> AckSubject<'a> {
     }
 
     /// Appends what follows the consumer's name, for callers that keep the part before it.
-    pub fn encode_numbers(&self, out: &mut BytesMut) {
+    pub(crate) fn encode_numbers(&self, out: &mut BytesMut) {
         let mut buffer = itoa::Buffer::new();
         for number in [
             self.deliveries,

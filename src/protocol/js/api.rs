@@ -50,7 +50,7 @@ macro_rules! api {
 
             /// Returns the fields that an error response carries after the error.
             #[must_use]
-            pub const fn error_fields(self) -> &'static str {
+            pub(crate) const fn error_fields(self) -> &'static str {
                 match self {
                     $(Self::$kind => $error_fields,)*
                 }
@@ -166,18 +166,7 @@ impl<'a> ApiRequest<'a> {
     #[must_use]
     pub fn parse(subject: &'a [u8]) -> Option<Self> {
         let subject = str::from_utf8(subject).ok()?;
-        Self::parse_request(subject.strip_prefix(API_PREFIX)?)
-    }
-
-    /// Reads a subject that names `domain`, `$JS.<domain>.API.…`.
-    #[must_use]
-    pub fn parse_in_domain(subject: &'a [u8], domain: &str) -> Option<Self> {
-        let subject = str::from_utf8(subject).ok()?;
-        let rest = subject.strip_prefix("$JS.")?.strip_prefix(domain)?;
-        Self::parse_request(rest.strip_prefix(".API.")?)
-    }
-
-    fn parse_request(request: &'a str) -> Option<Self> {
+        let request = subject.strip_prefix(API_PREFIX)?;
         ROUTES.iter().find_map(|route| route.matches(request))
     }
 }
@@ -288,14 +277,5 @@ mod tests {
             assert_eq!(parse(subject), None, "{subject}");
         }
         assert_eq!(ApiRequest::parse(b"$JS.API.STREAM.INFO.\xff"), None);
-    }
-
-    #[test]
-    fn the_domain_stands_between_the_prefix_and_the_api() {
-        let subject = b"$JS.hub.API.STREAM.INFO.S";
-        let found = ApiRequest::parse_in_domain(subject, "hub").unwrap();
-        assert_eq!((found.kind, found.stream), (ApiKind::StreamInfo, "S"));
-        assert_eq!(ApiRequest::parse_in_domain(subject, "leaf"), None);
-        assert_eq!(ApiRequest::parse(subject), None);
     }
 }

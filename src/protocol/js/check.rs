@@ -29,8 +29,7 @@ pub use metadata::{
     SERVER_LEVEL_KEY, SERVER_VERSION_KEY, is_level_supported, set_consumer_level, set_stream_level,
     shown_metadata,
 };
-pub use names::{NameRules, check_memphis_name, is_valid_name};
+pub use names::{NameRules, check_memphis_name};
 pub use resources::{Reserved, check_resources};
 pub use stream::{ServerLimits, StreamRules, check_stream, check_stream_create};
-pub use subjects::overlaps_any;
 pub use update::check_stream_update;

@@ -41,7 +41,7 @@ impl ApiError {
 
     /// Fills both gaps of the text.
     #[must_use]
-    pub fn with_two(self, first: impl fmt::Display, second: impl fmt::Display) -> Self {
+    pub(crate) fn with_two(self, first: impl fmt::Display, second: impl fmt::Display) -> Self {
         // The second gap goes first: the first value may contain braces.
         let text = match self.description.rsplit_once("{}") {
             Some((before, after)) => alloc::format!("{before}{second}{after}"),

@@ -14,12 +14,13 @@ mod parse;
 #[macro_use]
 mod record;
 
-pub use decode::{Context, DecodeError, FromJson, Record, Strictness, decode, is_same_key};
+pub use decode::{Context, DecodeError, FromJson, Record, Strictness, decode};
 pub use encode::{Fields, ToJson, Writer, to_vec};
 pub use go::go_quote;
 pub use parse::{DEPTH_MAX, Node, SyntaxError, Value, parse};
 pub use record::Flags;
 
+pub(crate) use decode::is_same_key;
 pub(crate) use record::{json_enum, json_output, json_struct};
 
 #[cfg(test)]

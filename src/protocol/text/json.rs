@@ -21,7 +21,7 @@ pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::E
 
 /// Appends the JSON text `json` to `out` with Go's escapes. The escaped characters stand only inside
 /// strings, where the escape means the same.
-pub fn escape_into(json: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn escape_into(json: &[u8], out: &mut Vec<u8>) {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|&b| may_need_escape(b)) {
         let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, &[]));

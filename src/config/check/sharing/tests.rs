@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::fake::Fake;
 use crate::options::{ExportKind, Options, ResponseType, Sampling};
-use crate::parse_file;
+use crate::parse::parse_file;
 
 fn checked(text: &str) -> (Options, Vec<String>) {
     let mut around = Fake::with_config(text);

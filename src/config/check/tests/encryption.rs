@@ -5,7 +5,7 @@ use alloc::format;
 use super::{check, checked, options};
 use crate::fake::Fake;
 use crate::options::StoreCipher;
-use crate::parse_file;
+use crate::parse::parse_file;
 
 #[test]
 fn encryption_at_rest_has_a_key_the_one_before_and_a_cipher() {

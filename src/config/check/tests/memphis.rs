@@ -4,7 +4,7 @@ use alloc::string::ToString;
 
 use super::{check, checked, options};
 use crate::fake::Fake;
-use crate::parse_file;
+use crate::parse::parse_file;
 
 #[test]
 fn memphis_takes_tenants_and_its_defaults_from_the_environment() {

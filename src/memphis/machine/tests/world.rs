@@ -7,6 +7,7 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use protocol::time::Now;
 use serde_json::{Value, json};
 
 use crate::book::DyingKey;

@@ -19,7 +19,7 @@ pub enum NameRules {
 
 /// Reports whether a stream or consumer may have this name in NATS.
 #[must_use]
-pub fn is_valid_name(name: &str) -> bool {
+pub(crate) fn is_valid_name(name: &str) -> bool {
     !name.is_empty() && !name.contains([' ', '\t', '\r', '\n', '\u{c}', '.', '*', '>', '\\', '/'])
 }
 

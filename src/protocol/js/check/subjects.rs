@@ -9,14 +9,6 @@ use crate::js::errors::{ApiError, MIRROR_WITH_SUBJECTS, PEDANTIC, STREAM_INVALID
 use crate::js::json::go_quote;
 use crate::subject::{self, transform::Transform};
 
-/// Reports whether one of `subjects` shares messages with one of another stream.
-#[must_use]
-pub fn overlaps_any(subjects: &[String], others: &[String]) -> bool {
-    subjects
-        .iter()
-        .any(|a| others.iter().any(|b| overlap(a, b)))
-}
-
 pub(super) fn overlap(a: &str, b: &str) -> bool {
     subject::overlaps(a.as_bytes(), b.as_bytes())
 }

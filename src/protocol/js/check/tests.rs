@@ -130,10 +130,13 @@ fn stream(case: &Value) -> Result<String, ApiError> {
     set_stream_level(&mut request.config);
     let rules = rules(&find, pedantic(request.pedantic));
     let config = check_stream_create(request.config, text(case, "name"), &rules, &|_| Ok(()))?;
-    if others
-        .iter()
-        .any(|other| overlaps_any(&config.subjects, &other.subjects))
-    {
+    let mut taken = others.iter().flat_map(|other| &other.subjects);
+    if taken.any(|subject| {
+        config
+            .subjects
+            .iter()
+            .any(|s| subjects::overlap(s, subject))
+    }) {
         return Err(errors::STREAM_SUBJECT_OVERLAP);
     }
     Ok(shown_stream(config))

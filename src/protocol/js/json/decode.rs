@@ -35,7 +35,7 @@ impl DecodeError {
 
     /// Returns the error of an enumeration that does not know the value.
     #[must_use]
-    pub fn unknown_name(node: &Node<'_>) -> Self {
+    pub(crate) fn unknown_name(node: &Node<'_>) -> Self {
         Self(format!("can not unmarshal {}", go_quote(node.raw)))
     }
 
@@ -91,7 +91,7 @@ pub trait Record: Default {
 /// Says whether a key of a request names the field `declared`: whatever the case of its letters, with the two
 /// letters beyond ASCII that have ASCII ones as their other case.
 #[must_use]
-pub fn is_same_key(key: &str, declared: &str) -> bool {
+pub(crate) fn is_same_key(key: &str, declared: &str) -> bool {
     if key.is_ascii() {
         return key.eq_ignore_ascii_case(declared);
     }
@@ -148,7 +148,7 @@ impl Context {
     ///
     /// # Errors
     /// When the JSON is of another type.
-    pub fn read_field<T: FromJson>(
+    pub(crate) fn read_field<T: FromJson>(
         &mut self,
         key: &str,
         flags: Flags,
@@ -163,7 +163,7 @@ impl Context {
     ///
     /// # Errors
     /// When the JSON is no object, or at its first faulty field.
-    pub fn read_record<T: Record>(
+    pub(crate) fn read_record<T: Record>(
         &mut self,
         record: &mut T,
         node: &Node<'_>,

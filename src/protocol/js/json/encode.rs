@@ -60,12 +60,12 @@ impl Writer {
     }
 
     /// Opens an array.
-    pub fn begin_array(&mut self) {
+    pub(crate) fn begin_array(&mut self) {
         self.begin('[');
     }
 
     /// Closes an array.
-    pub fn end_array(&mut self) {
+    pub(crate) fn end_array(&mut self) {
         self.end(']');
     }
 
@@ -107,7 +107,7 @@ impl Writer {
     }
 
     /// Writes what displays without a character that needs escaping, as a string.
-    pub fn plain_string(&mut self, value: impl core::fmt::Display) {
+    pub(crate) fn plain_string(&mut self, value: impl core::fmt::Display) {
         self.separate();
         let _ = write!(self.out, "\"{value}\"");
     }
@@ -121,7 +121,7 @@ impl Writer {
     }
 
     /// Continues an object after fields that were written as text.
-    pub fn raw_fields(&mut self, fields: &str) {
+    pub(crate) fn raw_fields(&mut self, fields: &str) {
         if !fields.is_empty() {
             self.separate();
             self.out.push_str(fields);

@@ -18,7 +18,7 @@ impl Flags {
 
     /// Adds `omit`.
     #[must_use]
-    pub const fn omit(self) -> Self {
+    pub(crate) const fn omit(self) -> Self {
         Self { omit: true, ..self }
     }
 
@@ -185,7 +185,7 @@ macro_rules! json_enum {
 
             /// Returns the value of a JSON name.
             #[must_use]
-            pub fn from_name(name: &str) -> Option<Self> {
+            pub(crate) fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $($text $(| $alias)? => Some(Self::$variant),)*
                     _ => None,

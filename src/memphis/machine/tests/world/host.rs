@@ -8,6 +8,7 @@ use core::cell::Cell;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use protocol::time::Now;
 use serde_json::{Value, json};
 
 use super::{ACCOUNT, message_of};
