@@ -103,13 +103,14 @@ impl JetStream {
     #[must_use]
     pub fn sections(&self) -> Vec<(SectionKey, Bytes)> {
         let mut out = Vec::from([(SHARED, self.snapshot_shared())]);
+        let mut scratch = Vec::new();
         for stream in self.streams.values().filter(|s| !s.core.is_memory()) {
             let ids = stream.core.message_id_pages().map(Part::Ids);
             let messages = stream.core.index.pages().map(Part::Messages);
             let parts = [Part::Config, Part::State].into_iter().chain(ids);
             for part in parts.chain(messages).chain([Part::Consumers, Part::Parked]) {
                 let key = part.key(stream.core.id());
-                let body = self.snapshot_part(stream, part);
+                let body = self.snapshot_part(stream, part, &mut scratch);
                 if part != Part::Parked || !body.is_empty() {
                     out.push((key, body));
                 }
@@ -144,11 +145,13 @@ impl JetStream {
             .map(|stream| SectionChange::DropGroup(stream.0))
             .collect();
         out.push(SectionChange::Put(SHARED, self.snapshot_shared()));
+        let mut scratch = Vec::new();
         for (id, part) in changed {
             let Some(stream) = self.streams.get(&id) else {
                 continue;
             };
-            let (key, body) = (part.key(id), self.snapshot_part(stream, part));
+            let body = self.snapshot_part(stream, part, &mut scratch);
+            let key = part.key(id);
             if let (Part::Messages(page), Some(stream)) = (part, self.streams.get_mut(&id)) {
                 stream.core.index.keep_page(page, &body);
             }
@@ -186,24 +189,25 @@ impl JetStream {
         out.into()
     }
 
-    /// Returns a part of a stream; nothing if there is nothing in it.
-    fn snapshot_part(&self, stream: &Stream, part: Part) -> Bytes {
-        let mut out = Vec::new();
+    /// Returns a part of a stream; nothing if there is nothing in it. All parts together are kept until they
+    /// are written, so each takes only what it needs.
+    fn snapshot_part(&self, stream: &Stream, part: Part, scratch: &mut Vec<u8>) -> Bytes {
+        scratch.clear();
         match part {
-            Part::Config => self.snapshot_config(stream, &mut out),
+            Part::Config => self.snapshot_config(stream, scratch),
             Part::State => {
-                stream.core.snapshot_state(&mut out);
+                stream.core.snapshot_state(scratch);
                 // Once more, far from the section of its own and that one's copy.
                 let mut config = Vec::new();
                 self.snapshot_config(stream, &mut config);
-                put_bytes(&mut out, &config);
+                put_bytes(scratch, &config);
             }
-            Part::Ids(page) => stream.core.snapshot_ids(page, &mut out),
-            Part::Messages(page) => stream.core.snapshot_page(page, &mut out),
-            Part::Consumers => stream.consumers.snapshot(&mut out),
-            Part::Parked => stream.core.index.snapshot_parked(&mut out),
+            Part::Ids(page) => stream.core.snapshot_ids(page, scratch),
+            Part::Messages(page) => stream.core.snapshot_page(page, scratch),
+            Part::Consumers => stream.consumers.snapshot(scratch),
+            Part::Parked => stream.core.index.snapshot_parked(scratch),
         }
-        out.into()
+        Bytes::copy_from_slice(scratch)
     }
 
     fn snapshot_config(&self, stream: &Stream, out: &mut Vec<u8>) {

@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes};
 use protocol::store::Place;
 
 use super::chunk::CHUNK_LEN;
-use super::page::{self, Page, Summary};
+use super::page::{self, Packed, Page, Summary};
 use super::{Held, Index};
 use crate::entry::{DecodeError, Reader};
 
@@ -67,7 +67,15 @@ impl Index {
 
     /// Appends a page to a checkpoint; nothing if it holds no message.
     pub(crate) fn snapshot_page(&self, page: Page, out: &mut Vec<u8>) {
-        if let Some(chunk) = self.chunk(page.first().0).filter(|chunk| chunk.live() > 0) {
+        let at = self.position(page.first().0);
+        let Some(held) = at.and_then(|at| self.chunks.get(at)) else {
+            return;
+        };
+        // One that stays packed is unpacked for this alone.
+        let unpacked = held.folded().map(Packed::unpack);
+        if let Some(chunk) = unpacked.as_ref().or_else(|| held.unfolded())
+            && chunk.live() > 0
+        {
             page::put(page, chunk, |id| self.subjects.name(id), out);
         }
     }
@@ -80,7 +88,9 @@ impl Index {
         if !self.is_cold(page, &summary) {
             return;
         }
-        let Some(chunk) = self.chunk(page.first().0) else {
+        let at = self.position(page.first().0);
+        let held = at.and_then(|at| self.chunks.get(at));
+        let Some(chunk) = held.and_then(Held::unfolded) else {
             return;
         };
         let subjects = summary.subjects.iter().filter_map(|subject| {

@@ -39,14 +39,18 @@ impl Held {
         }
     }
 
-    /// Returns the chunk, unpacked.
+    /// Returns the chunk, unpacked, to somebody who is likely to look again.
     pub(super) fn chunk(&self) -> Option<&Chunk> {
+        self.used.set(true);
+        self.glance()
+    }
+
+    /// Returns the chunk, unpacked, to somebody who looks once.
+    pub(super) fn glance(&self) -> Option<&Chunk> {
         if let Some(chunk) = self.chunk.get() {
-            self.used.set(true);
             return Some(chunk);
         }
         let packed = self.packed.as_ref()?;
-        self.used.set(true);
         let unpack = || {
             let mut chunk = packed.unpack();
             chunk.compact();
@@ -63,7 +67,7 @@ impl Held {
     /// Returns the chunk to be changed in what a checkpoint holds of it, and whether that is the first
     /// change since [`Held::saved`].
     pub(super) fn change(&mut self) -> Option<(&mut Chunk, bool)> {
-        self.chunk()?;
+        self.glance()?;
         self.packed = None;
         let first = !core::mem::replace(&mut self.changed, true);
         self.chunk.get_mut().map(|chunk| (&mut **chunk, first))
@@ -83,9 +87,13 @@ impl Held {
         self.chunk = OnceCell::from(Box::new(chunk));
     }
 
-    /// Takes over a page as checkpoints hold it, which is that of the chunk if there is one.
+    /// Takes over a page as checkpoints hold it, which is that of the chunk if there is one: that goes if
+    /// nobody has looked since [`Held::fold`].
     pub(super) fn put_packed(&mut self, packed: Packed) {
         self.packed = Some(Box::new(packed));
+        if !self.used.get() {
+            self.chunk = OnceCell::new();
+        }
     }
 
     /// Lets everything go.

@@ -61,7 +61,7 @@ impl Index {
                 continue;
             }
             looked += 1;
-            if let Some(chunk) = held.chunk() {
+            if let Some(chunk) = held.glance() {
                 chunk.each_loc(|seq, loc| {
                     if inside(loc) {
                         out.push((seq, loc));
@@ -114,12 +114,14 @@ impl Index {
     /// Records where entries have moved.
     pub fn relocated(&mut self, moved: &[(Seq, Loc)]) {
         for &(seq, loc) in moved {
-            let Some(meta) = self.meta(seq) else {
+            let held = self.position(seq.0).and_then(|at| self.chunks.get(at));
+            let Some(slot) = held.and_then(|held| held.glance()?.slot(seq.0)) else {
                 self.relocated_parked(seq, loc);
                 continue;
             };
-            self.segments.removed(meta.loc, meta.size);
-            self.segments.added(loc, meta.size);
+            let size = self.size_of(slot.len, slot.has_headers);
+            self.segments.removed(slot.loc, size);
+            self.segments.added(loc, size);
             if let Some((chunk, first_change)) = self.held_mut(seq.0).and_then(Held::change) {
                 chunk.relocate(seq.0, loc);
                 if first_change {

@@ -113,6 +113,11 @@ fn flush(index: &mut Index, number: u32) {
 /// Writes a checkpoint; what nobody has looked at since the one before is packed.
 fn save(index: &mut Index) {
     index.fold();
+    save_again(index);
+}
+
+/// Writes what has changed.
+fn save_again(index: &mut Index) {
     for page in index.take_changed() {
         let mut body = Vec::new();
         index.snapshot_page(page, &mut body);
@@ -211,6 +216,42 @@ fn a_page_of_as_many_subjects_as_messages_is_packed_and_finds_them() {
             assert_eq!(index.next(&filter, Seq(key + 1)), Some(info.last), "{name}");
         }
     }
+}
+
+#[test]
+fn what_has_left_the_log_is_packed_at_once_unless_somebody_reads_it() {
+    let mut index = index();
+    for seq in 1..=20_000u64 {
+        index.push(format!("key.{seq}").as_bytes(), msg(seq));
+    }
+    save(&mut index);
+    assert_eq!(packed(&index), 0, "all of it lies in the log");
+    flush(&mut index, 1);
+    assert!(index.meta(Seq(9_000)).is_some());
+    save_again(&mut index);
+    assert_eq!(
+        packed(&index),
+        3,
+        "all but the last and the one that was read"
+    );
+    save(&mut index);
+    save(&mut index);
+    assert_eq!(packed(&index), 4, "two checkpoints after the last look");
+    for page in index.pages().collect::<Vec<_>>() {
+        index.touch(page);
+    }
+    let before = written(&index);
+    save(&mut index);
+    assert_eq!(packed(&index), 4, "written again as it is");
+    assert_eq!(written(&index), before);
+    let moved: Vec<_> = (5_000..6_000u64)
+        .map(|seq| (Seq(seq), Loc::segment(2, seq * 8)))
+        .collect();
+    index.relocated(&moved);
+    assert_eq!(packed(&index), 3);
+    save(&mut index);
+    assert_eq!(packed(&index), 4, "moving is not reading");
+    assert_eq!(index.meta(Seq(5_500)).unwrap().loc, Loc::segment(2, 44_000));
 }
 
 #[test]
