@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod accounts;
+mod ahead;
 mod auth;
 mod callout;
 mod closed;

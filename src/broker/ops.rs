@@ -50,8 +50,12 @@ impl Shard {
 
     fn run(&mut self, id: ConnId, parser: &mut Parser, buf: &mut BytesMut) -> Option<ParseError> {
         let mut rest: &[u8] = buf;
-        let mut failed = None;
+        let (mut failed, mut looked) = (None, 0);
         loop {
+            if looked == 0 {
+                looked = self.look_ahead(id, parser, rest);
+            }
+            looked -= 1;
             let before = rest;
             match parser.next(&mut rest) {
                 Ok(Some(op)) => {

@@ -8,9 +8,12 @@
 
 use core::hint::black_box;
 
+use protocol::id::StreamId;
+
 use crate::JetStream;
 use crate::entry::Publish;
 use crate::index::{Index, SubjectId};
+use crate::stream::Stream;
 
 /// How many entries are looked at together: a processor waits for about as many places at once.
 pub const AHEAD: usize = 16;
@@ -19,10 +22,27 @@ pub const AHEAD: usize = 16;
 const STREAMS_MANY: usize = 64;
 
 impl JetStream {
+    /// Returns whether there are so many streams that it is worth to look for them before messages are taken.
+    #[must_use]
+    pub fn has_many_streams(&self) -> bool {
+        self.streams.len() >= STREAMS_MANY
+    }
+
+    /// Looks at the streams that are about to take messages, at most [`AHEAD`] of them.
+    pub fn look_at_takers(&self, streams: impl Iterator<Item = StreamId>) {
+        let mut met: [Option<&Stream>; AHEAD] = [None; AHEAD];
+        for (place, id) in met.iter_mut().zip(streams) {
+            *place = self.streams.get(&id);
+        }
+        for stream in met.into_iter().flatten() {
+            stream.look_as_taker();
+        }
+    }
+
     /// Looks at what the next entries concern, at most [`AHEAD`] of them.
     pub fn look_ahead<'a>(&self, entries: impl Iterator<Item = &'a [u8]>) {
-        let many = self.streams.len() >= STREAMS_MANY;
-        let mut met: [Option<(&Index, &[u8])>; AHEAD] = [None; AHEAD];
+        let many = self.has_many_streams();
+        let mut met: [Option<(&Stream, &[u8])>; AHEAD] = [None; AHEAD];
         for (place, entry) in met.iter_mut().zip(entries) {
             let Some((stream, subject)) = Publish::glance(entry) else {
                 continue;
@@ -34,15 +54,16 @@ impl JetStream {
                 stream.look();
             }
             if many || stream.core.index.is_wide() {
-                *place = Some((&stream.core.index, subject));
+                *place = Some((stream, subject));
             }
         }
         let mut known: [Option<(&Index, SubjectId)>; AHEAD] = [None; AHEAD];
-        for (place, (index, subject)) in known.iter_mut().zip(met.iter().flatten()) {
+        for (place, (stream, subject)) in known.iter_mut().zip(met.iter().flatten()) {
+            let index = &stream.core.index;
             if many {
-                index.look_at_end();
+                stream.look_beyond();
             }
-            *place = index.guess(subject).map(|id| (*index, id));
+            *place = index.guess(subject).map(|id| (index, id));
         }
         let mut linked: [Option<(&Index, SubjectId, u64)>; AHEAD] = [None; AHEAD];
         for (place, (index, id)) in linked.iter_mut().zip(known.iter().flatten()) {

@@ -67,9 +67,10 @@ const OVERHEAD_MEMORY: Overhead = Overhead {
 /// How many messages that cannot be read a stream remembers.
 const LOST_NOTED_MAX: usize = 10_000;
 
-/// A stream and its consumers.
+/// A stream and its consumers. It begins where a line of memory does, so that what is read of it for every
+/// message takes no more of them than it has to.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Stream {
     /// Whether it is only being restored: nobody can see it yet.
     pub(crate) is_hidden: bool,
@@ -96,6 +97,12 @@ impl Stream {
         }
     }
 
+    /// Looks at what is read of the stream before a message is proposed for it.
+    pub(crate) fn look_as_taker(&self) {
+        let core = &self.core;
+        black_box((core.id, core.account, core.index.last_seq()));
+    }
+
     /// Looks at what a message of the stream will read first.
     pub(crate) fn look(&self) {
         let Self {
@@ -108,8 +115,13 @@ impl Stream {
             core.last_msg_id.len(),
         ));
         black_box((core.lifetimes.is_empty(), consumers.count()));
-        black_box(core.name().as_bytes().first());
         core.index.look();
+    }
+
+    /// Looks at what that leads to.
+    pub(crate) fn look_beyond(&self) {
+        black_box(self.core.name().as_bytes().first().copied());
+        self.core.index.look_at_end();
     }
 
     /// Subscribes the stream to its subjects.

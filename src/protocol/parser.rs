@@ -183,6 +183,19 @@ impl Parser {
         self.read_line(input, 0)
     }
 
+    /// Returns the subject of the publish at the start of the input, if that is where an operation starts and
+    /// it is spelt as usual, and moves `input` past it, as far as it has come. Nothing is read by this.
+    #[must_use]
+    pub fn glance<'a>(&self, input: &mut &'a [u8]) -> Option<&'a [u8]> {
+        if !matches!(self.state, State::Start) {
+            return None;
+        }
+        let bytes = *input;
+        let args = self.usual_publish(bytes).ok()??;
+        *input = bytes.get(args.total_len()..).unwrap_or_default();
+        args.subject(bytes)
+    }
+
     /// Returns how many bytes the operation at the start of the input has in total, as far as that is
     /// known, so that the caller can make room for a large payload at once; 0 if it is not.
     #[must_use]

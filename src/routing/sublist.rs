@@ -15,7 +15,7 @@ use alloc::rc::Rc;
 
 pub use matches::{Group, Matches};
 pub use queues::QueueId;
-pub use trie::{Frontier, Trie};
+pub use trie::{Frontier, Guess, Trie};
 
 use cache::Cache;
 use core::hash::BuildHasher;
@@ -129,6 +129,24 @@ impl<T: Copy + Eq> Sublist<T> {
             return Rc::clone(found);
         }
         self.matches_uncached(hash, subject)
+    }
+
+    /// Returns where the published `subject` leads most likely, and looks at nothing for it.
+    #[must_use]
+    pub fn guess(&self, subject: &[u8]) -> Guess {
+        self.trie.guess(subject)
+    }
+
+    /// Looks at where a subject leads; returns the place behind that, which [`Self::guessed`] asks.
+    #[must_use]
+    pub fn look(&self, guess: Guess) -> Option<Guess> {
+        self.trie.look(guess)
+    }
+
+    /// Returns one of the subscriptions there.
+    #[must_use]
+    pub fn guessed(&self, guess: Guess) -> Option<T> {
+        self.trie.guessed(guess)
     }
 
     /// Reports whether anything matches the published `subject`.

@@ -41,6 +41,42 @@ fn a_batch_of_publishes_shares_one_sync() {
 }
 
 #[test]
+fn messages_for_many_streams_that_come_together_go_each_where_it_belongs() {
+    let mut world = world();
+    let a = world.client();
+    for i in 0..80 {
+        let subject = ["s.", "w."].map(|kind| format!("{kind}{i}"));
+        create(&mut world, a, &format!("S{i}"), &subject[0]);
+        create(
+            &mut world,
+            a,
+            &format!("W{i}"),
+            &format!("{}.>", subject[1]),
+        );
+    }
+    let mut sent = String::new();
+    for i in 0..80 {
+        sent += &format!("PUB s.{i} in 2\r\nhi\r\nPUB nobody.{i} 2\r\nhi\r\n");
+        sent += &format!("pub w.{i}.x in 2\r\nhi\r\nPING\r\nPUB w.{i}.y in 2\r\nhi\r\n");
+    }
+    // In two reads, cut within a message.
+    let (first, second) = sent.split_at(sent.len() / 2 + 1);
+    world.say(a, first);
+    world.say(a, second);
+    world.settle_disk();
+    let heard = world.hear(a);
+    for i in 0..80 {
+        for (name, seqs) in [(format!("S{i}"), 1), (format!("W{i}"), 2)] {
+            for seq in 1..=seqs {
+                let ack = format!("{{\"stream\":\"{name}\",\"seq\":{seq}}}\r\n");
+                assert_eq!(heard.matches(&ack).count(), 1, "{ack}");
+            }
+        }
+    }
+    assert_eq!(heard.matches("\"seq\":").count(), 240);
+}
+
+#[test]
 fn core_subscribers_get_what_a_stream_stores_at_once() {
     let mut world = world();
     let (a, b) = (world.client(), world.client());

@@ -73,6 +73,11 @@ impl PubArgs {
         self.line_len + self.body_len as usize + 2
     }
 
+    /// Returns the subject, from the operation's bytes.
+    pub(super) fn subject<'a>(&self, op: &'a [u8]) -> Option<&'a [u8]> {
+        op.get(self.subject.start..self.subject.end)
+    }
+
     /// Returns as much of the message as has come, without its payload.
     pub(super) fn beginning<'a>(&self, op: &'a [u8]) -> Option<Message<'a>> {
         let (line, body) = op.split_at_checked(self.line_len)?;

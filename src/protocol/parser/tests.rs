@@ -27,6 +27,33 @@ fn a_publish_is_read_in_any_spelling_and_spacing() {
 }
 
 #[test]
+fn a_glance_sees_subjects_and_reads_nothing() {
+    let bytes = b"PUB a.b r.1 2\r\nhi\r\nHPUB c r 12 14\r\nNATS/1.0\r\n\r\nhi\r\nPUB d 5\r\nhe";
+    let mut parser = parser();
+    let mut input = &bytes[..];
+    let mut ahead = input;
+    assert_eq!(parser.glance(&mut ahead), Some(&b"a.b"[..]));
+    assert_eq!(parser.glance(&mut ahead), Some(&b"c"[..]));
+    assert_eq!(
+        parser.glance(&mut ahead),
+        Some(&b"d"[..]),
+        "its line has come"
+    );
+    assert_eq!(parser.glance(&mut ahead), None);
+    assert_eq!(
+        parser.next(&mut input),
+        Ok(Some(published(b"a.b", b"r.1", b"", b"hi")))
+    );
+    for line in ["pub a 2\r\nhi\r\n", "PUB a\r\n", "PUB a 2", "PING\r\n"] {
+        assert_eq!(parser.glance(&mut line.as_bytes()), None, "{line:?}");
+    }
+    let mut within = &b"PUB a 5\r\nhe"[..];
+    let mut parser = Parser::new(parser.limits);
+    assert_eq!(parser.next(&mut within), Ok(None));
+    assert_eq!(parser.glance(&mut within), None, "it is within a payload");
+}
+
+#[test]
 fn reply_and_headers_are_told_apart() {
     let bytes =
         "PUB a.b r.1 2\r\nhi\r\nHPUB a r 12 14\r\nNATS/1.0\r\n\r\nhi\r\nHPUB a 0 2\r\nhi\r\n";

@@ -47,6 +47,7 @@ pub struct Trie<T> {
 }
 
 #[derive(Debug)]
+#[repr(align(64))]
 struct Node<T> {
     parent: Option<NodeId>,
     token: Token,
@@ -67,6 +68,14 @@ pub struct Values<T> {
     plain: Few<T>,
     /// Few have any.
     queued: Option<Box<Few<(QueueId, T)>>>,
+}
+
+/// A node that a subject leads to most likely; see [`Trie::guess`].
+#[derive(Clone, Copy, Debug)]
+pub struct Guess {
+    at: NodeId,
+    /// Whether it is the subject's end, and no wildcard has to follow.
+    is_end: bool,
 }
 
 /// Room for a walk, to be reused.
@@ -175,6 +184,40 @@ impl<T: Copy + Eq> Trie<T> {
             at = self.child(at, token)?;
         }
         Some(&self.node(at).values)
+    }
+
+    /// Returns the node that `subject` leads to most likely, going by the hashes of its tokens alone: no node is
+    /// looked at, which in a large tree would be waited for.
+    #[must_use]
+    pub fn guess(&self, subject: &[u8]) -> Guess {
+        let mut at = self.root;
+        for token in subject::tokens(subject) {
+            let hash = edge_hash(&self.hasher, at, token);
+            match self.edges.find(hash, |_| true) {
+                Some(&child) => at = child,
+                None => return Guess { at, is_end: false },
+            }
+        }
+        Guess { at, is_end: true }
+    }
+
+    /// Looks at the node; returns it, or the one for a wildcard that has to follow.
+    #[must_use]
+    pub fn look(&self, guess: Guess) -> Option<Guess> {
+        let node = self.nodes.get(guess.at.place())?;
+        if guess.is_end {
+            core::hint::black_box(node.values.is_empty());
+            return Some(guess);
+        }
+        let at = node.rest.or(node.one)?;
+        Some(Guess { at, is_end: true })
+    }
+
+    /// Returns a value of the node.
+    #[must_use]
+    pub fn guessed(&self, guess: Guess) -> Option<T> {
+        let node = self.nodes.get(guess.at.place())?;
+        node.values.plain().first().copied()
     }
 
     /// Shows the values of every pattern that matches `subject`, taken as a literal. A subject with an
@@ -377,10 +420,33 @@ mod tests {
 
     #[test]
     fn a_node_takes_one_line_of_memory() {
-        assert!(
-            size_of::<Node<usize>>() <= 64,
-            "{}",
-            size_of::<Node<usize>>()
+        assert_eq!(size_of::<Node<usize>>(), 64);
+        let mut nodes = Slab::new();
+        let places = [0, 1, 2].map(|_| nodes.insert(Node::<usize>::new(None, b"t")));
+        let at = places.map(|place| core::ptr::from_ref(&nodes[place]).addr());
+        assert_eq!(
+            (at[1] - at[0], at[2] - at[1]),
+            (64, 64),
+            "and none is wasted"
         );
+    }
+
+    #[test]
+    fn what_a_subject_leads_to_is_guessed_without_a_look() {
+        let mut trie = Trie::new(7);
+        for i in 0..100usize {
+            trie.insert(alloc::format!("a.b{i}").as_bytes(), None, i);
+            trie.insert(alloc::format!("c{i}.>").as_bytes(), None, 100 + i);
+            trie.insert(alloc::format!("d{i}.*").as_bytes(), None, 200 + i);
+        }
+        let led = |subject: &str| {
+            let guess = trie.look(trie.guess(subject.as_bytes()))?;
+            trie.guessed(guess)
+        };
+        assert_eq!(led("a.b7"), Some(7));
+        assert_eq!(led("c7.x.y"), Some(107));
+        assert_eq!(led("d7.x"), Some(207));
+        assert_eq!(led("a"), None);
+        assert_eq!(led("nobody.listens"), None);
     }
 }
