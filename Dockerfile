@@ -8,7 +8,8 @@ RUN cargo build --release --locked -p server --bin beale \
 FROM gcr.io/distroless/cc-debian12
 COPY --from=build /out/ /
 WORKDIR /data
-# NATS clients, monitoring, routes; Memphis SDKs.
-EXPOSE 4222 8222 6222 6666
+# NATS clients, monitoring; Memphis' SDKs, management, REST gateway, WebSockets. Without arguments it listens to
+# other machines once ROOT_PASSWORD is set.
+EXPOSE 4222 8222 6666 9000 4444 7770
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/beale"]

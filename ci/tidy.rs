@@ -8,6 +8,7 @@ mod documents;
 mod faults;
 mod manifests;
 mod rules;
+mod third_party;
 mod tree;
 
 use crates::Workspace;
@@ -215,6 +216,20 @@ fn every_license_is_one_that_is_allowed() {
         &tree::file(root(), "deny.toml"),
         workspace.packages(),
     ));
+}
+
+#[test]
+fn third_parties_in_the_binary_are_named() {
+    let workspace = Workspace::read(root());
+    let packages = workspace.third_parties("server");
+    assert!(packages.len() > 100, "the packages are found");
+    if std::env::var("THIRD_PARTY").is_ok_and(|word| word == "make") {
+        let written = std::fs::write(root().join(third_party::PATH), third_party::text(&packages));
+        written.expect("the list can be written");
+    }
+    let list = tree::file(root(), third_party::PATH);
+    let lock = tree::file(root(), "Cargo.lock");
+    none(third_party::is_complete(&list, &packages, &lock));
 }
 
 #[test]

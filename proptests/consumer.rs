@@ -1,7 +1,7 @@
 //! A pull consumer with explicit acks against a model that keeps everything in plain lists.
 //!
-//! Machine and model must agree on every delivery, on every number that consumer info shows, and after a crash at
-//! any moment.
+//! Machine and model must agree on every delivery, on every number that consumer info shows, and
+//! after a crash at any moment.
 
 mod model;
 mod settings;

@@ -1,5 +1,5 @@
-//! What the shard holds in memory when more is sent than it can store: row "memory cap" of the fault matrix. Whoever
-//! publishes is paused or refused; nothing grows with what was sent.
+//! What the shard holds in memory when more is sent than it can store: row "memory cap" of the
+//! fault matrix. Whoever publishes is paused or refused; nothing grows with what was sent.
 
 use broker::ConnId;
 use bytes::BytesMut;
@@ -29,8 +29,8 @@ fn publishers(world: &mut World, count: usize) -> Vec<(ConnId, BytesMut)> {
     (0..count).map(&mut publisher).collect()
 }
 
-/// A flood of 400 MiB meets a disk that answers nothing: what it may keep of that is bounded, and all of it is stored
-/// once the disk goes on.
+/// A flood of 400 MiB meets a disk that answers nothing: what it may keep of that is bounded, and
+/// all of it is stored once the disk goes on.
 #[test]
 fn memory_cap_of_a_disk_that_stands_still() {
     let mut world = World::with(|_| {});

@@ -1,14 +1,11 @@
 //! Case files: a header, perhaps a block of configuration, and the steps.
 //!
 //! ```text
-//! title: A message reaches every plain subscription
-//! rows: C-005 C-010
-//! with: jetstream                  (optional: adds a jetstream block with a fresh store)
-//! show: info ping                  (optional: frames that are normally left out)
-//! opaque: foo                      (optional: a subject whose messages have bodies that only the server understands)
-//! config {                         (optional: lines of nats-server's configuration)
-//!   max_payload: 1KB
-//! }
+//! title: A message reaches every plain subscription rows: C-005 C-010 with: jetstream
+//! (optional: adds a jetstream block with a fresh store) show: info ping
+//! (optional: frames that are normally left out) opaque: foo                      (optional: a
+//! subject whose messages have bodies that only the server understands) config {
+//! (optional: lines of nats-server's configuration)   max_payload: 1KB }
 //!
 //! A connect
 //! A> SUB foo 1

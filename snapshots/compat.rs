@@ -1,6 +1,7 @@
 //! `COMPATIBILITY.md`: which features of NATS have a recorded conversation, and whether we hold it.
 //!
-//! Written from `rows.txt` (row, since which NATS version, our words), the cases, `proofs.txt` and `pending.txt`.
+//! Written from `rows.txt` (row, since which NATS version, our words), the cases, `proofs.txt` and
+//! `pending.txt`.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;

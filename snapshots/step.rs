@@ -1,9 +1,9 @@
 //! The steps of a case, one a line.
 //!
 //! ```text
-//! A open                    open connection A and read the first INFO
-//! A connect {"user":"a"}    open, CONNECT (quiet, headers, no_responders, protocol 1; keys added), wait for PONG
-//! A> SUB foo 1              send the line with CR LF; neighbouring lines go in one write, then a barrier:
+//! A open                    open connection A and read the first INFO A connect {"user":"a"}
+//! open, CONNECT (quiet, headers, no_responders, protocol 1; keys added), wait for PONG A> SUB foo
+//! 1              send the line with CR LF; neighbouring lines go in one write, then a barrier:
 //!                           PING is sent and everything that comes before its PONG is shown
 //! A>> PUB foo 9999999       the same without the barrier, for what closes the connection
 //! A read 2                  show the next two frames, waiting for them

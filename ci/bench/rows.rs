@@ -290,8 +290,8 @@ fn js_async(addr: &str, each: u64, clients: usize, payload: usize) -> Result<Mea
     })
 }
 
-/// Publishes with at most [`WINDOW`] acks outstanding, fewer where messages are long; every reply subject is another one, as with
-/// the client libraries.
+/// Publishes with at most [`WINDOW`] acks outstanding, fewer where messages are long; every reply
+/// subject is another one, as with the client libraries.
 fn publish_async(mut client: Client, id: usize, each: u64, payload: usize) -> Result<()> {
     let body = vec![b'x'; payload];
     let len = u64::try_from(payload)?;

@@ -185,7 +185,7 @@ impl Limited {
 impl Drop for Limited {
     fn drop(&mut self) {
         // It may be gone.
-        let _ = prlimit(Some(self.process), Resource::Nofile, self.before.clone());
+        let _ = prlimit(Some(self.process), Resource::Nofile, self.before);
     }
 }
 

@@ -18,12 +18,18 @@ pub(super) struct Member {
 }
 
 /// A package that is not ours.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Package {
+    /// What cargo calls it.
+    pub(super) id: String,
     /// Its name.
     pub(super) name: String,
+    /// Its version.
+    pub(super) version: String,
     /// The expression of its licenses, if its manifest has one.
     pub(super) license: Option<String>,
+    /// Where its source is kept, if its manifest says so.
+    pub(super) repository: Option<String>,
 }
 
 /// The resolved dependency graph.
@@ -87,8 +93,11 @@ impl Workspace {
                 });
             } else {
                 workspace.packages.push(Package {
+                    id: id.clone(),
                     name: name.clone(),
+                    version: text(&package["version"]),
                     license: package["license"].as_str().map(str::to_owned),
+                    repository: package["repository"].as_str().map(str::to_owned),
                 });
             }
             let kinds = items(&package["targets"]).flat_map(|target| items(&target["kind"]));
@@ -120,6 +129,23 @@ impl Workspace {
 
     /// Returns the names of all crates that end up in what is built from `name`.
     pub(super) fn reach(&self, name: &str) -> BTreeSet<String> {
+        let linked = self.linked(name);
+        linked
+            .iter()
+            .filter_map(|id| self.names.get(id).cloned())
+            .collect()
+    }
+
+    /// Returns the packages from elsewhere that end up in what is built from `name`, by name and version.
+    pub(super) fn third_parties(&self, name: &str) -> Vec<&Package> {
+        let linked = self.linked(name);
+        let mut found: Vec<_> = self.packages.iter().collect();
+        found.retain(|package| linked.contains(&package.id));
+        found.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+        found
+    }
+
+    fn linked(&self, name: &str) -> BTreeSet<String> {
         let start = self.names.iter().find(|(_, n)| *n == name);
         let (start, _) = start.unwrap_or_else(|| panic!("there is no crate {name}"));
         let mut seen = BTreeSet::new();
@@ -129,9 +155,7 @@ impl Workspace {
             let linked = deps.filter(|dep| !self.macros.contains(*dep));
             open.extend(linked.filter(|dep| seen.insert((*dep).clone())));
         }
-        seen.iter()
-            .filter_map(|id| self.names.get(id).cloned())
-            .collect()
+        seen
     }
 }
 

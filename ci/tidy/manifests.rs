@@ -147,6 +147,7 @@ mod tests {
             let package = Package {
                 name: "a".to_owned(),
                 license: license.map(str::to_owned),
+                ..Package::default()
             };
             licenses_are_allowed(&deny, &[package]).len()
         };

@@ -1,5 +1,5 @@
-//! The model: which messages the stream holds, which were delivered how often, which are acknowledged, what is due
-//! when, and who waits, all in plain lists.
+//! The model: which messages the stream holds, which were delivered how often, which are
+//! acknowledged, what is due when, and who waits, all in plain lists.
 
 use std::collections::{BTreeMap, VecDeque};
 

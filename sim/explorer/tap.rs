@@ -1,6 +1,6 @@
-//! Watches disk operations and the server's output together: no acknowledgement may leave before the
-//! sync that covers its message. Of an encrypted store it sees no messages, and that none can be seen is what it
-//! watches for.
+//! Watches disk operations and the server's output together: no acknowledgement may leave before
+//! the sync that covers its message. Of an encrypted store it sees no messages, and that none can
+//! be seen is what it watches for.
 //!
 //! *Invariant:* says "durable" only of what a successful sync covered, so an alarm is never false;
 //! what an earlier life of the process wrote is left to the oracle.

@@ -1,7 +1,7 @@
-//! Mirrors and sources of another account's streams, with an origin that cannot be reached for a while, a
-//! disk that cannot be read or is slow, and a process that dies: a mirror is the beginning of its origin,
-//! a sourcing stream holds each message once and in its origin's order, and in the end all of it. What is copied
-//! from a work queue leaves that only when the copy has it.
+//! Mirrors and sources of another account's streams, with an origin that cannot be reached for a
+//! while, a disk that cannot be read or is slow, and a process that dies: a mirror is the beginning
+//! of its origin, a sourcing stream holds each message once and in its origin's order, and in the
+//! end all of it. What is copied from a work queue leaves that only when the copy has it.
 
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -65,7 +65,8 @@ fn what_was_created_together_stays() {
     holds("shared_creates");
 }
 
-/// Returns what the oracle of a feature says of a server that cheats; none if it sees nothing within some seeds.
+/// Returns what the oracle of a feature says of a server that cheats; none if it sees nothing
+/// within some seeds.
 fn caught(feature: &str, cheat: Cheat) -> Option<String> {
     // A server that does not come up again is noticed before any oracle looks.
     let is_told = |text: &String| !text.starts_with("after a start");

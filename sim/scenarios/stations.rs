@@ -334,7 +334,8 @@ fn options(now: Now) -> ShardOptions {
     }
 }
 
-/// Lives until nothing more is to be done, again from the start each time that the power goes; says whether it went.
+/// Lives until nothing more is to be done, again from the start each time that the power goes; says
+/// whether it went.
 fn lives(server: &mut Server, mut live: impl FnMut(&mut Server) -> Result<(), Dark>) -> bool {
     let ended = (0..LIVES_MAX).find(|_| live(server).is_ok());
     ended.expect("it comes to an end") > 0
@@ -354,7 +355,8 @@ fn at_every_operation(seeds: Range<u64>, least: u64, run: fn(&mut Server) -> boo
     }
 }
 
-/// Says whether a check fails on a disk that keeps nothing of what it syncs, after one of the numbers of operations.
+/// Says whether a check fails on a disk that keeps nothing of what it syncs, after one of the
+/// numbers of operations.
 fn is_lie_noticed(mut powers: Range<u64>, run: fn(&mut Server) -> bool) -> bool {
     powers.any(|power| {
         notices(move || {

@@ -21,7 +21,7 @@ use storage::{DiskDone, DiskOp};
 
 use crate::tls::{Security, TlsSession};
 
-/// Something that happened outside.
+/// Something that happened outside, for [`Shard::handle`](crate::Shard::handle).
 #[derive(Debug)]
 pub enum Input<'a> {
     /// A peer sent bytes. Whole operations are consumed; the beginning of the next one stays.
@@ -43,42 +43,42 @@ pub enum Input<'a> {
         /// The connection.
         conn: ConnId,
     },
-    /// A client has not begun its handshake, and is told INFO before it does.
+    /// A client waits for INFO before it begins its TLS handshake.
     Greet {
         /// The connection.
         conn: ConnId,
     },
-    /// A client begins its handshake.
+    /// A client begins its TLS handshake.
     Handshake {
         /// The connection.
         conn: ConnId,
     },
-    /// A connection's handshake is done.
+    /// A connection's TLS handshake is done.
     Secured {
         /// The connection.
         conn: ConnId,
-        /// What came of it.
+        /// The protocol, the cipher and the client's certificate.
         session: Box<TlsSession>,
     },
-    /// What a connection began with has told where it comes from.
+    /// A load balancer's header at the start of a connection has been read.
     Origin {
         /// The connection.
         conn: ConnId,
-        /// Where that is, if it is not where its socket comes from.
+        /// The client's address, if the header names one; else it is the socket's.
         origin: Option<SocketAddr>,
     },
-    /// What a connection began with was to tell that, and did not.
+    /// That header was required, and is missing or wrong.
     NoOrigin {
         /// The connection.
         conn: ConnId,
-        /// What is wrong with it, if that is worth a line.
+        /// What is wrong, if that is worth a line in the log.
         why: Option<&'a str>,
     },
-    /// A connection's handshake came to nothing.
+    /// A connection's handshake failed.
     HandshakeFailed {
         /// The connection.
         conn: ConnId,
-        /// How much that matters.
+        /// The level to log it at.
         level: Level,
         /// What went wrong.
         why: &'a str,
@@ -178,7 +178,7 @@ pub enum Gone {
     Told,
 }
 
-/// What the driver must do.
+/// What the driver must do after an input, all of it before the next one.
 #[derive(Debug, Default)]
 pub struct Effects {
     /// Connections that have something to write.

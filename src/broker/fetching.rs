@@ -1,7 +1,9 @@
-//! Accounts that a web server has: each is asked for when somebody of its users comes, who waits for the answer.
+//! Accounts that a web server has: each is asked for when somebody of its users comes, who waits
+//! for the answer.
 //!
-//! *Invariant:* an account is taken only if a key that is trusted has signed it, and only under its own name. Each
-//! is asked for once at a time, and how many are is bounded; who waits is not read from meanwhile.
+//! *Invariant:* an account is taken only if a key that is trusted has signed it, and only under its
+//! own name. Each is asked for once at a time, and how many are is bounded; who waits is not read
+//! from meanwhile.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

@@ -87,7 +87,12 @@ impl Room {
     };
 }
 
-/// One single-threaded broker.
+/// One single-threaded broker: connections, accounts, streams and Memphis' stations.
+///
+/// A driver hands in new connections by [`Shard::accept`] and everything else by [`Shard::handle`],
+/// and carries out the [`Effects`] of each call before the next one. It takes the bytes for a dirty
+/// connection by [`Shard::take_outbound`], and comes back with [`Input::Timeout`] when
+/// [`Shard::poll_timeout`] says so.
 #[derive(Debug)]
 pub struct Shard {
     pub(crate) options: ShardOptions,

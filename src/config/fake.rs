@@ -1,4 +1,5 @@
-//! Files and variables that exist in memory only: what a configuration is tested with, here and in other crates.
+//! Files and variables that exist in memory only: what a configuration is tested with, here and in
+//! other crates.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};

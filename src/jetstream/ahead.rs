@@ -1,4 +1,4 @@
-//! Having at hand what the next entries concern.
+//! Fetches into the processor's caches what the next entries concern.
 //!
 //! Of a million subjects or ten thousand streams none lies where the processor finds it at once, and each
 //! message would wait for one place of memory after the other. What is known to come next is therefore

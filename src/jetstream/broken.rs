@@ -198,8 +198,8 @@ impl JetStream {
         told
     }
 
-    /// Opens a stream again of which this start has found that its configuration is lost, and nothing else: its state
-    /// holds it, too. False if that does not.
+    /// Opens a stream again of which this start has found that its configuration is lost, and
+    /// nothing else: its state holds it, too. False if that does not.
     pub(crate) fn regain(&mut self, id: StreamId, state: &Bytes) -> bool {
         let closed = self.broken.closed.get(&id);
         if !closed.is_some_and(|closed| closed.is_new && closed.stream.is_none()) {

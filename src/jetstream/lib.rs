@@ -62,6 +62,10 @@ use stream::{Removal, Stream};
 use table::Streams;
 
 /// All streams and consumers of a shard.
+///
+/// Requests ([`JetStream::api`], [`JetStream::publish`], [`JetStream::ack`]) propose entries to the log
+/// of the [`Env`] they are given; [`JetStream::apply`] takes them when they are committed, changes the
+/// state and answers.
 #[derive(Debug)]
 pub struct JetStream {
     shared: Shared,

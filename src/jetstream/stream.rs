@@ -292,7 +292,7 @@ impl StreamCore {
 
     /// Returns the filter of a pattern: [`Filter::All`] if no message of the stream can lie outside.
     #[must_use]
-    pub fn filter(&self, pattern: &[u8]) -> Filter {
+    pub(crate) fn filter(&self, pattern: &[u8]) -> Filter {
         let all = !self.subjects_ever.is_empty()
             && self
                 .subjects_ever

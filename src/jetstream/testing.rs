@@ -1,5 +1,5 @@
-//! A world for tests, of this crate and of those that drive the machine with models: an in-memory log, of which the
-//! tail may be lost, and everything that was delivered.
+//! A world for tests, of this crate and of those that drive the machine with models: an in-memory
+//! log, of which the tail may be lost, and everything that was delivered.
 
 #![allow(missing_docs, reason = "for tests only")]
 #![allow(
@@ -277,8 +277,8 @@ impl Bench {
         self.checkpoint = Some((self.js.sections(), self.world.synced));
     }
 
-    /// Ends the process without warning: what was not synced is lost. Recovers from what is left, with the options
-    /// of [`machine`].
+    /// Ends the process without warning: what was not synced is lost. Recovers from what is left,
+    /// with the options of [`machine`].
     pub fn crash(&mut self) {
         self.world.log.truncate(self.world.synced);
         self.world.delivered.clear();

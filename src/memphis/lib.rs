@@ -6,8 +6,9 @@
 //! [`machine::Host`]; what streams do not say (options, producers, groups, schemas, dead letters) is
 //! its [`book::Book`], which the log keeps.
 //!
-//! *Invariant:* it speaks to streams through JetStream API requests only; it knows nothing of disks or
-//! connections, and of the log only that what it records comes back once it is safe.
+//! *Invariant:* it changes streams through JetStream API requests, and by the few calls of the host for
+//! which there is no request; it knows nothing of disks or connections, and of the log only that what
+//! it records comes back once it is safe.
 
 #![no_std]
 

@@ -1,7 +1,7 @@
 //! How long the disk takes: from when an operation is handed over until its answer is there.
 //!
-//! *Invariant:* an operation costs a map entry while it is under way, and batches are what is handed over: nothing
-//! here is done for a message.
+//! *Invariant:* an operation costs a map entry while it is under way, and batches are what is
+//! handed over: nothing here is done for a message.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The shard and its effects: every input goes in here, and every effect is carried out in `effects`.
 //!
-//! *Invariant:* with its folder the only file that borrows the shard. A borrow lasts for one input and never crosses
-//! an await; the effects of an input are drained before the next one.
+//! *Invariant:* with its folder the only file that borrows the shard. A borrow lasts for one input
+//! and never crosses an await; the effects of an input are drained before the next one.
 
 mod effects;
 mod managing;

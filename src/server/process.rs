@@ -270,7 +270,8 @@ fn serve_options(setup: Setup, room: Room) -> anyhow::Result<ServeOptions> {
     })
 }
 
-/// Fetches the system account where accounts are on the web, so that it is found out early when nobody has them.
+/// Fetches the system account where accounts are on the web, so that it is found out early when
+/// nobody has them.
 fn with_system_account(mut setup: Setup) -> anyhow::Result<Setup> {
     let operators = setup.options.operators.as_ref();
     let Some(Resolver::Web(server)) = operators.map(|operators| &operators.resolver) else {

@@ -80,8 +80,8 @@ pub struct Ends<L, S> {
     pub stop: S,
 }
 
-/// Serves until `stop` is done, or the last client after `leave` has left; `ready` is told where the listeners are bound. The disk is needed
-/// where JetStream is on.
+/// Serves until `stop` is done, or the last client after `leave` has left; `ready` is told where
+/// the listeners are bound. The disk is needed where JetStream is on.
 ///
 /// Listeners are bound first, so that a port in use is noticed at once; connections are accepted when
 /// the store has been recovered, so that no client ever meets streams that are not back yet.

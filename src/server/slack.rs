@@ -1,8 +1,8 @@
 //! Tells Slack what has happened.
 //!
-//! *Invariant:* what is told is text, which Slack is not to read as its own markup; each message is tried on its
-//! own, and again if that may help, but a batch takes no longer than a time in all, so that a service that is
-//! away costs that much and no more.
+//! *Invariant:* what is told is text, which Slack is not to read as its own markup; each message is
+//! tried on its own, and again if that may help, but a batch takes no longer than a time in all, so
+//! that a service that is away costs that much and no more.
 
 use core::time::Duration;
 use std::thread;

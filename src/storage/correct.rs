@@ -1,8 +1,9 @@
-//! Putting a record right of which one bit has flipped.
+//! Repairs a record in which one bit has flipped.
 //!
-//! The checksum tells which bit it was: of all records that differ from what was found in one bit, the one
-//! that verifies in its place is the one that was written. That another one does has a chance of one in 2^45
-//! for the longest record. It is for what parity (`checkpoint::parity`) does not make good. *Invariants:* what is given back verifies; the work is bounded.
+//! The checksum tells which bit it was: of all records that differ from what was found in one bit,
+//! the one that verifies in its place is the one that was written. That another one does has a
+//! chance of one in 2^45 for the longest record. It is for what parity (`checkpoint::parity`) does
+//! not make good. *Invariants:* what is given back verifies; the work is bounded.
 
 use alloc::vec::Vec;
 

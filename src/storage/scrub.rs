@@ -1,5 +1,5 @@
-//! Reading again what lies in segments, checkpoints and closed files of the log, at a bounded rate, so that rot is found while
-//! something can be done about it, and not when somebody asks.
+//! Reading again what lies in segments, checkpoints and closed files of the log, at a bounded rate,
+//! so that rot is found while something can be done about it, and not when somebody asks.
 //!
 //! *Invariants:* nothing is written here; one read is under way at a time; an answer about a file that
 //! was given up meanwhile means nothing, and neither does a read that the disk refuses.

@@ -65,7 +65,10 @@ enum Phase {
     Live,
 }
 
-/// One shard's durable store.
+/// One shard's durable store: the log of all entries, the segments of each stream, and checkpoints.
+///
+/// An entry that was appended comes back as [`StoreEvent::Entry`] once it is durable: only then may it
+/// be acknowledged.
 #[derive(Debug)]
 pub struct Store {
     options: StoreOptions,

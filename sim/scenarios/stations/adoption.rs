@@ -1,5 +1,5 @@
-//! Streams that a NATS client has made become a station: what they hold stays, the station is there or not, and it
-//! is made once, whichever step the power goes at.
+//! Streams that a NATS client has made become a station: what they hold stays, the station is there
+//! or not, and it is made once, whichever step the power goes at.
 
 use broker::Rules;
 use memphis::book::Phase;

@@ -1,5 +1,5 @@
-//! What changes while a station lives, and its end: a schema's version counts for all or for none, a removed station
-//! leaves nothing, whichever step the power goes at.
+//! What changes while a station lives, and its end: a schema's version counts for all or for none,
+//! a removed station leaves nothing, whichever step the power goes at.
 
 use memphis::book::Phase;
 

@@ -1,6 +1,6 @@
-//! The conversations that the REST gateway holds for its sessions, which end with the process: what it was told is
-//! stored is there once; what it has handed out never comes again; what it had and could not hand out is a dead
-//! letter, whichever step the power goes at.
+//! The conversations that the REST gateway holds for its sessions, which end with the process: what
+//! it was told is stored is there once; what it has handed out never comes again; what it had and
+//! could not hand out is a dead letter, whichever step the power goes at.
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -73,8 +73,8 @@ fn delivered(heard: &str) -> Vec<(String, String)> {
     messages
 }
 
-/// Each message was handed out, or is a dead letter, and none is both; but for what was acknowledged as the power
-/// went, before anybody could be told.
+/// Each message was handed out, or is a dead letter, and none is both; but for what was
+/// acknowledged as the power went, before anybody could be told.
 fn check(server: &Server, seen: &Seen) {
     let rows = server.rows();
     let dead: BTreeSet<u64> = rows.dead_letters.iter().map(|(_, dead)| dead.seq).collect();

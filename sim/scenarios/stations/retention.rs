@@ -1,5 +1,5 @@
-//! Dead letters and their time: none goes before it is over, each goes soon after, and none comes back, whichever step
-//! the power goes at.
+//! Dead letters and their time: none goes before it is over, each goes soon after, and none comes
+//! back, whichever step the power goes at.
 
 use core::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Tiered storage whichever step the power goes at, with a store outside that fails: each message that retention let
-//! go is in an object in the end, and none is that did not leave its station.
+//! Tiered storage whichever step the power goes at, with a store outside that fails: each message
+//! that retention let go is in an object in the end, and none is that did not leave its station.
 
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! A shard that serves nobody: to look at what is stored, and to repair it.
 //!
-//! Driven like this: [`Shard::start_mending`], then [`crate::Input::Disk`] and [`crate::Input::Settle`] as ever and
+//! Driven like this: [`Shard::start_mending`], then [`crate::Input::Disk`] and
+//! [`crate::Input::Settle`] as ever and
 //! [`crate::Input::Timeout`] when it is due, until [`Shard::mending`] says [`Progress::Opened`]; for a repair
 //! [`Shard::mend`], then the same until it says [`Progress::Mended`].
 

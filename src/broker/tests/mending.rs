@@ -424,7 +424,8 @@ fn a_stream_whose_configuration_is_lost_keeps_its_messages_under_another_name() 
     assert_eq!(contents(&mut world, client), rest);
 }
 
-/// Returns where the parity of a checkpoint of some ten blocks begins, which is four blocks long or one for each.
+/// Returns where the parity of a checkpoint of some ten blocks begins, which is four blocks long or
+/// one for each.
 fn parity_of(len: usize) -> usize {
     const BLOCK: usize = 4096;
     assert!(len <= 68 * BLOCK, "{len}: it has more parity");

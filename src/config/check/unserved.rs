@@ -39,8 +39,8 @@ enum Kind {
 
 use Kind::{Certificates, Host, Items, LoginSeconds, Period, Plain, Policy, Port, Seconds, Secret};
 
-/// A field: nats-server's name, the keys that lead to it (`|` stands between spellings, `.` between a block and what is
-/// in it), how it is shown, and what stands there when nothing is set.
+/// A field: nats-server's name, the keys that lead to it (`|` stands between spellings, `.` between
+/// a block and what is in it), how it is shown, and what stands there when nothing is set.
 type Field = (&'static str, &'static str, Kind, &'static str);
 
 #[rustfmt::skip]

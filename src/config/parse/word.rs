@@ -1,5 +1,6 @@
-//! Words without quotes: where they end, and what their first characters make of them. nats-server decides as it
-//! reads, so that `1-2` is a broken date, `5.5k` a number with something behind it, and `2a` a text.
+//! Words without quotes: where they end, and what their first characters make of them. nats-server
+//! decides as it reads, so that `1-2` is a broken date, `5.5k` a number with something behind it,
+//! and `2a` a text.
 
 use alloc::borrow::ToOwned;
 use alloc::format;

@@ -1,4 +1,5 @@
-//! What a change of a whole block means: of one for other servers, of MQTT's, and of the one for WebSocket clients.
+//! What a change of a whole block means: of one for other servers, of MQTT's, and of the one for
+//! WebSocket clients.
 //!
 //! nats-server tells of them by showing all that is in them, in an order of its own. Secrets are hidden here.
 

@@ -1,8 +1,8 @@
 //! Consumers that stand for what copies from a stream whose acks remove messages. Copies do not go by the
 //! way of deliveries: what has been copied counts as delivered and acknowledged here.
 //!
-//! *Invariant:* a message is settled only when the stream that copies it has taken it in. Which consumers are such
-//! is told by their names alone, so that a restart knows them again.
+//! *Invariant:* a message is settled only when the stream that copies it has taken it in. Which
+//! consumers are such is told by their names alone, so that a restart knows them again.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;

@@ -1,4 +1,5 @@
-//! What tells of dead messages: notes of the log, and what SDKs publish without waiting for an answer. Whatever cannot be read is dropped: nobody would hear of it.
+//! What tells of dead messages: notes of the log, and what SDKs publish without waiting for an
+//! answer. Whatever cannot be read is dropped: nobody would hear of it.
 
 use alloc::string::String;
 use alloc::vec;

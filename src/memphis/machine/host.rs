@@ -70,7 +70,8 @@ pub trait Host {
     /// Says whether a client of the account listens on a subject.
     fn has_interest(&mut self, account: AccountId, subject: &str) -> bool;
 
-    /// Has messages on a subject, which may hold wildcards, sent to [`Memphis::request`](super::Memphis::request).
+    /// Has messages on a subject, which may hold wildcards, sent to
+    /// [`Memphis::request`](super::Memphis::request).
     fn bind(&mut self, account: AccountId, subject: &str);
 
     /// Ends what [`Host::bind`] began.
@@ -79,7 +80,8 @@ pub trait Host {
     /// Lets a stream's consumer deliver a message again that it had given up; false if it cannot.
     fn revive(&mut self, account: AccountId, stream: &str, consumer: &str, seq: u64) -> bool;
 
-    /// Puts an entry into the log; it comes back through [`Memphis::apply`](super::Memphis::apply) once it is synced.
+    /// Puts an entry into the log; it comes back through [`Memphis::apply`](super::Memphis::apply)
+    /// once it is synced.
     fn record(&mut self, entry: &[u8]) -> LogPos;
 
     /// Answers a call of the management interface that the driver made.
@@ -103,7 +105,8 @@ pub trait Host {
     /// Lets such messages go for good, which the log then says.
     fn release(&mut self, account: AccountId, stream: &str, seqs: &[u64]);
 
-    /// Puts an object into a store outside; what came of it comes through [`Memphis::uploaded`](super::Memphis::uploaded).
+    /// Puts an object into a store outside; what came of it comes through
+    /// [`Memphis::uploaded`](super::Memphis::uploaded).
     fn upload(&mut self, upload: Upload);
 
     /// Returns a text that no other call returns.

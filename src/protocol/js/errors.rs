@@ -1,7 +1,7 @@
 //! The errors of the JetStream API: code, error code and text.
 //!
 //! *Invariant:* the numbers are published and never change their meaning; clients branch on `err_code`.
-//! A text with `{}` is filled with [`ApiError::with`] or [`ApiError::with_two`] before it is sent.
+//! A text with `{}` is filled in before it is sent: see [`ApiError::with`].
 
 use alloc::borrow::Cow;
 use alloc::string::ToString;

@@ -1,7 +1,7 @@
 //! Another configuration for the server that runs, and JetStream going off and on with it.
 //!
-//! *Invariant:* what can fail has been tried before anything changes; nobody is read from while streams come or go,
-//! so that each message meets all of them or none.
+//! *Invariant:* what can fail has been tried before anything changes; nobody is read from while
+//! streams come or go, so that each message meets all of them or none.
 
 use std::rc::Rc;
 
@@ -63,8 +63,8 @@ impl Driver {
         }
     }
 
-    /// Hands the disk's answers over, for ever: those of the disk that was there at the start, then of each that
-    /// streams were switched on with.
+    /// Hands the disk's answers over, for ever: those of the disk that was there at the start, then
+    /// of each that streams were switched on with.
     pub(crate) async fn drive_disk<A: DiskAnswers>(
         &self,
         first: Option<A>,

@@ -1,9 +1,9 @@
 //! What makes a damaged block of a checkpoint's file good again: behind its end lie parity blocks, each the
 //! exclusive or of about sixteen blocks of the file.
 //!
-//! The blocks of a group are far from each other, so that damage to blocks in a row falls into as many groups.
-//! *Invariants:* where parity lies follows from the file's length alone. Nothing is believed because of it: what
-//! is made good counts if its record verifies.
+//! The blocks of a group are far from each other, so that damage to blocks in a row falls into as
+//! many groups. *Invariants:* where parity lies follows from the file's length alone. Nothing is
+//! believed because of it: what is made good counts if its record verifies.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -104,8 +104,8 @@ impl Parity {
         out.put_slice(&self.sums);
     }
 
-    /// Returns the record of a section, of which `found` lies in its place, if some blocks in a row are all that
-    /// is damaged of it and of what shares their parity.
+    /// Returns the record of a section, of which `found` lies in its place, if some blocks in a row
+    /// are all that is damaged of it and of what shares their parity.
     pub(crate) fn make_good(&mut self, found: &[u8], place: SectionPlace) -> Option<Vec<u8>> {
         let (from, to) = (place.offset, place.end());
         let found = found.get(..usize::try_from(place.total()).ok()?)?;

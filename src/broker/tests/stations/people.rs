@@ -1,5 +1,5 @@
-//! Who may do what to stations: users that were made, tenants and their limits, and what becomes of those who are
-//! there when that changes.
+//! Who may do what to stations: users that were made, tenants and their limits, and what becomes of
+//! those who are there when that changes.
 
 use alloc::format;
 use alloc::vec::Vec;

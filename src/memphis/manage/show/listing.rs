@@ -56,8 +56,8 @@ impl Listing {
     }
 }
 
-/// Numbers streams of NATS clients of which nothing is noted: they make room for stations, and for each other in the
-/// order of their names.
+/// Numbers streams of NATS clients of which nothing is noted: they make room for stations, and for
+/// each other in the order of their names.
 fn unnoted<H: Host>(
     streams: &BTreeMap<String, Vec<Partition>>,
     cx: &Cx<'_, H>,

@@ -1,5 +1,5 @@
-//! A file system that goes down while a sync is under way, and calls the sync a success all the same: every write
-//! is refused from then on, also one of nothing.
+//! A file system that goes down while a sync is under way, and calls the sync a success all the
+//! same: every write is refused from then on, also one of nothing.
 
 use std::collections::VecDeque;
 

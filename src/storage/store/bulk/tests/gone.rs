@@ -1,4 +1,5 @@
-//! Files that are gone, of the log or checkpoints, all of them or some: what is left tells that they were there.
+//! Files that are gone, of the log or checkpoints, all of them or some: what is left tells that
+//! they were there.
 
 use super::*;
 
