@@ -109,6 +109,10 @@ fn endure<F>(
     let mut history = History::default();
     let mut server = Server::start_at(candidate, place, free_port()?)?;
     create_stream(&server)?;
+    // What a process before has made ahead has not been opened by this one.
+    server.kill()?;
+    drop(server);
+    let mut server = Server::start_at(candidate, place, free_port()?)?;
     // Another connection may not be had while it lasts.
     let mut caller = Caller::connect(&server.addr, "trouble")?;
     let before = publish_on(&mut caller, "before", BODY_LEN, |answers| {

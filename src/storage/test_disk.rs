@@ -111,7 +111,9 @@ impl TestDisk {
     pub(crate) fn written(&self, file: FileName) -> u64 {
         let bytes = self.files.get(&file).map_or(&[][..], Vec::as_slice);
         let parity = Parity::of_file(bytes.len() as u64);
-        let end = parity.map_or(bytes.len(), |parity| parity.begin() as usize);
+        let end = parity
+            .first()
+            .map_or(bytes.len(), |parity| parity.begin() as usize);
         let last = bytes[..end].iter().rposition(|&byte| byte != 0);
         last.map_or(0, |last| last as u64 + 1)
     }
@@ -121,7 +123,7 @@ impl TestDisk {
         for side in [&mut self.files, &mut self.durable] {
             let bytes = side.get_mut(&file).expect("it is there");
             bytes[from as usize..to as usize].fill(0xa5);
-            if with_parity && let Some(parity) = Parity::of_file(bytes.len() as u64) {
+            if with_parity && let Some(parity) = Parity::of_file(bytes.len() as u64).first() {
                 bytes[parity.begin() as usize..].fill(0);
             }
         }

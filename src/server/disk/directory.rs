@@ -67,14 +67,27 @@ impl Directory {
         if let Some(parent) = path.canonicalize()?.parent() {
             File::open(parent)?.sync_all()?;
         }
-        Ok(Self {
+        let directory = Self {
             path: path.to_path_buf(),
             handle,
             open: Mutex::default(),
             pace: Pace::new(),
             refuses_direct: AtomicBool::new(false),
             _lock: lock,
-        })
+        };
+        directory.open_logs();
+        Ok(directory)
+    }
+
+    /// Opens the log's files that are there: one that an earlier process has made ahead is written to when it is
+    /// its turn, and nothing may have to be opened then.
+    fn open_logs(&self) {
+        // What cannot be listed or opened now fails those who need it, if anybody does.
+        for (file, _) in store_files(&self.path).unwrap_or_default() {
+            if matches!(file, FileName::Log(_)) {
+                let _ = self.handle_of(file, Access::Read);
+            }
+        }
     }
 
     pub(super) fn run(&self, op: &DiskOp) -> Result<DiskAnswer, DiskError> {
@@ -232,10 +245,16 @@ impl Directory {
         Ok(file)
     }
 
+    /// Renames a file and keeps it open, if it is: a log's file is written to under its new name without having
+    /// to be opened.
     fn rename(&self, from: FileName, to: FileName) -> io::Result<()> {
-        self.table().remove(&from);
-        self.table().remove(&to);
         fs::rename(self.path(from), self.path(to))?;
+        let mut table = self.table();
+        table.remove(&to);
+        if let Some(open) = table.remove(&from) {
+            table.insert(to, open);
+        }
+        drop(table);
         self.handle.sync_all()
     }
 
@@ -311,5 +330,42 @@ pub(super) fn disk_error(error: &io::Error) -> DiskError {
         (io::ErrorKind::ReadOnlyFilesystem, _) => DiskError::ReadOnly,
         (_, Some(23 | 24)) => DiskError::TooManyFiles,
         (_, errno) => DiskError::Io(errno.unwrap_or(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::lock::lock;
+
+    const LOG: FileName = FileName::Log(0);
+    const NEXT: FileName = FileName::Log(4096);
+
+    fn open(dir: &Path) -> Directory {
+        Directory::open(dir, lock(dir).unwrap()).unwrap()
+    }
+
+    /// Whether the log's file can be written to where nothing can be opened.
+    fn is_at_hand(directory: &Directory, file: FileName) -> bool {
+        // What is open stays so without its name.
+        fs::remove_file(directory.path(file)).unwrap();
+        directory.write(file, 0, &[b"goes on"]).is_ok() && directory.sync(file).is_ok()
+    }
+
+    #[test]
+    fn a_log_file_that_is_used_again_need_not_be_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = open(dir.path());
+        directory.create(LOG, 4096).unwrap();
+        directory.rename(LOG, NEXT).unwrap();
+        assert!(is_at_hand(&directory, NEXT));
+        assert!(directory.write(LOG, 0, &[b"gone"]).is_err());
+    }
+
+    #[test]
+    fn a_log_file_that_was_made_ahead_by_an_earlier_process_need_not_be_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path()).create(LOG, 4096).unwrap();
+        assert!(is_at_hand(&open(dir.path()), LOG));
     }
 }

@@ -243,7 +243,9 @@ fn is_pouring(logged: u64, time: Duration) -> bool {
 }
 
 /// Has the system begin to write what a part of a file now is, without waiting for it. Linux does so when it
-/// is told that nobody will need that part soon; what is not on the disk yet it does not forget.
+/// is told that nobody will need that part soon. It can do no harm: of the pages it forgets only those that are
+/// on the disk, never one that waits to be written or is being written, and a later read gets the others from
+/// there. An error of that writing stays with the file until the sync, which reports it, as any write-back's.
 fn begin_write_back(file: &File, at: u64, len: u64) {
     // Where the system does not take the advice, the sync has the more to do; errors are told there, too.
     let _ = fadvise(file, at, NonZeroU64::new(len), Advice::DontNeed);

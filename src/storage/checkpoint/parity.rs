@@ -17,9 +17,12 @@ use crate::record::{Parsed, Site, parse};
 const BLOCK: u64 = 4096;
 /// How many blocks share a parity block, about.
 const SHARE: u64 = 16;
-/// How many parity blocks there are at least, unless each block has one of its own: so many blocks in a row may
-/// be damaged.
-const GROUPS_MIN: u64 = 4;
+/// How many parity blocks there are at least, unless each block has one of its own: so many blocks in a row, 128
+/// KiB, may be damaged of a small file, too, which costs nothing beside the 16 MiB of log that each checkpoint is
+/// for.
+const GROUPS_MIN: u64 = 32;
+/// How many there were at least before: files of earlier versions have them.
+const GROUPS_MIN_BEFORE: u64 = 4;
 /// How many bytes all attempts together hash at most: a fraction of a second's work.
 const BUDGET: u64 = 1 << 30;
 
@@ -28,6 +31,7 @@ const BUDGET: u64 = 1 << 30;
 pub(crate) struct Parity {
     /// How many blocks it covers.
     blocks: u64,
+    groups: u64,
     /// One block for each group.
     sums: Vec<u8>,
     budget: u64,
@@ -37,16 +41,31 @@ impl Parity {
     /// Returns the parity of a file with `len` bytes before it, nothing of which has been added.
     pub(crate) fn new(len: u64) -> Self {
         let blocks = len.div_ceil(BLOCK);
-        let sums = usize::try_from(groups_of(blocks) * BLOCK).unwrap_or(0);
+        Self::of_blocks(blocks, groups_of(blocks, GROUPS_MIN))
+    }
+
+    fn of_blocks(blocks: u64, groups: u64) -> Self {
+        let sums = usize::try_from(groups * BLOCK).unwrap_or(0);
         Self {
             blocks,
+            groups,
             sums: vec![0; sums],
             budget: BUDGET,
         }
     }
 
-    /// Returns that of a file that is `len` bytes long with its parity; none if no file with parity is.
-    pub(crate) fn of_file(len: u64) -> Option<Self> {
+    /// Returns what that of a file may be that is `len` bytes long with its parity: as it is written now, and
+    /// as it was; none if no file with parity is so long.
+    pub(crate) fn of_file(len: u64) -> Vec<Self> {
+        let now = Self::of_file_with(len, GROUPS_MIN);
+        let before = Self::of_file_with(len, GROUPS_MIN_BEFORE);
+        let differs = |before: &Self| now.as_ref().is_none_or(|now| now.blocks != before.blocks);
+        let before = before.filter(differs);
+        now.into_iter().chain(before).collect()
+    }
+
+    fn of_file_with(len: u64, groups_min: u64) -> Option<Self> {
+        let groups_of = |blocks| groups_of(blocks, groups_min);
         let all = len / BLOCK;
         // There are more blocks than these, and less than all.
         let least = all / 2;
@@ -61,12 +80,12 @@ impl Parity {
             }
         }
         let is_that_long = low > 0 && (low + groups_of(low)) * BLOCK == len;
-        is_that_long.then(|| Self::new(low * BLOCK))
+        is_that_long.then(|| Self::of_blocks(low, groups_of(low)))
     }
 
     /// Returns how long the file is with its parity.
     pub(crate) fn file_len(&self) -> u64 {
-        (self.blocks + groups_of(self.blocks)) * BLOCK
+        (self.blocks + self.groups) * BLOCK
     }
 
     /// Returns where it begins in the file.
@@ -92,7 +111,7 @@ impl Parity {
         let block = offset / BLOCK;
         let group = match block.checked_sub(self.blocks) {
             Some(group) => group,
-            None => block % groups_of(self.blocks),
+            None => block % self.groups.max(1),
         };
         usize::try_from(group * BLOCK + offset % BLOCK).unwrap_or(usize::MAX)
     }
@@ -115,7 +134,7 @@ impl Parity {
         let (first, end) = (from / BLOCK, to.div_ceil(BLOCK));
         let site = Site::checkpoint(place.file, place.offset);
         for start in first..end {
-            let most = (start + groups_of(self.blocks)).min(end);
+            let most = (start + self.groups).min(end);
             let mut record = found.to_vec();
             for block in start..most {
                 if !self.correct(&mut record, block, place) {
@@ -150,8 +169,8 @@ impl Parity {
 }
 
 /// Returns how many groups so many blocks are in.
-fn groups_of(blocks: u64) -> u64 {
-    blocks.div_ceil(SHARE).max(GROUPS_MIN).min(blocks)
+fn groups_of(blocks: u64, groups_min: u64) -> u64 {
+    blocks.div_ceil(SHARE).max(groups_min).min(blocks)
 }
 
 fn xor(to: &mut [u8], from: &[u8]) {
@@ -170,6 +189,10 @@ mod tests {
 
     /// A file of sections of this many bytes each, with its parity, and where they lie.
     fn file(lens: &[usize]) -> (BytesMut, Vec<SectionPlace>) {
+        file_with(lens, GROUPS_MIN)
+    }
+
+    fn file_with(lens: &[usize], groups_min: u64) -> (BytesMut, Vec<SectionPlace>) {
         let (mut out, mut places) = (BytesMut::new(), Vec::new());
         for (number, &len) in lens.iter().enumerate() {
             let (at, total) = (out.len(), padded(len));
@@ -184,7 +207,8 @@ mod tests {
             seal(&mut out[at..], place.len, site, Kind::Part);
             places.push(place);
         }
-        let mut parity = Parity::new(out.len() as u64);
+        let blocks = (out.len() as u64).div_ceil(BLOCK);
+        let mut parity = Parity::of_blocks(blocks, groups_of(blocks, groups_min));
         parity.add(0, &out);
         parity.put(out.len() as u64, &mut out);
         assert_eq!(parity.file_len(), out.len() as u64);
@@ -192,17 +216,21 @@ mod tests {
     }
 
     /// Reads a file again as a start does.
-    fn read(file: &[u8]) -> Parity {
-        let mut parity = Parity::of_file(file.len() as u64).unwrap();
-        for (number, piece) in file.chunks(1000).enumerate() {
-            parity.add(number as u64 * 1000, piece);
+    fn read(file: &[u8]) -> Vec<Parity> {
+        let mut parities = Parity::of_file(file.len() as u64);
+        for parity in &mut parities {
+            for (number, piece) in file.chunks(1000).enumerate() {
+                parity.add(number as u64 * 1000, piece);
+            }
         }
-        parity
+        parities
     }
 
     /// Returns what becomes of a section.
     fn made_good(file: &[u8], place: SectionPlace) -> Option<Vec<u8>> {
-        read(file).make_good(&file[place.offset as usize..], place)
+        let found = &file[place.offset as usize..];
+        let mut parities = read(file);
+        parities.iter_mut().find_map(|p| p.make_good(found, place))
     }
 
     fn section(file: &[u8], place: SectionPlace) -> &[u8] {
@@ -216,11 +244,10 @@ mod tests {
             for block in 0..whole.len() / 4096 {
                 let mut found = whole.clone();
                 found[block * 4096..(block + 1) * 4096].fill(0xa5);
-                let mut parity = read(&found);
                 let is_hit =
                     |place: &&SectionPlace| section(&found, **place) != section(&whole, **place);
                 for &place in places.iter().filter(is_hit) {
-                    let good = parity.make_good(&found[place.offset as usize..], place);
+                    let good = made_good(&found, place);
                     assert_eq!(good.as_deref(), Some(section(&whole, place)), "{block}");
                 }
             }
@@ -228,15 +255,30 @@ mod tests {
     }
 
     #[test]
-    fn four_blocks_in_a_row_are_made_good_and_what_cannot_be_is_not_made_up() {
-        let (whole, places) = file(&[4000, 30_000, 4000]);
-        let page = places[1];
-        for blocks in [4, 5] {
-            let mut found = whole.clone();
-            found[8192..8192 + blocks * 4096].fill(0);
-            let good = made_good(&found, page);
-            let expected = (blocks == 4).then(|| section(&whole, page));
-            assert_eq!(good.as_deref(), expected, "{blocks} blocks");
+    fn blocks_in_a_row_are_made_good_and_what_cannot_be_is_not_made_up() {
+        for (groups_min, most) in [(GROUPS_MIN, 32), (GROUPS_MIN_BEFORE, 4)] {
+            let (whole, places) = file_with(&[4000, 150_000, 60_000], groups_min);
+            let page = places[1];
+            for blocks in [most, most + 1] {
+                let mut found = whole.clone();
+                found[8192..8192 + blocks * 4096].fill(0);
+                let good = made_good(&found, page);
+                let expected = (blocks == most).then(|| section(&whole, page));
+                assert_eq!(good.as_deref(), expected, "{blocks} blocks");
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_small_file_all_of_its_sections_may_be_damaged() {
+        let (whole, places) = file(&[4000, 30_000, 60_000]);
+        let mut found = whole.clone();
+        found[..places[2].end() as usize].fill(0x55);
+        for place in places {
+            assert_eq!(
+                made_good(&found, place).as_deref(),
+                Some(section(&whole, place))
+            );
         }
     }
 
@@ -258,13 +300,17 @@ mod tests {
     #[test]
     fn a_file_tells_by_its_length_where_its_parity_lies() {
         for blocks in 1..2000 {
-            let parity = Parity::new(blocks * 4096 - 8);
-            let found = Parity::of_file(parity.file_len()).unwrap();
-            assert_eq!(found.blocks, blocks);
-            assert!(Parity::of_file(parity.file_len() + 8).is_none());
-            let share = parity.sums.len() as u64 / 4096;
-            assert!(share <= 4 || share <= blocks / 16 + 1, "{blocks}");
+            for groups_min in [GROUPS_MIN, GROUPS_MIN_BEFORE] {
+                let parity = Parity::of_blocks(blocks, groups_of(blocks, groups_min));
+                let found = Parity::of_file(parity.file_len());
+                let layouts = found.iter().map(|found| (found.blocks, found.groups));
+                let expected = (blocks, parity.groups);
+                assert_eq!(layouts.filter(|&found| found == expected).count(), 1);
+                assert!(Parity::of_file(parity.file_len() + 8).is_empty());
+                let share = parity.sums.len() as u64 / 4096;
+                assert!(share <= groups_min || share <= blocks / 16 + 1, "{blocks}");
+            }
         }
-        assert!(Parity::of_file(0).is_none());
+        assert!(Parity::of_file(0).is_empty());
     }
 }

@@ -67,8 +67,8 @@ pub(crate) struct Reader {
     /// Sections that have been put right.
     pub(crate) corrected: Vec<(SectionKey, SectionPlace)>,
     corrector: Corrector,
-    /// The parity of files that damaged sections lie in, if they have any.
-    parity: BTreeMap<u64, Option<Parity>>,
+    /// What the parity may be of files that damaged sections lie in, if they have any.
+    parity: BTreeMap<u64, Vec<Parity>>,
 }
 
 /// What reading leads to.
@@ -270,7 +270,7 @@ impl Reader {
             }
             Step::Head | Step::End | Step::Sections => {
                 let parity = Parity::of_file(self.len_of(file));
-                let has_parity = parity.is_some();
+                let has_parity = !parity.is_empty();
                 self.parity.insert(file, parity);
                 if !has_parity {
                     return None;
@@ -288,7 +288,7 @@ impl Reader {
 
     /// Takes what lies at `upto` of a file with a damaged section.
     fn on_parity(&mut self, file: u64, upto: u64, bytes: &[u8]) {
-        if let Some(Some(parity)) = self.parity.get_mut(&file) {
+        for parity in self.parity.get_mut(&file).into_iter().flatten() {
             parity.add(upto, bytes);
         }
         let (_, _, asked) = self.asked;
@@ -302,8 +302,8 @@ impl Reader {
             return None;
         }
         let found = self.window_at(place)?;
-        let parity = self.parity.get_mut(&place.file).and_then(Option::as_mut);
-        let good = parity.and_then(|parity| parity.make_good(&found, place));
+        let mut parities = self.parity.get_mut(&place.file).into_iter().flatten();
+        let good = parities.find_map(|parity| parity.make_good(&found, place));
         let record = good.or_else(|| {
             let site = Site::checkpoint(place.file, place.offset);
             self.corrector.correct(&found, place.len, site)
