@@ -6,6 +6,7 @@
 //! literal subject are constant; a wildcard costs per subject, or per message passed over if those are
 //! fewer (next).
 
+mod aside;
 mod checkpoint;
 mod chunk;
 mod filter;

@@ -7,7 +7,6 @@
 //! `last` an upper bound of where the subject's live messages are; both are exact unless a message at
 //! that end was removed.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 use core::mem::size_of;
@@ -18,6 +17,7 @@ use protocol::id::Seq;
 
 use protocol::subject::matches as subject_matches;
 
+use super::aside::Aside;
 use super::names::{Name, Texts};
 
 /// A subject of one stream, while it has live messages.
@@ -57,15 +57,55 @@ pub(super) struct Counted {
 #[derive(Debug)]
 struct Subject {
     name: Name,
-    last: u64,
-    /// How far before the last message the first one is.
-    span: u32,
-    /// How many there are; [`ASIDE`] when that or the span lies aside.
-    count: u32,
+    /// How far above the table's base the last message is; of a subject whose numbers lie aside, where.
+    last: u32,
+    numbers: Numbers,
 }
 
-/// Marks a subject whose numbers are too large for its place.
-const ASIDE: u32 = u32::MAX;
+/// How many messages a subject has, and how far before the last one the first one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Numbers(u32);
+
+impl Counted {
+    /// Returns what a place says of these numbers, if there is room for them.
+    #[inline]
+    fn near(self, base: u64) -> Option<(u32, Numbers)> {
+        if self.count == 0 {
+            return Some((0, Numbers::NONE));
+        }
+        let numbers = Numbers::new(self.count, self.last.saturating_sub(self.first))?;
+        let last = u32::try_from(self.last.checked_sub(base)?).ok()?;
+        Some((last, numbers))
+    }
+}
+
+impl Numbers {
+    /// There is no message.
+    const NONE: Self = Self(0);
+    /// The numbers are too large for their place.
+    const ASIDE: Self = Self(u32::MAX);
+
+    const SPAN_BITS: u32 = 24;
+    const COUNT_MAX: u64 = 254;
+
+    fn new(count: u64, span: u64) -> Option<Self> {
+        let fits = count <= Self::COUNT_MAX && span >> Self::SPAN_BITS == 0;
+        let packed = u32::try_from(count << Self::SPAN_BITS | span);
+        packed.ok().filter(|_| fits).map(Self)
+    }
+
+    /// Returns what they say, with the place of the last message.
+    #[inline]
+    fn counted(self, base: u64, last: u32) -> Counted {
+        let last = base + u64::from(last);
+        let span = self.0 & ((1 << Self::SPAN_BITS) - 1);
+        Counted {
+            count: u64::from(self.0 >> Self::SPAN_BITS),
+            first: last - u64::from(span),
+            last,
+        }
+    }
+}
 
 /// The subject table of one stream. What every message reads comes first.
 #[derive(Debug, Default)]
@@ -77,8 +117,10 @@ pub(super) struct Subjects {
     by_name: HashTable<u32>,
     hasher: FixedState,
     texts: Texts,
-    /// The numbers that are too large for an entry, by id.
-    aside: BTreeMap<u32, Counted>,
+    /// What the places of last messages are counted from.
+    base: u64,
+    /// The numbers that are too large for an entry.
+    aside: Aside,
     free: Vec<u32>,
 }
 
@@ -118,7 +160,7 @@ impl Subjects {
 
     fn is_used(&self, id: u32) -> bool {
         let subject = self.entries.get(index(id));
-        subject.is_some_and(|subject| subject.count > 0)
+        subject.is_some_and(|subject| subject.numbers != Numbers::NONE)
     }
 
     fn find_or_add(&mut self, name: &[u8]) -> SubjectId {
@@ -129,8 +171,7 @@ impl Subjects {
         let subject = Subject {
             name: self.texts.put(name),
             last: 0,
-            span: 0,
-            count: 0,
+            numbers: Numbers::NONE,
         };
         let id = match self.free.pop() {
             Some(id) => {
@@ -215,33 +256,48 @@ impl Subjects {
     #[inline]
     pub(super) fn entry(&self, id: SubjectId) -> Option<Counted> {
         let subject = self.entries.get(id.index())?;
-        match subject.count {
-            0 => None,
-            ASIDE => self.aside.get(&id.0).copied(),
-            count => Some(Counted {
-                count: u64::from(count),
-                first: subject.last - u64::from(subject.span),
-                last: subject.last,
-            }),
+        match subject.numbers {
+            Numbers::NONE => None,
+            Numbers::ASIDE => self.aside.get(subject.last),
+            numbers => Some(numbers.counted(self.base, subject.last)),
         }
     }
 
     #[inline]
     fn set(&mut self, id: SubjectId, counted: Counted) {
+        if counted.last > self.base + u64::from(u32::MAX) {
+            self.move_base(counted.last);
+        }
+        let near = counted.near(self.base);
         let Some(subject) = self.entries.get_mut(id.index()) else {
             return;
         };
-        let was_aside = subject.count == ASIDE;
-        let count = u32::try_from(counted.count).unwrap_or(ASIDE);
-        let span = u32::try_from(counted.last.saturating_sub(counted.first));
-        if let (true, Ok(span)) = (count != ASIDE, span) {
-            (subject.last, subject.span, subject.count) = (counted.last, span, count);
-            if was_aside {
-                self.aside.remove(&id.0);
+        let was_aside = subject.numbers == Numbers::ASIDE;
+        let (last, numbers) = match near {
+            Some(near) => near,
+            None if was_aside => return self.aside.set(subject.last, counted),
+            None => (self.aside.put(counted), Numbers::ASIDE),
+        };
+        if was_aside {
+            self.aside.give_up(subject.last);
+        }
+        (subject.last, subject.numbers) = (last, numbers);
+    }
+
+    /// Counts from a later base on, so that `last` is near and what comes next will be for long: two
+    /// thousand million messages at least.
+    #[cold]
+    fn move_base(&mut self, last: u64) {
+        let before = self.base;
+        self.base = last - u64::from(u32::MAX / 2);
+        for subject in &mut self.entries {
+            if matches!(subject.numbers, Numbers::NONE | Numbers::ASIDE) {
+                continue;
             }
-        } else {
-            subject.count = ASIDE;
-            self.aside.insert(id.0, counted);
+            let counted = subject.numbers.counted(before, subject.last);
+            (subject.last, subject.numbers) = counted
+                .near(self.base)
+                .unwrap_or_else(|| (self.aside.put(counted), Numbers::ASIDE));
         }
     }
 
@@ -265,7 +321,7 @@ impl Subjects {
     pub(super) fn all(&self) -> impl Iterator<Item = SubjectId> {
         (0u32..)
             .zip(&self.entries)
-            .filter(|(_, subject)| subject.count > 0)
+            .filter(|(_, subject)| subject.numbers != Numbers::NONE)
             .map(|(id, _)| SubjectId(id))
     }
 
@@ -277,6 +333,7 @@ impl Subjects {
         self.texts.memory()
             + self.entries.capacity() * size_of::<Subject>()
             + self.by_name.capacity() * (size_of::<u32>() + 1)
+            + self.aside.memory()
             + self.free.capacity() * size_of::<u32>()
     }
 }
@@ -307,8 +364,8 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_takes_the_room_of_four_words() {
-        assert_eq!(size_of::<Subject>(), 32);
+    fn a_subject_takes_the_room_of_three_words() {
+        assert_eq!(size_of::<Subject>(), 24);
     }
 
     #[test]
@@ -334,5 +391,45 @@ mod tests {
         assert!(subjects.entry(other).is_none());
         assert_eq!(subjects.find(b"b"), None);
         assert_eq!(subjects.intern(b"c"), other, "the id is free again");
+    }
+
+    #[test]
+    fn numbers_are_the_same_wherever_they_lie() {
+        let mut subjects = Subjects::default();
+        let many = subjects.intern(b"many");
+        for seq in 1..=300 {
+            subjects.pushed(many, seq);
+            let entry = subjects.entry(many).unwrap();
+            assert_eq!((entry.count, entry.first, entry.last), (seq, 1, seq));
+            assert_eq!(subjects.aside.len(), usize::from(seq > 254));
+        }
+        let old = subjects.intern(b"old");
+        subjects.pushed(old, 301);
+        let wide = subjects.intern(b"wide");
+        for (seq, aside) in [(302, 1), (302 + (1 << 24), 2)] {
+            subjects.pushed(wide, seq);
+            assert_eq!(subjects.aside.len(), aside);
+        }
+        // Far beyond what a place can tell from where it began to count.
+        for step in 1..6 {
+            let new = subjects.intern(b"new");
+            subjects.pushed(new, step << 31);
+            let entry = subjects.entry(new).unwrap();
+            assert_eq!((entry.count, entry.last), (step, step << 31));
+        }
+        let ends = |id| {
+            let entry = subjects.entry(id).unwrap();
+            (entry.count, entry.first, entry.last)
+        };
+        assert_eq!(ends(many), (300, 1, 300));
+        assert_eq!(ends(old), (1, 301, 301));
+        assert_eq!(ends(wide), (2, 302, 302 + (1 << 24)));
+        for seq in 1..=300 {
+            subjects.removed(many, seq, Some(seq + 1));
+        }
+        assert!(subjects.entry(many).is_none());
+        subjects.removed(old, 301, None);
+        assert_eq!(subjects.find(b"old"), None);
+        assert_eq!(subjects.aside.len(), 2, "of what is wide and what is new");
     }
 }
