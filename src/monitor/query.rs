@@ -47,9 +47,6 @@ pub enum Problem {
     /// The subject to test cannot be published to.
     #[error("invalid test subject, must be valid publish subject: {0}")]
     TestSubject(String),
-    /// A user is asked for without an account.
-    #[error("filter by user only valid with account")]
-    UserWithoutAccount,
     /// A subject is asked for without an account.
     #[error("filter by subject only valid with account filtering")]
     SubjectWithoutAccount,

@@ -34,10 +34,6 @@ pub enum ProtocolError<'a> {
     UserRevoked,
     /// The account ran out.
     AccountExpired,
-    /// The account could not be set up.
-    AccountRegistration,
-    /// Plain bytes where TLS is required.
-    TlsRequired,
     /// No answer to the server's `PING`.
     StaleConnection,
     /// Too many connections per second.
@@ -46,12 +42,6 @@ pub enum ProtocolError<'a> {
     InvalidClientProtocol,
     /// `CONNECT` asks for no-responders messages but not for headers.
     NoRespondersNeedsHeaders,
-    /// A client connected to the port for routes.
-    RoutePort,
-    /// A client connected to the port for leaf nodes.
-    LeafPort,
-    /// A client connected to the port for gateways.
-    GatewayPort,
     /// Not allowed to publish there.
     PublishDenied {
         /// Where.
@@ -101,15 +91,10 @@ impl fmt::Display for ProtocolError<'_> {
             Self::UserExpired => "User Authentication Expired",
             Self::UserRevoked => "User Authentication Revoked",
             Self::AccountExpired => "Account Authentication Expired",
-            Self::AccountRegistration => "Failed Account Registration",
-            Self::TlsRequired => "Secure Connection - TLS Required",
             Self::StaleConnection => "Stale Connection",
             Self::Throttled => "Connection throttling is active. Please try again later.",
             Self::InvalidClientProtocol => "invalid client protocol",
             Self::NoRespondersNeedsHeaders => "no responders requires headers support",
-            Self::RoutePort => "attempted to connect to route port",
-            Self::LeafPort => "attempted to connect to leaf node port",
-            Self::GatewayPort => "attempted to connect to gateway port",
             Self::PublishDenied { subject } => {
                 return write!(
                     f,

@@ -40,6 +40,25 @@ fn world() -> World {
     world
 }
 
+/// Returns a world whose store is so small that little makes it flush and write checkpoints.
+fn world_that_flushes(memphis: Memphis) -> World {
+    let mut options = Options {
+        memphis: Some(memphis),
+        ..Options::default()
+    };
+    options.jetstream.enabled = true;
+    let store = StoreOptions {
+        log_file_len: 64 << 10,
+        log_file_len_first: 64 << 10,
+        flush_threshold: 64 << 10,
+        checkpoint_step: 16 << 10,
+        ..StoreOptions::default()
+    };
+    let mut world = World::with_store(options, store);
+    world.recover();
+    world
+}
+
 /// Connects an SDK, which listens on its inbox.
 fn sdk(world: &mut World) -> ConnId {
     let id = world.accept(Rules::Memphis);
@@ -180,20 +199,7 @@ fn a_station_is_whole_or_absent_wherever_the_process_ends() {
 
 #[test]
 fn rows_come_back_from_a_checkpoint() {
-    let mut options = Options {
-        memphis: Some(Memphis::default()),
-        ..Options::default()
-    };
-    options.jetstream.enabled = true;
-    let store = StoreOptions {
-        log_file_len: 64 << 10,
-        log_file_len_first: 64 << 10,
-        flush_threshold: 64 << 10,
-        checkpoint_step: 16 << 10,
-        ..StoreOptions::default()
-    };
-    let mut world = World::with_store(options, store);
-    world.recover();
+    let mut world = world_that_flushes(Memphis::default());
     let a = sdk(&mut world);
     request(&mut world, a, "$memphis_producer_creations", PRODUCER);
     let body = "x".repeat(8 << 10);

@@ -135,11 +135,6 @@ pub enum WebSocketError {
     /// A header of the protocol.
     #[error("websocket: invalid header {0:?}, \"Sec-WebSocket-\" prefix not allowed")]
     HeaderPrefix(String),
-    /// A cookie with JWTs that nobody could check.
-    #[error(
-        "trusted operators or trusted keys configuration is required for JWT authentication via cookie {0:?}"
-    )]
-    JwtCookie(String),
 }
 
 /// Checks that the block fits itself and the rest.

@@ -45,7 +45,7 @@ Server:
 Logging:
     -l, --log <file>                 Log to this file
     -T, --logtime                    Begin lines with the time (default: true)
-        --logtime_utc                Write that time in UTC
+        --logtime_utc                Has no effect: that time is in UTC anyway
     -s, --syslog                     Log to syslog
     -r, --remote_syslog <addr>       Log to this syslog server
     -D, --debug                      Log debugging output

@@ -50,10 +50,11 @@ fn man(program: &str) -> String {
          .SH OPTIONS\n.nf\n{options}\n.fi\n\
          .SH SIGNALS\n.TP\n.B HUP\nread the configuration again\n.TP\n.B USR1\nopen the log file again\n\
          .TP\n.B USR2\nlet clients leave one after the other, then exit\n.TP\n.B INT, TERM\nexit\n\
-         .SH COMMANDS\n.TP\n.B check [\\-\\-repair] [\\-\\-json] <dir>\n\
+         .SH COMMANDS\n.TP\n.B check [\\-\\-repair] [\\-\\-json] [\\-\\-config <file>] <dir>\n\
          verify what is stored in a directory that no server uses: exit code 0 if all of it is whole, \
          1 if something is damaged, 2 if that cannot be told; with \\-\\-repair, give up what is damaged \
-         and keep all else\n.TP\n.B completions bash|zsh|fish\nprint completions for a shell\n.TP\n.B import nats|memphis\n\
+         and keep all else; with \\-\\-config, take the key of an encrypted directory from a server's \
+         configuration\n.TP\n.B completions bash|zsh|fish\nprint completions for a shell\n.TP\n.B import nats|memphis\n\
          take over what another server has\n.TP\n.B man\n\
          print this page\n"
     )
@@ -115,9 +116,17 @@ mod tests {
         for shell in ["bash", "zsh", "fish"] {
             let text = printed(&["completions", shell]).expect("a shell");
             for (name, ..) in FLAGS {
+                let flag = match (shell, name.len()) {
+                    ("fish", 1) => format!(" -s {name}"),
+                    ("fish", _) => format!(" -l {name}"),
+                    _ => typed(name),
+                };
+                let mut words = text.split([' ', '\'', ':', '\n']);
                 let found = match shell {
-                    "fish" => text.contains(&format!(" {name}")),
-                    _ => text.contains(&typed(name)),
+                    "fish" => text
+                        .lines()
+                        .any(|l| l.trim_end_matches(" -r").ends_with(&flag)),
+                    _ => words.any(|word| word == flag),
                 };
                 assert!(found, "{shell} {name}");
             }

@@ -5,13 +5,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use config::Options;
 use config::options::{Memphis, Tenant, TenantLimits, User};
 use protocol::id::ConnId;
-use storage::StoreOptions;
 
 use super::super::harness::World;
-use super::{LOGIN, request, sdk};
+use super::{LOGIN, request, sdk, world_that_flushes};
 use crate::effects::{Rules, WorkOp};
 
 const S3: &str = "{\"name\":\"s3\",\"keys\":{\"access_key\":\"a\",\"secret_key\":\"s\",\
@@ -30,21 +28,7 @@ fn world() -> World {
             ..User::default()
         }]),
     });
-    let mut options = Options {
-        memphis: Some(memphis),
-        ..Options::default()
-    };
-    options.jetstream.enabled = true;
-    let store = StoreOptions {
-        log_file_len: 64 << 10,
-        log_file_len_first: 64 << 10,
-        flush_threshold: 64 << 10,
-        checkpoint_step: 16 << 10,
-        ..StoreOptions::default()
-    };
-    let mut world = World::with_store(options, store);
-    world.recover();
-    world
+    world_that_flushes(memphis)
 }
 
 /// Connects a client of the second tenant.

@@ -123,14 +123,20 @@ fn a_group_that_cannot_be_made_leaves_no_durable() {
     assert!(world.rows().stations["a"].groups.is_empty());
 }
 
-#[test]
-fn the_group_ends_with_its_last_active_member() {
+/// Returns a world in which two connections are members of one group.
+fn group_of_two() -> World {
     let mut world = World::new();
     world.memphis.connected(ACCOUNT, "u1::root");
     world.memphis.connected(ACCOUNT, "u2::root");
     world.ask_json(CONSUMER_CREATIONS, &consumer("c1", "a", "g"));
     let second = with(consumer("c2", "a", "g"), "connection_id", "u2");
     world.ask_json(CONSUMER_CREATIONS, &second);
+    world
+}
+
+#[test]
+fn the_group_ends_with_its_last_active_member() {
+    let mut world = group_of_two();
     let end = |name: &str, connection: &str| json!({"name": name, "station_name": "a", "username": "root", "connection_id": connection, "req_version": 1});
     world.ask_ok(CONSUMER_DESTRUCTIONS, &end("c1", "u1"));
     assert_eq!(world.durables("a$1"), ["g"]);
@@ -144,12 +150,7 @@ fn the_group_ends_with_its_last_active_member() {
 
 #[test]
 fn members_whose_connection_is_gone_do_not_keep_a_group() {
-    let mut world = World::new();
-    world.memphis.connected(ACCOUNT, "u1::root");
-    world.memphis.connected(ACCOUNT, "u2::root");
-    world.ask_json(CONSUMER_CREATIONS, &consumer("c1", "a", "g"));
-    let second = with(consumer("c2", "a", "g"), "connection_id", "u2");
-    world.ask_json(CONSUMER_CREATIONS, &second);
+    let mut world = group_of_two();
     world.memphis.disconnected(ACCOUNT, "u2::root");
     let end = json!({"name": "c1", "station_name": "a", "username": "root", "connection_id": "u1", "req_version": 1});
     world.ask_ok(CONSUMER_DESTRUCTIONS, &end);
