@@ -318,7 +318,7 @@ impl JetStream {
         consumers.on_updated(core, &mut self.shared);
         if self.shared.live {
             stream.bind(env);
-            self.followers.configure(&stream.core);
+            self.followers.reconfigure(&stream.core, env);
             self.shared.mark_dirty(update.stream);
             self.arm_expiry(update.stream, env);
             self.arm_schedules(update.stream, env);

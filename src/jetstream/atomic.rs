@@ -30,7 +30,7 @@ use crate::shared::{TimerKind, send};
 
 pub(crate) use counted::HeldBatch;
 pub(crate) use parts::{BatchAck, Parts};
-use refused::{Refused, check_commit, check_request};
+use refused::{Refused, check_commit, check_level};
 
 /// The header that makes a message part of a batch.
 pub(crate) const BATCH_ID: &[u8] = b"Nats-Batch-Id";
@@ -240,29 +240,35 @@ impl JetStream {
         msg: &Inbound<'_>,
         env: &mut impl Env,
     ) -> Result<(), Refused> {
-        check_request(msg)?;
         let limits = self.shared.options.batch;
         // The message that only ends a batch does not count; nats-server's count then wraps at zero.
         let size = match place.commit {
             Commit::Before => place.seq.wrapping_sub(1),
             Commit::No | Commit::Here => place.seq,
         };
-        let too_large = size > u64::from(limits.messages_max);
+        let too_large = (size > u64::from(limits.messages_max)).then(|| {
+            let error = errors::ATOMIC_PUBLISH_TOO_LARGE_BATCH.with(limits.messages_max);
+            Refused::told(error, "large")
+        });
+        let incomplete = || Refused::told(errors::ATOMIC_PUBLISH_INCOMPLETE_BATCH, "incomplete");
         let open = self.open.batches.get(key);
         let next = open.map_or(1, |open| open.messages.len() + 1);
-        // In a batch that is open the end comes before the place, as in nats-server.
-        if open.is_some() {
-            check_commit(msg)?;
+        if open.is_none() && place.seq != 1 {
+            return Err(too_large.unwrap_or_else(incomplete));
         }
-        if too_large {
-            let error = errors::ATOMIC_PUBLISH_TOO_LARGE_BATCH.with(limits.messages_max);
-            return Err(Refused::told(error, "large"));
-        }
-        if u64::try_from(next) != Ok(place.seq) || (place.commit == Commit::Before && next == 1) {
-            let error = errors::ATOMIC_PUBLISH_INCOMPLETE_BATCH;
-            return Err(Refused::told(error, "incomplete"));
+        let too_many = self.open.batches.len() >= limits.open_max
+            || self.open.open_of(key.0) >= limits.open_per_stream_max;
+        if open.is_none() && too_many {
+            return Err(errors::ATOMIC_PUBLISH_TOO_MANY_INFLIGHT.into());
         }
         check_commit(msg)?;
+        check_level(msg)?;
+        if u64::try_from(next) != Ok(place.seq) || (place.commit == Commit::Before && next == 1) {
+            return Err(incomplete());
+        }
+        if let Some(refused) = too_large {
+            return Err(refused);
+        }
         let max_msg_size = self.streams.get(&key.0);
         let max_msg_size = max_msg_size.map_or(-1, |stream| stream.core.config().max_msg_size);
         let len = msg.headers.len() + msg.payload.len();
@@ -270,10 +276,7 @@ impl JetStream {
             return Err(errors::STREAM_MESSAGE_EXCEEDS_MAXIMUM.into());
         }
         let bytes = u64::try_from(len + msg.subject.len()).unwrap_or(u64::MAX);
-        let is_full = self.open.bytes + bytes > self.shared.options.in_flight_bytes_max;
-        let too_many = self.open.batches.len() >= limits.open_max
-            || self.open.open_of(key.0) >= limits.open_per_stream_max;
-        if is_full || (next == 1 && too_many) {
+        if self.open.bytes + bytes > self.shared.options.in_flight_bytes_max {
             return Err(errors::ATOMIC_PUBLISH_TOO_MANY_INFLIGHT.into());
         }
         let deadline = env.now().mono + limits.idle_max;

@@ -77,6 +77,8 @@ pub struct Consumers {
     direct: usize,
     /// How many stand for what other streams copy.
     copying: usize,
+    /// How many are made to copy with, whoever does.
+    sourcing: usize,
     /// Messages that went while a client worked on them.
     lost: Vec<(Key, Seq)>,
     /// Purges that consumers have not followed yet.
@@ -103,6 +105,12 @@ impl Consumers {
     #[must_use]
     pub fn count(&self) -> usize {
         self.table.len() - self.direct
+    }
+
+    /// Returns how many take the room that limits give.
+    #[must_use]
+    pub fn count_limited(&self) -> usize {
+        self.table.len() - self.sourcing
     }
 
     /// Returns how many there are, those among them that count for nobody else.
@@ -434,8 +442,8 @@ impl Consumers {
     fn is_free(&self, seq: Seq, core: &StreamCore) -> bool {
         match core.config().retention {
             Retention::Limits => false,
-            // Messages of others are kept for nobody else, but those of copies are everybody's.
-            Retention::WorkQueue => self.copying == 0 || self.is_unneeded(seq, core),
+            // Messages of others are kept for nobody else, but who copies wants those of all.
+            Retention::WorkQueue => self.sourcing == 0 || self.is_unneeded(seq, core),
             Retention::Interest => self.is_unneeded(seq, core),
         }
     }

@@ -123,11 +123,13 @@ impl JetStream {
         id: StreamId,
         msg: Inbound<'_>,
     ) -> Tried {
-        if !self.streams.contains_key(&id) {
+        let Some(stream) = self.streams.get(&id) else {
             no_responders(Some((account, msg.reply)), env);
             return Tried::Done;
-        }
+        };
+        let is_sealed = stream.core.config().sealed;
         let refused = match increment_of(&msg) {
+            _ if is_sealed => errors::STREAM_SEALED,
             Err(error) => error,
             Ok(increment) => match self.total(id, msg.subject, env) {
                 Total::Known(mut sum) => {

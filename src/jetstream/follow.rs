@@ -4,6 +4,7 @@
 //! *Invariant:* nothing here is durable. How far a source has come stands in the stream, and a restart
 //! goes on from there.
 
+mod again;
 mod consuming;
 mod copy;
 mod through;
@@ -30,6 +31,7 @@ use crate::index::Filter;
 use crate::shared::{Reader, TimerKind};
 use crate::stream::{MsgRead, Stream, StreamCore};
 
+use again::Again;
 use through::Passage;
 
 /// Most copies of one source that wait for the disk.
@@ -77,9 +79,13 @@ pub(crate) struct Upstream {
     is_paused: bool,
     /// Whether it has had all that the origin held at some time.
     has_caught_up: bool,
+    /// Whether it may answer direct gets for its origin.
+    is_direct: bool,
     active: Option<Instant>,
     /// Since when the origin has been looked for in vain.
     missing: Option<Instant>,
+    /// Where it goes on until the first copy, if that is not behind what was copied last.
+    again: Option<Again>,
 }
 
 impl Followers {
@@ -91,6 +97,9 @@ impl Followers {
             if let Some(same) = upstreams.iter_mut().find(|new| new.key == old.key) {
                 old.source = same.source.clone();
                 old.missing = None;
+                // Who is asked later than it is made to answer does so at once.
+                old.has_caught_up |= same.is_direct && !old.is_direct;
+                old.is_direct = same.is_direct;
                 *same = old;
             } else {
                 self.has_strays = true;
@@ -133,8 +142,10 @@ impl Upstream {
             is_reading: false,
             is_paused: false,
             has_caught_up: false,
+            is_direct: false,
             active: None,
             missing: None,
+            again: None,
         }
     }
 
@@ -147,12 +158,13 @@ impl Upstream {
             || subject::is_valid(self.source.filter_subject.as_bytes());
         self.active = is_valid.then_some(now);
         self.missing = None;
-        self.last = core.copied(self.key);
+        let behind = self.behind(core);
+        self.last = self.last_copied(core);
         self.in_flight = 0;
         self.in_flight_bytes = 0;
         self.is_reading = false;
-        self.next = if self.last.0 > 0 {
-            self.last.next()
+        self.next = if behind.0 > 0 {
+            behind.next()
         } else if let Some(time) = self.start_time() {
             origin.index.first_since(time)
         } else {
@@ -309,7 +321,8 @@ impl JetStream {
         };
         let Some(seq) = from.index.next_any(&upstream.filters, upstream.next) else {
             upstream.next = upstream.next.max(from.index.last_seq().next());
-            upstream.has_caught_up = true;
+            // One that has never brought anything does not answer for its origin.
+            upstream.has_caught_up |= upstream.last.0 > 0;
             return false;
         };
         match from.read(seq, env) {
@@ -375,9 +388,12 @@ impl JetStream {
             upstream.in_flight = upstream.in_flight.saturating_sub(1);
             let bytes = &mut upstream.in_flight_bytes;
             *bytes = bytes.saturating_sub(msg.entry.len());
+            if copied == origin.seq {
+                upstream.again = None;
+            }
             if copied < origin.seq {
                 upstream.is_paused = true;
-                upstream.last = copied;
+                upstream.last = upstream.last_copied(core);
                 upstream.next = upstream.next.min(origin.seq);
                 let at = now.mono + RETRY_AFTER;
                 self.shared.timers.set_earlier(TimerKind::Follow(id), at);
@@ -398,10 +414,10 @@ impl JetStream {
 }
 
 fn upstreams(config: &StreamConfig) -> Vec<Upstream> {
-    let mirror = config
-        .mirror
-        .iter()
-        .map(|mirror| Upstream::new(mirror, true));
+    let mirror = config.mirror.iter().map(|mirror| Upstream {
+        is_direct: config.mirror_direct,
+        ..Upstream::new(mirror, true)
+    });
     let sources = config.sources.iter();
     let sources = sources.map(|source| Upstream::new(source, false));
     mirror.chain(sources).collect()

@@ -1,4 +1,4 @@
-//! Why a message of a batch is refused before anything of its batch is looked at.
+//! Why a message of a batch is refused, whatever its batch holds.
 
 use protocol::headers::Headers;
 use protocol::js::check::is_level_supported;
@@ -33,8 +33,7 @@ impl From<ApiError> for Refused {
     }
 }
 
-/// Checks what does not depend on the batch.
-pub(super) fn check_request(msg: &Inbound<'_>) -> Result<(), Refused> {
+pub(super) fn check_level(msg: &Inbound<'_>) -> Result<(), Refused> {
     let headers = Headers::new(msg.headers);
     let level = headers.get(api::REQUIRED_API_LEVEL);
     if level.is_some_and(|level| !is_level_supported(level)) {

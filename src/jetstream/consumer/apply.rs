@@ -12,6 +12,7 @@ use protocol::js::config::ConsumerConfig;
 use protocol::js::enums::Retention;
 use protocol::js::json::{Strictness, decode};
 
+use super::copying::is_sourcing;
 use super::cx::{Cx, Scratch};
 use super::delta::{Op, Ops};
 use super::machine::{Consumer, Known, Mode};
@@ -88,6 +89,7 @@ impl Consumers {
         self.by_id.insert(id, key);
         self.by_name.insert(name, key);
         self.direct += usize::from(consumer.config.direct);
+        self.sourcing += usize::from(is_sourcing(&consumer.config));
         self.copying += usize::from(consumer.settings.is_copying);
         let consumer = entry.insert(consumer);
         hold(consumer, key, &mut self.holding);
@@ -109,6 +111,8 @@ impl Consumers {
         self.routes.remove(key, &consumer.settings.filters);
         self.direct -= usize::from(consumer.config.direct);
         self.direct += usize::from(config.direct);
+        self.sourcing -= usize::from(is_sourcing(&consumer.config));
+        self.sourcing += usize::from(is_sourcing(&config));
         self.copying -= usize::from(consumer.settings.is_copying);
         consumer.configure(config, &mut cx);
         self.copying += usize::from(consumer.settings.is_copying);
@@ -139,6 +143,7 @@ impl Consumers {
         self.by_name.remove(consumer.name());
         self.routes.remove(key, &consumer.settings.filters);
         self.direct -= usize::from(consumer.config.direct);
+        self.sourcing -= usize::from(is_sourcing(&consumer.config));
         self.copying -= usize::from(consumer.settings.is_copying);
         for list in [&mut self.touched, &mut self.hungry, &mut self.holding] {
             list.retain(|listed| *listed != key);

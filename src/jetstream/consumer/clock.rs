@@ -80,6 +80,13 @@ impl Consumer {
         }
     }
 
+    /// Looks at a pause that the configuration asks for: the end of one that was over before is not told.
+    pub(super) fn begin_pause<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
+        if self.settings.pause_until <= cx.env.now().wall {
+            self.settings.pause_until = Wall(0);
+        }
+    }
+
     fn end_pause<E: Env>(&mut self, now: Wall, cx: &mut Cx<'_, E>) {
         let until = self.settings.pause_until;
         if until != Wall(0) && until <= now {

@@ -56,6 +56,12 @@ pub(crate) fn deliver_subject(prefix: &str, name: &str) -> String {
     alloc::format!("{prefix}.{}", token(name))
 }
 
+/// Returns whether a consumer is made to copy with: it takes no room of limits, and a work queue keeps messages
+/// for it, too.
+pub(super) fn is_sourcing(config: &ConsumerConfig) -> bool {
+    config.direct || config.sourcing
+}
+
 /// Returns whether a consumer stands for a copy of this server: who copies from elsewhere chooses the
 /// subject otherwise.
 pub(super) fn is_copying(config: &ConsumerConfig) -> bool {

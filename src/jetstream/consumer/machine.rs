@@ -177,6 +177,7 @@ impl Consumer {
     /// Begins to live: clocks are set, and clients are looked for.
     pub(super) fn activate<E: Env>(&mut self, cx: &mut Cx<'_, E>) {
         self.live_since = cx.env.now().wall;
+        self.begin_pause(cx);
         self.begin_inactivity(cx);
         self.listen(cx);
         self.refresh_interest(cx);
@@ -190,6 +191,7 @@ impl Consumer {
         let threshold_changed = self.config.inactive_threshold != config.inactive_threshold;
         let settings = self.settings.renewed(&config, cx.core);
         let before = core::mem::replace(&mut self.settings, settings);
+        self.begin_pause(cx);
         self.move_deadlines(&before);
         self.stop_listening(cx);
         match &mut self.mode {
@@ -212,7 +214,8 @@ impl Consumer {
     /// Looks at the filters again: what its stream can hold has changed. What starts with the last message
     /// of each subject goes on counting, as nats-server's does.
     pub(super) fn refilter(&mut self, core: &StreamCore) {
-        let settings = self.settings.renewed(&self.config, core);
+        let mut settings = self.settings.renewed(&self.config, core);
+        settings.pause_until = self.settings.pause_until;
         let before = core::mem::replace(&mut self.settings, settings);
         let counts_on = self.config.deliver_policy == DeliverPolicy::LastPerSubject;
         if !counts_on && before.filters != self.settings.filters {

@@ -147,10 +147,10 @@ impl Consumer {
         let Mode::Pull(pull) = &mut self.mode else {
             return;
         };
-        if pull.pin.take().is_some() {
-            self.ready = true;
-            advisory::unpinned(self, reason, cx);
-        }
+        pull.pin = None;
+        self.ready = true;
+        // Even if nobody was pinned: it is told that the group may choose anew.
+        advisory::unpinned(self, reason, cx);
     }
 
     /// Gives the pinned client more time: it has asked again.

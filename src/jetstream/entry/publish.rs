@@ -139,6 +139,11 @@ pub struct Origin {
     pub after: Seq,
 }
 
+impl Origin {
+    /// What the first copy of a source comes after that begins anew.
+    pub const ANEW: Seq = Seq(u64::MAX);
+}
+
 /// Tells the sources of a stream apart, whatever their order in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceKey(pub u64);

@@ -56,7 +56,7 @@ impl Upstream {
     /// Returns what its consumer is to be.
     fn consumer_config(&self, name: &str, core: &StreamCore, shared: &Shared) -> ConsumerConfig {
         let source = &self.source;
-        let copied = core.copied(self.key);
+        let copied = self.behind(core);
         let start_seq = if copied.0 > 0 {
             copied.next().0
         } else {
@@ -137,7 +137,7 @@ impl JetStream {
         let Some(name) = upstream.consumer.as_deref() else {
             return false;
         };
-        let copied = core.copied(upstream.key);
+        let copied = upstream.behind(core);
         let from = self.streams.get(&origin).map(|from| &from.consumers);
         match from.map(|from| from.standing(name, env.now().wall)) {
             Some(Standing::Ready) => {}

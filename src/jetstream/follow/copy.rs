@@ -19,7 +19,7 @@ use crate::env::{Env, Inbound, Purpose};
 use crate::stream::StreamCore;
 
 /// The header that tells where a message was copied from.
-const STREAM_SOURCE: &[u8] = b"Nats-Stream-Source";
+pub(super) const STREAM_SOURCE: &[u8] = b"Nats-Stream-Source";
 /// What a publisher expected of the origin means nothing to the copy.
 const EXPECTED: &[u8] = b"Nats-Expected-";
 /// Nor does the batch that brought it there.
@@ -145,7 +145,7 @@ impl JetStream {
         let pos = env.propose(|out| Publish::encode_copy(out, mark, time, origin, copy));
         self.shared.replies.proposed(pos);
         stream.core.set_proposed(pos);
-        let is_behind_certain = stream.core.copied(upstream.key) >= upstream.unsure;
+        let is_behind_certain = upstream.behind(&stream.core) >= upstream.unsure;
         if let Some(sum) = sum
             && !self.copy_counted(id, copy, pos, sum, is_behind_certain)
         {
@@ -170,6 +170,7 @@ impl JetStream {
         };
         crate::ingest::take_in(stream, &msg, Loc::from_bits(0), None, &mut self.shared, env);
         if stream.core.copied(origin.source) == origin.seq {
+            upstream.again = None;
             return upstream.taken(origin.seq, env);
         }
         self.pause(id, upstream, env);
@@ -245,7 +246,17 @@ fn kept_headers(block: &[u8], source: Option<&[u8]>) -> BytesMut {
 /// Returns where a message is from: stream, sequence, filter and destination of the source, subject, and
 /// which stream of that name it was.
 fn source_value(upstream: &Upstream, seq: Seq, msg: &Stored<'_>, from: &StreamCore) -> Vec<u8> {
-    let source = &upstream.source;
+    let (name, filter, dest) = source_names(&upstream.source);
+    let head = alloc::format!("{name} {} {filter} {dest} ", seq.0);
+    let mut value = head.into_bytes();
+    value.extend_from_slice(msg.subject);
+    value.push(b' ');
+    value.extend_from_slice(&from.identity());
+    value
+}
+
+/// Returns what the header calls a source: its stream, filter and destination.
+pub(super) fn source_names(source: &StreamSource) -> (String, String, String) {
     let or_all = |text: &str| {
         if text.is_empty() {
             ">".into()
@@ -253,7 +264,7 @@ fn source_value(upstream: &Upstream, seq: Seq, msg: &Stored<'_>, from: &StreamCo
             text.into()
         }
     };
-    let (filter, dest): (String, String) = match source.subject_transforms.as_slice() {
+    let (filter, dest) = match source.subject_transforms.as_slice() {
         [] => (or_all(&source.filter_subject), ">".into()),
         transforms => {
             // A transform that says nothing about it takes everything, or changes nothing.
@@ -264,13 +275,7 @@ fn source_value(upstream: &Upstream, seq: Seq, msg: &Stored<'_>, from: &StreamCo
             (joined(src_of), joined(dest_of))
         }
     };
-    let name = name_of(source);
-    let head = alloc::format!("{name} {} {filter} {dest} ", seq.0);
-    let mut value = head.into_bytes();
-    value.extend_from_slice(msg.subject);
-    value.push(b' ');
-    value.extend_from_slice(&from.identity());
-    value
+    (name_of(source), filter, dest)
 }
 
 fn src_of(transform: &protocol::js::config::SubjectTransform) -> &str {

@@ -67,7 +67,7 @@ impl JetStream {
         let found = self.origin_of(&stream.core, upstream);
         let passage = found.map(|origin| upstream.passage(origin));
         let origin = found.map(|origin| &origin.core);
-        let copied = stream.core.copied(upstream.key);
+        let copied = upstream.behind(&stream.core);
         let mut from = copied.next().max(Seq(source.opt_start_seq));
         if let (Some(time), Some(origin)) =
             (upstream.start_time().filter(|_| copied.0 == 0), origin)
@@ -98,7 +98,11 @@ impl JetStream {
             } else {
                 ahead
             },
-            seq: if upstream.is_mirror { 0 } else { copied.0 },
+            seq: if upstream.is_mirror {
+                0
+            } else {
+                upstream.held(&stream.core).0
+            },
             active: Nanos(active.map_or(-1, |ns| i64::try_from(ns).unwrap_or(i64::MAX))),
             error: match passage {
                 _ if !asked => None,

@@ -35,7 +35,11 @@ impl StreamCore {
         if self.config.mirror.is_none() && self.config.sources.is_empty() {
             return refuse(errors::STREAM_INVALID_CONFIG.with("nothing is copied any more"));
         }
-        if self.copied(origin.source) != origin.after || origin.seq <= origin.after {
+        if origin.after == Origin::ANEW {
+            // If it is refused, it is the next one that counts.
+            let before = Seq(origin.seq.0.saturating_sub(1));
+            self.copied.insert(origin.source, before);
+        } else if self.copied(origin.source) != origin.after || origin.seq <= origin.after {
             return refuse(errors::STREAM_WRONG_LAST_SEQUENCE_CONSTANT);
         }
         let mut headers = PublishHeaders::parse(msg.headers);

@@ -339,6 +339,39 @@ fn a_mirror_answers_direct_gets_for_an_origin_that_is_silent_or_gone() {
 }
 
 #[test]
+fn a_source_that_is_added_again_goes_on_behind_the_last_of_its_messages_that_is_still_there() {
+    for storage in ["file", "memory"] {
+        let mut bench = origin();
+        let config = |sources: &str| {
+            format!("{{\"name\":\"C\",\"storage\":\"{storage}\",\"sources\":[{sources}]}}")
+        };
+        let (with, without) = (config("{\"name\":\"S\"}"), config(""));
+        bench.ask("STREAM.CREATE.C", &with);
+        assert_eq!(seqs(&mut bench, "C"), [1, 2, 3]);
+        bench.ask("STREAM.UPDATE.C", &without);
+        bench.ask("STREAM.MSG.DELETE.C", "{\"seq\":3}");
+        bench.ask("STREAM.MSG.DELETE.C", "{\"seq\":2}");
+
+        let told = bench.ask("STREAM.UPDATE.C", &with);
+        assert!(told.contains("\"seq\":2,"), "{told}");
+        bench.sync();
+
+        let brought = held(&mut bench, "C");
+        let subjects: Vec<&str> = brought.iter().map(|(_, subject, _)| &**subject).collect();
+        assert_eq!(subjects, ["s.2", "s.4", "s.5"], "{storage}");
+        if storage == "file" {
+            assert_eq!(held(&mut restarted(&bench), "C"), brought);
+        }
+        bench.ask("STREAM.UPDATE.C", &without);
+        bench.ask("STREAM.PURGE.C", "");
+        bench.ask("STREAM.UPDATE.C", &with);
+        bench.publish_acked("s.6", &[], "x");
+        bench.sync();
+        assert_eq!(held(&mut bench, "C").len(), 1, "what is lost stays so");
+    }
+}
+
+#[test]
 fn a_request_that_waits_for_a_copy_is_answered() {
     let mut bench = origin();
     create(&mut bench, "M", "\"mirror\":{\"name\":\"S\"}");

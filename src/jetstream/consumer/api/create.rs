@@ -19,6 +19,7 @@ use protocol::js::json::{decode, to_vec};
 use protocol::text::duration::Nanos;
 
 use super::super::Consumers;
+use super::super::copying::is_sourcing;
 use super::super::machine::{Identity, is_logged};
 use super::{Request, identity};
 use crate::entry::{ConsumerCreate, Entry};
@@ -43,6 +44,12 @@ impl Consumers {
         if let Some(old) = self.get(name_of(&config)) {
             // Only a request to pause changes that.
             config.pause_until = old.config.pause_until;
+            if config.sourcing && config.is_durable() {
+                // Who copies asks for the rest each time; where it began stays as it is.
+                config.deliver_policy = old.config.deliver_policy;
+                config.opt_start_seq = old.config.opt_start_seq;
+                config.opt_start_time = old.config.opt_start_time;
+            }
         }
         set_consumer_level(&mut config);
         let account = request.shared.accounts.get(request.call.account);
@@ -121,8 +128,8 @@ impl Consumers {
         };
         let most = [own, limits.max_consumers];
         let most = most.into_iter().filter(|max| *max > 0).min();
-        let count = i64::try_from(self.count()).unwrap_or(i64::MAX);
-        if !config.direct && most.is_some_and(|most| count >= most) {
+        let count = i64::try_from(self.count_limited()).unwrap_or(i64::MAX);
+        if !is_sourcing(config) && most.is_some_and(|most| count >= most) {
             return Err(errors::MAXIMUM_CONSUMERS_LIMIT);
         }
         if request.core.config().retention == Retention::WorkQueue {

@@ -134,6 +134,40 @@ fn a_paused_consumer_delivers_nothing_until_then() {
 }
 
 #[test]
+fn the_end_of_a_pause_that_was_over_before_it_began_is_not_told() {
+    let mut bench = bench(1);
+    bench.world.interest.push("$JS.EVENT.>".to_string());
+    create(&mut bench, r#""ack_policy":"explicit""#);
+    bench.ask(
+        "CONSUMER.PAUSE.S.c",
+        r#"{"pause_until":"2020-01-01T00:00:00Z"}"#,
+    );
+    let got = pull(&mut bench, "in.1", "1");
+    let told = "$JS.EVENT.ADVISORY.CONSUMER.PAUSE.S.c";
+    assert_eq!(take(&mut bench, told).len(), 1, "of the request");
+
+    ack(&mut bench, &got[0].reply, r#"-NAK {"delay":1000000}"#);
+    wait_ms(&mut bench, 100);
+
+    assert_eq!(bodies(&take(&mut bench, "in.1")).len(), 0);
+    assert_eq!(take(&mut bench, told).len(), 0);
+}
+
+#[test]
+fn a_consumer_that_others_copy_with_begins_behind_its_ack_floor_with_each_change() {
+    let mut bench = bench(3);
+    let config = r#""ack_policy":"explicit","sourcing":true"#;
+    create(&mut bench, config);
+    let got = pull(&mut bench, "in.1", r#"{"batch":3}"#);
+    ack(&mut bench, &got[0].reply, "");
+
+    create(&mut bench, config);
+
+    assert_eq!(numbers(&bench), [0, 1, 0, 1, 0, 0, 2]);
+    assert_eq!(numbers(&restarted(bench)), [0, 1, 0, 1, 0, 0, 2]);
+}
+
+#[test]
 fn a_reset_delivers_again_from_the_ack_floor_or_where_it_is_told() {
     let mut bench = bench(3);
     create(&mut bench, r#""ack_policy":"explicit""#);

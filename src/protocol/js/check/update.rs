@@ -16,7 +16,9 @@ pub fn check_stream_update(
     config: StreamConfig,
     rules: &StreamRules<'_>,
 ) -> Result<StreamConfig, ApiError> {
-    let mut new = check_stream(config, rules)?;
+    // As in nats-server twice: what the first time turns on has to fit, too.
+    let new = check_stream(config, rules)?;
+    let mut new = check_stream(new, rules)?;
     refuse_if(&[(
         new.name != old.name,
         "stream configuration name must match original",

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-use super::go::push_go_char;
+use super::go::{push_go_char, shown_escape};
 
 /// How deep arrays and objects may nest. Far above any request, far below what the stack holds.
 pub const DEPTH_MAX: usize = 64;
@@ -337,11 +337,10 @@ impl<'a> Parser<'a> {
 
     fn bad_escape(&self, len: usize) -> SyntaxError {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let sequence = String::from_utf8_lossy(rest.get(..len).unwrap_or(rest));
-        self.fault(
-            format!("invalid escape sequence `{sequence}` in string"),
-            len,
-        )
+        let sequence = rest.get(..len).unwrap_or(rest);
+        let shown = shown_escape(sequence);
+        let text = format!("invalid escape sequence {shown} in string");
+        self.fault(text, sequence.len())
     }
 
     fn unexpected(&self, place: &str) -> SyntaxError {
