@@ -296,8 +296,8 @@ impl Model {
                 }
             }
         }
-        let max = self.limits.messages.unwrap_or(u64::MAX);
-        while self.messages.len() as u64 > max {
+        let max = self.limits.messages.filter(|_| !self.limits.discard_new);
+        while self.messages.len() as u64 > max.unwrap_or(u64::MAX) {
             self.messages.pop_first();
         }
     }

@@ -173,6 +173,11 @@ impl Upstream {
         self.begin_through(from);
     }
 
+    /// Returns whether its origin has never been there.
+    fn is_new(&self) -> bool {
+        self.origin.is_none() && self.active.is_none()
+    }
+
     /// Returns the time from which on messages are wanted; a sequence says it better.
     fn start_time(&self) -> Option<Wall> {
         let time = self.source.opt_start_time;

@@ -1,6 +1,7 @@
 """One of the conversations of a run: an account that is asked one thing after the other on both servers."""
 
 import json
+import re
 import threading
 import time
 
@@ -15,6 +16,7 @@ ROUND = 500
 #: How often what came by itself is compared.
 EVENTS = 10
 PRINTING = threading.Lock()
+SEQ = re.compile(rb'"seq":\d+')
 
 
 class Lane:
@@ -87,9 +89,23 @@ class Lane:
                 sides = all_shown(self.pair.settled(question, self.pair.exchange(question)))
                 if sides[0] != sides[1] and is_passed_over(sides):
                     self.start_over()
+                elif is_made(name, request) and self.comes_in_another_order(name, sides):
+                    self.start_over()
                 elif sides[0] != sides[1]:
                     self.asked.append(question)
                     self.on_difference(number, f"{name} after {request}", sides)
+
+    def comes_in_another_order(self, name, sides):
+        """Says whether a stream with several sources has got the same messages on both servers, but not in the same order."""
+        told = json.loads(sides[0][0][3].replace(b"<ns>", b"0"))
+        if len(told.get("sources") or []) < 2:
+            return False
+        held = [[], []]
+        for seq in range(told["state"]["first_seq"], told["state"]["last_seq"] + 1):
+            question = Request(f"$JS.API.STREAM.MSG.GET.{name}", {"seq": seq})
+            for messages, side in zip(held, all_shown(self.pair.exchange(question))):
+                messages.append(SEQ.sub(b"", side[0][3]))
+        return held[0] != held[1] and all(message in held[1] for message in held[0])
 
     def compare_counts(self, sides):
         """Compares by how much the API has been used since the last time."""
@@ -129,6 +145,11 @@ class Lane:
             if ours[1].startswith(b"$JS.ACK."):
                 self.generator.acks.append((ours[1].decode(), theirs[1].decode()))
         del self.generator.acks[:-50]
+
+
+def is_made(name, request):
+    """Says whether a request may have given sources to a stream."""
+    return request.subject in (f"$JS.API.STREAM.CREATE.{name}", f"$JS.API.STREAM.UPDATE.{name}")
 
 
 def report(title, sides):

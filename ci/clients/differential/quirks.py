@@ -14,6 +14,9 @@
 - A source that cannot bring a message tells how far it was behind when it last tried, which may be long ago.
 - A stream that limits the unacknowledged messages of its consumers cannot be followed: mirrors and sources of it are refused.
 - A message that is given back with a delay below zero comes again only after ten milliseconds; they are waited for.
+- A consumer that is reset to where its stream has not come yet counts what comes before that place, until it is asked about.
+- After an atomic batch that was refused, messages of fast batches are told a last sequence that is too high.
+- Sources begin to copy one some tenths of a second after the other, in no order.
 """
 
 import json
@@ -76,6 +79,8 @@ def to_delete_after(request, answer, consumers):
     elif request.subject.startswith("$JS.API.STREAM.PURGE.") and b'"purged":1}' in answer:
         subject = (body_of(request) or {}).get("filter")
         stream, is_everything = request.subject.split(".")[4], is_wide(subject)
+    elif request.subject.startswith("$JS.API.CONSUMER.RESET.") and b'"num_pending":0' in answer:
+        return request.subject.split(".")[4], [json.loads(answer)["name"]]
     else:
         return None, []
     names = [c["name"] for c in consumers(stream) if c["num_ack_pending"] or (is_everything and filters(c))]

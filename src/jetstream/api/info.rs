@@ -130,7 +130,12 @@ impl JetStream {
         let mut info = self.stream_info(stream, Cluster::Show, env.now());
         let mut page = Page::default();
         if body.deleted_details {
-            info.state.deleted = stream.core.deleted();
+            let state = &mut info.state;
+            state.deleted = stream.core.deleted();
+            // As in nats-server: in a file that has never had a message, the sequence before the first counts.
+            if state.first_seq == 0 && !stream.core.is_memory() {
+                (state.num_deleted, state.deleted) = (1, alloc::vec![0]);
+            }
         }
         if !body.subjects_filter.is_empty() {
             let subjects = stream.core.subject_counts(&body.subjects_filter);

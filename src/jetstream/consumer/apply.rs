@@ -125,7 +125,7 @@ impl Consumers {
             }
             after(consumer, key, &mut self.touched, &mut cx);
         }
-        self.release_unneeded(core);
+        self.release_unwanted(core);
     }
 
     /// Ends a consumer.
@@ -150,7 +150,7 @@ impl Consumers {
         }
         self.lost.retain(|(lost, _)| *lost != key);
         consumer.close(&mut Cx::new(core, shared, env), &mut self.scratch);
-        self.release_unneeded(core);
+        self.release_unwanted(core);
     }
 
     fn apply_delta(&mut self, pos: LogPos, id: ConsumerId, delta: &[u8], core: &mut StreamCore) {
@@ -165,7 +165,9 @@ impl Consumers {
             return;
         }
         let acks = consumer.settings.acks;
+        let mut was_reset = false;
         for op in Ops::new(delta).map_while(Result::ok) {
+            was_reset |= matches!(op, Op::Reset { .. });
             let (first, count) = match op {
                 Op::Settle { first, count } => (first, count),
                 Op::Deliver { first, count, .. } if acks == Acks::None => (first, count),
@@ -186,10 +188,21 @@ impl Consumers {
                 }
             }
         }
+        if was_reset {
+            self.release_unwanted(core);
+        }
     }
 
-    /// Removes what retention kept for consumers that do not need it any more: when one ends or
-    /// changes its filter, and after a restart that lost acks which a checkpoint already counts.
+    /// Removes what retention by interest kept for consumers that want it no more: when one ends, changes
+    /// or starts again. A work queue keeps such messages for whoever comes.
+    pub(super) fn release_unwanted(&mut self, core: &mut StreamCore) {
+        if core.config().retention == Retention::Interest {
+            self.release_unneeded(core);
+        }
+    }
+
+    /// Removes what retention kept for consumers that do not need it any more, also after a restart that lost
+    /// acks which a checkpoint already counts.
     pub(super) fn release_unneeded(&mut self, core: &mut StreamCore) {
         if core.config().retention == Retention::Limits {
             return;

@@ -4,7 +4,6 @@
 //! *Invariant:* each message touches only the consumers that want it, or may have it out.
 
 use protocol::id::Seq;
-use protocol::js::enums::Retention;
 
 use super::machine::Consumer;
 use super::routes::Key;
@@ -151,9 +150,7 @@ impl Consumers {
             touch(consumer, key, &mut self.touched);
         }
         // Retention may have become one that keeps only what somebody waits for.
-        if core.config().retention == Retention::Interest {
-            self.release_unneeded(core);
-        }
+        self.release_unwanted(core);
         shared.mark_dirty(core.id());
     }
 }

@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use protocol::id::StreamId;
+use protocol::id::{Seq, StreamId};
 use protocol::js::config::{ConsumerConfig, Metadata, StreamSource};
 use protocol::js::enums::{AckPolicy, DeliverPolicy, Retention};
 use protocol::text::duration::Nanos;
@@ -115,7 +115,30 @@ impl JetStream {
             return self.consume(id, origin, upstream, env);
         }
         upstream.consumer = None;
+        self.acknowledge(id, origin, upstream, env);
         true
+    }
+
+    /// Acknowledges what a source has brought on the consumer of the origin that it names.
+    fn acknowledge(
+        &mut self,
+        id: StreamId,
+        origin: StreamId,
+        upstream: &Upstream,
+        env: &mut impl Env,
+    ) {
+        let Some(named) = &upstream.source.consumer else {
+            return;
+        };
+        let copied = self.streams.get(&id);
+        let copied = copied.map_or(Seq(0), |stream| upstream.behind(&stream.core));
+        if let Some(from) = self.streams.get_mut(&origin) {
+            let Stream {
+                core, consumers, ..
+            } = from;
+            let shared = &mut self.shared;
+            consumers.on_copied(&named.name, copied, core, shared, env);
+        }
     }
 
     /// Brings the consumer of a source to where the source is, and makes it if there is none. False if

@@ -9,10 +9,10 @@ use protocol::id::{Seq, StreamId};
 use protocol::js::config::StreamSource;
 use protocol::store::Loc;
 use protocol::time::Wall;
-use sha2::{Digest, Sha256};
 
 use super::Upstream;
 use crate::JetStream;
+use crate::consumer::token;
 use crate::counters::{Copied, Counted, Sum};
 use crate::entry::{Origin, Publish, Stored};
 use crate::env::{Env, Inbound, Purpose};
@@ -286,24 +286,17 @@ fn dest_of(transform: &protocol::js::config::SubjectTransform) -> &str {
     &transform.dest
 }
 
-/// Returns what the header calls a source: with a hash of the API that it is reached by, if that is another
-/// account's.
+/// Returns what the header calls a source: with hashes of the API that it is reached by, if that is another
+/// account's, and of the consumer that it names.
 fn name_of(source: &StreamSource) -> String {
-    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    const HASH_LEN: usize = 8;
     let mut name = source.name.clone();
     if let Some(external) = &source.external {
         name.push(':');
-        let hash = Sha256::digest(external.api.as_bytes());
-        let digits = hash
-            .iter()
-            .take(HASH_LEN)
-            .map(|byte| usize::from(*byte) % DIGITS.len());
-        name.extend(
-            digits
-                .filter_map(|digit| DIGITS.get(digit))
-                .map(|digit| char::from(*digit)),
-        );
+        name.push_str(&token(&external.api));
+    }
+    if let Some(consumer) = &source.consumer {
+        name.push_str(":C=");
+        name.push_str(&token(&consumer.name));
     }
     name
 }

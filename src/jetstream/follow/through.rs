@@ -1,7 +1,8 @@
 //! The consumer of its origin that a mirror or a source names: messages are copied only while it is there, from
 //! where it stands and as far as it wants them.
 //!
-//! *Invariant:* copies do not go by the way of its deliveries, so its own progress is not theirs.
+//! *Invariant:* copies do not go by the way of its deliveries, but what has been copied counts as delivered and
+//! acknowledged there.
 
 use alloc::vec::Vec;
 

@@ -110,7 +110,12 @@ impl JetStream {
                 Some(Passage::Refused) => Some(upstream.refusal()),
                 Some(Passage::Open | Passage::Awaited) => None,
             },
-            filter_subject: source.filter_subject.clone(),
+            // A mirror's filter is told from the time when its origin is first asked.
+            filter_subject: if upstream.is_mirror && upstream.is_new() && !asked {
+                String::new()
+            } else {
+                source.filter_subject.clone()
+            },
             subject_transforms: source.subject_transforms.clone(),
         }
     }

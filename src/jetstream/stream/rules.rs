@@ -14,9 +14,9 @@ use protocol::subject::transform::Transform;
 /// The ready parts of a configuration.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    /// Most messages.
+    /// Most messages that stay when one is added: all, where new ones are discarded.
     pub(crate) msgs_max: u64,
-    /// Most bytes.
+    /// Most bytes of them.
     pub(crate) bytes_max: u64,
     /// Most messages of a subject, if there is a limit.
     pub(crate) of_subject_max: Option<NonZeroU64>,
@@ -66,8 +66,8 @@ impl Rules {
         let transform = config.subject_transform.as_ref();
         let republish = config.republish.as_ref();
         Self {
-            msgs_max: limit(config.max_msgs),
-            bytes_max: limit(config.max_bytes),
+            msgs_max: limit(config.max_msgs, config.discard),
+            bytes_max: limit(config.max_bytes, config.discard),
             of_subject_max: u64::try_from(config.max_msgs_per_subject)
                 .ok()
                 .and_then(NonZeroU64::new),
@@ -120,9 +120,9 @@ impl Rules {
 }
 
 /// Zero and below mean that there is no limit.
-fn limit(value: i64) -> u64 {
+fn limit(value: i64, discard: Discard) -> u64 {
     u64::try_from(value)
         .ok()
-        .filter(|&max| max > 0)
+        .filter(|&max| max > 0 && discard == Discard::Old)
         .unwrap_or(u64::MAX)
 }

@@ -111,6 +111,7 @@ impl Consumers {
         }
         after(consumer, key, &mut self.touched, &mut cx);
         if !logged {
+            self.release_unwanted(request.core);
             self.answer_change(id, request);
         }
         Ok(())
