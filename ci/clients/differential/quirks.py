@@ -17,6 +17,8 @@
 - A consumer that is reset to where its stream has not come yet counts what comes before that place, until it is asked about.
 - After an atomic batch that was refused, messages of fast batches are told a last sequence that is too high.
 - Sources begin to copy one some tenths of a second after the other, in no order.
+- Who waits at a consumer is not told when a pause ends early or a filter changes; with the next message it gets everything.
+- Where an ack stands for all before it, any number in its subject becomes the new ack floor.
 """
 
 import json

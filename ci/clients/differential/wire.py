@@ -102,6 +102,9 @@ class Connection:
         while self._frame(deadline) is not None:
             pass
 
+    def on_error(self, line):
+        raise RuntimeError(f"{self.name}: {line}")
+
     def _until_pong(self):
         deadline = time.monotonic() + 30
         while True:
@@ -153,7 +156,7 @@ class Connection:
             elif verb == b"PONG":
                 return "PONG"
             elif verb == b"-ERR":
-                raise RuntimeError(f"{self.name}: {b' '.join(words)}")
+                self.on_error(b" ".join(words))
 
 
 def publish(subject, reply, headers, payload):
