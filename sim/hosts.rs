@@ -171,6 +171,7 @@ impl Run<'_> {
                     wall: Box::new(wall),
                     log: Box::new(|_| {}),
                     reload: None,
+                    opening: Box::new(|| {}),
                 };
                 let ends = Ends {
                     leave: future::pending(),

@@ -39,6 +39,12 @@ pub struct Identity {
 const SECRET_LEN: usize = 32;
 
 impl Identity {
+    /// Returns the id of the server with this secret.
+    #[must_use]
+    pub fn id_of(secret: [u8; SECRET_LEN]) -> String {
+        Self::new(&Options::default(), secret).id
+    }
+
     /// Makes the server's keys from a secret, each from a digest of its own.
     pub(crate) fn new(options: &Options, secret: [u8; SECRET_LEN]) -> Self {
         let grown = |purpose: &[u8]| -> [u8; SECRET_LEN] {

@@ -14,6 +14,7 @@ use protocol::id::ConnId;
 use protocol::time::Instant;
 
 use crate::conn::{Conn, State};
+use crate::effects::{Level, LogLine};
 use crate::shard::Shard;
 
 /// The shortest time between two clients' leave, so that a million of them cannot keep the shard
@@ -62,6 +63,10 @@ impl Shard {
         let Some(mut duck) = self.lame_duck.take() else {
             return;
         };
+        if duck.leaving.is_none() && duck.next <= now && self.router.conns.iter().next().is_some() {
+            let text = "Closing existing clients".into();
+            self.router.fx.log.push(LogLine::new(Level::Info, text));
+        }
         while duck.next <= now {
             let (leaving, pace) = duck.leaving.get_or_insert_with(|| self.leavers());
             match leaving.pop() {

@@ -3,14 +3,22 @@
 //! *Invariant:* operations take effect in the order in which they arrived, each wholly before the
 //! next one is read.
 
+use alloc::format;
+use alloc::string::String;
+
 use bytes::{Buf, BytesMut};
 use protocol::encode;
 use protocol::errors::CloseReason;
 use protocol::id::ConnId;
 use protocol::info;
 use protocol::parser::{ClientOp, ParseError, Parser};
+use protocol::text::quoted::Quoted;
 
+use crate::effects::Level;
 use crate::shard::Shard;
+
+/// How many bytes of what cannot be read are logged.
+const SNIPPET: usize = 32;
 
 impl Shard {
     /// Carries out the operations at the start of `buf` and consumes them.
@@ -30,7 +38,9 @@ impl Shard {
         // The parser leaves the table while it runs, so that operations may use the whole table.
         let mut parser = core::mem::take(&mut conn.parser);
         parser.limits = conn.parser_limits;
+        let before = buf.len();
         let failed = self.run(id, &mut parser, buf);
+        let consumed = before - buf.len();
         let wanted = parser.wanted();
         if let Some(conn) = self.router.conns.get_mut(id) {
             conn.parser = parser;
@@ -39,8 +49,8 @@ impl Shard {
             }
         }
         if let Some(error) = failed {
-            buf.clear();
-            return self.on_parse_error(id, error);
+            let seen = buf.split();
+            return self.on_parse_error(id, error, &seen, consumed);
         }
         if wanted > buf.len() {
             // The rest of a large payload then arrives in place.
@@ -120,11 +130,60 @@ impl Shard {
         }
     }
 
-    fn on_parse_error(&mut self, id: ConnId, error: ParseError) {
+    /// Ends a connection whose client has said what cannot be read; `seen` begins with that.
+    fn on_parse_error(&mut self, id: ConnId, error: ParseError, seen: &[u8], consumed: usize) {
+        if let Some(line) = self.said_wrongly(id, error, seen, consumed) {
+            self.log_conn(id, Level::Error, |cid| format!("{cid} - {line}"));
+        }
         let reason = error.close_reason();
         match error.answer() {
             Some(answer) => self.fail(id, &answer, reason),
             None => self.close(id, reason),
+        }
+    }
+
+    /// Returns what the log says of it, and traces what could be told apart.
+    fn said_wrongly(
+        &mut self,
+        id: ConnId,
+        error: ParseError,
+        seen: &[u8],
+        consumed: usize,
+    ) -> Option<String> {
+        let line = seen.split(|byte| matches!(byte, b'\r' | b'\n')).next();
+        let line = line.unwrap_or_default();
+        let at = line.iter().position(|byte| matches!(byte, b' ' | b'\t'));
+        let (verb, args) = line.split_at(at.unwrap_or(line.len()));
+        let verb = String::from_utf8_lossy(verb).to_ascii_uppercase();
+        match error {
+            ParseError::UnknownOperation => {
+                let snippet = seen.get(..seen.len().min(SNIPPET)).unwrap_or_default();
+                let proto = Quoted(snippet);
+                Some(format!(
+                    "Client parser ERROR, state=0, i={consumed}: proto='{proto}...'"
+                ))
+            }
+            ParseError::Arguments => {
+                let args = args.trim_ascii_start();
+                let shown = format!("{verb} {}", String::from_utf8_lossy(args));
+                self.router.trace_in(id, &shown);
+                let step = match verb.as_str() {
+                    "PUB" => "processPub",
+                    "HPUB" => "processHeaderPub",
+                    "SUB" => "processSub",
+                    _ => "processUnsub",
+                };
+                Some(format!("{step} Parse Error: {}", Quoted(args)))
+            }
+            ParseError::Headers => {
+                let shown = format!("{verb}{}", String::from_utf8_lossy(args));
+                self.router.trace_in(id, &shown);
+                Some(String::from("message headers not supported"))
+            }
+            ParseError::ControlLine
+            | ParseError::Payload
+            | ParseError::PeerError
+            | ParseError::ConnectRequired => None,
         }
     }
 }

@@ -69,6 +69,10 @@ impl Shard {
             return;
         }
         conn.pulse.next = now + interval;
+        self.router.debug_conn(id, "Client Ping Timer");
+        let Some(conn) = self.router.conns.get_mut(id) else {
+            return;
+        };
         let active = now.since(conn.pulse.last_in) < interval;
         let measured = conn.pulse.sent != Instant::default();
         let known = measured && now.since(conn.pulse.sent) < RTT_FRESH;

@@ -1,14 +1,12 @@
 //! `SUB` and `UNSUB`.
 
 use alloc::boxed::Box;
-use alloc::format;
 
 use protocol::errors::ProtocolError;
 use protocol::id::ConnId;
 use protocol::subject;
 
 use crate::conn::subs::Sub;
-use crate::effects::Level;
 use crate::router::{SubRef, Target};
 use crate::shard::Shard;
 
@@ -29,7 +27,8 @@ impl Shard {
         if let Some(permit) = &mut conn.permit
             && !permit.may_subscribe(subject, queue)
         {
-            return self.refuse(id, &denied);
+            self.router.tell(id, &denied);
+            return self.log_denied_subscription(id, subject, queue, sid);
         }
         if let Some(fence) = conn.user.as_ref().and_then(|user| user.fence.as_ref()) {
             let streams = self.streams.as_ref();
@@ -37,7 +36,8 @@ impl Shard {
             let overlapping =
                 streams.flat_map(|streams| streams.overlapping(conn.account, subject));
             if !fence.may_subscribe(subject, overlapping) {
-                return self.refuse(id, &denied);
+                self.router.tell(id, &denied);
+                return self.log_denied_subscription(id, subject, queue, sid);
             }
         }
         let tokens_max = usize::from(limits.subscription_tokens_max);
@@ -58,7 +58,7 @@ impl Shard {
             (server, max) => max.map_or(server, |max| max.min(server)),
         };
         if subs_max != 0 && conn.subs.len() >= subs_max as usize {
-            return self.router.tell(id, &ProtocolError::MaxSubscriptions);
+            return self.refuse(id, &ProtocolError::MaxSubscriptions);
         }
         // The first subscription under a name stays; asking again is no error.
         if conn.subs.find(sid).is_none() {
@@ -105,6 +105,6 @@ impl Shard {
     /// Tells a client that it may not, and the operator too.
     pub(crate) fn refuse(&mut self, id: ConnId, error: &ProtocolError<'_>) {
         self.router.tell(id, error);
-        self.log_conn(id, Level::Error, |cid| format!("{cid} - {error}"));
+        self.log_error(id, error);
     }
 }

@@ -202,6 +202,13 @@ impl Router {
         }
     }
 
+    /// Traces what a client said, where it could not be read whole.
+    pub(crate) fn trace_in(&mut self, id: ConnId, text: &str) {
+        if self.tracing.on {
+            self.trace_conn(id, Way::In, text);
+        }
+    }
+
     /// Traces an error that a client is told.
     pub(crate) fn trace_error(&mut self, id: ConnId, error: &ProtocolError<'_>) {
         if self.tracing.on {

@@ -62,9 +62,20 @@ pub(crate) struct Checked {
 }
 
 /// Checks the values of a file.
+#[cfg(test)]
 pub(crate) fn check(map: &Map, around: &mut dyn Surroundings) -> Checked {
+    check_beside(map, None, around)
+}
+
+/// Checks the values of a file beside a flag that names where streams are stored: a file may not do so, too.
+pub(crate) fn check_beside(
+    map: &Map,
+    store_dir: Option<&str>,
+    around: &mut dyn Surroundings,
+) -> Checked {
     let mut read = Reader::default();
     let mut file = File::default();
+    file.options.jetstream.store_dir = store_dir.map(String::from);
     read.each_of(map, |read, key, node| {
         file.listeners(read, key, node)
             || file.certificates(read, key, node, around)

@@ -6,8 +6,10 @@
 //! the file says.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::num::IntErrorKind;
 
 mod apply;
 mod flags;
@@ -30,6 +32,14 @@ pub enum FlagError {
     /// The value is no number.
     #[error("invalid value {value:?} for flag -{flag}: parse error")]
     Number {
+        /// The value.
+        value: String,
+        /// The flag.
+        flag: String,
+    },
+    /// The value is a number beyond 64 bits.
+    #[error("invalid value {value:?} for flag -{flag}: value out of range")]
+    Range {
         /// The value.
         value: String,
         /// The flag.
@@ -142,10 +152,54 @@ fn argument(kind: Kind, name: &str, value: &str) -> Result<Given, FlagError> {
     if kind == Kind::Text {
         return Ok(Given::Text(value.to_owned()));
     }
-    let hex = value.strip_prefix("0x");
-    let number = hex.map_or_else(|| value.parse(), |digits| i64::from_str_radix(digits, 16));
-    number.map(Given::Number).map_err(|_| FlagError::Number {
-        value: value.to_owned(),
-        flag: name.to_owned(),
+    number(value).map(Given::Number).map_err(|why| match why {
+        NotANumber::Syntax => FlagError::Number {
+            value: value.to_owned(),
+            flag: name.to_owned(),
+        },
+        NotANumber::Range => FlagError::Range {
+            value: value.to_owned(),
+            flag: name.to_owned(),
+        },
+    })
+}
+
+/// Why a text is no number.
+enum NotANumber {
+    Syntax,
+    Range,
+}
+
+/// Reads a number as it is written in Go: with a base before it, and with `_` between digits.
+fn number(value: &str) -> Result<i64, NotANumber> {
+    let (sign, digits) = match value.strip_prefix(['-', '+']) {
+        Some(digits) => (value.split_at(1).0, digits),
+        None => ("", value),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (base, digits) = match lower.as_bytes() {
+        [b'0', b'x', ..] => (16, lower.split_at(2).1),
+        [b'0', b'o', ..] => (8, lower.split_at(2).1),
+        [b'0', b'b', ..] => (2, lower.split_at(2).1),
+        [b'0', _, ..] => (8, lower.split_at(1).1),
+        _ => (10, lower.as_str()),
+    };
+    let between = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    // Behind a base there may be one at once.
+    let grouped = digits
+        .strip_prefix('_')
+        .filter(|_| base != 10)
+        .unwrap_or(digits);
+    if !grouped.split('_').all(between) {
+        return Err(NotANumber::Syntax);
+    }
+    let digits = grouped.replace('_', "");
+    let read = i64::from_str_radix(&format!("{sign}{digits}"), base);
+    read.map_err(|error| {
+        let too_large = [IntErrorKind::PosOverflow, IntErrorKind::NegOverflow];
+        match too_large.contains(error.kind()) {
+            true => NotANumber::Range,
+            false => NotANumber::Syntax,
+        }
     })
 }

@@ -58,13 +58,21 @@ pub enum ParseError {
         cause: Box<ParseError>,
     },
     /// A file cannot be read; the text is the system's.
-    #[error("open {path}: {reason}")]
+    #[error("{} {path}: {reason}", step(.reason))]
     Unreadable {
         /// The path.
         path: String,
         /// The system's reason.
         reason: String,
     },
+}
+
+/// A folder can be opened, but not read.
+fn step(reason: &str) -> &'static str {
+    match reason {
+        "is a directory" => "read",
+        _ => "open",
+    }
 }
 
 /// Something about a value, with its place.

@@ -122,6 +122,21 @@ pub enum LaunchError {
     /// Routes to other servers, but none may come from them.
     #[error("solicited routes require cluster capabilities, e.g. --cluster")]
     RoutesWithoutCluster,
+    /// A name that clients could not use.
+    #[error("server name cannot contain spaces")]
+    ServerName,
+    /// The same, of a cluster.
+    #[error("cluster name cannot contain spaces")]
+    ClusterName,
+    /// Where a cluster listens is no URL.
+    #[error("parse {0:?}: first path segment in URL cannot contain colon")]
+    ClusterUrl(String),
+    /// It lacks a port.
+    #[error("{}missing port in address", prefix(.0))]
+    ClusterPort(String),
+    /// More than a command and whom it is for.
+    #[error("invalid signal parameters: [{0}]")]
+    Signal(String),
     /// Settings that the server must not go on without.
     #[error("{}", refusal(.0))]
     Refused(Vec<Unsupported>),
@@ -154,10 +169,14 @@ pub fn load(
         return Ok(Launch::Print(text));
     }
     if let Some(signal) = line.text(CliFlag::Signal) {
-        let (command, target) = match signal.split_once('=') {
-            Some((command, target)) => (command, Some(target.to_string())),
-            None => (signal, None),
-        };
+        let mut parts = signal.split('=');
+        let command = parts.next().unwrap_or_default();
+        let target = parts.next().filter(|target| !target.is_empty());
+        let target = target.map(ToString::to_string);
+        let more: Vec<&str> = parts.collect();
+        if !more.is_empty() {
+            return Err(LaunchError::Signal(more.join(" ")));
+        }
         return Ok(Launch::Signal {
             command: command.to_string(),
             target,
@@ -165,7 +184,7 @@ pub fn load(
     }
     let check_only = line.is_on(CliFlag::Check);
     let mut setup = match line.text(CliFlag::Config) {
-        Some(path) => from_file(path, check_only, around)?,
+        Some(path) => from_file(path, check_only, line.text(CliFlag::StoreDir), around)?,
         None if check_only => return Err(LaunchError::NothingToCheck),
         None => Setup {
             options: Options::default(),
@@ -221,7 +240,10 @@ fn check_store<'a>(
         return Err(LaunchError::CheckUsage);
     }
     if let Some(path) = config {
-        check.encryption = from_file(path, false, around)?.options.jetstream.encryption;
+        check.encryption = from_file(path, false, None, around)?
+            .options
+            .jetstream
+            .encryption;
     }
     Ok(check)
 }
@@ -261,10 +283,11 @@ fn asked_to_print(program: &str, line: &CommandLine) -> Result<Option<String>, L
 fn from_file(
     path: &str,
     check_only: bool,
+    store_dir: Option<&str>,
     around: &mut dyn Surroundings,
 ) -> Result<Setup, LaunchError> {
     let map = parse_file(path, around)?;
-    let mut checked = check::check(&map, around);
+    let mut checked = check::check_beside(&map, store_dir, around);
     // Who asks whether the file is right wants to hear of what is only odd, too.
     if check_only || !checked.errors.is_empty() {
         checked.errors.append(&mut checked.warnings);
@@ -308,6 +331,13 @@ fn without_arguments(around: &mut dyn Surroundings) -> Setup {
         config: None,
         warnings: Vec::new(),
         unsupported: Vec::new(),
+    }
+}
+
+fn prefix(host: &str) -> String {
+    match host {
+        "" => String::new(),
+        host => alloc::format!("address {host}: "),
     }
 }
 

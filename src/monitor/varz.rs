@@ -139,7 +139,7 @@ struct Settings {
     tls_verify: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     connect_urls: Vec<String>,
-    max_connections: u32,
+    max_connections: i64,
     #[serde(skip_serializing_if = "is_zero")]
     max_subscriptions: u32,
     ping_interval: Nanos,
@@ -255,23 +255,32 @@ fn settings(source: &dyn Source) -> Settings {
     let https = options.https.as_ref();
     let https_bound = source.process().https.map(|bound| i64::from(bound.port()));
     let http_bound = source.process().http.map(|bound| i64::from(bound.port()));
+    let advertised = options.client_advertise.as_deref().map(told_to_clients);
+    let bound = server
+        .listen
+        .map(|bound| i64::from(bound.port()))
+        .or(listen.map(|l| l.port))
+        .unwrap_or(0);
     Settings {
         server_id: server.id,
         server_name: server.name,
         version: NATS_VERSION,
         proto: 1,
         go: "rust",
-        host: listen.map(|l| l.host.clone()).unwrap_or_default(),
-        port: server
-            .listen
-            .map(|bound| i64::from(bound.port()))
-            .or(listen.map(|l| l.port))
-            .unwrap_or(0),
+        host: advertised.map_or_else(
+            || listen.map(|l| l.host.clone()).unwrap_or_default(),
+            |(host, _)| host.to_owned(),
+        ),
+        port: advertised.and_then(|(_, port)| port).unwrap_or(bound),
         auth_required: server.auth_required,
         tls_required: options.tls.is_some() && !options.allow_non_tls,
         tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
         connect_urls: server.connect_urls,
-        max_connections: options.limits.connections_max,
+        // nats-server keeps it so, if it lets nobody in.
+        max_connections: match options.limits.connections_max {
+            0 => -1,
+            max => i64::from(max),
+        },
         max_subscriptions: options.limits.subscriptions_max,
         ping_interval: options.ping_interval.into(),
         ping_max: options.ping_max,
@@ -284,6 +293,15 @@ fn settings(source: &dyn Source) -> Settings {
         max_payload: options.limits.payload_max,
         max_pending: options.limits.pending_max,
     }
+}
+
+/// Takes the address that clients are told apart; its port may be missing.
+fn told_to_clients(address: &str) -> (&str, Option<i64>) {
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !host.ends_with(':') => (host, port.parse().ok()),
+        Some(_) | None => (address, None),
+    };
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
 /// Returns how long a client may take to log in: a second more than its handshake, unless told.

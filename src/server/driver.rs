@@ -318,6 +318,11 @@ impl Driver {
         self.input(None, Input::Shutdown);
     }
 
+    /// Returns the time that passes on.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now().mono
+    }
+
     /// Waits until connections can be taken in.
     pub(crate) async fn wait_ready(&self) {
         while !self.is_ready() {

@@ -6,6 +6,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use config::error::ParseError;
 use config::options::Tls;
 use config::{Launch, LaunchError, Setup, Surroundings};
 
@@ -77,7 +78,9 @@ pub fn launch() -> Next {
             Next::Exit(0)
         }
         // As nats-server, which ends its list of findings itself.
-        Err(error @ LaunchError::Values(_)) => fail(&program, &format_args!("{error}\n")),
+        Err(error @ (LaunchError::Values(_) | LaunchError::Parse(ParseError::Empty(_)))) => {
+            fail(&program, &format_args!("{error}\n"))
+        }
         Err(error) => fail(&program, &error),
     }
 }

@@ -2,17 +2,19 @@
 
 mod advertise;
 mod configuration;
+mod greeting;
 mod store;
 
+use core::cell::Cell;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 
 use anyhow::Context;
-use broker::{Room, Rules};
-use config::options::{HandshakeFirst, Listen, Memphis, Peers, Resolver, Tls};
+use broker::{Identity, Room, Rules};
+use config::options::{Listen, Resolver};
 use config::{Options, Setup};
-use storage::StoreOptions;
+use storage::{StoreKey, StoreOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -28,6 +30,7 @@ use crate::reload::{OpenStore, Reload};
 use crate::serve::{Ends, ServeOptions, Surroundings, serve};
 use crate::web_client;
 use configuration::{Files, Source};
+use greeting::Start;
 
 /// Serves until a signal ends it, and says how it went.
 #[must_use]
@@ -56,7 +59,8 @@ pub fn run(setup: Setup, line: CommandLine) -> ExitCode {
 }
 
 async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<()> {
-    greet(&setup, &line, log);
+    let secret = draw().context("drawing the server's keys")?;
+    greeting::greet(&setup, &line, &Identity::id_of(secret), log);
     let files = Rc::new(Files::new(&line.program, log));
     files.write_pid(setup.options.pid_file.as_deref())?;
     let lines = log.clone();
@@ -70,6 +74,32 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
         digest: String::new(),
         room,
     };
+    let setup = with_system_account(setup)?;
+    if let Some(address) = &setup.options.client_advertise {
+        advertise::check(address)?;
+    }
+    files.note_streams(&setup.options);
+    let mut options = serve_options(setup, room, secret);
+    let config = options.config.clone();
+    let ready = |bound: &Bound| {
+        greeting::listening(bound, &config, log);
+        files.write_ports(bound, config.ports_file_dir.as_deref());
+        log.info("Server is ready");
+    };
+    let disk = match options.config.jetstream.enabled {
+        true => {
+            let OpenStore { disk, key } = store::open(&options.config)?;
+            options.store.key = key;
+            Some(disk)
+        }
+        false => None,
+    };
+    let start = Start {
+        options: options.config.clone(),
+        room,
+        cipher: options.store.key.as_ref().map(StoreKey::cipher),
+        log: log.clone(),
+    };
     let around = Surroundings {
         wall: Box::new(system_wall),
         log: Box::new(move |line| lines.line(line)),
@@ -77,33 +107,9 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
             asked,
             source: Box::new(source),
         }),
+        opening: Box::new(move || start.tell()),
     };
-    let mut options = serve_options(with_system_account(setup)?, room)?;
-    let config = options.config.clone();
-    let ready = |bound: &Bound| {
-        websocket_lines(bound, log);
-        for address in &bound.clients {
-            log.info(format!("Listening for client connections on {address}"));
-            if config.proxy_protocol && bound.clients.first() == Some(address) {
-                log.info("PROXY protocol enabled for client connections");
-            }
-            tls_lines(config.tls.as_ref(), config.allow_non_tls, log);
-        }
-        for (peers, address) in &bound.closed {
-            log.info(format!("Listening for {} on {address}", visitors(*peers)));
-        }
-        files.write_ports(bound, config.ports_file_dir.as_deref());
-        log.info("Server is ready");
-    };
-    let disk = match options.config.jetstream.enabled {
-        true => {
-            let OpenStore { disk, key } = store::open(&options.config)?;
-            store::tell(&options.config, room, key.as_ref(), log);
-            options.store.key = key;
-            Some(disk)
-        }
-        false => None,
-    };
+    let stopping = Cell::new(false);
     let (leave, left) = oneshot::channel();
     let ends = Ends {
         // A sender that is gone without a word means that nobody asked for it.
@@ -112,88 +118,16 @@ async fn drive(setup: Setup, line: CommandLine, log: &Logger) -> anyhow::Result<
                 core::future::pending().await
             }
         },
-        stop: stopped(log, leave, ask),
+        stop: async {
+            stopped(log, leave, ask).await;
+            stopping.set(true);
+        },
     };
     let served = serve::<TokioNet, _>(options, disk, around, ready, ends).await;
     files.remove();
     served?;
-    log.info("Server Exiting..");
+    greeting::farewell(files.has_streams(), stopping.get(), log);
     Ok(())
-}
-
-/// Says where web pages come in.
-fn websocket_lines(bound: &Bound, log: &Logger) {
-    if let Some(address) = bound.websocket_tls {
-        log.info(format!(
-            "Listening for websocket clients on wss://{address}"
-        ));
-    }
-    if let Some(address) = bound.websocket {
-        log.info(format!("Listening for websocket clients on ws://{address}"));
-        log.warn("Websocket not configured with TLS. DO NOT USE IN PRODUCTION!");
-    }
-}
-
-/// Says what clients have to know about a listener with certificates.
-fn tls_lines(tls: Option<&Tls>, allow_non_tls: bool, log: &Logger) {
-    let Some(tls) = tls else { return };
-    match (tls.handshake_first, allow_non_tls) {
-        (HandshakeFirst::No | HandshakeFirst::Within(_), true) => {
-            log.info("TLS available for client connections");
-        }
-        (HandshakeFirst::No | HandshakeFirst::Within(_), false) => {
-            log.info("TLS required for client connections");
-        }
-        (HandshakeFirst::Always, _) => {
-            log.info("TLS required for client connections");
-            log.warn(
-                "Clients that are not using \"TLS Handshake First\" option will fail to connect",
-            );
-        }
-    }
-}
-
-/// Returns what nats-server calls who comes in by a listener.
-fn visitors(peers: Peers) -> &'static str {
-    match peers {
-        Peers::Cluster => "route connections",
-        Peers::Gateway => "gateways connections",
-        Peers::LeafNodes => "leafnode connections",
-        Peers::Mqtt => "MQTT clients",
-    }
-}
-
-/// Says what is about to run, and what the operator should know about it.
-fn greet(setup: &Setup, line: &CommandLine, log: &Logger) {
-    let options = &setup.options;
-    if line.program == config::NATS_SERVER {
-        log.info("Starting nats-server");
-        log.info(format!("  Version:  {}", config::NATS_VERSION));
-    } else {
-        log.info("Starting beale");
-        log.info(format!("  Version:  {}", config::VERSION));
-    }
-    if let Some(name) = &options.server_name {
-        log.info(format!("  Name:     {name}"));
-    }
-    if let Some(file) = &setup.config {
-        log.info(format!(
-            "Using configuration file: {} ({})",
-            file.path, file.digest
-        ));
-    }
-    for unsupported in &setup.unsupported {
-        log.warn(format!("Not supported yet, and ignored: {unsupported}"));
-    }
-    let Some(memphis) = &options.memphis else {
-        return;
-    };
-    if memphis.root_password == Memphis::DEFAULT_PASSWORD {
-        log.warn(
-            "The password of user root is the default one, so that only this machine can \
-             connect: set ROOT_PASSWORD (and CONNECTION_TOKEN) to listen on all interfaces",
-        );
-    }
 }
 
 /// Returns where to listen, and by which rules.
@@ -255,19 +189,16 @@ async fn stopped(log: &Logger, leave: oneshot::Sender<()>, reload: UnboundedSend
     log.info("Initiating Shutdown...");
 }
 
-fn serve_options(setup: Setup, room: Room) -> anyhow::Result<ServeOptions> {
-    if let Some(address) = &setup.options.client_advertise {
-        advertise::check(address)?;
-    }
-    Ok(ServeOptions {
+fn serve_options(setup: Setup, room: Room, secret: [u8; 32]) -> ServeOptions {
+    ServeOptions {
         listeners: listeners(&setup.options),
         config_digest: setup.config.map(|file| file.digest).unwrap_or_default(),
         config: setup.options,
         store: StoreOptions::default(),
         room,
         seed: seed(),
-        secret: draw().context("drawing the server's keys")?,
-    })
+        secret,
+    }
 }
 
 /// Fetches the system account where accounts are on the web, so that it is found out early when

@@ -9,7 +9,8 @@ use std::rc::Rc;
 use broker::{Level, LogLine, Room, Rules, Shard, ShardOptions, WorkDone};
 use config::Options;
 use config::options::{ClosedDoor, Listen, Peers, WebSocket};
-use protocol::time::{Now, Wall};
+use protocol::text::duration::Nanos;
+use protocol::time::{Instant, Now, Wall};
 use schemas::Languages;
 use storage::StoreOptions;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -63,6 +64,8 @@ pub struct Surroundings {
     pub log: Box<dyn Fn(&LogLine)>,
     /// How the configuration is read again; none where it never is.
     pub reload: Option<Reload>,
+    /// Called when monitoring answers, before streams are read.
+    pub opening: Box<dyn FnOnce()>,
 }
 
 impl core::fmt::Debug for Surroundings {
@@ -110,6 +113,7 @@ pub async fn serve<N: Net, D: Disk>(
     let websocket_tls = TlsDoor::open_websocket(config)?.map(Rc::new);
     monitored.tls_cert_not_after = tls.not_after();
     let monitoring = bind_monitoring::<N>(config, &mut monitored, &around.log).await?;
+    (around.opening)();
     let monitoring_tls = monitoring.as_ref().and_then(|(_, tls)| tls.clone());
     let mut bound = Bound {
         monitoring: monitored.bound,
@@ -318,6 +322,7 @@ impl<N: Net, D: Disk> Parts<N, D> {
             let site = Rc::new(Monitoring(Rc::clone(&driver)));
             fixtures.spawn_local(serve_site::<N, _>(site, listener, tls));
         }
+        let began = driver.now();
         driver.start();
         let Wished { reloads, disks } = self.wished;
         let (disk, answers) = (Rc::clone(&driver), self.answers);
@@ -334,16 +339,12 @@ impl<N: Net, D: Disk> Parts<N, D> {
             ended = fixtures.join_next() => panic!("a fixture ended: {ended:?}"),
             () = driver.wait_ready() => {}
         }
+        tell_streams_ready(&driver, &self.config, began);
         // Dropping a door's half of its channel closes it.
         let mut open = Vec::new();
         let mut doors = JoinSet::new();
-        let shut = shut::<N>(
-            &driver,
-            self.listeners,
-            &self.bound,
-            &self.tls,
-            &self.config,
-        );
+        let (bound, tls, config) = (&self.bound, &self.tls, &self.config);
+        let shut = shut::<N>(&driver, self.listeners, bound, tls, config);
         for door in shut.into_iter().chain(self.websockets) {
             let (keep, closing) = oneshot::channel();
             open.push(keep);
@@ -381,6 +382,14 @@ impl<N: Net, D: Disk> Parts<N, D> {
             driver.wait_written().await;
         };
         drop(tokio::time::timeout(STOP_MAX, all_gone).await);
+    }
+}
+
+/// Says how long it took until streams were there.
+fn tell_streams_ready(driver: &Driver, config: &Options, began: Instant) {
+    if config.jetstream.enabled {
+        let took = Nanos::from(driver.now().since(began));
+        driver.log(Level::Info, format!("Took {took} to start JetStream"));
     }
 }
 

@@ -92,7 +92,8 @@ fn named(program: &str, target: &str) -> Result<Vec<i32>, SignalError> {
         Err(_) => fs::read_to_string(target).map_err(|_| invalid())?,
     };
     let pid = text.trim().parse::<i32>().ok().filter(|pid| *pid > 0);
-    Ok(vec![pid.ok_or_else(invalid)?])
+    let pid = pid.ok_or_else(|| SignalError::InvalidPid(text.trim_end_matches('\n').to_owned()));
+    Ok(vec![pid?])
 }
 
 fn only_running(program: &str) -> Result<i32, SignalError> {

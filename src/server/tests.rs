@@ -198,6 +198,7 @@ fn run_leaving<F: Future<Output = ()>>(
         wall: Box::new(|| Wall(1)),
         log: Box::new(|_| {}),
         reload,
+        opening: Box::new(|| {}),
     };
     let (tell, told) = oneshot::channel();
     let (finish, finished) = oneshot::channel::<()>();

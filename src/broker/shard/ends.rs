@@ -25,7 +25,7 @@ impl Shard {
     /// Tells a client what it did wrong, and closes the connection.
     pub(crate) fn fail(&mut self, id: ConnId, error: &ProtocolError<'_>, reason: CloseReason) {
         self.router.tell(id, error);
-        self.log_conn(id, Level::Error, |cid| format!("{cid} - {error}"));
+        self.log_error(id, error);
         self.close(id, reason);
     }
 

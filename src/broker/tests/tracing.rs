@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use config::Options;
-use config::options::User;
+use config::options::{PermissionList, Permissions, User};
 
 use super::harness::World;
 use crate::effects::{Level, Rules};
@@ -116,4 +116,57 @@ fn coming_and_going_is_told_to_whoever_debugs() {
             "127.0.0.1:5000 - cid:1 - Client connection closed: Client Closed",
         ]
     );
+}
+
+#[test]
+fn what_clients_may_not_do_is_told_in_nats_servers_words() {
+    let mut options = traced();
+    let permissions = Permissions {
+        publish: Some(PermissionList {
+            allow: Some(vec!["x".to_string()]),
+            ..PermissionList::default()
+        }),
+        subscribe: Some(PermissionList {
+            allow: Some(vec!["y".to_string()]),
+            ..PermissionList::default()
+        }),
+        ..Permissions::default()
+    };
+    options.auth.users = vec![User {
+        name: "a".to_string(),
+        password: Some("secret".to_string()),
+        permissions: Some(permissions),
+        ..User::default()
+    }];
+    let connect = "CONNECT {\"verbose\":false,\"user\":\"a\",\"pass\":\"secret\"}\r\n";
+    for (said, told) in [
+        ("PUB foo 1\r\nx\r\n", "Publish Violation - Subject \"foo\""),
+        (
+            "SUB foo 7\r\n",
+            "Subscription Violation - Subject \"foo\", SID 7",
+        ),
+        (
+            "SUB foo q 8\r\n",
+            "Subscription Violation - Subject \"foo\", Queue: \"q\", SID 8",
+        ),
+        ("PUB x y z 1\r\n", "processPub Parse Error: \"x y z 1\""),
+        ("HPUB x 1 2\r\n", "message headers not supported"),
+        (
+            "FOO\r\n",
+            "Client parser ERROR, state=0, i=0: proto='\"FOO\\r\\n\"...'",
+        ),
+    ] {
+        let mut world = World::new(options.clone());
+        let client = world.accept(Rules::Nats);
+        world.say(client, connect);
+        world.say(client, said);
+        let all = lines(&mut world, Level::Error);
+        assert_eq!(all.len(), 1, "{said}: {all:?}");
+        assert!(all[0].ends_with(told), "{all:?}");
+    }
+    let mut world = World::new(options);
+    let client = world.accept(Rules::Nats);
+    world.say(client, "PING\r\n");
+    let all = lines(&mut world, Level::Error);
+    assert!(all[0].ends_with(" - authentication error"), "{all:?}");
 }

@@ -29,8 +29,24 @@ impl CommandLine {
                 Given::Text(text) => apply_text(options, *flag, text),
             }
         }
+        self.check_names()?;
         self.apply_tls(options)?;
         self.note_unsupported(unsupported)
+    }
+
+    /// Refuses names and addresses that can be none.
+    fn check_names(&self) -> Result<(), LaunchError> {
+        let has_space = |flag| self.text(flag).is_some_and(|name| name.contains(' '));
+        if has_space(Flag::Name) {
+            return Err(LaunchError::ServerName);
+        }
+        if let Some(url) = self.text(Flag::Cluster) {
+            cluster_url(url)?;
+        }
+        match has_space(Flag::ClusterName) {
+            true => Err(LaunchError::ClusterName),
+            false => Ok(()),
+        }
     }
 
     /// Sets what the flags say about TLS; one of them is enough to ask for it.
@@ -42,8 +58,15 @@ impl CommandLine {
             return Ok(());
         }
         let files = [Flag::TlsCert, Flag::TlsKey, Flag::TlsCaCert].map(path);
-        let named = files.iter().any(Option::is_some);
-        if !(is_on(Flag::Tls) || is_on(Flag::TlsVerify) || named) {
+        // Each of them asks for it, even an empty one.
+        let asking = [
+            Flag::TlsVerify,
+            Flag::TlsCert,
+            Flag::TlsKey,
+            Flag::TlsCaCert,
+        ];
+        let asked = asking.iter().any(|flag| self.last(*flag).is_some());
+        if !(is_on(Flag::Tls) || asked) {
             return Ok(());
         }
         let [cert_file, key_file, ca_file] = files;
@@ -73,7 +96,10 @@ impl CommandLine {
         if self.text(Flag::Routes).is_some() && !has_cluster {
             return Err(LaunchError::RoutesWithoutCluster);
         }
-        let given = NOTED.iter().filter(|(flag, ..)| self.last(*flag).is_some());
+        let is_empty = |flag| matches!(self.last(flag), Some(Given::Text(text)) if text.is_empty());
+        let given = NOTED
+            .iter()
+            .filter(|(flag, ..)| self.last(*flag).is_some() && !is_empty(*flag));
         unsupported.extend(given.map(|(_, key, refuse)| Unsupported {
             key: String::from(*key),
             at: None,
@@ -165,6 +191,29 @@ fn apply_text(options: &mut Options, flag: Flag, text: &str) {
         Flag::Auth => options.auth.token = set,
         Flag::Cluster => cluster_listener(options, text),
         _ => {}
+    }
+}
+
+/// Refuses what is no URL with a port.
+fn cluster_url(url: &str) -> Result<(), LaunchError> {
+    let Some((_, rest)) = url.split_once("://") else {
+        let first = url.split('/').next().unwrap_or_default();
+        let scheme = first.split_once(':').map(|(scheme, _)| scheme);
+        let is_scheme = |s: &str| {
+            let mut bytes = s.bytes();
+            let begins = bytes.next().is_some_and(|b| b.is_ascii_alphabetic());
+            begins && bytes.all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+        };
+        return match scheme {
+            Some(scheme) if !is_scheme(scheme) => Err(LaunchError::ClusterUrl(url.into())),
+            Some(_) | None => Err(LaunchError::ClusterPort(String::new())),
+        };
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    match split_host_port(host) {
+        Err(_) if !host.contains(':') => Err(LaunchError::ClusterPort(host.into())),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

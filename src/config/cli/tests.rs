@@ -47,8 +47,32 @@ fn wrong_flags_are_told_as_nats_server_tells_them() {
             "invalid boolean value \"maybe\" for -js: parse error",
         ),
         ("---p 1", "bad flag syntax: ---p"),
+        (
+            "-p 99999999999999999999",
+            "invalid value \"99999999999999999999\" for flag -p: value out of range",
+        ),
+        ("-p 1__0", "invalid value \"1__0\" for flag -p: parse error"),
     ];
     for (line, expected) in table {
         assert_eq!(parse(line), Err(expected.to_string()), "{line}");
+    }
+}
+
+#[test]
+fn numbers_are_read_as_in_go() {
+    for (text, number) in [
+        ("0x10", 16),
+        ("010", 8),
+        ("1_000", 1000),
+        ("0b11", 3),
+        ("0_7", 7),
+        ("-1", -1),
+    ] {
+        let line = parse(&alloc::format!("-p {text}")).expect(text);
+        assert_eq!(
+            line.last(Flag::Port),
+            Some(&Given::Number(number)),
+            "{text}"
+        );
     }
 }

@@ -322,3 +322,33 @@ fn operator_mode_that_does_not_fit_is_told_in_nats_servers_words() {
     );
     assert_eq!(told, expected);
 }
+
+#[test]
+fn names_and_addresses_that_can_be_none_end_the_start() {
+    for (line, why) in [
+        ("-n a,b", "server name cannot contain spaces"),
+        ("--cluster_name a,b", "cluster name cannot contain spaces"),
+        ("--cluster bad", "missing port in address"),
+        ("--cluster nats://h", "address h: missing port in address"),
+        (
+            "--cluster_listen 127.0.0.1:1",
+            "parse \"127.0.0.1:1\": first path segment in URL cannot contain colon",
+        ),
+        ("-sl stop=1=2", "invalid signal parameters: [2]"),
+        (
+            "--tlsverify=false",
+            "TLS Server certificate must be present and valid",
+        ),
+        (
+            "-c nats.conf -sd y",
+            "nats.conf:1:0: Duplicate 'store_dir' configuration",
+        ),
+    ] {
+        // A comma stands for a space.
+        let words = line.split(' ').map(|word| word.replace(',', " "));
+        let args: Vec<String> = words.collect();
+        let mut around = Fake::with_config("store_dir: x");
+        let refused = load("nats-server", &args, &mut around);
+        assert_eq!(refused.expect_err(line).to_string(), why);
+    }
+}

@@ -96,6 +96,7 @@ fn exchange(request: &str) -> String {
             }
         }),
         reload: None,
+        opening: Box::new(|| {}),
     };
     let (finish, finished) = oneshot::channel::<()>();
     let ends = Ends {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use broker::Room;
 use config::{LaunchError, Options, ReloadError};
+use storage::StoreKey;
 
 use crate::launch::{CommandLine, Process};
 use crate::log::Logger;
@@ -58,7 +59,8 @@ impl ConfigSource for Source {
             StoreChange::None => {}
             StoreChange::On(store) => {
                 self.log.info("Restarting JetStream");
-                store::tell(options, self.room, store.key.as_ref(), &self.log);
+                let cipher = store.key.as_ref().map(StoreKey::cipher);
+                store::tell(options, self.room, cipher, &self.log);
             }
             StoreChange::Off => self.log.info("Initiating JetStream Shutdown..."),
         }
@@ -91,6 +93,8 @@ struct Written {
     bound: Bound,
     ports_dir: Option<String>,
     ports: Option<PortsFile>,
+    /// Whether streams are served.
+    streams: bool,
 }
 
 impl Files {
@@ -137,11 +141,21 @@ impl Files {
         }
     }
 
+    /// Notes whether streams are served.
+    pub(super) fn note_streams(&self, options: &Options) {
+        self.state.borrow_mut().streams = options.jetstream.enabled;
+    }
+
+    pub(super) fn has_streams(&self) -> bool {
+        self.state.borrow().streams
+    }
+
     /// Puts the files where another configuration wants them.
     fn change(&self, options: &Options) {
         if let Err(error) = self.write_pid(options.pid_file.as_deref()) {
             self.log.error(format!("{error:#}"));
         }
+        self.note_streams(options);
         let (bound, folder) = {
             let state = self.state.borrow();
             (state.bound.clone(), state.ports_dir.clone())
@@ -153,8 +167,12 @@ impl Files {
 
     /// Removes the files: the process ends.
     pub(super) fn remove(&self) {
-        let state = core::mem::take(&mut *self.state.borrow_mut());
-        if let Some(path) = state.pid {
+        let (pid, ports) = {
+            let mut state = self.state.borrow_mut();
+            (state.pid.take(), state.ports.take())
+        };
+        drop(ports);
+        if let Some(path) = pid {
             // Somebody else may have removed it.
             drop(std::fs::remove_file(path));
         }

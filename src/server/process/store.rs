@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use broker::Room;
 use config::{Options, size_text};
 use protocol::js::limits::API_LEVEL;
-use storage::StoreKey;
+use storage::Cipher;
 
 use crate::disk::{FileDisk, OpenError};
 use crate::log::Logger;
@@ -39,12 +39,13 @@ fn told(error: OpenError) -> String {
 }
 
 /// Says what streams are about to be served from.
-pub(super) fn tell(options: &Options, room: Room, key: Option<&StoreKey>, log: &Logger) {
+pub(super) fn tell(options: &Options, room: Room, cipher: Option<Cipher>, log: &Logger) {
     let js = &options.jetstream;
     log.info("Starting JetStream");
     if js.store_dir.is_none() {
         log.warn("Temporary storage directory used, data could be lost on system reboot");
     }
+    log.info("---------------- JETSTREAM ----------------");
     if js.strict {
         log.info("  Strict:          true");
     }
@@ -60,10 +61,11 @@ pub(super) fn tell(options: &Options, room: Room, key: Option<&StoreKey>, log: &
     if let Some(domain) = &js.domain {
         log.info(format!("  Domain:          {domain}"));
     }
-    if let Some(key) = key {
-        log.info(format!("  Encryption:      {}", key.cipher()));
+    if let Some(cipher) = cipher {
+        log.info(format!("  Encryption:      {cipher}"));
     }
     log.info(format!("  API Level:       {API_LEVEL}"));
+    log.info("-------------------------------------------");
 }
 
 pub(super) fn directory(options: &Options) -> String {

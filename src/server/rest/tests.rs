@@ -110,6 +110,7 @@ pub(super) fn serve_while<V: Future>(visit: impl FnOnce(Site) -> V) -> V::Output
             }
         }),
         reload: None,
+        opening: Box::new(|| {}),
     };
     let (tell, told) = oneshot::channel::<()>();
     let (finish, finished) = oneshot::channel::<()>();
