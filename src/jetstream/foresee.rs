@@ -5,6 +5,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use bytes::BytesMut;
+use protocol::headers;
 use protocol::id::{AccountId, Seq, StreamId};
 use protocol::js::errors::{self, ApiError};
 
@@ -42,6 +44,9 @@ impl JetStream {
         let stream = self.streams.get(&stream)?;
         let core = &stream.core;
         let config = core.config();
+        let mut bare = BytesMut::new();
+        let headers = headers::without_status(msg.headers, &mut bare);
+        let msg = Inbound { headers, ..msg };
         let is_part = is_fast(msg.reply) || atomic::is_part(msg.headers);
         let mut changed = Changed::default();
         let msg = prepare(core, msg, &mut changed, env.rng());

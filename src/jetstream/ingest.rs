@@ -5,6 +5,7 @@
 //! Nothing here allocates per message, apart from index growth and messages of memory streams.
 
 use bytes::{Bytes, BytesMut};
+use protocol::headers;
 use protocol::id::{AccountId, LogPos, StreamId};
 use protocol::js::errors::{self, ApiError};
 use protocol::js::pub_ack::{PubAck, encode_refusal};
@@ -40,6 +41,9 @@ impl JetStream {
         let Some(stream) = self.streams.get_mut(&stream) else {
             return self.refuse_publish(account, stream, &msg, env);
         };
+        let mut bare = BytesMut::new();
+        let headers = headers::without_status(msg.headers, &mut bare);
+        let msg = Inbound { headers, ..msg };
         // A fast batch has a way of its own to tell.
         if !is_fast(msg.reply)
             && let Err(error) = stream.core.fits_size(msg.headers, msg.payload)

@@ -116,14 +116,16 @@ impl<'a> Iterator for Iter<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (line, rest) = split_line(self.rest)?;
+        while !self.rest.is_empty() {
+            // The end of the block ends its last line, too.
+            let (line, rest) = split_line(self.rest).unwrap_or((self.rest, &[]));
             self.rest = rest;
             // A line without a colon is skipped: it holds nothing that can be asked for.
             if let Some((key, value)) = split_key(line) {
                 return Some((key, value));
             }
         }
+        None
     }
 }
 
@@ -145,13 +147,8 @@ impl<'o> HeaderWriter<'o> {
     /// Starts with the lines of another block; an empty one has none.
     #[must_use]
     pub fn continuing(out: &'o mut BytesMut, block: &[u8]) -> Self {
-        match block.strip_suffix(LINE_END) {
-            Some(lines) => {
-                out.put_slice(lines);
-                Self { out }
-            }
-            None => Self::new(out),
-        }
+        out.put_slice(open(block));
+        Self { out }
     }
 
     /// Adds a line. Neither may hold a line end: that is for the caller to see to.
@@ -176,6 +173,36 @@ impl<'o> HeaderWriter<'o> {
     pub fn finish(self) {
         self.out.put_slice(LINE_END);
     }
+}
+
+/// Returns a block without its end, so that more lines can follow; the first line alone for an empty one.
+/// Like nats-server, this leaves the last two bytes behind, whichever these are.
+#[must_use]
+pub fn open(block: &[u8]) -> &[u8] {
+    let end = block.len().checked_sub(LINE_END.len());
+    match end.filter(|end| *end > 0) {
+        Some(end) => block.get(..end).unwrap_or(block),
+        None => b"NATS/1.0\r\n",
+    }
+}
+
+/// Returns the block that is stored for one that a client has published: no status, and nothing at all if
+/// it has no more than that. Only the first line is looked at, which ends at its first CR.
+pub fn without_status<'a>(block: &'a [u8], out: &'a mut BytesMut) -> &'a [u8] {
+    let Some(rest) = block.strip_prefix(VERSION) else {
+        return block;
+    };
+    let Some(end) = memchr::memchr(b'\r', rest).filter(|end| *end > 0) else {
+        return block;
+    };
+    let rest = rest.get(end..).unwrap_or(&[]);
+    if rest.len() == 2 * LINE_END.len() {
+        return &[];
+    }
+    out.clear();
+    out.put_slice(VERSION);
+    out.put_slice(rest);
+    out
 }
 
 /// Splits at the first CR LF; `None` if there is none.

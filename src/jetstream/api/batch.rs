@@ -257,7 +257,7 @@ fn plan_lasts(core: &StreamCore, body: &MsgGetRequest) -> Plan {
 /// A request for last messages need not say how many.
 fn limit(batch: i64, is_optional: bool) -> u64 {
     match u64::try_from(batch) {
-        Ok(0) if is_optional => u64::MAX,
+        Ok(0) | Err(_) if is_optional => u64::MAX,
         Ok(count) => count,
         Err(_) => 0,
     }

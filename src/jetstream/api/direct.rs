@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 
 use bytes::{BufMut, BytesMut};
-use protocol::headers::VERSION;
+use protocol::headers;
 use protocol::id::{AccountId, Seq};
 use protocol::js::api::{ApiKind, ApiRequest};
 use protocol::js::errors::{self, ApiError};
@@ -130,33 +130,27 @@ pub(super) fn send(
     shared: &mut Shared,
     env: &mut impl Env,
 ) {
-    let headers = &mut shared.scratch;
-    headers.clear();
-    match msg.headers.strip_suffix(BLOCK_END) {
-        Some(block) => headers.put_slice(block),
-        None => {
-            headers.put_slice(VERSION);
-            headers.put_slice(BLOCK_END);
-        }
-    }
-    line(headers, b"Nats-Stream: ", stream.as_bytes());
-    line(headers, b"Nats-Subject: ", msg.subject);
-    number(headers, b"Nats-Sequence: ", seq.0);
+    let out = &mut shared.scratch;
+    out.clear();
+    out.put_slice(headers::open(msg.headers));
+    line(out, b"Nats-Stream: ", stream.as_bytes());
+    line(out, b"Nats-Subject: ", msg.subject);
+    number(out, b"Nats-Sequence: ", seq.0);
     let time = alloc::format!("{}", Rfc3339(msg.time));
-    line(headers, b"Nats-Time-Stamp: ", time.as_bytes());
+    line(out, b"Nats-Time-Stamp: ", time.as_bytes());
     if let Some(extra) = extra {
-        number(headers, b"Nats-Num-Pending: ", extra.pending);
-        number(headers, b"Nats-Last-Sequence: ", extra.last.0);
+        number(out, b"Nats-Num-Pending: ", extra.pending);
+        number(out, b"Nats-Last-Sequence: ", extra.last.0);
     }
-    headers.put_slice(BLOCK_END);
-    let out = Outgoing {
+    out.put_slice(BLOCK_END);
+    let msg = Outgoing {
         subject: reply,
         reply: &[],
-        headers,
+        headers: out,
         payload: msg.payload,
         shared: Some(msg.entry),
     };
-    env.deliver(account, reply, out);
+    env.deliver(account, reply, msg);
 }
 
 /// Sends a stored message without any headers.

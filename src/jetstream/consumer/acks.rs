@@ -58,7 +58,9 @@ impl Consumer {
             Ack::InProgress => self.on_progress(Seq(about.stream_seq), cx),
             Ack::Unknown => {}
         }
-        self.confirm(reply, cx);
+        if about.stream_seq > 0 {
+            self.confirm(reply, cx);
+        }
     }
 
     /// Settles what an ack covers; false if it is about a message that was never delivered.
@@ -100,6 +102,10 @@ impl Consumer {
         let delivery = delivery.min(self.state.delivered().delivery);
         let floor = self.state.ack_floor();
         if delivery <= floor.delivery || seq <= floor.stream {
+            return;
+        }
+        // What has used up its deliveries is not acknowledged that way.
+        if self.first_pending().is_none_or(|first| first > seq) {
             return;
         }
         // The stream has to learn which messages these are, and the log names them.

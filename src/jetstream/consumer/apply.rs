@@ -151,6 +151,10 @@ impl Consumers {
         self.lost.retain(|(lost, _)| *lost != key);
         consumer.close(&mut Cx::new(core, shared, env), &mut self.scratch);
         self.release_unwanted(core);
+        if self.table.is_empty() && core.config().retention == Retention::Interest {
+            // nats-server purges the stream then.
+            core.set_has_first(true);
+        }
     }
 
     fn apply_delta(&mut self, pos: LogPos, id: ConsumerId, delta: &[u8], core: &mut StreamCore) {

@@ -41,6 +41,7 @@ impl Consumers {
                 touch(consumer, key, touched);
             }
         }
+        let is_empty = core.index.messages() == 0;
         routes.each_told(msg.subject, |key| {
             let Some(consumer) = table.get_mut(key) else {
                 return;
@@ -49,7 +50,10 @@ impl Consumers {
             if seq < consumer.next {
                 return;
             }
-            consumer.ahead.add();
+            // One that is larger than its stream may be has gone already, with all others.
+            if !is_empty {
+                consumer.ahead.add();
+            }
             if consumer.has_credit() {
                 consumer.ready = true;
                 touch(consumer, key, touched);

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use protocol::id::Seq;
 use protocol::js::info::{ConsumerInfo, PriorityGroupState, SequenceInfo};
 use protocol::text::duration::Nanos;
 use protocol::time::Wall;
@@ -47,7 +48,7 @@ impl Consumer {
             name: self.owned_name(),
             created: self.created,
             config: self.config.clone(),
-            delivered: self.sequence(state.delivered(), state.delivered_at()),
+            delivered: self.sequence(self.shown_delivered(), state.delivered_at()),
             ack_floor: self.sequence(state.ack_floor(), state.acked_at()),
             num_ack_pending: state.num_pending_acks() as u64,
             num_redelivered: redelivered,
@@ -80,6 +81,19 @@ impl Consumer {
             })
             .into_iter()
             .collect()
+    }
+
+    /// Returns what was delivered last. Of a consumer in memory that has had nothing, nats-server tells how
+    /// far it has searched.
+    fn shown_delivered(&self) -> Position {
+        let delivered = self.state.delivered();
+        if self.logged || delivered != Position::default() {
+            return delivered;
+        }
+        Position {
+            stream: Seq(self.next.0.saturating_sub(1)),
+            ..delivered
+        }
     }
 
     fn sequence(&self, position: Position, at: Wall) -> SequenceInfo {

@@ -58,20 +58,21 @@ impl Consumer {
                 return false;
             };
             let (account, to) = (request.account, &request.reply);
-            let taken = match &pull.pin {
-                None => cx.env.deliver(account, to, out),
-                Some(pin) => {
-                    // One allocation per message, for pinned consumers only.
-                    let mut headers = Vec::new();
-                    status::reopen(&mut headers, out.headers);
-                    status::put_header(&mut headers, b"Nats-Pin-Id", &pin.id);
-                    status::end(&mut headers);
-                    let out = Outgoing {
-                        headers: &headers,
-                        ..out
-                    };
-                    cx.env.deliver(account, to, out)
-                }
+            let taken = if self.config.priority_policy == PriorityPolicy::PinnedClient {
+                // One allocation per message, for pinned consumers only. A plain request is served
+                // without a pin, and is told so.
+                let id = pull.pin.as_ref().map_or(&[][..], |pin| &pin.id);
+                let mut headers = Vec::new();
+                status::reopen(&mut headers, out.headers);
+                status::put_header(&mut headers, b"Nats-Pin-Id", id);
+                status::end(&mut headers);
+                let out = Outgoing {
+                    headers: &headers,
+                    ..out
+                };
+                cx.env.deliver(account, to, out)
+            } else {
+                cx.env.deliver(account, to, out)
             };
             if taken {
                 return true;
@@ -118,7 +119,8 @@ impl Consumer {
                 }
             }
         }
-        if policy == PriorityPolicy::PinnedClient && pull.pin.is_none() {
+        let is_plain = pull.front().is_some_and(|request| request.is_plain);
+        if policy == PriorityPolicy::PinnedClient && pull.pin.is_none() && !is_plain {
             self.pin(cx);
         }
         true
@@ -142,7 +144,7 @@ impl Consumer {
         advisory::pinned(self, &id, cx);
     }
 
-    /// Lets the pinned client go; whoever asks next takes its place.
+    /// Lets the pinned client go; whoever asks next takes its place. It is told also where there was none.
     pub(super) fn unpin<E: Env>(&mut self, reason: &str, cx: &mut Cx<'_, E>) {
         let Mode::Pull(pull) = &mut self.mode else {
             return;

@@ -37,6 +37,8 @@ pub(super) struct Request {
     pub(super) heartbeat_at: Option<Instant>,
     /// It ends when nothing is left to deliver.
     pub(super) no_wait: bool,
+    /// It names no group, and none is asked of it.
+    pub(super) is_plain: bool,
     /// The client of a pinned group that asks.
     pub(super) pin: Box<[u8]>,
     /// It is served only with this much pending; zero for no condition.

@@ -117,7 +117,8 @@ impl Consumer {
         let over: Vec<(Seq, DeliverySeq)> = over.map(|p| (p.seq, p.delivery)).collect();
         for (seq, delivery) in over {
             floor.delivery = floor.delivery.max(delivery);
-            self.forget_message(seq, cx);
+            self.ready |= self.is_full();
+            self.settle(seq, cx);
         }
         floor
     }

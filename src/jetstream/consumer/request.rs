@@ -33,7 +33,15 @@ impl Consumer {
         }
         let now = cx.env.now().mono;
         let refusal = match self.check(body, cx) {
-            Ok(request) => self.admit(&request, reply, now, cx, scratch),
+            Ok(request) => {
+                let mut waiting = waiting(&request, reply, now, cx);
+                if !PullRequest::is_formal(body) {
+                    waiting.is_plain = true;
+                    // Those that say how urgent they are go before it.
+                    waiting.priority = u8::MAX;
+                }
+                self.admit(&request, waiting, now, cx, scratch)
+            }
             Err(text) => Some(text),
         };
         if let Some(text) = refusal {
@@ -67,7 +75,9 @@ impl Consumer {
             let max = config.max_bytes;
             return Err(format!("409 Exceeded MaxRequestMaxBytes of {max}").into_bytes());
         }
-        self.check_priority(&request, cx)?;
+        if PullRequest::is_formal(body) {
+            self.check_priority(&request, cx)?;
+        }
         Ok(request)
     }
 
@@ -114,7 +124,7 @@ impl Consumer {
     fn admit<E: Env>(
         &mut self,
         request: &PullRequest,
-        reply: &[u8],
+        waiting: Request,
         now: Instant,
         cx: &mut Cx<'_, E>,
         scratch: &mut Scratch,
@@ -144,7 +154,6 @@ impl Consumer {
             let told = request.idle_heartbeat.0 == 0;
             return told.then(|| b"409 Exceeded MaxWaiting".into());
         }
-        let waiting = waiting(request, reply, now, cx);
         let event = waiting.next_event();
         pull.add(waiting, now);
         self.ready = true;
@@ -156,18 +165,21 @@ impl Consumer {
 }
 
 fn waiting<E: Env>(request: &PullRequest, reply: &[u8], now: Instant, cx: &Cx<'_, E>) -> Request {
-    let after = |ns: u64| (ns > 0).then(|| Instant(now.0.saturating_add(ns)));
     let heartbeat_ns = ns(request.idle_heartbeat);
+    let heartbeat = heartbeat_ns > 0;
     Request {
         account: cx.core.account(),
         reply: reply.into(),
         batch: request.batch,
         delivered: 0,
         bytes: request.max_bytes,
-        expires: after(ns(request.expires)),
+        // A time below zero is over at once.
+        expires: (request.expires.0 != 0)
+            .then(|| Instant(now.0.saturating_add(ns(request.expires)))),
         heartbeat_ns,
-        heartbeat_at: after(heartbeat_ns),
+        heartbeat_at: heartbeat.then(|| Instant(now.0.saturating_add(heartbeat_ns))),
         no_wait: request.no_wait,
+        is_plain: false,
         pin: request.id.as_bytes().into(),
         min_pending: positive(request.min_pending).unwrap_or(0),
         min_ack_pending: positive(request.min_ack_pending).unwrap_or(0),

@@ -2,8 +2,7 @@
 
 use alloc::vec::Vec;
 
-/// The end of a header block without headers.
-const BLANK: &[u8] = b"\r\n\r\n";
+use protocol::headers;
 
 /// Writes `NATS/1.0 <code and text>` and what `headers` adds, and ends the block.
 pub(super) fn put(out: &mut Vec<u8>, status: &[u8], headers: &[(&[u8], i64)]) {
@@ -29,11 +28,7 @@ pub(super) fn put_header(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// follow; [`end`] closes it again.
 pub(super) fn reopen(out: &mut Vec<u8>, block: &[u8]) {
     out.clear();
-    match block.strip_suffix(BLANK) {
-        Some(open) => out.extend_from_slice(open),
-        None => out.extend_from_slice(b"NATS/1.0"),
-    }
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(headers::open(block));
 }
 
 /// Ends a header block.

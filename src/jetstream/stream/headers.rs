@@ -121,9 +121,14 @@ fn drop_empty(slot: &mut Option<&[u8]>) {
     *slot = slot.filter(|value| !value.is_empty());
 }
 
-/// A value that is no number asks for a sequence that never exists.
+/// A value that is no number asks for a sequence that never exists. One that is too large wraps, as in
+/// nats-server.
 fn number(value: &[u8]) -> u64 {
-    let digits = core::str::from_utf8(value).ok();
-    let digits = digits.filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
-    digits.and_then(|v| v.parse().ok()).unwrap_or(u64::MAX)
+    value
+        .iter()
+        .try_fold(0_u64, |number, byte| {
+            let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+            Some(number.wrapping_mul(10).wrapping_add(digit))
+        })
+        .unwrap_or(u64::MAX)
 }

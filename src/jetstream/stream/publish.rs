@@ -385,7 +385,8 @@ impl StreamCore {
         }
     }
 
-    /// Gives the message its place, after what it replaces and before what it pushes out.
+    /// Gives the message its place, and lets go of what it pushes out and then of what it stands for: like
+    /// in nats-server, what it stands for takes room as long as that.
     pub(super) fn store(
         &mut self,
         msg: &Stored<'_>,
@@ -416,8 +417,8 @@ impl StreamCore {
         {
             entries.insert(seq.0, msg.entry.clone());
         }
-        self.roll_up(msg.subject, seq, headers, removal);
         self.make_room(msg.subject, removal);
+        self.roll_up(msg.subject, seq, headers, removal);
         Ok(seq)
     }
 

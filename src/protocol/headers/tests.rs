@@ -54,7 +54,7 @@ fn broken_blocks_are_not_valid_and_hold_nothing_that_cannot_be_read() {
     ] {
         assert!(!Headers::new(block).is_valid(), "{}", block.escape_ascii());
     }
-    assert_eq!(Headers::new(b"NATS/1.0\r\njunk\r\nA: 1").iter().count(), 0);
+    assert_eq!(Headers::new(b"NATS/1.0\r\njunk\r\nA 1").iter().count(), 0);
 }
 
 #[test]
@@ -106,5 +106,45 @@ fn a_line_that_is_set_last_stands_at_the_end_wherever_it_was() {
         let mut out = BytesMut::new();
         set_last(block.as_bytes(), b"A", b"2", &mut out);
         assert_eq!(out, expected, "{block:?}");
+    }
+}
+
+#[test]
+fn the_end_of_the_block_ends_its_last_line() {
+    let headers = Headers::new(b"NATS/1.0\r\nA: 1\r\nB: 2");
+    assert_eq!(headers.get(b"B"), Some(&b"2"[..]));
+    assert_eq!(headers.iter().count(), 2);
+}
+
+#[test]
+fn more_lines_follow_all_but_the_last_two_bytes() {
+    for (block, opened) in [
+        (
+            &b"NATS/1.0\r\nA: 1\r\n\r\n"[..],
+            &b"NATS/1.0\r\nA: 1\r\n"[..],
+        ),
+        (b"NATS/1.0\r\nA: 12", b"NATS/1.0\r\nA: "),
+        (b"\r\n", b"NATS/1.0\r\n"),
+        (b"", b"NATS/1.0\r\n"),
+    ] {
+        assert_eq!(open(block), opened);
+    }
+}
+
+#[test]
+fn a_status_is_taken_off_and_a_block_of_nothing_else_with_it() {
+    for (block, bare) in [
+        (&b"NATS/1.0 503\r\n\r\n"[..], &b""[..]),
+        (
+            b"NATS/1.0 100 Idle\r\nA: 1\r\n\r\n",
+            b"NATS/1.0\r\nA: 1\r\n\r\n",
+        ),
+        (b"NATS/1.0A: 1\r\n\r\n", b""),
+        (b"NATS/1.0\r\n\r\n", b"NATS/1.0\r\n\r\n"),
+        (b"NATS/1.0\r\nA: 1\r\n\r\n", b"NATS/1.0\r\nA: 1\r\n\r\n"),
+        (b"NATS/1.0 503", b"NATS/1.0 503"),
+        (b"other 503\r\n\r\n", b"other 503\r\n\r\n"),
+    ] {
+        assert_eq!(without_status(block, &mut BytesMut::new()), bare);
     }
 }

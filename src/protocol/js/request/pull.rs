@@ -33,6 +33,13 @@ json_struct! {
 }
 
 impl PullRequest {
+    /// Reports whether a body says more than a number of messages. One that does not asks no group for
+    /// anything, not even which one it belongs to.
+    #[must_use]
+    pub fn is_formal(body: &[u8]) -> bool {
+        body.trim_ascii().first() == Some(&b'{')
+    }
+
     /// Reads the body: nothing asks for one message, a number for so many, JSON says more, and any other
     /// text asks for one, too.
     ///
@@ -41,7 +48,7 @@ impl PullRequest {
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
         let body = body.trim_ascii();
         let mut request = Self::default();
-        if body.first() == Some(&b'{') {
+        if Self::is_formal(body) {
             request = decode(body, Strictness::Lax)?;
             let heartbeat = request.idle_heartbeat.0;
             if heartbeat > 0 && heartbeat.saturating_mul(2) > request.expires.0 {
