@@ -269,11 +269,6 @@ impl Model {
 
     fn push_rolled(&mut self, subject: usize, ttl_s: Option<u64>, rollup: Option<Rollup>) -> u64 {
         self.last += 1;
-        match rollup {
-            Some(Rollup::Subject) => self.messages.retain(|_, m| m.subject != subject),
-            Some(Rollup::All) => self.messages.clear(),
-            None => {}
-        }
         let message = Message {
             subject,
             stored_ms: self.now_ms,
@@ -281,7 +276,16 @@ impl Model {
         };
         self.messages.insert(self.last, message);
         let last = self.last;
+        // What it stands for goes after what the limits push out.
         self.enforce();
+        match rollup {
+            Some(Rollup::Subject) => {
+                self.messages
+                    .retain(|seq, m| *seq == last || m.subject != subject);
+            }
+            Some(Rollup::All) => self.messages.retain(|seq, _| *seq == last),
+            None => {}
+        }
         last
     }
 
