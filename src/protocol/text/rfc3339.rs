@@ -5,6 +5,7 @@
 
 use alloc::string::String;
 use core::fmt;
+use core::ops::RangeInclusive;
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::ser::Serializer;
@@ -24,7 +25,25 @@ pub struct Rfc3339(pub Wall);
 /// Why a text is no time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an RFC 3339 time")]
-pub struct TimeError;
+pub enum TimeError {
+    /// From byte `at` on there is not what a piece of [`LAYOUT`] stands for.
+    Unfit {
+        /// How many bytes fitted.
+        at: usize,
+        /// The piece.
+        piece: &'static str,
+    },
+    /// This part is a number that no time has there.
+    OutOfRange(&'static str),
+    /// The time ends at byte `at`, and the text goes on.
+    Extra {
+        /// Where the time ends.
+        at: usize,
+    },
+}
+
+/// The form of a time, as Go's messages name it.
+pub const LAYOUT: &str = "2006-01-02T15:04:05Z07:00";
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,29 +72,33 @@ impl fmt::Display for Rfc3339 {
 /// nanosecond are dropped). Times outside [`Wall`]'s range are moved to its ends: a time before 1970
 /// becomes the first nanosecond, so that it stays "set".
 ///
+/// Reads what Go's `time.Parse` reads, which is more than RFC 3339 allows: an hour of one digit, a comma
+/// before the fraction, offsets up to 24 hours and 60 minutes.
+///
 /// # Errors
-/// When the text is not a date and time of day in RFC 3339's form.
+/// When the text is no such time: the first piece that does not fit or is out of range, the day last.
 pub fn parse(text: &str) -> Result<Wall, TimeError> {
-    let mut rest = Reader(text.as_bytes());
-    let year = rest.number(4)?;
-    rest.expect(b'-')?;
-    let month = rest.number(2)?;
-    rest.expect(b'-')?;
-    let day = rest.number(2)?;
-    rest.expect(b'T')?;
-    let hour = rest.number(2)?;
-    rest.expect(b':')?;
-    let minute = rest.number(2)?;
-    rest.expect(b':')?;
-    let second = rest.number(2)?;
-    let fraction = rest.fraction()?;
+    let mut rest = Reader {
+        text: text.as_bytes(),
+        at: 0,
+    };
+    let year = rest.number("2006")?;
+    rest.expect("-")?;
+    let month = within("month", rest.number("01")?, 1..=12)?;
+    rest.expect("-")?;
+    let day = rest.number("02")?;
+    rest.expect("T")?;
+    let hour = within("hour", rest.hour()?, 0..=23)?;
+    rest.expect(":")?;
+    let minute = within("minute", rest.number("04")?, 0..=59)?;
+    rest.expect(":")?;
+    let second = within("second", rest.number("05")?, 0..=59)?;
+    let fraction = rest.fraction();
     let offset = rest.offset()?;
-    if !rest.0.is_empty() || hour > 23 || minute > 59 || second > 59 {
-        return Err(TimeError);
+    if rest.at < text.len() {
+        return Err(TimeError::Extra { at: rest.at });
     }
-    if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
-        return Err(TimeError);
-    }
+    let day = within("day", day, 1..=days_in_month(year, month))?;
     let seconds =
         days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
     if (year, month, day, seconds % 86_400, fraction) == (1, 1, 1, 0, 0) {
@@ -204,72 +227,108 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// What is left of the text.
-struct Reader<'a>(&'a [u8]);
+fn within(part: &'static str, value: i64, range: RangeInclusive<i64>) -> Result<i64, TimeError> {
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(TimeError::OutOfRange(part))
+    }
+}
+
+/// Reads a text from byte `at` on.
+struct Reader<'a> {
+    text: &'a [u8],
+    at: usize,
+}
 
 impl Reader<'_> {
-    fn take(&mut self) -> Result<u8, TimeError> {
-        let (&byte, rest) = self.0.split_first().ok_or(TimeError)?;
-        self.0 = rest;
-        Ok(byte)
+    fn rest(&self) -> &[u8] {
+        self.text.get(self.at..).unwrap_or_default()
     }
 
-    fn expect(&mut self, wanted: u8) -> Result<(), TimeError> {
-        if self.take()? == wanted {
-            Ok(())
-        } else {
-            Err(TimeError)
-        }
+    fn unfit(&self, piece: &'static str) -> TimeError {
+        TimeError::Unfit { at: self.at, piece }
     }
 
-    fn number(&mut self, digits: usize) -> Result<i64, TimeError> {
-        let mut value = 0;
-        for _ in 0..digits {
-            let byte = self.take()?;
-            if !byte.is_ascii_digit() {
-                return Err(TimeError);
-            }
-            value = value * 10 + i64::from(byte - b'0');
+    fn expect(&mut self, piece: &'static str) -> Result<(), TimeError> {
+        if !self.rest().starts_with(piece.as_bytes()) {
+            return Err(self.unfit(piece));
         }
+        self.at += piece.len();
+        Ok(())
+    }
+
+    /// Reads a number of as many digits as the piece has.
+    fn number(&mut self, piece: &'static str) -> Result<i64, TimeError> {
+        let digits = self.rest().get(..piece.len());
+        let value = digits.and_then(digits_value).ok_or(self.unfit(piece))?;
+        self.at += piece.len();
         Ok(value)
     }
 
+    /// Reads an hour, of two digits or one.
+    fn hour(&mut self) -> Result<i64, TimeError> {
+        const PIECE: &str = "15";
+        if self.rest().get(..2).and_then(digits_value).is_some() {
+            return self.number(PIECE);
+        }
+        let digit = self.rest().get(..1).and_then(digits_value);
+        let hour = digit.ok_or(self.unfit(PIECE))?;
+        self.at += 1;
+        Ok(hour)
+    }
+
     /// Reads `.digits`, if it is there, as nanoseconds.
-    fn fraction(&mut self) -> Result<u64, TimeError> {
-        if self.0.first() != Some(&b'.') {
-            return Ok(0);
+    fn fraction(&mut self) -> u64 {
+        let Some((b'.' | b',', rest)) = self.rest().split_first() else {
+            return 0;
+        };
+        let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        if digits == 0 {
+            return 0;
         }
-        self.take()?;
-        let digits = self.0.iter().take_while(|b| b.is_ascii_digit()).count();
-        let (number, rest) = self.0.split_at_checked(digits).ok_or(TimeError)?;
-        if number.is_empty() {
-            return Err(TimeError);
-        }
-        self.0 = rest;
         let mut nanos = 0;
         for place in 0..9 {
-            let digit = number.get(place).map_or(0, |b| b - b'0');
-            nanos = nanos * 10 + u64::from(digit);
+            let digit = rest.get(place).filter(|_| place < digits);
+            nanos = nanos * 10 + digit.map_or(0, |b| u64::from(b - b'0'));
         }
-        Ok(nanos)
+        self.at += 1 + digits;
+        nanos
     }
 
     /// Reads `Z` or `+hh:mm` as seconds east of UTC.
     fn offset(&mut self) -> Result<i64, TimeError> {
-        let sign = match self.take()? {
-            b'Z' => return Ok(0),
+        if self.rest().first() == Some(&b'Z') {
+            self.at += 1;
+            return Ok(0);
+        }
+        let unfit = self.unfit("Z07:00");
+        let Some(&[sign, ref hours @ .., b':', m, n]) = self.rest().get(..6) else {
+            return Err(unfit);
+        };
+        let hours = digits_value(hours).ok_or(unfit)?;
+        let minutes = digits_value(&[m, n]);
+        // The last that is out of range is named.
+        let late = minutes.map(|minutes| within("time zone offset minute", minutes, 0..=60));
+        late.transpose()?;
+        within("time zone offset hour", hours, 0..=24)?;
+        let minutes = minutes.ok_or(unfit)?;
+        let sign = match sign {
             b'+' => 1,
             b'-' => -1,
-            _ => return Err(TimeError),
+            _ => return Err(unfit),
         };
-        let hours = self.number(2)?;
-        self.expect(b':')?;
-        let minutes = self.number(2)?;
-        if hours > 23 || minutes > 59 {
-            return Err(TimeError);
-        }
+        self.at += 6;
         Ok(sign * (hours * 3600 + minutes * 60))
     }
+}
+
+/// Returns the number that these digits are.
+fn digits_value(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |value, byte| {
+        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+        Some(value * 10 + digit)
+    })
 }
 
 #[cfg(test)]
@@ -308,21 +367,43 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn what_go_reads_beyond_the_standard_is_read() {
+        let exact = parse("2026-01-02T03:04:05.5Z");
         for text in [
-            "",
-            "2026-01-02",
-            "2026-01-02T03:04:05",
-            "2026-13-02T03:04:05Z",
-            "2026-02-29T03:04:05Z",
-            "2026-01-00T03:04:05Z",
-            "2026-01-02T24:04:05Z",
-            "2026-01-02T03:04:05.Z",
-            "2026-01-02T03:04:05Zx",
-            "2026-01-02T03:04:05+2:00",
-            "2026-01-02 03:04:05Z",
+            "2026-01-02T3:04:05.5Z",
+            "2026-01-02T03:04:05,5Z",
+            "2026-01-01T03:04:05.5-24:00",
+            "2026-01-02T04:04:05.5+00:60",
         ] {
-            assert_eq!(parse(text), Err(TimeError), "{text}");
+            assert_eq!(parse(text), exact, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused_at_the_first_piece_that_is_wrong() {
+        let unfit = |at, piece| TimeError::Unfit { at, piece };
+        for (text, error) in [
+            ("", unfit(0, "2006")),
+            ("2026-01-02", unfit(10, "T")),
+            ("2026-01-02T03:04:05", unfit(19, "Z07:00")),
+            ("2026-13-02T03:04:05Z", TimeError::OutOfRange("month")),
+            ("2026-001-02", TimeError::OutOfRange("month")),
+            ("2026-02-29T03:04:05Z", TimeError::OutOfRange("day")),
+            ("2026-01-00T03:04:05Z", TimeError::OutOfRange("day")),
+            ("2026-01-00T03:04:5Z", unfit(17, "05")),
+            ("2026-01-02T24:04:05Z", TimeError::OutOfRange("hour")),
+            ("2026-01-02T03:60", TimeError::OutOfRange("minute")),
+            ("2026-01-02T03:04:60", TimeError::OutOfRange("second")),
+            ("2026-01-02T03:04:05.Z", unfit(19, "Z07:00")),
+            ("2026-01-02T03:04:05Zx", TimeError::Extra { at: 20 }),
+            ("2026-01-02T03:04:05+2:00", unfit(19, "Z07:00")),
+            (
+                "2026-01-02T03:04:05*25:00",
+                TimeError::OutOfRange("time zone offset hour"),
+            ),
+            ("2026-01-02 03:04:05Z", unfit(10, "T")),
+        ] {
+            assert_eq!(parse(text), Err(error), "{text}");
         }
     }
 }

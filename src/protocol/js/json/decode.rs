@@ -304,7 +304,7 @@ impl FromJson for Wall {
             let Value::String(text) = &node.value else {
                 return Err(cx.mismatch(Self::GO_TYPE, node));
             };
-            *self = rfc3339::parse(text).map_err(|_| time_error(text))?;
+            *self = rfc3339::parse(text).map_err(|error| time_error(text, error))?;
         }
         Ok(())
     }

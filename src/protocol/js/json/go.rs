@@ -2,10 +2,10 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 use super::decode::DecodeError;
+use crate::text::rfc3339::{LAYOUT, TimeError};
 
 /// Quotes bytes as Go's `%q` does.
 #[must_use]
@@ -113,60 +113,16 @@ fn time_quote(text: &str) -> String {
     out
 }
 
-/// Words the error for a text that is no time. Go names the piece of the layout at which it stopped;
-/// the pieces are tried in their order.
-pub(super) fn time_error(text: &str) -> DecodeError {
-    const LAYOUT: &str = "2006-01-02T15:04:05Z07:00";
-    const PIECES: [(&str, usize); 11] = [
-        ("2006", 4),
-        ("-", 1),
-        ("01", 2),
-        ("-", 1),
-        ("02", 2),
-        ("T", 1),
-        ("15", 2),
-        (":", 1),
-        ("04", 2),
-        (":", 1),
-        ("05", 2),
-    ];
+/// Words the error for a text that is no time.
+pub(super) fn time_error(text: &str, error: TimeError) -> DecodeError {
+    let from = |at| time_quote(text.get(at..).unwrap_or_default());
     let quoted = time_quote(text);
-    let mut rest = text;
-    let mut numbers = Vec::new();
-    for (piece, len) in PIECES {
-        let (taken, after) = rest.split_at_checked(len).unwrap_or(("", rest));
-        let digits = taken.bytes().all(|b| b.is_ascii_digit());
-        let fits = if len == 1 {
-            taken == piece
-        } else {
-            !taken.is_empty() && digits
-        };
-        if !fits {
-            let rest = time_quote(rest);
-            return DecodeError::new(format!(
-                "parsing time {quoted} as \"{LAYOUT}\": cannot parse {rest} as \"{piece}\""
-            ));
+    DecodeError::new(match error {
+        TimeError::Unfit { at, piece } => {
+            let rest = from(at);
+            format!("parsing time {quoted} as \"{LAYOUT}\": cannot parse {rest} as \"{piece}\"")
         }
-        if len == 2 {
-            numbers.push(taken.parse::<u32>().unwrap_or(0));
-        }
-        rest = after;
-    }
-    let [month, _, hour, minute, second] = numbers.as_slice() else {
-        return DecodeError::new(format!("parsing time {quoted}: day out of range"));
-    };
-    let range = match () {
-        () if !(1..=12).contains(month) => "month",
-        () if *hour > 23 => "hour",
-        () if *minute > 59 => "minute",
-        () if *second > 59 => "second",
-        () if rest == "Z" => "day",
-        () => {
-            let rest = time_quote(rest);
-            return DecodeError::new(format!(
-                "parsing time {quoted} as \"{LAYOUT}\": cannot parse {rest} as \"Z07:00\""
-            ));
-        }
-    };
-    DecodeError::new(format!("parsing time {quoted}: {range} out of range"))
+        TimeError::OutOfRange(part) => format!("parsing time {quoted}: {part} out of range"),
+        TimeError::Extra { at } => format!("parsing time {quoted}: extra text: {}", from(at)),
+    })
 }

@@ -155,3 +155,18 @@ fn any_bytes_are_read_or_refused_without_panic() {
         }
     }
 }
+
+#[test]
+fn faults_of_times_name_the_first_piece_that_is_wrong_or_what_follows() {
+    for (time, rest) in [
+        ("2020-001-01", ": month out of range"),
+        ("2020-01-02T03:04:05ZZ", r#": extra text: "Z""#),
+        (
+            "2020-01-02T03:04:5Z",
+            r#" as "2006-01-02T15:04:05Z07:00": cannot parse "5Z" as "05""#,
+        ),
+    ] {
+        let fault = error(&format!(r#"{{"mirror":{{"opt_start_time":"{time}"}}}}"#));
+        assert_eq!(fault, format!(r#"parsing time "{time}"{rest}"#));
+    }
+}
